@@ -1,0 +1,99 @@
+import type { Digest } from "../model/canonical.ts";
+import type { Content, EnvironmentSettings } from "../model/content.ts";
+import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+
+/** Which environment an event is about. */
+interface InEnvironment {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+}
+
+/** Who asked for something, and why: words from outside, bounded, printed as they are. */
+export interface Cause {
+  readonly who: string;
+  readonly why: string;
+  /** Source commit, where the definition came from version control. */
+  readonly commit?: string;
+}
+
+/** Why a rollout did not come through. */
+export interface Failure {
+  readonly code: "unhealthy" | "deadline" | "superseded" | "asked" | "machine";
+  /** One plain sentence. */
+  readonly summary: string;
+  readonly hint: string;
+  /** Last response, exit status, last log lines: what a person wants to see first. */
+  readonly evidence: readonly string[];
+}
+
+/** Requests and 5xx in a window; null baseline: the old content had none. */
+export interface WatchFigures {
+  readonly requests: number;
+  readonly errors: number;
+  readonly baselineRequests: number;
+  readonly baselineErrors: number;
+}
+
+/** Everything that can happen, one kind each. All state is a fold of these. */
+export type EventData =
+  | { readonly kind: "daemon.started"; readonly version: string; readonly pid: number }
+  | { readonly kind: "daemon.stopped" }
+  | (InEnvironment & { readonly kind: "environment.changed"; readonly settings: EnvironmentSettings; readonly cause: Cause })
+  | (InEnvironment & {
+      readonly kind: "release.created";
+      readonly release: number;
+      readonly digest: Digest;
+      readonly content: Content;
+      /** The set that is to serve: an earlier one that still runs the content, or a new one named by this release. */
+      readonly set: SetName;
+      readonly type: "deploy" | "rollback";
+      /** For a rollback: the release whose content comes back. */
+      readonly of: number | null;
+      readonly automatic: boolean;
+      readonly cause: Cause;
+      readonly deadlineAtMs: number;
+    })
+  | (InEnvironment & { readonly kind: "traffic.switching"; readonly release: number; readonly set: SetName; readonly from: SetName | null })
+  | (InEnvironment & {
+      readonly kind: "traffic.switched";
+      readonly release: number;
+      readonly set: SetName;
+      readonly from: SetName | null;
+      /** From the request to all new requests answered by this set, in ms. */
+      readonly elapsedMs: number;
+      /** All instances ran already. */
+      readonly warm: boolean;
+    })
+  | (InEnvironment & { readonly kind: "rollout.aborted"; readonly release: number; readonly failure: Failure })
+  | (InEnvironment & { readonly kind: "release.proven"; readonly release: number; readonly reason: "watched" | "replaced" | "no watch" | "proven before" })
+  | (InEnvironment & { readonly kind: "release.taken_back"; readonly release: number; readonly figures: WatchFigures | null; readonly reason: string })
+  | (InEnvironment & { readonly kind: "watch.warned"; readonly release: number; readonly figures: WatchFigures; readonly reason: string })
+  | (InEnvironment & { readonly kind: "set.retired"; readonly set: SetName; readonly reason: string })
+  | (InEnvironment & { readonly kind: "set.removed"; readonly set: SetName })
+  | (InEnvironment & { readonly kind: "instance.healthy"; readonly instance: InstanceName; readonly afterMs: number })
+  | (InEnvironment & { readonly kind: "instance.exited"; readonly instance: InstanceName; readonly code: number | null; readonly outOfMemory: boolean })
+  | (InEnvironment & { readonly kind: "instance.condemned"; readonly instance: InstanceName; readonly reason: string })
+  | (InEnvironment & { readonly kind: "drift.found"; readonly instance: InstanceName; readonly type: "missing" | "unexpected" | "modified" | "stale"; readonly findings: readonly string[] })
+  | (InEnvironment & { readonly kind: "app.down"; readonly cause: Cause })
+  | { readonly kind: "layer.imaged"; readonly diffId: Digest; readonly imageDigest: Digest; readonly sizeBytes: number }
+  | { readonly kind: "image.touched"; readonly artifact: Digest; readonly path: string; readonly finding: string }
+  | { readonly kind: "network.chosen"; readonly subnet: string };
+
+export type EventKind = EventData["kind"];
+
+/** An event that is not in the ledger yet. */
+export interface NewEvent {
+  /** ms since the epoch. */
+  readonly atMs: number;
+  readonly data: EventData;
+}
+
+/** An event in the ledger, chained to the one before by hash. */
+export interface LedgerEvent extends NewEvent {
+  /** 1, 2, 3, … without holes. */
+  readonly seq: number;
+  /** Hash of the event before; 64 zeros for the first. */
+  readonly prev: Digest;
+  /** sha256 of the canonical JSON of `{atMs, data, prev, seq}`. */
+  readonly hash: Digest;
+}

@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+
+/** What canonical JSON can carry. `undefined` members of objects are left out. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/**
+ * Serialises a value as canonical JSON: keys sorted by UTF-16 code units, no white space, numbers as ECMAScript prints
+ * them.
+ *
+ * @throws {TypeError} for NaN, infinities and lone surrogates, which have no canonical form
+ * @see RFC 8785 (JSON Canonicalization Scheme)
+ */
+export function canonicalJson(value: Json): string {
+  if (value === null || typeof value === "boolean") return String(value);
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new TypeError(`canonical JSON cannot carry ${value}`);
+    return JSON.stringify(value);
+  }
+  if (typeof value === "string") {
+    if (!value.isWellFormed()) throw new TypeError("canonical JSON cannot carry a lone surrogate");
+    return JSON.stringify(value);
+  }
+  if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
+  const object = value as { readonly [key: string]: Json | undefined };
+  const members: string[] = [];
+  for (const key of Object.keys(object).sort()) {
+    const member = object[key];
+    if (member !== undefined) members.push(`${canonicalJson(key)}:${canonicalJson(member)}`);
+  }
+  return `{${members.join(",")}}`;
+}
+
+/** sha256 of bytes or UTF-8 text, as `sha256:<64 hex digits>`. */
+export function sha256(data: string | Uint8Array): Digest {
+  return `sha256:${createHash("sha256").update(data).digest("hex")}` as Digest;
+}
+
+declare const digestBrand: unique symbol;
+/** A content digest, `sha256:<64 lower-case hex digits>`; got from {@link parseDigest} or {@link sha256} only. */
+export type Digest = string & { readonly [digestBrand]: true };
+
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
+
+export function isDigest(text: string): text is Digest {
+  return digestPattern.test(text);
+}
+
+/** The 64 hex digits of a digest: a safe file name. */
+export function digestHex(digest: Digest): string {
+  return digest.slice("sha256:".length);
+}

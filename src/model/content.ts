@@ -1,0 +1,101 @@
+import { canonicalJson, sha256, type Digest, type Json } from "./canonical.ts";
+
+/** How the daemon asks an instance whether it is well. */
+export interface HealthSettings {
+  /** A path that must answer 2xx; null: the port accepts and `GET /` answers below 500. */
+  readonly path: string | null;
+  /** Longest time from start to first healthy, in ms. */
+  readonly deadlineMs: number;
+}
+
+export interface ResourceSettings {
+  /** Memory limit in bytes; null: none. */
+  readonly memoryBytes: number | null;
+  /** CPU limit in cores, 0.01 or more; null: none. */
+  readonly cpu: number | null;
+  /** Most processes and threads. */
+  readonly pids: number;
+}
+
+/** The part of a release that says how its instances run. Changing any of it makes new content. */
+export interface RunSettings {
+  /** Replaces the image's entrypoint and command; null: the image's own. */
+  readonly command: readonly string[] | null;
+  readonly port: number;
+  readonly health: HealthSettings;
+  /** Longest time in-flight requests may take when an instance is ended, in ms. */
+  readonly drainMs: number;
+  /** How long an instance must stay healthy before it counts, in ms. */
+  readonly minReadyMs: number;
+  readonly resources: ResourceSettings;
+  /** Linux capabilities that are kept, `CAP_NET_BIND_SERVICE` style, sorted. */
+  readonly capabilities: readonly string[];
+  /** Absolute paths with a writable tmpfs besides /tmp, sorted. */
+  readonly tmpfs: readonly string[];
+}
+
+/**
+ * What a release puts live. Named by the sha256 of its canonical JSON, so equal contents are one content.
+ * `config` and `secrets` have their place in the record; this version writes both empty.
+ */
+export interface Content {
+  readonly artifact: Digest;
+  readonly config: { readonly [name: string]: string };
+  readonly secrets: { readonly [name: string]: number };
+  readonly settings: RunSettings;
+}
+
+/** The content's name: sha256 of its canonical JSON. */
+export function contentDigest(content: Content): Digest {
+  return sha256(canonicalJson(content as unknown as Json));
+}
+
+/** What users get who say nothing. */
+export const defaultRunSettings: RunSettings = {
+  command: null,
+  port: 8080,
+  health: { path: null, deadlineMs: 30_000 },
+  drainMs: 30_000,
+  minReadyMs: 0,
+  resources: { memoryBytes: null, cpu: null, pids: 256 },
+  capabilities: [],
+  tmpfs: [],
+};
+
+/** Where an environment's traffic comes in. */
+export interface Route {
+  /** Host name in lower case; null: any host. */
+  readonly host: string | null;
+  /** Path prefix, begins and ends with "/". */
+  readonly path: string;
+}
+
+/** What belongs to the environment, changes without a release, and is left alone by a rollback. */
+export interface EnvironmentSettings {
+  readonly instances: number;
+  readonly strategy: "blue-green";
+  /** Longest time a rollout may take, in ms. */
+  readonly deadlineMs: number;
+  /** How long a replaced content's instances are kept warm, in ms. */
+  readonly keepWarmMs: number;
+  /** The promise how quickly a rollback is done, in ms; null: none made. */
+  readonly withinMs: number | null;
+  /** How long a release is watched after the switch, in ms. */
+  readonly watchMs: number;
+  readonly route: Route;
+}
+
+export const defaultEnvironmentSettings: EnvironmentSettings = {
+  instances: 1,
+  strategy: "blue-green",
+  deadlineMs: 600_000,
+  keepWarmMs: 1_800_000,
+  withinMs: null,
+  watchMs: 60_000,
+  route: { host: null, path: "/" },
+};
+
+/** `host/path` as people write it; `*` stands for any host. */
+export function formatRoute(route: Route): string {
+  return `${route.host ?? "*"}${route.path}`;
+}

@@ -1,0 +1,108 @@
+import type { Content } from "../model/content.ts";
+import type { Digest } from "../model/canonical.ts";
+import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+
+/** All instances that one release created: they run one content. */
+export interface InstanceSet {
+  readonly name: SetName;
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  /** Number of the release that created the set. */
+  readonly release: number;
+  readonly digest: Digest;
+  readonly content: Content;
+}
+
+/** How an instance ended. */
+export interface Exit {
+  /** Exit status; 128 + signal when a signal ended it; null when nobody saw it end. */
+  readonly code: number | null;
+  /** Killed at its memory limit. */
+  readonly outOfMemory: boolean;
+  /** ms since the epoch. */
+  readonly atMs: number;
+}
+
+/** One instance as the runtime sees it now. */
+export interface ObservedInstance {
+  readonly name: InstanceName;
+  readonly set: SetName;
+  readonly ordinal: number;
+  /** Content the instance was started from, as recorded when it was. */
+  readonly digest: Digest;
+  /** `broken`: half-made or unsupervised (its log reader is gone); it must be removed and replaced. */
+  readonly phase: "running" | "exited" | "broken";
+  /** IPv4 address in the instances' network; null where it has none (any more). */
+  readonly address: string | null;
+  readonly port: number;
+  /** Process id of its first process on this machine; null unless running. */
+  readonly pid: number | null;
+  /** ms since the epoch. */
+  readonly startedAtMs: number;
+  readonly exit: Exit | null;
+}
+
+/** What is known about an instance that does not do as it should; facts only, judged elsewhere. */
+export interface InstanceFacts {
+  readonly exit: Exit | null;
+  /** Sockets that listen inside it. */
+  readonly listening: readonly { readonly address: string; readonly port: number }[];
+  /** Last lines it wrote, oldest first, at most 50 of at most 2,000 characters. */
+  readonly logTail: readonly string[];
+}
+
+/** What a running instance is in truth, to be held against its content. */
+export interface InstanceObservation {
+  readonly name: InstanceName;
+  /** Digest of the artifact whose image is mounted as its root. */
+  readonly artifact: Digest | null;
+  /** False when an image file under its root was touched since it was verified. */
+  readonly imageIntact: boolean;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+  /** Mount points and options, one line each, sorted. */
+  readonly mounts: readonly string[];
+  /** Processes that entered from outside: in-namespace parent 0 and not the first process. */
+  readonly entered: readonly { readonly pid: number; readonly command: string }[];
+}
+
+/** The same facts as they must be, known from when the instance was started from its content. */
+export type ExpectedObservation = Omit<InstanceObservation, "entered" | "imageIntact">;
+
+/**
+ * Runs contents. It never modifies an instance: instances are made and removed.
+ * All methods are idempotent; after a crash of the caller the same call carries on.
+ */
+export interface Runtime {
+  /** Makes an artifact's root ready: verified, imaged, mounted. Throws `VERIFICATION_FAILED` on bytes that lie. */
+  prepare(artifact: Digest, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Brings a set to at least `count` running instances. Running ones are left alone; missing ones are started with
+   * ordinals from `nextOrdinal` upward. Resolves when each new one has a process and an address, healthy or not.
+   *
+   * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words
+   */
+  ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void>;
+
+  /** Everything of ours that exists on the machine now, sorted by name; also what an earlier daemon started. */
+  observe(): Promise<readonly ObservedInstance[]>;
+
+  /** Ends instances: SIGTERM, `graceMs`, SIGKILL, all traces removed. Unknown names are fine. graceMs 0 kills at once. */
+  remove(names: readonly InstanceName[], graceMs: number, signal: AbortSignal): Promise<void>;
+
+  /** Facts for a person about an instance that is in trouble; also for one that has just exited. */
+  facts(name: InstanceName): Promise<InstanceFacts>;
+
+  /** What runs in truth against what must; null when the instance is not running. */
+  inspect(name: InstanceName): Promise<{ observed: InstanceObservation; expected: ExpectedObservation } | null>;
+
+  /** Frees what `prepare` made for artifacts that are not in `keep` (mounts; image files stay). */
+  release(keep: readonly Digest[]): Promise<void>;
+
+  /** Calls back at each exit, as soon as it is known; returns the way to stop. */
+  onExit(listener: (name: InstanceName, exit: Exit) => void): () => void;
+
+  /** Removes everything that is left (network, cgroups, mounts): no instance may run any more. */
+  close(): Promise<void>;
+}
