@@ -1,0 +1,201 @@
+/**
+ * What travels over the daemon's socket: JSON over HTTP/1.1, paths under /v1. Long work answers with
+ * `application/x-ndjson`: progress lines, then one `result` or `error` line.
+ *
+ *   GET  /v1/ping                                              → Ping
+ *   POST /v1/deploy    DeployRequest                           → stream of StreamLine<DeployResult>
+ *   POST /v1/rollback  RollbackRequest                         → stream of StreamLine<DeployResult>
+ *   POST /v1/scale     ScaleRequest                            → stream of StreamLine<{}>
+ *   POST /v1/down      DownRequest                             → stream of StreamLine<{}>
+ *   GET  /v1/status?app=&environment=&at=                      → StatusReport
+ *   GET  /v1/releases?app=&environment=                        → ReleaseRow[]
+ *   GET  /v1/release?app=&environment=&release=                → ReleaseRow & { content }
+ *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
+ *   GET  /v1/logs?app=&environment=&instance=&lines=&follow=1  → stream of LogLine
+ *   GET  /v1/audit                                             → AuditReport
+ *   POST /v1/wait      WaitRequest                             → stream of StreamLine<ReleaseRow>
+ *
+ * Errors outside streams: status 4xx/5xx and `{ "error": ErrorRecord }`.
+ */
+import type { ErrorRecord } from "../errors/operator-error.ts";
+import type { Digest } from "./canonical.ts";
+import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
+import type { AppName, EnvironmentName, InstanceName, SetName } from "./names.ts";
+
+export interface Ping {
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeMs: number;
+  /** Where the router takes requests, `http://127.0.0.1:8080`. */
+  readonly url: string;
+}
+
+interface Asked {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  /** Login name of who asks. */
+  readonly who: string;
+  /** In their words; may be empty. */
+  readonly why: string;
+}
+
+export interface DeployRequest extends Asked {
+  readonly artifact: Digest;
+  readonly settings: RunSettings;
+  readonly environmentSettings: EnvironmentSettings;
+  readonly commit?: string;
+  /** True for `deploy DIGEST`: a new release even where nothing changed is still not made; settings apply. */
+}
+
+export interface RollbackRequest extends Asked {
+  /** Release to go back to; absent: the nearest earlier proven one. */
+  readonly to?: number;
+}
+
+export interface ScaleRequest extends Asked {
+  readonly instances: number;
+}
+
+export interface DownRequest extends Omit<Asked, "app" | "environment"> {
+  readonly app?: AppName;
+  readonly environment?: EnvironmentName;
+  readonly all?: boolean;
+}
+
+/** Waits until a release is proven or taken back. */
+export interface WaitRequest {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly release: number;
+}
+
+export interface DeployResult {
+  readonly release: number;
+  /** The earlier release whose content this is, for a rollback. */
+  readonly of: number | null;
+  /** False: that content was live already and no release was made. */
+  readonly created: boolean;
+  readonly digest: Digest;
+  readonly state: ReleaseState;
+  readonly watchMs: number;
+  readonly elapsedMs: number;
+  readonly warm: boolean;
+  readonly url: string;
+}
+
+/** Lines of a stream, in order; the last is `result` or `error`. */
+export type StreamLine<Result> =
+  | { readonly kind: "progress"; readonly atMs: number; readonly step: string; readonly text: string; readonly instance?: InstanceName }
+  | { readonly kind: "result"; readonly result: Result }
+  | { readonly kind: "error"; readonly error: ErrorRecord };
+
+export type RolloutState = "pending" | "progressing" | "paused" | "completed" | "aborted" | "rolled back";
+/** A rollout's state until it is completed, the release's own after. */
+export type ReleaseState = Exclude<RolloutState, "completed"> | "watching" | "proven" | "taken back";
+
+export interface ReleaseRow {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly release: number;
+  readonly of: number | null;
+  readonly type: "deploy" | "rollback";
+  readonly automatic: boolean;
+  readonly state: ReleaseState;
+  readonly live: boolean;
+  readonly digest: Digest;
+  readonly artifact: Digest;
+  readonly who: string;
+  readonly why: string;
+  readonly commit: string | null;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly elapsedMs: number | null;
+  readonly warm: boolean | null;
+  /** Why it was aborted or taken back. */
+  readonly failure: string | null;
+  readonly content?: Content;
+}
+
+export interface InstanceStatus {
+  readonly name: InstanceName;
+  readonly set: SetName;
+  readonly release: number;
+  readonly role: "live" | "next" | "warm" | "ending";
+  readonly health: "starting" | "healthy" | "unhealthy" | "unknown" | "exited";
+  readonly address: string | null;
+  readonly pid: number | null;
+  readonly ageMs: number;
+  readonly probedAgoMs: number | null;
+  readonly drift: readonly string[];
+}
+
+export interface RollbackReadiness {
+  /** Release a rollback would go to; null: nothing to go to. */
+  readonly target: number | null;
+  readonly warm: number;
+  readonly wanted: number;
+  readonly probedAgoMs: number | null;
+  readonly lastMeasuredMs: number | null;
+  /** Warm and probed in the last 2 s: a rollback takes milliseconds. */
+  readonly ready: boolean;
+  readonly withinMs: number | null;
+  /** False when what is warm cannot keep `within`. */
+  readonly promiseKept: boolean;
+}
+
+/** The four figures of the field; null where nothing was measured. */
+export interface Figures {
+  readonly availability_during_deploy_pct: number | null;
+  readonly deploy_rollback_time_ms: number | null;
+  readonly config_drift_pct: number | null;
+  readonly instance_age_hours: number | null;
+}
+
+export interface EnvironmentStatus {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly route: Route;
+  readonly url: string;
+  readonly settings: EnvironmentSettings;
+  readonly live: {
+    readonly release: number;
+    readonly of: number | null;
+    readonly digest: Digest;
+    readonly artifact: Digest;
+    readonly state: ReleaseState;
+    readonly sinceMs: number;
+    readonly watchEndsInMs: number | null;
+  } | null;
+  readonly rollout: { readonly release: number; readonly of: number | null; readonly healthy: number; readonly wanted: number; readonly sinceMs: number; readonly deadlineInMs: number } | null;
+  readonly wanted: number;
+  readonly healthy: number;
+  readonly instances: readonly InstanceStatus[];
+  readonly rollback: RollbackReadiness;
+  readonly figures: Figures;
+  readonly warnings: readonly string[];
+}
+
+export interface StatusReport {
+  readonly daemon: Ping;
+  /** The moment the report is about, ms since the epoch. */
+  readonly atMs: number;
+  readonly environments: readonly EnvironmentStatus[];
+}
+
+export interface LogLine {
+  readonly instance: InstanceName;
+  /** RFC 3339 with nanoseconds, as written. */
+  readonly at: string;
+  readonly stream: "stdout" | "stderr";
+  readonly text: string;
+}
+
+export interface AuditReport {
+  readonly events: number;
+  readonly head: Digest;
+  readonly ok: boolean;
+  /** The first event that does not hold. */
+  readonly damage: { readonly seq: number; readonly finding: string } | null;
+  /** Whether the projections equal a fresh fold of the events. */
+  readonly projectionsEqual: boolean;
+}

@@ -1,0 +1,46 @@
+import type { EnvironmentSettings, RunSettings } from "./content.ts";
+import type { AppName, EnvironmentName } from "./names.ts";
+
+/** Files copied from the project into a recipe's image. */
+export interface CopyRule {
+  /** Path in the project, relative, never above it; a folder means what is in it. */
+  readonly from: string;
+  /** Absolute path in the image. */
+  readonly to: string;
+}
+
+/** A small image from Debian packages and files of the project. */
+export interface DebianRecipe {
+  readonly kind: "debian";
+  /** Suite: `bookworm`. */
+  readonly suite: string;
+  readonly packages: readonly string[];
+  readonly copy: readonly CopyRule[];
+  readonly env: { readonly [name: string]: string };
+  readonly workdir: string;
+  /** `name` or `uid[:gid]`; the default is 65532:65532. */
+  readonly user: string;
+  readonly command: readonly string[];
+  readonly expose: readonly number[];
+}
+
+export type BuildDefinition =
+  | DebianRecipe
+  | { readonly kind: "dockerfile"; /** Relative to the project. */ readonly path: string }
+  | { readonly kind: "image"; /** OCI layout folder or archive, relative to the project. */ readonly path: string };
+
+/** Run settings as written; what the image knows better (port) may be left open. */
+export type DefinedRunSettings = Omit<RunSettings, "port"> & { readonly port: number | null };
+
+/** `bronze.yaml`, parsed and with its defaults filled in. */
+export interface Definition {
+  readonly app: AppName;
+  readonly build: BuildDefinition;
+  readonly run: DefinedRunSettings;
+  /** At least one; in the order written. `from` names the environment promoted from. */
+  readonly environments: readonly {
+    readonly name: EnvironmentName;
+    readonly from: EnvironmentName | null;
+    readonly settings: EnvironmentSettings;
+  }[];
+}

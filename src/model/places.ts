@@ -1,0 +1,36 @@
+import { join, resolve } from "node:path";
+import { OperatorError } from "../errors/operator-error.ts";
+import { digestHex, sha256 } from "./canonical.ts";
+
+/** Where one daemon keeps what it has. All follow the state folder, so several daemons never meet. */
+export interface Places {
+  /** Ledger, store, layer images: survives a reboot. */
+  readonly state: string;
+  /** Sockets, bundles, mounts: gone after a reboot. */
+  readonly run: string;
+  /** Instances' output, the daemon's and the router's logs. */
+  readonly log: string;
+  /** The daemon's unix socket. */
+  readonly socket: string;
+  /** Eight hex digits, part of every name of a bridge, chain or cgroup. */
+  readonly tag: string;
+}
+
+export const defaultStateDir = "/var/lib/bronze";
+
+/**
+ * @param stateDir the folder given by `--state` or `BRONZE_STATE`; default `/var/lib/bronze`
+ * @throws {OperatorError} `ARGUMENT_INVALID` when the socket's path would be longer than the kernel takes (107 bytes)
+ */
+export function placesOf(stateDir: string = defaultStateDir): Places {
+  const state = resolve(stateDir);
+  const own = state !== defaultStateDir;
+  const run = own ? join(state, "run") : "/run/bronze";
+  const socket = join(run, "bronze.sock");
+  if (Buffer.byteLength(socket) > 90) {
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${state}" as the state folder: its path is too long for a socket`, {
+      hint: "choose a folder whose path has at most 70 bytes",
+    });
+  }
+  return { state, run, log: own ? join(state, "log") : "/var/log/bronze", socket, tag: digestHex(sha256(state)).slice(0, 8) };
+}
