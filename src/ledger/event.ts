@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../errors/codes.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
@@ -18,7 +19,8 @@ export interface Cause {
 
 /** Why a rollout did not come through. */
 export interface Failure {
-  readonly code: "unhealthy" | "deadline" | "superseded" | "asked" | "machine";
+  /** The error a waiting caller gets. */
+  readonly code: ErrorCode;
   /** One plain sentence. */
   readonly summary: string;
   readonly hint: string;
@@ -63,6 +65,15 @@ export type EventData =
       readonly elapsedMs: number;
       /** All instances ran already. */
       readonly warm: boolean;
+      /** What the replaced set answered in its last 60 s: the watch compares with it. */
+      readonly baseline: { readonly requests: number; readonly errors: number };
+    })
+  | (InEnvironment & {
+      readonly kind: "rollout.measured";
+      readonly release: number;
+      /** Requests from the rollout's start until the replaced set had none in flight; null: lines were lost, nothing is known. */
+      readonly requests: number | null;
+      readonly failed: number | null;
     })
   | (InEnvironment & { readonly kind: "rollout.aborted"; readonly release: number; readonly failure: Failure })
   | (InEnvironment & { readonly kind: "release.proven"; readonly release: number; readonly reason: "watched" | "replaced" | "no watch" | "proven before" })
@@ -70,9 +81,11 @@ export type EventData =
   | (InEnvironment & { readonly kind: "watch.warned"; readonly release: number; readonly figures: WatchFigures; readonly reason: string })
   | (InEnvironment & { readonly kind: "set.retired"; readonly set: SetName; readonly reason: string })
   | (InEnvironment & { readonly kind: "set.removed"; readonly set: SetName })
+  | (InEnvironment & { readonly kind: "instances.starting"; readonly set: SetName; readonly count: number; readonly ordinals: readonly number[] })
   | (InEnvironment & { readonly kind: "instance.healthy"; readonly instance: InstanceName; readonly afterMs: number })
   | (InEnvironment & { readonly kind: "instance.exited"; readonly instance: InstanceName; readonly code: number | null; readonly outOfMemory: boolean })
   | (InEnvironment & { readonly kind: "instance.condemned"; readonly instance: InstanceName; readonly reason: string })
+  | (InEnvironment & { readonly kind: "instance.removed"; readonly instance: InstanceName })
   | (InEnvironment & { readonly kind: "drift.found"; readonly instance: InstanceName; readonly type: "missing" | "unexpected" | "modified" | "stale"; readonly findings: readonly string[] })
   | (InEnvironment & { readonly kind: "app.down"; readonly cause: Cause })
   | { readonly kind: "layer.imaged"; readonly diffId: Digest; readonly imageDigest: Digest; readonly sizeBytes: number }

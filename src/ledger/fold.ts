@@ -1,0 +1,264 @@
+import { defaultEnvironmentSettings } from "../model/content.ts";
+import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
+import type { EventData, LedgerEvent } from "./event.ts";
+import { emptyState, environmentKey, type EnvironmentRecord, type LedgerState, type ReleaseRecord, type SetRecord } from "./state.ts";
+
+type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }>;
+
+/** Crashes further apart than this do not belong together, in ms. */
+const crashMemoryMs = 180_000;
+
+/** Folds events into a state; the only way a state comes to be. */
+export function foldEvents(events: Iterable<LedgerEvent>, until?: { readonly atMs: number }): LedgerState {
+  const state = emptyState();
+  for (const event of events) {
+    if (until !== undefined && event.atMs > until.atMs) break;
+    applyEvent(state, event);
+  }
+  return state;
+}
+
+/** Applies one event to a state, in place. Events must come in the ledger's order, each once. */
+export function applyEvent(state: LedgerState, event: LedgerEvent): void {
+  state.seq = event.seq;
+  const { data, atMs } = event;
+  switch (data.kind) {
+    case "daemon.started":
+    case "daemon.stopped":
+    case "image.touched":
+    case "drift.found":
+      return;
+    case "layer.imaged":
+      state.layerImages.set(data.diffId, data.imageDigest);
+      return;
+    case "network.chosen":
+      state.subnet = data.subnet;
+      return;
+    case "environment.changed":
+      environmentOf(state, data.app, data.environment).settings = data.settings;
+      return;
+    default: {
+      const environment = environmentOf(state, data.app, data.environment);
+      applyToEnvironment(environment, data, atMs);
+    }
+  }
+}
+
+type Plain = "daemon.started" | "daemon.stopped" | "image.touched" | "drift.found" | "layer.imaged" | "network.chosen" | "environment.changed";
+
+function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, { kind: Plain }>, atMs: number): void {
+  switch (data.kind) {
+    case "release.created":
+      return createRelease(record, data, atMs);
+    case "traffic.switching":
+      record.switching = { release: data.release, set: data.set, from: data.from };
+      return;
+    case "traffic.switched":
+      return switchTraffic(record, data, atMs);
+    case "rollout.aborted":
+      return abortRollout(record, data, atMs);
+    case "rollout.measured": {
+      releaseOf(record, data.release).measured = { requests: data.requests, failed: data.failed };
+      if (data.requests !== null && data.failed !== null) record.lastMeasured = { requests: data.requests, failed: data.failed };
+      return;
+    }
+    case "release.proven":
+      releaseOf(record, data.release).proof = "proven";
+      if (record.watch?.release === data.release) record.watch = null;
+      return;
+    case "release.taken_back": {
+      const release = releaseOf(record, data.release);
+      release.proof = "taken back";
+      release.takenBackBecause = data.reason;
+      if (record.watch?.release === data.release) record.watch = null;
+      return;
+    }
+    case "watch.warned":
+      if (record.watch?.release === data.release) record.watch.warned = true;
+      return;
+    case "set.retired": {
+      const set = record.sets.get(data.set);
+      if (set !== undefined) retire(set, data.reason, atMs);
+      return;
+    }
+    case "set.removed":
+      record.sets.delete(data.set);
+      return;
+    case "instances.starting": {
+      const set = record.sets.get(data.set);
+      if (set !== undefined) set.nextOrdinal = Math.max(set.nextOrdinal, ...data.ordinals.map((ordinal) => ordinal + 1));
+      return;
+    }
+    case "instance.healthy":
+      setOf(record, data.instance)?.proven.add(data.instance);
+      return;
+    case "instance.condemned":
+      setOf(record, data.instance)?.condemned.set(data.instance, { atMs, reason: data.reason });
+      return;
+    case "instance.exited": {
+      const set = setOf(record, data.instance);
+      if (set !== undefined) countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);
+      return;
+    }
+    case "instance.removed": {
+      const set = setOf(record, data.instance);
+      set?.condemned.delete(data.instance);
+      set?.proven.delete(data.instance);
+      return;
+    }
+    case "app.down":
+      return takeDown(record, atMs);
+    default:
+      data satisfies never;
+  }
+}
+
+function createRelease(record: EnvironmentRecord, data: EventOf<"release.created">, atMs: number): void {
+  record.releases.set(data.release, {
+    number: data.release,
+    type: data.type,
+    of: data.of,
+    automatic: data.automatic,
+    digest: data.digest,
+    content: data.content,
+    set: data.set,
+    cause: data.cause,
+    createdAtMs: atMs,
+    deadlineAtMs: data.deadlineAtMs,
+    rollout: "progressing",
+    proof: null,
+    endedAtMs: null,
+    elapsedMs: null,
+    warm: null,
+    failure: null,
+    takenBackBecause: null,
+    measured: null,
+  });
+  record.lastRelease = data.release;
+  record.active = data.release;
+  if (!record.sets.has(data.set)) {
+    record.sets.set(data.set, {
+      name: data.set,
+      app: data.app,
+      environment: data.environment,
+      release: data.release,
+      digest: data.digest,
+      content: data.content,
+      role: "next",
+      sinceMs: atMs,
+      retiredBecause: null,
+      takenBack: false,
+      nextOrdinal: 1,
+      condemned: new Map(),
+      proven: new Set(),
+      crashes: { count: 0, atMs: 0, beforeOrdinal: 0 },
+    });
+  }
+}
+
+function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switched">, atMs: number): void {
+  const release = releaseOf(record, data.release);
+  const before = record.live;
+  release.rollout = "completed";
+  release.endedAtMs = atMs;
+  release.elapsedMs = data.elapsedMs;
+  release.warm = data.warm;
+  release.proof = "watching";
+  if (release.type === "rollback") record.lastRollbackMs = data.elapsedMs;
+  record.line = lineAfter(record.line, release);
+  record.live = { release: data.release, set: data.set, sinceMs: atMs };
+  if (record.active === data.release) record.active = null;
+  record.switching = null;
+  record.watch = {
+    release: data.release,
+    startedAtMs: atMs,
+    previous: before === null ? null : before.release,
+    baseline: data.baseline,
+    warned: false,
+  };
+  const from = before === null ? undefined : record.sets.get(before.set);
+  if (from !== undefined && from.name !== data.set) {
+    from.role = "warm";
+    from.sinceMs = atMs;
+    from.takenBack = release.type === "rollback";
+  }
+  const set = record.sets.get(data.set);
+  if (set !== undefined) {
+    set.role = "live";
+    set.sinceMs = atMs;
+    set.takenBack = false;
+  }
+}
+
+/** A deploy appends to the line; a rollback cuts off what comes after its target, or appends a target outside of it. */
+function lineAfter(line: readonly number[], release: ReleaseRecord): number[] {
+  const at = release.of === null ? -1 : line.indexOf(release.of);
+  return at >= 0 ? line.slice(0, at + 1) : [...line, release.of ?? release.number];
+}
+
+function abortRollout(record: EnvironmentRecord, data: EventOf<"rollout.aborted">, atMs: number): void {
+  const release = releaseOf(record, data.release);
+  release.rollout = "aborted";
+  release.endedAtMs = atMs;
+  release.failure = data.failure;
+  if (record.active === data.release) record.active = null;
+  if (record.switching?.release === data.release) record.switching = null;
+  const set = record.sets.get(release.set);
+  if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
+}
+
+function takeDown(record: EnvironmentRecord, atMs: number): void {
+  record.live = null;
+  record.switching = null;
+  record.watch = null;
+  for (const set of record.sets.values()) retire(set, "the app was taken down", atMs);
+}
+
+function retire(set: SetRecord, reason: string, atMs: number): void {
+  if (set.role === "ending") return;
+  set.role = "ending";
+  set.sinceMs = atMs;
+  set.retiredBecause = reason;
+}
+
+/** Exits of instances that ran side by side are one crash; each later generation that exits is one more. */
+function countCrash(set: SetRecord, ordinal: number, atMs: number): void {
+  const { crashes } = set;
+  if (ordinal < crashes.beforeOrdinal && atMs - crashes.atMs < crashMemoryMs) return;
+  const count = atMs - crashes.atMs < crashMemoryMs ? crashes.count + 1 : 1;
+  set.crashes = { count, atMs, beforeOrdinal: set.nextOrdinal };
+}
+
+function environmentOf(state: LedgerState, app: AppName, environment: EnvironmentName): EnvironmentRecord {
+  const key = environmentKey(app, environment);
+  const known = state.environments.get(key);
+  if (known !== undefined) return known;
+  const record: EnvironmentRecord = {
+    app,
+    environment,
+    settings: defaultEnvironmentSettings,
+    releases: new Map(),
+    lastRelease: 0,
+    line: [],
+    live: null,
+    active: null,
+    switching: null,
+    watch: null,
+    sets: new Map(),
+    lastRollbackMs: null,
+    lastMeasured: null,
+  };
+  state.environments.set(key, record);
+  return record;
+}
+
+function releaseOf(record: EnvironmentRecord, number: number): ReleaseRecord {
+  const release = record.releases.get(number);
+  if (release === undefined) throw new Error(`the ledger speaks of v${number} of ${record.app}, which it never created`);
+  return release;
+}
+
+function setOf(record: EnvironmentRecord, instance: InstanceName): SetRecord | undefined {
+  const parts = splitInstanceName(instance);
+  return parts === undefined ? undefined : record.sets.get(parts.set);
+}

@@ -1,0 +1,101 @@
+import type { Digest } from "../model/canonical.ts";
+import type { Content, EnvironmentSettings } from "../model/content.ts";
+import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+import type { Cause, Failure } from "./event.ts";
+
+/** A release as the ledger tells it. */
+export interface ReleaseRecord {
+  readonly number: number;
+  readonly type: "deploy" | "rollback";
+  /** The release whose content this is, for a rollback. */
+  readonly of: number | null;
+  readonly automatic: boolean;
+  readonly digest: Digest;
+  readonly content: Content;
+  readonly set: SetName;
+  readonly cause: Cause;
+  readonly createdAtMs: number;
+  readonly deadlineAtMs: number;
+  rollout: "progressing" | "completed" | "aborted";
+  /** After the switch. */
+  proof: "watching" | "proven" | "taken back" | null;
+  endedAtMs: number | null;
+  elapsedMs: number | null;
+  warm: boolean | null;
+  failure: Failure | null;
+  takenBackBecause: string | null;
+  measured: { readonly requests: number | null; readonly failed: number | null } | null;
+}
+
+/** The instances one release created, and what they are for now. */
+export interface SetRecord {
+  readonly name: SetName;
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly release: number;
+  readonly digest: Digest;
+  readonly content: Content;
+  role: "next" | "live" | "warm" | "ending";
+  /** When it left traffic, in ms since the epoch; for warm and ending ones. */
+  sinceMs: number;
+  retiredBecause: string | null;
+  /** A rollback went away from it: never kept warm. */
+  takenBack: boolean;
+  nextOrdinal: number;
+  /** Instances that are to be replaced or ended, and since when. */
+  readonly condemned: Map<InstanceName, { readonly atMs: number; readonly reason: string }>;
+  /** Instances that have been healthy. */
+  readonly proven: Set<InstanceName>;
+  /** Exits in a row, all of one moment counted once: decides how long to wait before the next start. */
+  crashes: { readonly count: number; readonly atMs: number; readonly beforeOrdinal: number };
+}
+
+/** A release under watch. */
+export interface WatchRecord {
+  readonly release: number;
+  readonly startedAtMs: number;
+  /** The release whose content it replaced; null: a first deploy. */
+  readonly previous: number | null;
+  readonly baseline: { readonly requests: number; readonly errors: number };
+  warned: boolean;
+}
+
+/** One app in one environment, folded from the ledger. */
+export interface EnvironmentRecord {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  settings: EnvironmentSettings;
+  readonly releases: Map<number, ReleaseRecord>;
+  lastRelease: number;
+  /** Releases whose contents a rollback can reach, oldest first; the last is what is live. */
+  line: number[];
+  live: { readonly release: number; readonly set: SetName; readonly sinceMs: number } | null;
+  /** Release whose rollout is under way. */
+  active: number | null;
+  /** The intent to switch, until its result is known. */
+  switching: { readonly release: number; readonly set: SetName; readonly from: SetName | null } | null;
+  watch: WatchRecord | null;
+  readonly sets: Map<SetName, SetRecord>;
+  /** Duration of the newest rollback, in ms. */
+  lastRollbackMs: number | null;
+  /** Newest measurement of requests during a rollout. */
+  lastMeasured: { readonly requests: number; readonly failed: number } | null;
+}
+
+/** All state there is; a fold of the ledger. */
+export interface LedgerState {
+  readonly environments: Map<string, EnvironmentRecord>;
+  /** diff id of a layer → sha256 of the image made from it. */
+  readonly layerImages: Map<Digest, Digest>;
+  subnet: string | null;
+  seq: number;
+}
+
+export function emptyState(): LedgerState {
+  return { environments: new Map(), layerImages: new Map(), subnet: null, seq: 0 };
+}
+
+/** Key of an environment in the state's map. */
+export function environmentKey(app: AppName, environment: EnvironmentName): string {
+  return `${app}/${environment}`;
+}
