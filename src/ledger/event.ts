@@ -36,6 +36,9 @@ export interface WatchFigures {
   readonly baselineErrors: number;
 }
 
+/** Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, half-made. */
+export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken";
+
 /** Everything that can happen, one kind each. All state is a fold of these. */
 export type EventData =
   | { readonly kind: "daemon.started"; readonly version: string; readonly pid: number }
@@ -84,7 +87,7 @@ export type EventData =
   | (InEnvironment & { readonly kind: "instances.starting"; readonly set: SetName; readonly count: number; readonly ordinals: readonly number[] })
   | (InEnvironment & { readonly kind: "instance.healthy"; readonly instance: InstanceName; readonly afterMs: number })
   | (InEnvironment & { readonly kind: "instance.exited"; readonly instance: InstanceName; readonly code: number | null; readonly outOfMemory: boolean })
-  | (InEnvironment & { readonly kind: "instance.condemned"; readonly instance: InstanceName; readonly reason: string })
+  | (InEnvironment & { readonly kind: "instance.condemned"; readonly instance: InstanceName; readonly type: CondemnType; readonly reason: string })
   | (InEnvironment & { readonly kind: "instance.removed"; readonly instance: InstanceName })
   | (InEnvironment & { readonly kind: "drift.found"; readonly instance: InstanceName; readonly type: "missing" | "unexpected" | "modified" | "stale"; readonly findings: readonly string[] })
   | (InEnvironment & { readonly kind: "app.down"; readonly cause: Cause })

@@ -92,9 +92,12 @@ function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, 
     case "instance.healthy":
       setOf(record, data.instance)?.proven.add(data.instance);
       return;
-    case "instance.condemned":
-      setOf(record, data.instance)?.condemned.set(data.instance, { atMs, reason: data.reason });
+    case "instance.condemned": {
+      const set = setOf(record, data.instance);
+      set?.condemned.set(data.instance, { atMs, type: data.type, reason: data.reason });
+      if (set !== undefined && data.type === "late") countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);
       return;
+    }
     case "instance.exited": {
       const set = setOf(record, data.instance);
       if (set !== undefined) countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);

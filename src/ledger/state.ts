@@ -1,7 +1,7 @@
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
-import type { Cause, Failure } from "./event.ts";
+import type { Cause, CondemnType, Failure } from "./event.ts";
 
 /** A release as the ledger tells it. */
 export interface ReleaseRecord {
@@ -43,7 +43,7 @@ export interface SetRecord {
   takenBack: boolean;
   nextOrdinal: number;
   /** Instances that are to be replaced or ended, and since when. */
-  readonly condemned: Map<InstanceName, { readonly atMs: number; readonly reason: string }>;
+  readonly condemned: Map<InstanceName, { readonly atMs: number; readonly type: CondemnType; readonly reason: string }>;
   /** Instances that have been healthy. */
   readonly proven: Set<InstanceName>;
   /** Exits in a row, all of one moment counted once: decides how long to wait before the next start. */

@@ -1,7 +1,6 @@
-/** What came of asking an instance whether it is well. */
-export type ProbeResult =
-  | { readonly kind: "answered"; readonly status: number; readonly latencyMs: number; readonly body: string }
-  | { readonly kind: "refused" | "timeout" | "reset" | "unreachable"; readonly latencyMs: number };
+import type { ProbeResult } from "../model/observation.ts";
+
+export type { ProbeResult };
 
 export interface ProbeTarget {
   readonly address: string;

@@ -1,41 +1,8 @@
 import type { Route } from "../model/content.ts";
+import type { Endpoint, RoutedSet, RouteRule, TrafficCounts } from "../model/observation.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
 
-/** Where one instance takes requests. */
-export interface Endpoint {
-  readonly instance: InstanceName;
-  readonly address: string;
-  readonly port: number;
-}
-
-/** A set that can take traffic, and the instances that do so for it. */
-export interface RoutedSet {
-  readonly set: SetName;
-  readonly endpoints: readonly Endpoint[];
-}
-
-/** One route and what answers it. */
-export interface RouteRule {
-  readonly route: Route;
-  readonly stable: SetName;
-  /** Share of requests that another set answers, in 1/10000. */
-  readonly canary?: { readonly set: SetName; readonly weight: number };
-}
-
-/** Requests a set has answered since `sinceMs`; only ever grows until `epoch` changes. */
-export interface TrafficCounts {
-  /** Changes when counting began anew (daemon restart). */
-  readonly epoch: string;
-  readonly requests: number;
-  /** By class of status, the router's own answers for this set included. */
-  readonly status: { readonly "1xx": number; readonly "2xx": number; readonly "3xx": number; readonly "4xx": number; readonly "5xx": number };
-  /** Requests that the client or the instance broke off, or that got no status. */
-  readonly aborted: number;
-  /** True when log lines were lost since `epoch` began: the counts are then a lower bound and prove nothing. */
-  readonly gap: boolean;
-  /** Latency histogram: upper bounds in ms (last is Infinity) and counts. */
-  readonly latency: { readonly boundsMs: readonly number[]; readonly counts: readonly number[] };
-}
+export type { Endpoint, RoutedSet, RouteRule, TrafficCounts };
 
 /**
  * Brings requests to sets. The router outlives the daemon; after a restart `observe` tells what is in effect.

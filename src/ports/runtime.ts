@@ -1,6 +1,9 @@
+import type { Exit, ExpectedObservation, InstanceFacts, InstanceObservation } from "../model/observation.ts";
 import type { Content } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+
+export type { Exit, ExpectedObservation, InstanceFacts, InstanceObservation } from "../model/observation.ts";
 
 /** All instances that one release created: they run one content. */
 export interface InstanceSet {
@@ -11,16 +14,6 @@ export interface InstanceSet {
   readonly release: number;
   readonly digest: Digest;
   readonly content: Content;
-}
-
-/** How an instance ended. */
-export interface Exit {
-  /** Exit status; 128 + signal when a signal ended it; null when nobody saw it end. */
-  readonly code: number | null;
-  /** Killed at its memory limit. */
-  readonly outOfMemory: boolean;
-  /** ms since the epoch. */
-  readonly atMs: number;
 }
 
 /** One instance as the runtime sees it now. */
@@ -41,33 +34,6 @@ export interface ObservedInstance {
   readonly startedAtMs: number;
   readonly exit: Exit | null;
 }
-
-/** What is known about an instance that does not do as it should; facts only, judged elsewhere. */
-export interface InstanceFacts {
-  readonly exit: Exit | null;
-  /** Sockets that listen inside it. */
-  readonly listening: readonly { readonly address: string; readonly port: number }[];
-  /** Last lines it wrote, oldest first, at most 50 of at most 2,000 characters. */
-  readonly logTail: readonly string[];
-}
-
-/** What a running instance is in truth, to be held against its content. */
-export interface InstanceObservation {
-  readonly name: InstanceName;
-  /** Digest of the artifact whose image is mounted as its root. */
-  readonly artifact: Digest | null;
-  /** False when an image file under its root was touched since it was verified. */
-  readonly imageIntact: boolean;
-  readonly arguments: readonly string[];
-  readonly environment: readonly string[];
-  /** Mount points and options, one line each, sorted. */
-  readonly mounts: readonly string[];
-  /** Processes that entered from outside: in-namespace parent 0 and not the first process. */
-  readonly entered: readonly { readonly pid: number; readonly command: string }[];
-}
-
-/** The same facts as they must be, known from when the instance was started from its content. */
-export type ExpectedObservation = Omit<InstanceObservation, "entered" | "imageIntact">;
 
 /**
  * Runs contents. It never modifies an instance: instances are made and removed.

@@ -1,0 +1,84 @@
+import type { HealthSettings } from "../model/content.ts";
+import type { ProbeResult } from "../model/observation.ts";
+
+/** Failed probes in a row that take an instance out of traffic. */
+export const failuresUntilOut = 3;
+/** How long an instance may fail after that before it is replaced, in ms. */
+export const outUntilReplacedMs = 10_000;
+/** Longest time one probe may take, in ms. */
+export const probeTimeoutMs = 5_000;
+/** Time between probes of an instance that has been healthy, in ms. */
+export const probeIntervalMs = 1_000;
+
+const firstProbeDelayMs = 10;
+const slowestStartProbeMs = 250;
+
+/** What the probes of one instance have told so far. */
+export interface Health {
+  /** `unknown`: it served before this daemon looked; it counts as healthy until a probe says otherwise. */
+  readonly state: "starting" | "healthy" | "unhealthy" | "unknown";
+  /** ms since the epoch of the first passed probe of the current run of passed ones. */
+  readonly healthySinceMs: number | null;
+  /** ms since the epoch when it became unhealthy. */
+  readonly unhealthySinceMs: number | null;
+  readonly failures: number;
+  readonly probes: number;
+  readonly lastPassedAtMs: number | null;
+  readonly last: ProbeResult | null;
+}
+
+export const startingHealth: Health = {
+  state: "starting",
+  healthySinceMs: null,
+  unhealthySinceMs: null,
+  failures: 0,
+  probes: 0,
+  lastPassedAtMs: null,
+  last: null,
+};
+
+export const unknownHealth: Health = { ...startingHealth, state: "unknown" };
+
+/** The path that is probed. */
+export function probePath(settings: HealthSettings): string {
+  return settings.path ?? "/";
+}
+
+/** Whether an answer passes: 2xx on a named path, anything below 500 on the default one. */
+export function isPassed(settings: HealthSettings, result: ProbeResult): boolean {
+  if (result.kind !== "answered") return false;
+  return settings.path === null ? result.status < 500 : result.status >= 200 && result.status < 300;
+}
+
+/** Health after one more probe. */
+export function afterProbe(health: Health, passed: boolean, result: ProbeResult, atMs: number): Health {
+  const probes = health.probes + 1;
+  if (passed) {
+    return {
+      state: "healthy",
+      healthySinceMs: health.healthySinceMs ?? atMs,
+      unhealthySinceMs: null,
+      failures: 0,
+      probes,
+      lastPassedAtMs: atMs,
+      last: result,
+    };
+  }
+  const failures = health.failures + 1;
+  const out = health.state !== "starting" && failures >= failuresUntilOut;
+  return {
+    ...health,
+    state: out ? "unhealthy" : health.state,
+    healthySinceMs: out || health.state === "starting" ? null : health.healthySinceMs,
+    unhealthySinceMs: out ? (health.unhealthySinceMs ?? atMs) : null,
+    failures,
+    probes,
+    last: result,
+  };
+}
+
+/** Time until the next probe, in ms: 10 growing to 250 at the start, then each second. */
+export function nextProbeDelayMs(health: Health): number {
+  if (health.state !== "starting") return probeIntervalMs;
+  return Math.min(slowestStartProbeMs, Math.round(firstProbeDelayMs * 1.3 ** health.probes));
+}

@@ -1,0 +1,48 @@
+import type { CondemnType, WatchFigures } from "../ledger/event.ts";
+import type { Route } from "../model/content.ts";
+import type { InstanceName, SetName } from "../model/names.ts";
+import type { RouteRule } from "../model/observation.ts";
+
+/**
+ * What is to be done next for one environment: plain data. Steps of one plan do not depend on each other and may run
+ * at the same time; what comes after them is planned when they are done.
+ */
+export type Step =
+  | { readonly kind: "ensure"; readonly set: SetName; readonly count: number; readonly ordinals: readonly number[] }
+  | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
+  | { readonly kind: "switch"; readonly release: number; readonly set: SetName }
+  | { readonly kind: "route"; readonly route: Route; readonly rule: RouteRule | null }
+  | { readonly kind: "fail"; readonly release: number; readonly instance: InstanceName | null; readonly reason: FailReason }
+  | { readonly kind: "prove"; readonly release: number; readonly reason: "watched" }
+  | { readonly kind: "take-back"; readonly release: number; readonly to: number; readonly figures: WatchFigures | null; readonly reason: string }
+  | { readonly kind: "warn"; readonly release: number; readonly figures: WatchFigures; readonly reason: string }
+  | { readonly kind: "retire"; readonly set: SetName; readonly reason: string }
+  | { readonly kind: "condemn"; readonly instance: InstanceName; readonly type: CondemnType; readonly reason: string }
+  | { readonly kind: "end"; readonly set: SetName; readonly instance: InstanceName; /** ms since the epoch; null: at once. */ readonly drainUntilMs: number | null }
+  | { readonly kind: "forget"; readonly set: SetName };
+
+/** Why a rollout cannot come through: an instance ended, never became healthy, or the rollout's own time is over. */
+export type FailReason = "exited" | "unhealthy" | "deadline";
+
+/** Two steps with one key are the same piece of work and never run at the same time. */
+export function stepKey(step: Step): string {
+  switch (step.kind) {
+    case "ensure":
+    case "place":
+    case "retire":
+    case "forget":
+      return `${step.kind} ${step.set}`;
+    case "condemn":
+    case "end":
+      return `${step.kind} ${step.instance}`;
+    case "route":
+    case "switch":
+      // Both change what answers a route: one at a time.
+      return "route";
+    case "fail":
+    case "prove":
+    case "take-back":
+    case "warn":
+      return `${step.kind} ${step.release}`;
+  }
+}

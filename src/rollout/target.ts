@@ -1,0 +1,39 @@
+import type { Digest } from "../model/canonical.ts";
+import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
+
+/**
+ * The release a rollback without a version goes to: the nearest earlier proven entry of the line whose content is not
+ * what is live.
+ *
+ * @returns undefined when there is nothing to go to
+ */
+export function rollbackTarget(record: EnvironmentRecord): ReleaseRecord | undefined {
+  if (record.live === null) return undefined;
+  const live = record.releases.get(record.live.release);
+  for (let i = record.line.length - 2; i >= 0; i -= 1) {
+    const release = record.releases.get(record.line[i] ?? 0);
+    if (release !== undefined && release.digest !== live?.digest && isProven(record, release.digest)) return release;
+  }
+  return undefined;
+}
+
+/** Whether any release of this content came through its watch, or is a rollback to one that did. */
+export function isProven(record: EnvironmentRecord, digest: Digest): boolean {
+  for (const release of record.releases.values()) {
+    if (release.digest === digest && release.proof === "proven") return true;
+  }
+  return false;
+}
+
+/** The release in whose name a content first went live: `v4 (= v2)` leads to v2. */
+export function originOf(record: EnvironmentRecord, release: ReleaseRecord): ReleaseRecord {
+  return (release.of === null ? undefined : record.releases.get(release.of)) ?? release;
+}
+
+/** A set that runs this content and may serve again: live, next or warm; never one that is ending. */
+export function setOfContent(record: EnvironmentRecord, digest: Digest): SetRecord | undefined {
+  for (const set of record.sets.values()) {
+    if (set.digest === digest && set.role !== "ending" && !set.takenBack) return set;
+  }
+  return undefined;
+}

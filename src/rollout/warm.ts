@@ -1,0 +1,48 @@
+import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
+import { rollbackTarget } from "./target.ts";
+
+/** Most contents of one environment that are kept warm. */
+const mostWarm = 2;
+/** Share of the machine's memory that must stay available for anything to be kept warm. */
+const leastAvailableShare = 0.05;
+
+export interface Retirement {
+  readonly set: SetRecord;
+  readonly reason: string;
+}
+
+/**
+ * Which warm sets are to end now: taken back, expired, more than two (the rollback target goes first, then the newest),
+ * or no memory left for them.
+ */
+export function planRetirements(
+  record: EnvironmentRecord,
+  memory: { readonly totalBytes: number; readonly availableBytes: number },
+  nowMs: number,
+): readonly Retirement[] {
+  const activeSet = record.active === null ? undefined : record.releases.get(record.active)?.set;
+  const target = rollbackTarget(record);
+  const warm = [...record.sets.values()]
+    .filter((set) => set.role === "warm" && set.name !== activeSet)
+    .sort((a, b) => rank(b) - rank(a) || b.sinceMs - a.sinceMs || (a.name < b.name ? -1 : 1));
+  function rank(set: SetRecord): number {
+    return set.digest === target?.digest ? 1 : 0;
+  }
+  const short = memory.availableBytes < memory.totalBytes * leastAvailableShare;
+  const retirements: Retirement[] = [];
+  let kept = 0;
+  for (const set of warm) {
+    const reason = reasonToRetire(set);
+    if (reason === undefined) kept += 1;
+    else retirements.push({ set, reason });
+  }
+  return retirements;
+
+  function reasonToRetire(set: SetRecord): string | undefined {
+    if (set.takenBack) return "it was rolled back from";
+    if (nowMs >= set.sinceMs + record.settings.keepWarmMs) return "its time to be kept warm is over";
+    if (kept >= mostWarm) return `${mostWarm} others are kept warm`;
+    if (short) return "the machine has no memory to keep it warm";
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+import type { TrafficCounts } from "../model/observation.ts";
+import { baselineWindowMs, type TrafficShare } from "./watch.ts";
+
+interface Sample {
+  readonly atMs: number;
+  readonly requests: number;
+  readonly errors: number;
+}
+
+/** Samples of one set's growing counts, enough to tell what happened in any stretch of the last minute. */
+export interface TrafficWindow {
+  readonly epoch: string;
+  readonly samples: readonly Sample[];
+}
+
+export const emptyWindow: TrafficWindow = { epoch: "", samples: [] };
+
+/** Adds a sample and forgets what is older than the longest stretch. A new epoch begins anew. */
+export function addSample(window: TrafficWindow, counts: TrafficCounts, atMs: number): TrafficWindow {
+  const sample: Sample = { atMs, requests: counts.requests, errors: counts.status["5xx"] };
+  if (window.epoch !== counts.epoch) return { epoch: counts.epoch, samples: [sample] };
+  const oldest = atMs - baselineWindowMs;
+  // One sample at or before the stretch's begin is needed to subtract from.
+  let first = 0;
+  while (first + 1 < window.samples.length && (window.samples[first + 1]?.atMs ?? atMs) <= oldest) first += 1;
+  return { epoch: counts.epoch, samples: [...(first === 0 ? window.samples : window.samples.slice(first)), sample] };
+}
+
+/**
+ * Requests and errors of the last `stretchMs`, never of before `sinceMs`.
+ *
+ * @param sinceMs ms since the epoch
+ */
+export function shareOf(window: TrafficWindow, stretchMs: number, sinceMs: number, nowMs: number): TrafficShare {
+  const newest = window.samples.at(-1);
+  if (newest === undefined) return { requests: 0, errors: 0 };
+  const from = Math.max(nowMs - stretchMs, sinceMs);
+  let base = window.samples[0] ?? newest;
+  for (const sample of window.samples) {
+    if (sample.atMs > from) break;
+    base = sample;
+  }
+  return { requests: newest.requests - base.requests, errors: newest.errors - base.errors };
+}
