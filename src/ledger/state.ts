@@ -1,3 +1,4 @@
+import type { ReleaseState } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
@@ -98,4 +99,10 @@ export function emptyState(): LedgerState {
 /** Key of an environment in the state's map. */
 export function environmentKey(app: AppName, environment: EnvironmentName): string {
   return `${app}/${environment}`;
+}
+
+/** A release's state in one word, for people and the API. */
+export function releaseState(release: ReleaseRecord): ReleaseState {
+  if (release.rollout === "progressing" || release.rollout === "aborted") return release.rollout;
+  return release.proof ?? "watching";
 }

@@ -1,0 +1,361 @@
+import { asOperatorError } from "../errors/operator-error.ts";
+import type { EventData, LedgerEvent } from "../ledger/event.ts";
+import { environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
+import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
+import { stepKey, type Step } from "../rollout/step.ts";
+import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
+import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
+import { DriftWatch } from "./drift-watch.ts";
+import { Executor } from "./executor.ts";
+import { Fleet, type FleetInstance } from "./fleet.ts";
+import { countsNow, measureRollout, type CountsAt } from "./measure.ts";
+import type { ControllerPorts, Log } from "./ports.ts";
+import { Recorder } from "./recorder.ts";
+import { automaticRollback } from "./releases.ts";
+
+/** How often the router's counts are looked at, in ms. */
+const sampleMs = 250;
+/** How often the runtime is looked at without a reason, in ms. */
+const refreshMs = 5_000;
+const firstRetryMs = 250;
+const slowestRetryMs = 10_000;
+/** More replans than this at one moment mean that two rules contradict each other. */
+const mostReplans = 100;
+
+/**
+ * The loop: observe → plan → apply. It knows only ports; all its state but the probes is a fold of the ledger, so it
+ * may be ended at any moment and begun again.
+ */
+export class Controller {
+  readonly recorder: Recorder;
+  readonly fleet: Fleet;
+  readonly executor: Executor;
+  readonly ports: ControllerPorts;
+  readonly #log: Log;
+  readonly #stopping = new AbortController();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #retries = new Map<string, { readonly notBeforeMs: number; readonly delayMs: number }>();
+  readonly #timers = new Map<string, () => void>();
+  readonly #windows = new Map<SetName, TrafficWindow>();
+  readonly #askedAt = new Map<string, number>();
+  readonly #countsAt = new Map<string, CountsAt>();
+  readonly #drift: DriftWatch;
+  readonly #background = new Set<() => void>();
+  #ticking = false;
+  readonly #dirty = new Set<string>();
+
+  constructor(ports: ControllerPorts, log: Log) {
+    this.ports = ports;
+    this.#log = log;
+    this.recorder = new Recorder(ports.journal, ports.clock);
+    this.fleet = new Fleet({
+      runtime: ports.runtime,
+      prober: ports.prober,
+      clock: ports.clock,
+      settingsOf: (set) => this.#recordOfSet(set)?.sets.get(set)?.content.settings,
+      isPlaced: (name) => this.#isPlaced(name),
+      onExit: (instance) => this.#onExit(instance),
+      onHealth: (instance, before) => {
+        const { health } = instance;
+        const record = this.#recordOfSet(instance.set);
+        if (record === undefined) return;
+        if (health.state === "healthy" && !(record.sets.get(instance.set)?.proven.has(instance.name) ?? true)) {
+          this.#recordHealthy(record, instance);
+        }
+        if (health.state !== before.state || health.failures > 0 || record.active !== null) this.tick(keyOf(record));
+      },
+    });
+    this.executor = new Executor({
+      ports,
+      recorder: this.recorder,
+      fleet: this.fleet,
+      signal: this.#stopping.signal,
+      share: (set, stretchMs) => this.#share(set, stretchMs, 0),
+      askedAt: (record, release) => this.#askedAt.get(`${keyOf(record)} ${release}`),
+    });
+    this.#drift = new DriftWatch({
+      ports,
+      fleet: this.fleet,
+      recorder: this.recorder,
+      log,
+      signal: this.#stopping.signal,
+      recordOf: (set) => this.#recordOfSet(set),
+      onFound: (record) => this.tick(keyOf(record)),
+    });
+  }
+
+  get state(): LedgerState {
+    return this.recorder.state;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Finds what runs and goes on from there. */
+  async start(): Promise<void> {
+    const { router } = this.ports;
+    await router.start(this.#stopping.signal);
+    await this.executor.adopt();
+    this.fleet.start();
+    await this.fleet.refresh();
+    await this.#removeStrangers();
+    this.#every(sampleMs, () => this.#sample());
+    this.#every(refreshMs, () => void this.fleet.refresh().then(() => this.tickAll(), (error: unknown) => this.#warn("cannot look at the runtime", error)));
+    this.#drift.start((ms, callback) => this.#every(ms, callback));
+    this.recorder.listen((event) => this.#onEvent(event));
+    for (const record of this.state.environments.values()) {
+      if (record.active !== null) this.#countsAt.set(`${keyOf(record)} ${record.active}`, countsNow(router));
+    }
+    this.tickAll();
+  }
+
+  /** Ends the loop and waits for steps under way; instances and router go on. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const cancel of this.#background) cancel();
+    for (const cancel of this.#timers.values()) cancel();
+    this.fleet.stop();
+    await Promise.allSettled(this.#running.values());
+  }
+
+  /** What a plan for this environment is made of. */
+  view(record: EnvironmentRecord): EnvironmentView {
+    const { watch, live } = record;
+    return {
+      instances: this.fleet.all().filter(({ set }) => record.sets.has(set)),
+      placed: this.executor.placed,
+      rules: [...this.executor.rules.values()].filter(({ stable }) => stable.startsWith(`${record.app}-${record.environment}-v`)),
+      memory: this.ports.machine.memory(),
+      recent: watch === null || live === null ? { requests: 0, errors: 0 } : this.#share(live.set, watchWindowMs, watch.startedAtMs),
+    };
+  }
+
+  /** Remembers when a release was asked for, so that its time counts from there. @param askedAtMs monotonic */
+  asked(record: EnvironmentRecord, release: number, askedAtMs: number): void {
+    const key = `${keyOf(record)} ${release}`;
+    this.#askedAt.set(key, askedAtMs);
+    this.#countsAt.set(key, countsNow(this.ports.router));
+  }
+
+  tickAll(): void {
+    for (const key of this.state.environments.keys()) this.tick(key);
+  }
+
+  /** Plans an environment anew and starts what is to be done. */
+  tick(key: string): void {
+    this.#dirty.add(key);
+    if (this.#ticking) return;
+    this.#ticking = true;
+    try {
+      for (const one of this.#dirty) {
+        this.#dirty.delete(one);
+        const record = this.state.environments.get(one);
+        if (record !== undefined && !this.#stopping.signal.aborted) this.#tickOne(one, record);
+      }
+    } finally {
+      this.#ticking = false;
+    }
+  }
+
+  #tickOne(key: string, record: EnvironmentRecord): void {
+    for (let replans = 0; replans < mostReplans; replans += 1) {
+      const now = this.ports.clock.now();
+      const view = this.view(record);
+      const steps = planEnvironment(record, view, now);
+      if (!steps.some((step) => this.#begin(key, record, step))) {
+        this.#schedule(key, nextDeadlineMs(record, view, now));
+        return;
+      }
+    }
+    this.#log("error", "a plan does not settle", { environment: key });
+    this.#schedule(key, this.ports.clock.now() + firstRetryMs);
+  }
+
+  /** Begins a step. @returns true when it changed the record, so that the rest of the plan is void */
+  #begin(key: string, record: EnvironmentRecord, step: Step): boolean {
+    const id = `${key} ${stepKey(step)}`;
+    if (this.#running.has(id)) return false;
+    if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.now()) return false;
+    try {
+      if (step.kind === "take-back") {
+        this.#takeBack(record, step);
+        return true;
+      }
+      if (this.executor.record(record, step)) return true;
+    } catch (error) {
+      this.#retryLater(key, id, error);
+      return false;
+    }
+    const work = this.executor.run(record, step).then(
+      () => this.#retries.delete(id),
+      (error: unknown) => this.#retryLater(key, id, error),
+    );
+    const done = work.then(() => {
+      this.#running.delete(id);
+      this.tick(key);
+    });
+    this.#running.set(id, done);
+    return false;
+  }
+
+  #retryLater(key: string, id: string, error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const delayMs = Math.min(slowestRetryMs, (this.#retries.get(id)?.delayMs ?? firstRetryMs / 2) * 2);
+    this.#retries.set(id, { notBeforeMs: this.ports.clock.now() + delayMs, delayMs });
+    this.#warn(`cannot carry out: ${id}; again in ${delayMs} ms`, error);
+    this.#background.add(this.ports.clock.after(delayMs, () => this.tick(key)));
+  }
+
+  #schedule(key: string, atMs: number | null): void {
+    this.#timers.get(key)?.();
+    if (atMs === null) this.#timers.delete(key);
+    else this.#timers.set(key, this.ports.clock.after(Math.max(1, atMs - this.ports.clock.now()), () => this.tick(key)));
+  }
+
+  #takeBack(record: EnvironmentRecord, step: Extract<Step, { kind: "take-back" }>): void {
+    const events = automaticRollback(record, step, this.ports.clock.now());
+    this.recorder.append(...events);
+    const created = events.find((event) => event.kind === "release.created");
+    if (created !== undefined) this.asked(record, created.release, this.ports.clock.monotonic());
+  }
+
+  #onEvent({ data }: LedgerEvent): void {
+    if (data.kind === "traffic.switched") void this.#measure(data);
+    else if (data.kind === "rollout.aborted") void this.#measure({ ...data, from: null });
+    if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
+  }
+
+  async #measure(data: Extract<EventData, { kind: "traffic.switched" | "rollout.aborted" }> & { from: SetName | null }): Promise<void> {
+    const { app, environment, release } = data;
+    const key = `${environmentKey(app, environment)} ${release}`;
+    const start = this.#countsAt.get(key);
+    this.#countsAt.delete(key);
+    this.#askedAt.delete(key);
+    const record = this.state.environments.get(environmentKey(app, environment));
+    const released = record?.releases.get(release);
+    if (start === undefined || record === undefined || released === undefined) return;
+    try {
+      const measured = await measureRollout({
+        router: this.ports.router,
+        clock: this.ports.clock,
+        record,
+        release: released,
+        replaced: data.from,
+        start,
+        signal: this.#stopping.signal,
+      });
+      if (measured !== null) this.recorder.append({ kind: "rollout.measured", app, environment, release, ...measured });
+    } catch (error) {
+      this.#warn(`cannot measure the rollout of ${key}`, error);
+    }
+  }
+
+  #recordHealthy(record: EnvironmentRecord, instance: FleetInstance): void {
+    const { app, environment } = record;
+    const afterMs = Math.max(0, this.ports.clock.now() - instance.startedAtMs);
+    try {
+      this.recorder.append({ kind: "instance.healthy", app, environment, instance: instance.name, afterMs });
+    } catch (error) {
+      this.#warn(`cannot record that ${instance.name} is healthy`, error);
+    }
+  }
+
+  #onExit(instance: FleetInstance): void {
+    const record = this.#recordOfSet(instance.set);
+    if (record === undefined) return;
+    const { app, environment } = record;
+    const { exit } = instance;
+    const set = record.sets.get(instance.set);
+    try {
+      if (set !== undefined && set.role !== "ending" && !set.condemned.has(instance.name)) {
+        this.recorder.append({
+          kind: "instance.exited",
+          app,
+          environment,
+          instance: instance.name,
+          code: exit?.code ?? null,
+          outOfMemory: exit?.outOfMemory ?? false,
+        });
+      }
+    } catch (error) {
+      this.#warn(`cannot record that ${instance.name} ended`, error);
+    }
+    this.tick(keyOf(record));
+  }
+
+  #sample(): void {
+    const now = this.ports.clock.now();
+    const traffic = this.ports.router.traffic();
+    for (const record of this.state.environments.values()) {
+      for (const set of record.sets.values()) {
+        const counts = traffic.get(set.name);
+        if (counts !== undefined && set.role !== "ending") {
+          this.#windows.set(set.name, addSample(this.#windows.get(set.name) ?? emptyWindow, counts, now));
+        }
+      }
+      if (record.watch !== null) this.tick(keyOf(record));
+    }
+    for (const name of this.#windows.keys()) if (this.#recordOfSet(name)?.sets.has(name) !== true) this.#windows.delete(name);
+  }
+
+  #share(set: SetName, stretchMs: number, sinceMs: number): TrafficShare {
+    const window = this.#windows.get(set);
+    return window === undefined ? { requests: 0, errors: 0 } : shareOf(window, stretchMs, sinceMs, this.ports.clock.now());
+  }
+
+  /** Instances that no record knows of are ended: a crash between their start and its record may leave such. */
+  async #removeStrangers(): Promise<void> {
+    const strangers = this.fleet.all().filter(({ set }) => this.#recordOfSet(set)?.sets.has(set) !== true);
+    if (strangers.length === 0) return;
+    this.#log("warn", "ending instances that no release knows", { instances: strangers.map(({ name }) => name) });
+    await this.ports.runtime.remove(strangers.map(({ name }) => name), 0, this.#stopping.signal);
+    for (const { name } of strangers) this.fleet.forget(name);
+  }
+
+  #isPlaced(name: InstanceName): boolean {
+    const set = splitInstanceName(name)?.set;
+    return set !== undefined && (this.executor.placed.get(set)?.includes(name) ?? false);
+  }
+
+  #recordOfSet(set: SetName): EnvironmentRecord | undefined {
+    const parts = splitInstanceName(`${set}-1`);
+    return parts === undefined ? undefined : this.state.environments.get(environmentKey(parts.app, parts.environment));
+  }
+
+  #every(ms: number, callback: () => void): void {
+    const again = (): void => {
+      this.#background.delete(cancel);
+      if (this.#stopping.signal.aborted) return;
+      try {
+        callback();
+      } catch (error) {
+        this.#warn("a regular look failed", error);
+      }
+      cancel = this.ports.clock.after(ms, again);
+      this.#background.add(cancel);
+    };
+    let cancel = this.ports.clock.after(ms, again);
+    this.#background.add(cancel);
+  }
+
+  #warn(message: string, thrown: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const error = asOperatorError(thrown);
+    this.#log("warn", message, { error: error.toJSON() });
+  }
+}
+
+/** Whether an environment is as it should be: all wanted instances serve, nothing is on its way. */
+export function isSettled(record: EnvironmentRecord, instances: readonly FleetInstance[]): boolean {
+  if (record.active !== null) return false;
+  const set = record.live === null ? undefined : record.sets.get(record.live.set);
+  if (set === undefined) return record.sets.size === 0;
+  const own = instances.filter((instance) => instance.set === set.name);
+  return own.length === record.settings.instances && own.every(isUsable) && set.condemned.size === 0;
+}
+
+export function keyOf(record: EnvironmentRecord): string {
+  return environmentKey(record.app, record.environment);
+}

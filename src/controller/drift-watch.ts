@@ -1,0 +1,71 @@
+import { compareObservation } from "../drift/compare.ts";
+import { asOperatorError } from "../errors/operator-error.ts";
+import type { EnvironmentRecord } from "../ledger/state.ts";
+import type { SetName } from "../model/names.ts";
+import type { Fleet } from "./fleet.ts";
+import type { ControllerPorts, Log } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** How often each instance is held against its content, in ms. */
+const intervalMs = 1_000;
+
+export interface DriftWatchOptions {
+  readonly ports: ControllerPorts;
+  readonly fleet: Fleet;
+  readonly recorder: Recorder;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly recordOf: (set: SetName) => EnvironmentRecord | undefined;
+  readonly onFound: (record: EnvironmentRecord) => void;
+}
+
+/** Holds each running instance against its content; one that differs is recorded and replaced, never mended. */
+export class DriftWatch {
+  readonly #options: DriftWatchOptions;
+  #looking = false;
+
+  constructor(options: DriftWatchOptions) {
+    this.#options = options;
+  }
+
+  start(every: (ms: number, callback: () => void) => void): void {
+    every(intervalMs, () => void this.look());
+  }
+
+  /** One look at all instances, one after the other. */
+  async look(): Promise<void> {
+    const { fleet, signal, log } = this.#options;
+    if (this.#looking) return;
+    this.#looking = true;
+    try {
+      for (const { name, set, phase, health } of fleet.all()) {
+        if (signal.aborted) return;
+        if (phase === "running" && health.state !== "starting") await this.#inspect(name, set);
+      }
+    } catch (error) {
+      if (!signal.aborted) log("warn", "cannot look for drift", { error: asOperatorError(error).toJSON() });
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #inspect(name: Parameters<Fleet["get"]>[0], setName: SetName): Promise<void> {
+    const { ports, fleet, recorder, recordOf, onFound } = this.#options;
+    const inspected = await ports.runtime.inspect(name);
+    if (inspected === null) return;
+    const findings = compareObservation(inspected.expected, inspected.observed);
+    const before = fleet.get(name)?.drift ?? [];
+    if (findings.length === 0 && before.length === 0) return;
+    fleet.setDrift(name, findings);
+    const record = recordOf(setName);
+    const set = record?.sets.get(setName);
+    if (findings.length === 0 || record === undefined || set === undefined) return;
+    if (set.role === "ending" || set.condemned.has(name)) return;
+    const { app, environment } = record;
+    recorder.append(
+      { kind: "drift.found", app, environment, instance: name, type: "modified", findings },
+      { kind: "instance.condemned", app, environment, instance: name, type: "drift", reason: `it drifted: ${findings[0] ?? ""}` },
+    );
+    onFound(record);
+  }
+}

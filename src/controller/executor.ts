@@ -1,0 +1,285 @@
+import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
+import type { EventData, Failure } from "../ledger/event.ts";
+import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
+import { formatRoute } from "../model/content.ts";
+import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
+import type { RouteRule } from "../model/observation.ts";
+import type { InstanceSet } from "../ports/runtime.ts";
+import { diagnose } from "../rollout/diagnosis.ts";
+import { readyInstances, provenAtSwitch } from "../rollout/plan.ts";
+import type { Step } from "../rollout/step.ts";
+import { baselineWindowMs, type TrafficShare } from "../rollout/watch.ts";
+import type { Fleet } from "./fleet.ts";
+import type { ControllerPorts } from "./ports.ts";
+import type { Recorder } from "./recorder.ts";
+import { sleep } from "./sleep.ts";
+
+/** Time between two looks whether an instance that ends still has requests, in ms. */
+const drainPollMs = 100;
+/** Time between SIGTERM and SIGKILL, in ms. */
+const graceMs = 10_000;
+
+export interface ExecutorOptions {
+  readonly ports: ControllerPorts;
+  readonly recorder: Recorder;
+  readonly fleet: Fleet;
+  readonly signal: AbortSignal;
+  /** Requests of a set in the stretch before now, from memory. */
+  readonly share: (set: SetName, stretchMs: number) => TrafficShare;
+  /** Monotonic ms when a release was asked for, as far as this process knows. */
+  readonly askedAt: (record: EnvironmentRecord, release: number) => number | undefined;
+}
+
+/** Carries out steps. What it changed and the router's view of it is kept here; a new process asks the router again. */
+export class Executor {
+  /** Rules in effect, by route. */
+  readonly rules = new Map<string, RouteRule>();
+  /** Instances the router knows, by set; sorted. */
+  readonly placed = new Map<SetName, readonly InstanceName[]>();
+  readonly #options: ExecutorOptions;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Learns from the router what is in effect. */
+  async adopt(): Promise<void> {
+    const observed = await this.#options.ports.router.observe();
+    this.rules.clear();
+    this.placed.clear();
+    for (const rule of observed.rules) this.rules.set(formatRoute(rule.route), rule);
+    for (const { set, endpoints } of observed.sets) {
+      if (endpoints.length > 0) this.placed.set(set, endpoints.map(({ instance }) => instance).sort());
+    }
+  }
+
+  /** Steps that only record something: done when this returns true. */
+  record(record: EnvironmentRecord, step: Step): boolean {
+    const { app, environment } = record;
+    const { recorder } = this.#options;
+    switch (step.kind) {
+      case "prove":
+        recorder.append({ kind: "release.proven", app, environment, release: step.release, reason: step.reason });
+        return true;
+      case "warn":
+        recorder.append({ kind: "watch.warned", app, environment, release: step.release, figures: step.figures, reason: step.reason });
+        return true;
+      case "retire":
+        recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
+        return true;
+      case "condemn":
+        recorder.append({
+          kind: "instance.condemned",
+          app,
+          environment,
+          instance: step.instance,
+          type: step.type,
+          reason: step.reason,
+        });
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Carries out a step that touches the world; when it resolves, its result is observed and recorded. */
+  async run(record: EnvironmentRecord, step: Step): Promise<void> {
+    switch (step.kind) {
+      case "ensure":
+        return this.#ensure(record, step);
+      case "place":
+        return this.#place(step);
+      case "switch":
+        return this.#switch(record, step);
+      case "route":
+        return this.#route(step);
+      case "fail":
+        return this.#fail(record, step);
+      case "end":
+        return this.#end(record, step);
+      case "forget":
+        return this.#forget(record, step);
+      default:
+        throw new Error(`step ${step.kind} is recorded, not run`);
+    }
+  }
+
+  async #ensure(record: EnvironmentRecord, step: Extract<Step, { kind: "ensure" }>): Promise<void> {
+    const { recorder, ports, fleet, signal } = this.#options;
+    const { app, environment } = record;
+    const set = record.sets.get(step.set);
+    const nextOrdinal = step.ordinals[0];
+    if (set === undefined || nextOrdinal === undefined) return;
+    recorder.append({ kind: "instances.starting", app, environment, set: set.name, count: step.count, ordinals: step.ordinals });
+    try {
+      await ports.runtime.prepare(set.content.artifact, signal);
+      await ports.runtime.ensure(instanceSet(set), step.count, nextOrdinal, signal);
+    } catch (error) {
+      await fleet.refresh();
+      if (signal.aborted) return;
+      if (!this.#abortActive(record, set, error)) throw error;
+      return;
+    }
+    await fleet.refresh();
+  }
+
+  /** A machine that refuses to start the new content ends its rollout; what serves is left as it is. */
+  #abortActive(record: EnvironmentRecord, set: SetRecord, thrown: unknown): boolean {
+    const release = record.active === null ? undefined : record.releases.get(record.active);
+    if (release === undefined || release.set !== set.name || set.role === "live") return false;
+    const error = asOperatorError(thrown);
+    const cause = causeText(error.cause);
+    this.#options.recorder.append({
+      kind: "rollout.aborted",
+      app: record.app,
+      environment: record.environment,
+      release: release.number,
+      failure: {
+        code: error.code,
+        summary: error.message,
+        hint: `${error.hint}; ${servingText(record)}`,
+        evidence: cause === undefined ? [] : [cause],
+      },
+    });
+    return true;
+  }
+
+  async #place(step: Extract<Step, { kind: "place" }>): Promise<void> {
+    const { ports, fleet, signal } = this.#options;
+    const endpoints = step.instances.flatMap((name) => {
+      const instance = fleet.get(name);
+      return instance?.address == null ? [] : [{ instance: name, address: instance.address, port: instance.port }];
+    });
+    await ports.router.place({ set: step.set, endpoints }, signal);
+    if (endpoints.length === 0) this.placed.delete(step.set);
+    else this.placed.set(step.set, endpoints.map(({ instance }) => instance).sort());
+  }
+
+  async #switch(record: EnvironmentRecord, step: Extract<Step, { kind: "switch" }>): Promise<void> {
+    const { recorder, ports, signal, share, askedAt } = this.#options;
+    const { app, environment, live } = record;
+    const release = record.releases.get(step.release);
+    const set = record.sets.get(step.set);
+    if (release === undefined || set === undefined) return;
+    const from = live?.set ?? null;
+    const warm = set.role === "warm";
+    const rule: RouteRule = { route: record.settings.route, stable: set.name };
+    if (record.switching === null) recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
+    await ports.router.route(rule.route, rule, signal);
+    this.rules.set(formatRoute(rule.route), rule);
+    const now = ports.clock.monotonic();
+    const elapsedMs = Math.max(0, Number((now - (askedAt(record, step.release) ?? now)).toFixed(2)));
+    const baseline = from === null ? { requests: 0, errors: 0 } : share(from, baselineWindowMs);
+    const events: EventData[] = [];
+    const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
+    if (watched !== undefined) events.push(endOfWatch(record, watched, release));
+    events.push({ kind: "traffic.switched", app, environment, release: step.release, set: set.name, from, elapsedMs, warm, baseline });
+    const proven = provenAtSwitch(record, release);
+    if (proven !== undefined) events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
+    recorder.append(...events);
+  }
+
+  async #route(step: Extract<Step, { kind: "route" }>): Promise<void> {
+    const { ports, signal } = this.#options;
+    await ports.router.route(step.route, step.rule, signal);
+    if (step.rule === null) this.rules.delete(formatRoute(step.route));
+    else this.rules.set(formatRoute(step.route), step.rule);
+  }
+
+  async #fail(record: EnvironmentRecord, step: Extract<Step, { kind: "fail" }>): Promise<void> {
+    const { recorder, ports, fleet } = this.#options;
+    const release = record.releases.get(step.release);
+    const set = release === undefined ? undefined : record.sets.get(release.set);
+    if (release === undefined || set === undefined) return;
+    const instance = step.instance === null ? undefined : fleet.get(step.instance);
+    const facts = instance === undefined ? undefined : await ports.runtime.facts(instance.name);
+    if (record.active !== step.release) return;
+    const now = ports.clock.now();
+    const instances = fleet.all().filter((one) => one.set === set.name);
+    const failure: Failure = diagnose({
+      app: record.app,
+      environment: record.environment,
+      release: release.number,
+      serving: record.live?.release ?? null,
+      ready: readyInstances(set, instances, now).length,
+      wanted: record.settings.instances,
+      afterMs: now - release.createdAtMs,
+      reason: step.reason,
+      instance:
+        instance === undefined || facts === undefined
+          ? null
+          : { name: instance.name, facts, health: instance.health, settings: set.content.settings },
+    });
+    recorder.append({ kind: "rollout.aborted", app: record.app, environment: record.environment, release: release.number, failure });
+  }
+
+  async #end(record: EnvironmentRecord, step: Extract<Step, { kind: "end" }>): Promise<void> {
+    const { recorder, ports, fleet, signal } = this.#options;
+    const { instance, set, drainUntilMs } = step;
+    if (drainUntilMs !== null && this.placed.get(set)?.includes(instance) === true) {
+      await ports.router.drain(set, [instance]);
+      while (!signal.aborted && ports.clock.now() < drainUntilMs && fleet.get(instance)?.phase === "running") {
+        // No answer is not "nothing in flight": then the deadline decides.
+        const open = await ports.router.inFlight(set).catch(() => undefined);
+        if (open?.get(instance) === 0) break;
+        await sleep(ports.clock, drainPollMs, signal);
+      }
+      if (signal.aborted) return;
+      await ports.router.cut(set, [instance]).catch(() => {});
+    }
+    await ports.runtime.remove([instance], drainUntilMs === null ? 0 : graceMs, signal);
+    if (signal.aborted) return;
+    fleet.forget(instance);
+    if (splitInstanceName(instance) !== undefined) {
+      recorder.append({ kind: "instance.removed", app: record.app, environment: record.environment, instance });
+    }
+  }
+
+  async #forget(record: EnvironmentRecord, step: Extract<Step, { kind: "forget" }>): Promise<void> {
+    const { recorder, ports, signal } = this.#options;
+    if (this.placed.has(step.set)) {
+      await ports.router.place({ set: step.set, endpoints: [] }, signal);
+      this.placed.delete(step.set);
+    }
+    recorder.append({ kind: "set.removed", app: record.app, environment: record.environment, set: step.set });
+    const kept = new Set<SetRecord["content"]["artifact"]>();
+    for (const { sets } of recorder.state.environments.values()) {
+      for (const { content } of sets.values()) kept.add(content.artifact);
+    }
+    await ports.runtime.release([...kept]);
+  }
+}
+
+/** What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it. */
+function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: ReleaseRecord): EventData {
+  const { app, environment } = record;
+  if (next.type === "rollback" && watched.type === "deploy") {
+    return {
+      kind: "release.taken_back",
+      app,
+      environment,
+      release: watched.number,
+      figures: null,
+      reason: `rolled back by ${next.cause.who} while it was watched`,
+    };
+  }
+  return { kind: "release.proven", app, environment, release: watched.number, reason: "replaced" };
+}
+
+function instanceSet(set: SetRecord): InstanceSet {
+  const { name, app, environment, release, digest, content } = set;
+  return { name, app, environment, release, digest, content };
+}
+
+/** What goes on serving, in words. */
+export function servingText(record: EnvironmentRecord): string {
+  return record.live === null ? "no release serves" : `all traffic is still on v${record.live.release}`;
+}
+
+/** The error a failure is for those who wait for the release. */
+export function failureError(failure: Failure): OperatorError {
+  return new OperatorError(failure.code, failure.summary, {
+    hint: failure.hint,
+    ...(failure.evidence.length === 0 ? {} : { cause: failure.evidence.join("\n"), details: { evidence: failure.evidence } }),
+  });
+}

@@ -1,0 +1,158 @@
+import type { InstanceName, SetName } from "../model/names.ts";
+import type { RunSettings } from "../model/content.ts";
+import type { Exit } from "../model/observation.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Prober } from "../ports/prober.ts";
+import type { ObservedInstance, Runtime } from "../ports/runtime.ts";
+import {
+  afterProbe,
+  isPassed,
+  nextProbeDelayMs,
+  probePath,
+  probeTimeoutMs,
+  startingHealth,
+  unknownHealth,
+  type Health,
+} from "../rollout/health.ts";
+import type { InstanceView } from "../rollout/plan.ts";
+
+/** An instance with what its probes and the last look for drift told. */
+export interface FleetInstance extends InstanceView {
+  readonly port: number;
+  readonly pid: number | null;
+  readonly drift: readonly string[];
+}
+
+export interface FleetOptions {
+  readonly runtime: Runtime;
+  readonly prober: Prober;
+  readonly clock: Clock;
+  /** Settings of a set's content; undefined: the set is not ours (any more) and its instances are left unprobed. */
+  readonly settingsOf: (set: SetName) => RunSettings | undefined;
+  /** Whether the router sends requests to it already: such an instance was healthy once. */
+  readonly isPlaced: (instance: InstanceName) => boolean;
+  readonly onExit: (instance: FleetInstance, exit: Exit) => void;
+  readonly onHealth: (instance: FleetInstance, before: Health) => void;
+}
+
+/** All instances there are, probed. What it says is memory: the runtime and the probes are the truth behind it. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #instances = new Map<InstanceName, FleetInstance>();
+  readonly #cancelProbe = new Map<InstanceName, () => void>();
+  #stopListening: () => void = () => {};
+  #stopped = false;
+  #refreshing: Promise<void> | null = null;
+  #refreshAgain = false;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#stopListening = this.#options.runtime.onExit((name, exit) => this.#markExited(name, exit));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#stopListening();
+    for (const cancel of this.#cancelProbe.values()) cancel();
+    this.#cancelProbe.clear();
+  }
+
+  /** All instances, sorted by name. */
+  all(): readonly FleetInstance[] {
+    return [...this.#instances.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  get(name: InstanceName): FleetInstance | undefined {
+    return this.#instances.get(name);
+  }
+
+  /** Looks at what the runtime has. A look that was asked for while one is under way is taken after it. */
+  async refresh(): Promise<void> {
+    if (this.#refreshing !== null) {
+      this.#refreshAgain = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = (async () => {
+      do {
+        this.#refreshAgain = false;
+        this.#merge(await this.#options.runtime.observe());
+      } while (this.#refreshAgain && !this.#stopped);
+    })();
+    try {
+      await this.#refreshing;
+    } finally {
+      this.#refreshing = null;
+    }
+  }
+
+  setDrift(name: InstanceName, findings: readonly string[]): void {
+    const instance = this.#instances.get(name);
+    if (instance !== undefined) this.#instances.set(name, { ...instance, drift: findings });
+  }
+
+  forget(name: InstanceName): void {
+    this.#cancelProbe.get(name)?.();
+    this.#cancelProbe.delete(name);
+    this.#instances.delete(name);
+  }
+
+  #merge(observed: readonly ObservedInstance[]): void {
+    if (this.#stopped) return;
+    const seen = new Set<InstanceName>();
+    for (const one of observed) {
+      seen.add(one.name);
+      const known = this.#instances.get(one.name);
+      if (known === undefined) this.#adopt(one);
+      else if (known.phase === "running" && one.phase !== "running") this.#markExited(one.name, one.exit, one.phase);
+      else if (known.address !== one.address || known.pid !== one.pid) {
+        this.#instances.set(one.name, { ...known, address: one.address, pid: one.pid });
+      }
+    }
+    for (const [name, instance] of this.#instances) {
+      if (seen.has(name)) continue;
+      // Gone without a trace, as after a reboot: nobody saw how it ended.
+      if (instance.phase === "running") this.#markExited(name, null);
+      this.forget(name);
+    }
+  }
+
+  #adopt(observed: ObservedInstance): void {
+    const { name, set, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
+    const health = this.#options.isPlaced(name) ? unknownHealth : startingHealth;
+    this.#instances.set(name, { name, set, ordinal, phase, address, port, pid, startedAtMs, exit, health, drift: [] });
+    if (phase === "running") void this.#probe(name);
+  }
+
+  #markExited(name: InstanceName, exit: Exit | null, phase: "exited" | "broken" = "exited"): void {
+    const instance = this.#instances.get(name);
+    if (instance === undefined || instance.phase !== "running" || this.#stopped) return;
+    this.#cancelProbe.get(name)?.();
+    this.#cancelProbe.delete(name);
+    const ended: Exit = exit ?? { code: null, outOfMemory: false, atMs: this.#options.clock.now() };
+    const after: FleetInstance = { ...instance, phase, exit: ended, pid: null };
+    this.#instances.set(name, after);
+    this.#options.onExit(after, ended);
+  }
+
+  async #probe(name: InstanceName): Promise<void> {
+    const { prober, clock, settingsOf, onHealth } = this.#options;
+    const target = this.#instances.get(name);
+    const settings = target === undefined ? undefined : settingsOf(target.set);
+    if (this.#stopped || target?.address == null || settings === undefined) return;
+    const { address, port } = target;
+    const result = await prober.probe({ address, port, path: probePath(settings.health) }, probeTimeoutMs);
+    const now = this.#instances.get(name);
+    if (this.#stopped || now === undefined || now.phase !== "running") return;
+    const health = afterProbe(now.health, isPassed(settings.health, result), result, clock.now());
+    const after = { ...now, health };
+    this.#instances.set(name, after);
+    this.#cancelProbe.set(
+      name,
+      clock.after(nextProbeDelayMs(health), () => void this.#probe(name)),
+    );
+    onHealth(after, now.health);
+  }
+}

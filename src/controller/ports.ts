@@ -1,0 +1,19 @@
+import type { Clock } from "../ports/clock.ts";
+import type { Journal } from "../ports/journal.ts";
+import type { Machine } from "../ports/machine.ts";
+import type { Prober } from "../ports/prober.ts";
+import type { Router } from "../ports/router.ts";
+import type { Runtime } from "../ports/runtime.ts";
+
+/** Everything the controller touches the world with. */
+export interface ControllerPorts {
+  readonly runtime: Runtime;
+  readonly router: Router;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly prober: Prober;
+  readonly machine: Machine;
+}
+
+/** Says something for the daemon's own log; never the only place where something is told. */
+export type Log = (level: "info" | "warn" | "error", message: string, details?: object) => void;

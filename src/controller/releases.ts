@@ -1,0 +1,61 @@
+import type { Cause, EventData, Failure } from "../ledger/event.ts";
+import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
+import type { Content } from "../model/content.ts";
+import type { Digest } from "../model/canonical.ts";
+import { setName } from "../model/names.ts";
+import { originOf, setOfContent } from "../rollout/target.ts";
+import type { Step } from "../rollout/step.ts";
+
+export interface NewRelease {
+  readonly type: "deploy" | "rollback";
+  /** The release whose content this is, for a rollback. */
+  readonly of: number | null;
+  readonly automatic: boolean;
+  readonly digest: Digest;
+  readonly content: Content;
+  readonly cause: Cause;
+}
+
+/** The events that create the next release, superseding what is under way. Its number is `record.lastRelease + 1`. */
+export function newRelease(record: EnvironmentRecord, release: NewRelease, nowMs: number): readonly EventData[] {
+  const { app, environment } = record;
+  const number = record.lastRelease + 1;
+  const set = setOfContent(record, release.digest)?.name ?? setName(app, environment, number);
+  return [
+    ...abortActive(record, superseded(record, `v${number}`)),
+    { kind: "release.created", app, environment, release: number, set, ...release, deadlineAtMs: nowMs + record.settings.deadlineMs },
+  ];
+}
+
+/** The event that ends the rollout under way, if one is. */
+export function abortActive(record: EnvironmentRecord, failure: Failure): readonly EventData[] {
+  if (record.active === null) return [];
+  const { app, environment, active } = record;
+  return [{ kind: "rollout.aborted", app, environment, release: active, failure }];
+}
+
+export function superseded(record: EnvironmentRecord, by: string): Failure {
+  return {
+    code: "ROLLOUT_SUPERSEDED",
+    summary: `Cannot complete rollout of ${record.app} to v${record.active} in ${record.environment}: superseded by ${by}`,
+    hint: `see \`bronze status\` for what ${by} came to`,
+    evidence: [],
+  };
+}
+
+/** What a rollback to this earlier release makes. */
+export function rollbackTo(record: EnvironmentRecord, target: ReleaseRecord, cause: Cause, automatic: boolean): NewRelease {
+  const origin = originOf(record, target);
+  return { type: "rollback", of: origin.number, automatic, digest: origin.digest, content: origin.content, cause };
+}
+
+/** The events of a release that the watch takes back: it is marked, and its predecessor's content comes back. */
+export function automaticRollback(record: EnvironmentRecord, step: Extract<Step, { kind: "take-back" }>, nowMs: number): readonly EventData[] {
+  const { app, environment } = record;
+  const { release, figures, reason } = step;
+  const target = record.releases.get(step.to);
+  const takenBack: EventData = { kind: "release.taken_back", app, environment, release, figures, reason };
+  if (target === undefined) return [takenBack];
+  const cause: Cause = { who: "bronze", why: reason };
+  return [takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), nowMs)];
+}

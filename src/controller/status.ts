@@ -1,0 +1,180 @@
+import { releaseState, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import type { EnvironmentStatus, Figures, InstanceStatus, ReleaseRow, RollbackReadiness } from "../model/api.ts";
+import { formatDuration } from "../model/quantities.ts";
+import { isUsable, readyInstances } from "../rollout/plan.ts";
+import { rollbackTarget } from "../rollout/target.ts";
+import type { FleetInstance } from "./fleet.ts";
+
+/** What a status is made of, besides the record. */
+export interface StatusInput {
+  /** The instances now; null for a status of the past, of which only the ledger is known. */
+  readonly instances: readonly FleetInstance[] | null;
+  readonly nowMs: number;
+  readonly routerUrl: string;
+}
+
+/** A rollback is held to be ready only on probes not older than this, in ms. */
+const freshMs = 2_000;
+
+export function environmentStatus(record: EnvironmentRecord, input: StatusInput): EnvironmentStatus {
+  const { settings, live } = record;
+  const instances = (input.instances ?? []).filter(({ set }) => record.sets.has(set));
+  const release = live === null ? undefined : record.releases.get(live.release);
+  const liveInstances = instances.filter(({ set }) => set === live?.set);
+  const rollback = readiness(record, instances, input.nowMs);
+  const rows = instances.map((instance) => instanceStatus(record, instance, input.nowMs));
+  const healthy = liveInstances.filter(isUsable).length;
+  return {
+    app: record.app,
+    environment: record.environment,
+    route: settings.route,
+    url: urlOf(record, input.routerUrl),
+    settings,
+    live:
+      live === null || release === undefined
+        ? null
+        : {
+            release: live.release,
+            of: release.of,
+            digest: release.digest,
+            artifact: release.content.artifact,
+            state: releaseState(release),
+            sinceMs: live.sinceMs,
+            watchEndsInMs: record.watch === null ? null : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
+          },
+    rollout: rolloutStatus(record, instances, input.nowMs),
+    wanted: live === null ? 0 : settings.instances,
+    healthy,
+    instances: rows,
+    rollback,
+    figures: figuresOf(record, liveInstances, input),
+    warnings: warningsOf(record, rows, rollback, healthy, input.instances !== null),
+  };
+}
+
+/** A release as `bronze releases` lists it. */
+export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): ReleaseRow {
+  return {
+    app: record.app,
+    environment: record.environment,
+    release: release.number,
+    of: release.of,
+    type: release.type,
+    automatic: release.automatic,
+    state: releaseState(release),
+    live: record.live?.release === release.number,
+    digest: release.digest,
+    artifact: release.content.artifact,
+    who: release.cause.who,
+    why: release.cause.why,
+    commit: release.cause.commit ?? null,
+    createdAtMs: release.createdAtMs,
+    endedAtMs: release.endedAtMs,
+    elapsedMs: release.elapsedMs,
+    warm: release.warm,
+    failure: release.failure?.summary ?? release.takenBackBecause,
+  };
+}
+
+/** Where clients reach an environment. */
+export function urlOf(record: EnvironmentRecord, routerUrl: string): string {
+  const { host, path } = record.settings.route;
+  if (host === null) return new URL(path, routerUrl).href;
+  const port = new URL(routerUrl).port;
+  return `http://${host}${port === "" ? "" : `:${port}`}${path}`;
+}
+
+function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[], nowMs: number): RollbackReadiness {
+  const { settings } = record;
+  const target = rollbackTarget(record);
+  const set = target === undefined ? undefined : warmSetOf(record, target);
+  const own = set === undefined ? [] : instances.filter((instance) => instance.set === set.name && instance.phase === "running");
+  const ready = set === undefined ? [] : readyInstances(set, own, nowMs);
+  const probes = own.map(({ health }) => health.lastPassedAtMs).filter((atMs) => atMs !== null);
+  const probedAgoMs = probes.length === 0 ? null : Math.max(0, nowMs - Math.min(...probes));
+  const isReady = target !== undefined && ready.length >= settings.instances && probedAgoMs !== null && probedAgoMs <= freshMs;
+  return {
+    target: target?.number ?? null,
+    warm: own.filter(isUsable).length,
+    wanted: settings.instances,
+    probedAgoMs,
+    lastMeasuredMs: record.lastRollbackMs,
+    ready: isReady,
+    withinMs: settings.withinMs,
+    promiseKept: settings.withinMs === null || isReady,
+  };
+}
+
+function warmSetOf(record: EnvironmentRecord, target: ReleaseRecord): SetRecord | undefined {
+  return [...record.sets.values()].find((set) => set.digest === target.digest && set.role === "warm" && !set.takenBack);
+}
+
+function instanceStatus(record: EnvironmentRecord, instance: FleetInstance, nowMs: number): InstanceStatus {
+  const set = record.sets.get(instance.set);
+  const condemned = set?.condemned.has(instance.name) === true;
+  return {
+    name: instance.name,
+    set: instance.set,
+    release: set?.release ?? 0,
+    role: condemned ? "ending" : (set?.role ?? "ending"),
+    health: instance.phase === "running" ? instance.health.state : "exited",
+    address: instance.address,
+    pid: instance.pid,
+    ageMs: Math.max(0, nowMs - instance.startedAtMs),
+    probedAgoMs: instance.health.lastPassedAtMs === null ? null : Math.max(0, nowMs - instance.health.lastPassedAtMs),
+    drift: instance.drift,
+  };
+}
+
+function rolloutStatus(record: EnvironmentRecord, instances: readonly FleetInstance[], nowMs: number): EnvironmentStatus["rollout"] {
+  const release = record.active === null ? undefined : record.releases.get(record.active);
+  const set = release === undefined ? undefined : record.sets.get(release.set);
+  if (release === undefined || set === undefined) return null;
+  const own = instances.filter((instance) => instance.set === set.name);
+  return {
+    release: release.number,
+    of: release.of,
+    healthy: readyInstances(set, own, nowMs).length,
+    wanted: record.settings.instances,
+    sinceMs: release.createdAtMs,
+    deadlineInMs: Math.max(0, release.deadlineAtMs - nowMs),
+  };
+}
+
+function figuresOf(record: EnvironmentRecord, live: readonly FleetInstance[], input: StatusInput): Figures {
+  const { lastMeasured } = record;
+  const running = live.filter(({ phase }) => phase === "running");
+  const drifted = running.filter(({ drift }) => drift.length > 0).length;
+  const oldest = Math.min(...running.map(({ startedAtMs }) => startedAtMs));
+  return {
+    availability_during_deploy_pct:
+      lastMeasured === null || lastMeasured.requests === 0
+        ? null
+        : Number((100 * (1 - lastMeasured.failed / lastMeasured.requests)).toFixed(4)),
+    deploy_rollback_time_ms: record.lastRollbackMs,
+    config_drift_pct: running.length === 0 ? null : Number(((100 * drifted) / running.length).toFixed(2)),
+    instance_age_hours: running.length === 0 ? null : Number((Math.max(0, input.nowMs - oldest) / 3_600_000).toFixed(4)),
+  };
+}
+
+function warningsOf(
+  record: EnvironmentRecord,
+  rows: readonly InstanceStatus[],
+  rollback: RollbackReadiness,
+  healthy: number,
+  isNow: boolean,
+): readonly string[] {
+  if (!isNow) return [];
+  const warnings: string[] = [];
+  const { live, settings, watch } = record;
+  if (live !== null && healthy < settings.instances) warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);
+  for (const row of rows) for (const finding of row.drift) warnings.push(`${row.name} drifted: ${finding}`);
+  if (watch?.warned === true) warnings.push(`v${watch.release} looks bad and was not taken back: see \`bronze history\``);
+  if (rollback.target !== null && !rollback.promiseKept) {
+    warnings.push(`a rollback within ${formatDuration(rollback.withinMs ?? 0)} is promised, but v${rollback.target} is not warm`);
+  }
+  for (const set of record.sets.values()) {
+    if (set.retiredBecause?.includes("memory") === true) warnings.push(`${set.name} is not kept warm: ${set.retiredBecause}`);
+  }
+  return warnings;
+}

@@ -1,0 +1,140 @@
+import { execFile } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { pino } from "pino";
+import { Controller } from "../controller/controller.ts";
+import type { Log } from "../controller/ports.ts";
+import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
+import { createProber } from "../drivers/prober.ts";
+import { readLogs } from "../drivers/runc/logs.ts";
+import { createRuncRuntime } from "../drivers/runc/runtime.ts";
+import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
+import { systemClock } from "../drivers/system/clock.ts";
+import { systemMachine } from "../drivers/system/machine.ts";
+import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
+import type { EventData } from "../ledger/event.ts";
+import { foldEvents } from "../ledger/fold.ts";
+import type { Ping } from "../model/api.ts";
+import { placesOf, type Places } from "../model/places.ts";
+import { createLocalStore } from "../store/local.ts";
+import { createServer } from "./server.ts";
+import { version } from "./version.ts";
+
+export interface DaemonOptions {
+  readonly stateDir?: string;
+  /** Where the router takes requests; port 0 takes a free one. */
+  readonly http: { readonly host: string; readonly port: number };
+}
+
+/** Time after which the daemon ends even if a step does not, in ms. */
+const stopDeadlineMs = 15_000;
+
+/**
+ * Runs the daemon until SIGTERM or SIGINT, or until the last app is taken down. Instances and router outlive it, except
+ * when everything is taken down.
+ *
+ * @throws {OperatorError} `LOCKED` when another daemon has the state folder, `MACHINE_LACKS` when not root
+ */
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new OperatorError("MACHINE_LACKS", "Cannot run the daemon: not root", { hint: "run it as root: it mounts images and makes networks" });
+  }
+  const places = placesOf(options.stateDir);
+  for (const folder of [places.state, places.run, places.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const logger = pino({ level: process.env["BRONZE_LOG"] ?? "info", base: null });
+  const log: Log = (level, message, details) => logger[level](details ?? {}, message);
+  const journal = openSqliteJournal(places.state);
+  const clock = systemClock;
+  const startedAtMs = clock.monotonic();
+  const stopped = Promise.withResolvers<{ readonly everything: boolean }>();
+
+  const before = foldEvents(journal.read());
+  const record = { append: (data: EventData): void => void journal.append([{ atMs: clock.now(), data }]) };
+  const runtime = await createRuncRuntime({
+    places,
+    store: createLocalStore(join(places.state, "store")),
+    ...(before.subnet === null ? {} : { subnet: before.subnet }),
+    record: (data) => record.append(data),
+    layerImages: before.layerImages,
+    clock,
+  });
+  const router = createHaproxyRouter({ places, bind: options.http, clock });
+  journal.append([{ atMs: clock.now(), data: { kind: "daemon.started", version, pid: process.pid } }]);
+  const controller = new Controller({ runtime, router, journal, clock, prober: createProber(), machine: systemMachine }, log);
+  record.append = (data) => controller.recorder.append(data);
+
+  const ping = (): Ping => {
+    const { host, port } = router.address();
+    return { version, pid: process.pid, uptimeMs: Math.round(clock.monotonic() - startedAtMs), url: urlOf(host, port) };
+  };
+  const server = createServer({
+    controller,
+    ping,
+    logs: (query) => readLogs(places, query),
+    onAllDown: () => stopped.resolve({ everything: true }),
+  });
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve({ everything: false }));
+
+  try {
+    await controller.start();
+    await listen(server, places);
+    log("info", "ready", { socket: places.socket, url: ping().url });
+    const { everything } = await stopped.promise;
+    await server.close();
+    await Promise.race([controller.stop(), new Promise((resolve) => setTimeout(resolve, stopDeadlineMs).unref())]);
+    if (everything) {
+      await router.stop();
+      await runtime.close();
+    }
+    journal.append([{ atMs: clock.now(), data: { kind: "daemon.stopped" } }]);
+  } catch (error) {
+    await controller.stop();
+    log("error", "the daemon ends", { error: asOperatorError(error).toJSON() });
+    throw error;
+  } finally {
+    journal.close();
+    rmSync(places.socket, { force: true });
+    rmSync(pidFile(places), { force: true });
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  const name = host === "0.0.0.0" || host === "" ? "127.0.0.1" : host;
+  return new URL(`http://${name}:${port}`).href.replace(/\/$/, "");
+}
+
+async function listen(server: ReturnType<typeof createServer>, places: Places): Promise<void> {
+  // The ledger's lock says that no other daemon of this folder lives: a socket that is there is a leftover.
+  if (!(await answers(places.socket))) rmSync(places.socket, { force: true });
+  await server.listen({ path: places.socket });
+  chmodSync(places.socket, 0o660);
+  const group = await groupId("bronze");
+  if (group !== undefined) chownSync(places.socket, 0, group);
+  writeFileSync(pidFile(places), `${process.pid}\n`);
+}
+
+function pidFile(places: Places): string {
+  return join(places.run, "bronze.pid");
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    connection.once("connect", () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once("error", () => resolve(false));
+  });
+}
+
+function groupId(name: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    execFile("getent", ["group", name], (error, stdout) => {
+      const id = error === null ? Number(stdout.split(":")[2]) : Number.NaN;
+      resolve(Number.isInteger(id) ? id : undefined);
+    });
+  });
+}
+

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import { OperatorError } from "../errors/operator-error.ts";
+import { isDigest, type Digest } from "../model/canonical.ts";
+import { parseAppName, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
+
+/** Longest text of who and why, in characters. */
+const mostText = 1_000;
+const mostMs = 30 * 86_400_000;
+const mostInstances = 1_000;
+
+const appName = z.string().transform((text): AppName => parseAppName(text));
+const environmentName = z.string().transform((text): EnvironmentName => parseEnvironmentName(text));
+const digest = z
+  .string()
+  .refine((text) => isDigest(text), "must be sha256: and 64 hex digits")
+  .transform((text) => text as Digest);
+const ms = z.int().min(0).max(mostMs);
+const absolutePath = z.string().max(4_096).regex(/^\/[^\0\n]*$/);
+const release = z.int().min(1).max(999_999_999);
+
+const asked = { app: appName, environment: environmentName, who: z.string().max(mostText), why: z.string().max(mostText) };
+
+const runSettings = z.strictObject({
+  command: z.array(z.string().max(32_768)).min(1).max(1_000).nullable(),
+  port: z.int().min(1).max(65_535),
+  health: z.strictObject({ path: absolutePath.nullable(), deadlineMs: ms.min(1) }),
+  drainMs: ms,
+  minReadyMs: ms,
+  resources: z.strictObject({
+    memoryBytes: z.int().min(1_048_576).max(2 ** 50).nullable(),
+    cpu: z.number().min(0.01).max(1_024).nullable(),
+    pids: z.int().min(1).max(4_194_304),
+  }),
+  capabilities: z.array(z.string().regex(/^CAP_[A-Z_]{2,40}$/)).max(64),
+  tmpfs: z.array(absolutePath).max(64),
+});
+
+const route = z.strictObject({
+  host: z.string().max(253).regex(/^[a-z0-9.-]+$/).nullable(),
+  path: z.string().max(1_024).regex(/^\/([^\s?#]*\/)?$/),
+});
+
+const environmentSettings = z.strictObject({
+  instances: z.int().min(0).max(mostInstances),
+  strategy: z.literal("blue-green"),
+  deadlineMs: ms.min(1),
+  keepWarmMs: ms,
+  withinMs: ms.nullable(),
+  watchMs: ms,
+  route,
+});
+
+export const deploySchema = z.strictObject({
+  ...asked,
+  artifact: digest,
+  settings: runSettings,
+  environmentSettings,
+  commit: z.string().regex(/^[0-9a-f]{40,64}$/).optional(),
+});
+export const rollbackSchema = z.strictObject({ ...asked, to: release.optional() });
+export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(0).max(mostInstances) });
+export const downSchema = z.strictObject({
+  app: appName.optional(),
+  environment: environmentName.optional(),
+  all: z.boolean().optional(),
+  who: asked.who,
+  why: asked.why,
+});
+export const waitSchema = z.strictObject({ app: appName, environment: environmentName, release });
+
+const number = z.string().regex(/^[0-9]{1,15}$/).transform(Number);
+/** Query parameters of all reading routes; each takes those it needs. */
+export const querySchema = z.strictObject({
+  app: appName.optional(),
+  environment: environmentName.optional(),
+  at: number.optional(),
+  release: number.optional(),
+  limit: number.optional(),
+  after: number.optional(),
+  instance: z.string().max(120).optional(),
+  lines: number.optional(),
+  follow: z.string().max(5).optional(),
+});
+
+/** @throws {OperatorError} `ARGUMENT_INVALID`, naming each problem with its path */
+export function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+  const parsed = schema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot read the ${what}: ${problems.join("; ")}`, {
+    hint: "docs/api shapes stand in src/model/api.ts; use the CLI of this version",
+    details: { problems },
+  });
+}

@@ -1,0 +1,206 @@
+import { isDeepStrictEqual } from "node:util";
+import fastify, { type FastifyInstance } from "fastify";
+import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
+import { verifyChain } from "../ledger/chain.ts";
+import { describeEvent } from "../ledger/describe.ts";
+import type { LedgerEvent } from "../ledger/event.ts";
+import { foldEvents } from "../ledger/fold.ts";
+import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
+import type { AuditReport, DeployRequest, DeployResult, DownRequest, LogLine, Ping, RollbackRequest, StatusReport } from "../model/api.ts";
+import type { AppName, EnvironmentName, InstanceName } from "../model/names.ts";
+import type { Controller } from "../controller/controller.ts";
+import { deploy, down, knownEnvironment, namedRelease, rollback, scale, watched, type ReleaseOutcome } from "../controller/requests.ts";
+import { environmentStatus, releaseRow, urlOf } from "../controller/status.ts";
+import { releaseState } from "../ledger/state.ts";
+import { deploySchema, downSchema, parseWith, querySchema, rollbackSchema, scaleSchema, waitSchema } from "./schemas.ts";
+import { sameState } from "./same-state.ts";
+import { streamLines, streamWork } from "./stream.ts";
+
+/** Largest request body, in bytes. */
+const bodyLimit = 1024 * 1024;
+const mostHistory = 10_000;
+
+export interface LogQuery {
+  readonly app?: AppName;
+  readonly environment?: EnvironmentName;
+  readonly instance?: InstanceName;
+  readonly lines: number;
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface ServerOptions {
+  readonly controller: Controller;
+  readonly ping: () => Ping;
+  readonly logs: (query: LogQuery) => AsyncIterable<LogLine>;
+  /** Called when the last environment is down, or all are: the daemon ends itself. */
+  readonly onAllDown: () => void;
+}
+
+/** The API of `src/model/api.ts` over HTTP. */
+export function createServer(options: ServerOptions): FastifyInstance {
+  const { controller } = options;
+  const app = fastify({ bodyLimit, requestTimeout: 30_000, keepAliveTimeout: 60_000, forceCloseConnections: true });
+
+  app.setErrorHandler((thrown: unknown, _request, reply) => {
+    const error = fromFastify(thrown);
+    return reply.code(error.exitStatus === 1 ? 500 : error.exitStatus === 4 ? 404 : 400).send({ error: error.toJSON() });
+  });
+  app.setNotFoundHandler((request) => {
+    throw new OperatorError("NOT_FOUND", `Cannot answer ${request.method} ${request.url.slice(0, 200)}: no such route`, {
+      hint: "the routes stand in src/model/api.ts; client and daemon may be of different versions",
+    });
+  });
+
+  app.get("/v1/ping", () => options.ping());
+
+  app.post("/v1/deploy", async (request, reply) => {
+    const body = parseWith(deploySchema, request.body, "deploy request") as DeployRequest;
+    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => outcome(await deploy(controller, body))));
+  });
+  app.post("/v1/rollback", async (request, reply) => {
+    const body = parseWith(rollbackSchema, request.body, "rollback request") as RollbackRequest;
+    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => outcome(await rollback(controller, body))));
+  });
+  app.post("/v1/scale", async (request, reply) => {
+    const body = parseWith(scaleSchema, request.body, "scale request");
+    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => {
+        await scale(controller, body);
+        return {};
+      }));
+  });
+  app.post("/v1/down", async (request, reply) => {
+    const body = parseWith(downSchema, request.body, "down request") as DownRequest;
+    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => {
+        await down(controller, body);
+        return {};
+      }));
+    const isUp = [...controller.state.environments.values()].some((record) => record.live !== null || record.sets.size > 0);
+    if (body.all === true || !isUp) options.onAllDown();
+  });
+  app.post("/v1/wait", async (request, reply) => {
+    const body = parseWith(waitSchema, request.body, "wait request");
+    await streamWork(reply, (progress) =>
+      withProgress(controller, body, progress, async () =>
+        releaseRow(knownEnvironment(controller, body.app, body.environment), await watched(controller, body)),
+      ),
+    );
+  });
+
+  app.get("/v1/status", (request): StatusReport => {
+    const query = parseWith(querySchema, request.query, "query");
+    const nowMs = query.at ?? controller.ports.clock.now();
+    const state = query.at === undefined ? controller.state : foldEvents(controller.ports.journal.read(), { atMs: query.at });
+    const instances = query.at === undefined ? controller.fleet.all() : null;
+    const input = { instances, nowMs, routerUrl: options.ping().url };
+    const records = select(controller, state, query);
+    return { daemon: options.ping(), atMs: nowMs, environments: records.map((record) => environmentStatus(record, input)) };
+  });
+  app.get("/v1/releases", (request) => {
+    const query = parseWith(querySchema, request.query, "query");
+    return select(controller, controller.state, query).flatMap((record) =>
+      [...record.releases.values()].map((release) => releaseRow(record, release)),
+    );
+  });
+  app.get("/v1/release", (request) => {
+    const query = parseWith(querySchema, request.query, "query");
+    const record = knownEnvironment(controller, query.app ?? ("" as AppName), query.environment ?? ("" as EnvironmentName));
+    const release = namedRelease(record, query.release ?? record.live?.release ?? 0);
+    return { ...releaseRow(record, release), content: release.content };
+  });
+  app.get("/v1/history", (request): readonly LedgerEvent[] => {
+    const query = parseWith(querySchema, request.query, "query");
+    const limit = Math.min(query.limit ?? mostHistory, mostHistory);
+    const kept: LedgerEvent[] = [];
+    for (const event of controller.ports.journal.read(query.after ?? 0)) {
+      if (!isAbout(event, query)) continue;
+      kept.push(event);
+      if (kept.length > limit) kept.shift();
+    }
+    return kept;
+  });
+  app.get("/v1/logs", async (request, reply) => {
+    const query = parseWith(querySchema, request.query, "query");
+    await streamLines(reply, (signal) =>
+      options.logs({
+        ...(query.app === undefined ? {} : { app: query.app }),
+        ...(query.environment === undefined ? {} : { environment: query.environment }),
+        ...(query.instance === undefined ? {} : { instance: query.instance as InstanceName }),
+        lines: Math.min(query.lines ?? 100, 100_000),
+        follow: query.follow === "1",
+        signal,
+      }),
+    );
+  });
+  app.get("/v1/audit", (): AuditReport => {
+    const { journal } = controller.ports;
+    const { head, damage } = verifyChain(journal.read());
+    const ok = damage === null;
+    const projectionsEqual = ok && isDeepStrictEqual(controller.state, foldEvents(journal.read()));
+    return { events: head.seq, head: head.hash, ok: ok && projectionsEqual, damage, projectionsEqual };
+  });
+  return app;
+
+  function outcome({ record, release, created }: ReleaseOutcome): DeployResult {
+    return {
+      release: release.number,
+      of: release.of,
+      created,
+      digest: release.digest,
+      state: releaseState(release),
+      watchMs: record.settings.watchMs,
+      elapsedMs: release.elapsedMs ?? 0,
+      warm: release.warm ?? false,
+      url: urlOf(record, options.ping().url),
+    };
+  }
+}
+
+interface Filter {
+  readonly app?: AppName | undefined;
+  readonly environment?: EnvironmentName | undefined;
+}
+
+type Progress = (line: { readonly atMs: number; readonly step: string; readonly text: string; readonly instance?: InstanceName }) => void;
+
+/** Runs work and reports the events of its environment meanwhile. */
+async function withProgress<Result>(controller: Controller, filter: Filter, progress: Progress, work: () => Promise<Result>): Promise<Result> {
+  const stop = controller.recorder.listen((event) => {
+    if (!isAbout(event, filter)) return;
+    const { data, atMs } = event;
+    progress({ atMs, step: data.kind, text: describeEvent(data), ...("instance" in data ? { instance: data.instance } : {}) });
+  });
+  try {
+    return await work();
+  } finally {
+    stop();
+  }
+}
+
+function isAbout({ data }: LedgerEvent, { app, environment }: Filter): boolean {
+  if (app === undefined) return true;
+  return "app" in data && data.app === app && (environment === undefined || data.environment === environment);
+}
+
+function select(controller: Controller, state: LedgerState, filter: Filter): readonly EnvironmentRecord[] {
+  const all = [...state.environments.values()].sort((a, b) => (`${a.app} ${a.environment}` < `${b.app} ${b.environment}` ? -1 : 1));
+  if (filter.app === undefined) return all;
+  const chosen = all.filter(
+    (record) => record.app === filter.app && (filter.environment === undefined || record.environment === filter.environment),
+  );
+  if (chosen.length === 0 && state === controller.state) knownEnvironment(controller, filter.app, filter.environment ?? ("" as EnvironmentName));
+  return chosen;
+}
+
+function fromFastify(thrown: unknown): OperatorError {
+  const code = (thrown as { code?: unknown }).code;
+  if (typeof code === "string" && code.startsWith("FST_ERR_CTP")) {
+    return new OperatorError("ARGUMENT_INVALID", `Cannot read the request: ${(thrown as Error).message}`, {
+      hint: `send JSON with its content type, at most ${bodyLimit} bytes`,
+    });
+  }
+  if ((thrown as { statusCode?: unknown }).statusCode === 400) {
+    return new OperatorError("ARGUMENT_INVALID", `Cannot read the request: ${(thrown as Error).message}`, { hint: "send valid JSON" });
+  }
+  return asOperatorError(thrown);
+}

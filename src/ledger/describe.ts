@@ -1,0 +1,61 @@
+import { digestHex } from "../model/canonical.ts";
+import { formatRoute } from "../model/content.ts";
+import { formatDuration } from "../model/quantities.ts";
+import type { EventData } from "./event.ts";
+
+/** One plain sentence about an event, for history and progress; without app and environment. */
+export function describeEvent(data: EventData): string {
+  switch (data.kind) {
+    case "daemon.started":
+      return `daemon ${data.version} started (process ${data.pid})`;
+    case "daemon.stopped":
+      return "daemon stopped";
+    case "environment.changed":
+      return `settings: ${data.settings.instances} instances, route ${formatRoute(data.settings.route)}, by ${data.cause.who}`;
+    case "release.created": {
+      const of = data.of === null ? "" : ` (= v${data.of})`;
+      const how = data.automatic ? "automatic rollback" : data.type;
+      return `v${data.release}${of} created: ${how} by ${data.cause.who}${data.cause.why === "" ? "" : `, ${data.cause.why}`}`;
+    }
+    case "traffic.switching":
+      return `switching traffic to v${data.release}`;
+    case "traffic.switched":
+      return `v${data.release} live after ${formatDuration(data.elapsedMs)}${data.warm ? ", from warm instances" : ""}`;
+    case "rollout.measured":
+      return data.requests === null
+        ? `v${data.release}: requests during the rollout unknown, log lines were lost`
+        : `v${data.release}: ${data.failed} of ${data.requests} requests failed during the rollout`;
+    case "rollout.aborted":
+      return `v${data.release} aborted: ${data.failure.summary}`;
+    case "release.proven":
+      return `v${data.release} proven (${data.reason})`;
+    case "release.taken_back":
+      return `v${data.release} taken back: ${data.reason}`;
+    case "watch.warned":
+      return `v${data.release} looks bad and there is nothing to go back to: ${data.reason}`;
+    case "set.retired":
+      return `${data.set} is ended: ${data.reason}`;
+    case "set.removed":
+      return `${data.set} is gone`;
+    case "instances.starting":
+      return `starting ${data.ordinals.map((ordinal) => `${data.set}-${ordinal}`).join(", ")}`;
+    case "instance.healthy":
+      return `${data.instance} healthy after ${formatDuration(data.afterMs)}`;
+    case "instance.exited":
+      return `${data.instance} exited with status ${data.code ?? "unknown"}${data.outOfMemory ? ", out of memory" : ""}`;
+    case "instance.condemned":
+      return `${data.instance} is to be ended: ${data.reason}`;
+    case "instance.removed":
+      return `${data.instance} removed`;
+    case "drift.found":
+      return `${data.instance} drifted (${data.type}): ${data.findings.join("; ")}`;
+    case "app.down":
+      return `taken down by ${data.cause.who}`;
+    case "layer.imaged":
+      return `layer ${digestHex(data.diffId).slice(0, 12)} imaged`;
+    case "image.touched":
+      return `image ${data.path} was touched: ${data.finding}`;
+    case "network.chosen":
+      return `instances live in ${data.subnet}`;
+  }
+}

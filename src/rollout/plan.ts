@@ -1,0 +1,288 @@
+import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
+import type { Exit, RouteRule } from "../model/observation.ts";
+import { formatRoute, type Route } from "../model/content.ts";
+import type { InstanceName, SetName } from "../model/names.ts";
+import { outUntilReplacedMs, type Health } from "./health.ts";
+import type { Step } from "./step.ts";
+import { isProven } from "./target.ts";
+import { planRetirements } from "./warm.ts";
+import { judgeWatch, type TrafficShare } from "./watch.ts";
+
+/** One instance, as seen now. */
+export interface InstanceView {
+  readonly name: InstanceName;
+  readonly set: SetName;
+  readonly ordinal: number;
+  readonly phase: "running" | "exited" | "broken";
+  readonly address: string | null;
+  readonly startedAtMs: number;
+  readonly exit: Exit | null;
+  readonly health: Health;
+}
+
+/** Everything a plan for one environment depends on, besides its record and the time. */
+export interface EnvironmentView {
+  /** Sorted by name. */
+  readonly instances: readonly InstanceView[];
+  /** Instances the router sends requests to, by set; sorted by name. */
+  readonly placed: ReadonlyMap<SetName, readonly InstanceName[]>;
+  /** Rules in effect whose stable set is of this environment. */
+  readonly rules: readonly RouteRule[];
+  readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
+  /** What the live set answered in the watch's window. */
+  readonly recent: TrafficShare;
+}
+
+/** A warm set goes live only on probes not older than this, in ms. */
+const freshProbeMs = 2_000;
+const crashDelaysMs = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000] as const;
+/** All instances of a watched release out of order for so long: it is taken back, in ms. */
+const deadInWatchMs = 3_000;
+
+/**
+ * What is to be done now for one environment. Equal input gives an equal plan; a plan applied and observed gives, in
+ * the end, an empty one.
+ */
+export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): readonly Step[] {
+  const sets = [...record.sets.values()].sort((a, b) => a.release - b.release);
+  const bySet = Map.groupBy(view.instances, (instance) => instance.set);
+  const steps: Step[] = [...planWatch(record, view, bySet, nowMs), ...planActive(record, view, bySet, nowMs)];
+  for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
+    steps.push({ kind: "retire", set: set.name, reason });
+  }
+  for (const set of sets) steps.push(...planSet(record, set, bySet.get(set.name) ?? [], view, nowMs));
+  steps.push(...planRoutes(record, view));
+  return steps;
+}
+
+/** When time alone will change the plan: the earliest such moment after now, ms since the epoch; null: never. */
+export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): number | null {
+  const moments: number[] = [];
+  if (record.watch !== null) moments.push(record.watch.startedAtMs + record.settings.watchMs);
+  if (record.active !== null) moments.push(record.releases.get(record.active)?.deadlineAtMs ?? 0);
+  for (const set of record.sets.values()) {
+    if (set.role === "warm") moments.push(set.sinceMs + record.settings.keepWarmMs);
+    moments.push(earliestStartMs(set));
+  }
+  for (const { set, startedAtMs, health } of view.instances) {
+    const settings = record.sets.get(set)?.content.settings;
+    if (settings === undefined) continue;
+    if (health.state === "starting") moments.push(startedAtMs + settings.health.deadlineMs);
+    if (health.healthySinceMs !== null) moments.push(health.healthySinceMs + settings.minReadyMs);
+    if (health.unhealthySinceMs !== null) moments.push(health.unhealthySinceMs + outUntilReplacedMs);
+  }
+  const later = moments.filter((moment) => moment > nowMs);
+  return later.length === 0 ? null : Math.min(...later);
+}
+
+/** Whether an instance may answer requests. */
+export function isUsable(instance: InstanceView): boolean {
+  return instance.phase === "running" && (instance.health.state === "healthy" || instance.health.state === "unknown");
+}
+
+/** Instances of a set that count for a switch: healthy for long enough, and of a warm set probed lately. */
+export function readyInstances(set: SetRecord, instances: readonly InstanceView[], nowMs: number): readonly InstanceView[] {
+  return instances.filter(
+    ({ name, phase, health }) =>
+      phase === "running" &&
+      !set.condemned.has(name) &&
+      health.state === "healthy" &&
+      nowMs - (health.healthySinceMs ?? nowMs) >= set.content.settings.minReadyMs &&
+      (set.role !== "warm" || nowMs - (health.lastPassedAtMs ?? 0) <= freshProbeMs),
+  );
+}
+
+type BySet = ReadonlyMap<SetName, readonly InstanceView[]>;
+
+function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet, nowMs: number): readonly Step[] {
+  const { watch, live } = record;
+  if (watch === null || live === null) return [];
+  const release = record.releases.get(watch.release);
+  const set = record.sets.get(live.set);
+  if (release === undefined || set === undefined) return [];
+  const verdict = judgeWatch(view.recent, watch.baseline);
+  const dead = allDown(bySet.get(live.set) ?? [], nowMs);
+  const to = watch.previous;
+  if (verdict.fires || dead !== undefined) {
+    const figures = verdict.fires ? verdict.figures : null;
+    const reason = verdict.fires ? verdict.reason : (dead ?? "");
+    // A first deploy has nothing to go back to; a rollback brought back what is wanted: both are only warned about.
+    if (to !== null && release.type === "deploy") return [{ kind: "take-back", release: release.number, to, figures, reason }];
+    if (!watch.warned) return [{ kind: "warn", release: release.number, figures: verdict.figures, reason }];
+  }
+  if (nowMs >= watch.startedAtMs + record.settings.watchMs) return [{ kind: "prove", release: release.number, reason: "watched" }];
+  return [];
+}
+
+/** In words, when every instance that has been healthy is out of order, and has been for a while. */
+function allDown(instances: readonly InstanceView[], nowMs: number): string | undefined {
+  if (instances.length === 0 || instances.some(isUsable)) return undefined;
+  const failing = instances.filter(
+    ({ phase, health }) => phase === "running" && health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs,
+  ).length;
+  const exited = instances.filter(({ exit }) => exit !== null && nowMs - exit.atMs >= deadInWatchMs).length;
+  if (failing === 0 && exited < instances.length) return undefined;
+  return failing > 0 ? `all instances that run (${failing}) fail their probes` : `all ${exited} instances ended`;
+}
+
+function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet, nowMs: number): readonly Step[] {
+  if (record.active === null) return [];
+  const release = record.releases.get(record.active);
+  const set = release === undefined ? undefined : record.sets.get(release.set);
+  if (release === undefined || set === undefined) return [];
+  const toSwitch: Step = { kind: "switch", release: release.number, set: set.name };
+  // The switch was begun and is in effect: it is finished whatever came after, so that state never says otherwise.
+  if (record.switching !== null && view.rules.some((rule) => rule.stable === set.name)) return [toSwitch];
+  const instances = bySet.get(set.name) ?? [];
+  const failure = failureOf(release, set, instances, nowMs);
+  if (failure !== undefined) return [failure];
+  const ready = readyInstances(set, instances, nowMs);
+  const placed = view.placed.get(set.name) ?? [];
+  if (ready.length < record.settings.instances || !ready.every(({ name }) => placed.includes(name))) return [];
+  return [toSwitch];
+}
+
+function failureOf(release: ReleaseRecord, set: SetRecord, instances: readonly InstanceView[], nowMs: number): Step | undefined {
+  const fail = (instance: InstanceView | undefined, reason: "exited" | "unhealthy" | "deadline"): Step => ({
+    kind: "fail",
+    release: release.number,
+    instance: instance?.name ?? null,
+    reason,
+  });
+  const fresh = instances.filter(({ name }) => !set.proven.has(name) && !set.condemned.has(name));
+  const exited = fresh.find(({ phase }) => phase !== "running");
+  if (exited !== undefined) return fail(exited, "exited");
+  const late = fresh.find(
+    ({ health, startedAtMs }) => health.state === "starting" && nowMs >= startedAtMs + set.content.settings.health.deadlineMs,
+  );
+  if (late !== undefined) return fail(late, "unhealthy");
+  if (nowMs < release.deadlineAtMs) return undefined;
+  return fail(instances.find((instance) => !isUsable(instance)) ?? instances[0], "deadline");
+}
+
+function planSet(
+  record: EnvironmentRecord,
+  set: SetRecord,
+  instances: readonly InstanceView[],
+  view: EnvironmentView,
+  nowMs: number,
+): readonly Step[] {
+  if (set.role === "ending") return planEnding(set, instances, view);
+  const steps: Step[] = [];
+  const wanted = record.settings.instances;
+  const running = instances.filter(({ phase }) => phase === "running");
+  const alive = running.filter(({ name }) => !set.condemned.has(name));
+  const isFirstStart = set.role === "next";
+
+  const missing = wanted - alive.length;
+  if (missing > 0 && nowMs >= earliestStartMs(set) && !(isFirstStart && instances.some(({ phase }) => phase !== "running"))) {
+    const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
+    steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
+  }
+  if (!isFirstStart || record.active === null) {
+    steps.push(...planCondemned(set, alive, running, wanted, nowMs));
+  }
+  const usable = alive.filter(isUsable).length;
+  for (const instance of instances) {
+    const condemned = set.condemned.get(instance.name);
+    const gone = instance.phase !== "running";
+    if (gone && !isFirstStart) steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: null });
+    else if (condemned !== undefined && (usable >= wanted || !isUsable(instance))) {
+      // A condemned instance serves until its replacement does.
+      steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: nowMs + set.content.settings.drainMs });
+    }
+  }
+  const endpoints = planEndpoints(instances, view.placed.get(set.name) ?? []);
+  if (endpoints !== undefined) steps.push({ kind: "place", set: set.name, instances: endpoints });
+  return steps;
+}
+
+function planCondemned(
+  set: SetRecord,
+  alive: readonly InstanceView[],
+  running: readonly InstanceView[],
+  wanted: number,
+  nowMs: number,
+): readonly Step[] {
+  const condemn = (instance: InstanceView, type: "unhealthy" | "late" | "surplus", reason: string): Step => ({
+    kind: "condemn",
+    instance: instance.name,
+    type,
+    reason,
+  });
+  if (alive.length > wanted) {
+    // Those that do not serve go first, then the newest.
+    const order = alive.toSorted((a, b) => Number(isUsable(a)) - Number(isUsable(b)) || b.ordinal - a.ordinal);
+    return order.slice(0, alive.length - wanted).map((instance) => condemn(instance, "surplus", `${wanted} instances are wanted`));
+  }
+  const { deadlineMs } = set.content.settings.health;
+  const late = alive.filter(
+    ({ health, startedAtMs, name }) => health.state === "starting" && !set.proven.has(name) && nowMs >= startedAtMs + deadlineMs,
+  );
+  if (late.length > 0) return late.map((instance) => condemn(instance, "late", "it did not become healthy in time"));
+  const failing = alive.filter(
+    ({ health }) => health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs + outUntilReplacedMs,
+  );
+  // With none left to serve, replacing all at once would only add to the trouble: one at a time.
+  const allFail = !running.some(isUsable);
+  if (allFail && (set.condemned.size > 0 || alive.some(({ health }) => health.state === "starting"))) return [];
+  return (allFail ? failing.slice(0, 1) : failing).map((instance) =>
+    condemn(instance, "unhealthy", `it failed ${instance.health.failures} probes in a row`),
+  );
+}
+
+/**
+ * The endpoints a set is to have, or undefined when it has them. One that is being drained keeps its place until it is
+ * gone, so that its requests can still be counted.
+ */
+function planEndpoints(instances: readonly InstanceView[], placed: readonly InstanceName[]): readonly InstanceName[] | undefined {
+  const running = instances.filter(({ phase, address }) => phase === "running" && address !== null);
+  let wanted = running.filter(isUsable).map(({ name }) => name);
+  // All fail their probes while they run: they stay in traffic, a wrong answer is better than none.
+  if (wanted.length === 0) wanted = running.filter(({ name }) => placed.includes(name)).map(({ name }) => name);
+  wanted.sort();
+  return wanted.length === placed.length && wanted.every((name, i) => name === placed[i]) ? undefined : wanted;
+}
+
+function planEnding(set: SetRecord, instances: readonly InstanceView[], view: EnvironmentView): readonly Step[] {
+  // Nothing of it is ended while a route may still lead to it.
+  if (view.rules.some((rule) => rule.stable === set.name)) return [];
+  if (instances.length === 0) return [{ kind: "forget", set: set.name }];
+  return instances.map(({ name, phase }) => ({
+    kind: "end",
+    set: set.name,
+    instance: name,
+    drainUntilMs: phase === "running" ? set.sinceMs + set.content.settings.drainMs : null,
+  }));
+}
+
+/** Puts right what answers the route where no switch is under way: after a restart, a changed route, `down`. */
+function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly Step[] {
+  if (record.switching !== null) return [];
+  const steps: Step[] = [];
+  const { live, settings } = record;
+  const wanted: RouteRule | null = live === null ? null : { route: settings.route, stable: live.set };
+  const wantedKey = wanted === null ? "" : formatRoute(wanted.route);
+  const right = view.rules.find((rule) => formatRoute(rule.route) === wantedKey);
+  if (wanted !== null && right?.stable !== wanted.stable && view.placed.has(wanted.stable)) {
+    steps.push({ kind: "route", route: wanted.route, rule: wanted });
+    return steps;
+  }
+  for (const rule of view.rules) {
+    if (formatRoute(rule.route) !== wantedKey) steps.push({ kind: "route", route: rule.route, rule: null });
+  }
+  return steps.slice(0, 1);
+}
+
+/** When a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
+export function earliestStartMs(set: SetRecord): number {
+  const { count, atMs } = set.crashes;
+  if (count === 0) return 0;
+  return atMs + (crashDelaysMs[Math.min(count - 1, crashDelaysMs.length - 1)] ?? 60_000);
+}
+
+/** Whether a release needs no watch: its content came through one before, or none is asked for. */
+export function provenAtSwitch(record: EnvironmentRecord, release: ReleaseRecord): "no watch" | "proven before" | undefined {
+  if (release.type === "rollback" && isProven(record, release.digest)) return "proven before";
+  return record.settings.watchMs === 0 ? "no watch" : undefined;
+}
