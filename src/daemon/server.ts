@@ -13,7 +13,6 @@ import { deploy, down, knownEnvironment, namedRelease, rollback, scale, watched,
 import { environmentStatus, releaseRow, urlOf } from "../controller/status.ts";
 import { releaseState } from "../ledger/state.ts";
 import { deploySchema, downSchema, parseWith, querySchema, rollbackSchema, scaleSchema, waitSchema } from "./schemas.ts";
-import { sameState } from "./same-state.ts";
 import { streamLines, streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
