@@ -1,0 +1,118 @@
+import type { BuildDefinition, CopyRule, DebianRecipe } from "../model/definition.ts";
+import type { Place, Reader } from "./reader.ts";
+
+const debianKeys = ["packages", "copy", "env", "workdir", "user", "command", "expose"];
+const laterKeys = ["compress", "lock", "args", "target", "platforms", "run", "secrets", "snapshot", "base"];
+const suites = ["bullseye", "bookworm", "trixie", "forky", "sid"];
+
+/** Reads `build`: exactly one of `dockerfile`, `debian` and `image`. */
+export function readBuild(reader: Reader, place: Place): BuildDefinition | undefined {
+  const fields = reader.map(place, ["dockerfile", "debian", "image", ...debianKeys], laterKeys);
+  const kinds = ["dockerfile", "debian", "image"].flatMap((kind) => fields.get(kind) ?? []);
+  const [kind, second] = kinds;
+  if (kind === undefined) return reader.problem(place, "must say one of dockerfile: PATH, debian: SUITE or image: PATH");
+  if (second !== undefined) return reader.problem(second, `only one of dockerfile, debian and image; "${kind.path}" is there too`);
+  const debian = fields.get("debian");
+  if (debian !== undefined) return readDebian(reader, debian, fields);
+  for (const key of debianKeys) {
+    const field = fields.get(key);
+    if (field !== undefined) reader.problem(field, "belongs to a debian: recipe only");
+  }
+  const path = reader.parsed(kind, (text) => text);
+  if (path === undefined) return undefined;
+  if (kind.path.endsWith("image")) return { kind: "image", path };
+  if (!staysInside(path)) return reader.problem(kind, "must be a path inside the project");
+  return { kind: "dockerfile", path };
+}
+
+function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Place>): DebianRecipe | undefined {
+  const suite = reader.text(place);
+  if (suite !== undefined && !suites.includes(suite)) reader.problem(place, `unknown Debian suite; known: ${suites.join(", ")}`);
+  const packages = optional(fields, "packages", (field) => reader.texts(field)) ?? [];
+  packages.forEach((name) => {
+    const field = fields.get("packages");
+    if (field !== undefined && !/^[a-z0-9][a-z0-9+.-]{1,100}$/.test(name)) reader.problem(field, `"${name}" is not a package's name`);
+  });
+  const workdir = optional(fields, "workdir", (field) => readAbsolute(reader, field)) ?? "/app";
+  const commandField = fields.get("command");
+  if (commandField === undefined) reader.problem(place, "a debian: recipe needs a command, for instance command: [node, server.js]");
+  const command = commandField === undefined ? [] : readCommand(reader, commandField);
+  if (suite === undefined) return undefined;
+  return {
+    kind: "debian",
+    suite,
+    packages: [...new Set(packages)].sort(),
+    copy: optional(fields, "copy", (field) => readCopies(reader, field, workdir)) ?? [],
+    env: optional(fields, "env", (field) => readEnv(reader, field)) ?? {},
+    workdir,
+    user: optional(fields, "user", (field) => readUser(reader, field)) ?? "65532:65532",
+    command: command ?? [],
+    expose: optional(fields, "expose", (field) => reader.list(field).flatMap((item) => reader.number(item, portRange) ?? [])) ?? [],
+  };
+}
+
+export const portRange = { min: 1, max: 65_535, integer: true };
+
+/** A command as a list of words; a shell line is not one. */
+export function readCommand(reader: Reader, place: Place): readonly string[] | undefined {
+  if (!reader.isList(place)) return reader.problem(place, "must be a list of words, [node, server.js]; no shell takes it apart");
+  const words = reader.texts(place);
+  return words.length === 0 ? reader.problem(place, "must name a program") : words;
+}
+
+function readCopies(reader: Reader, place: Place, workdir: string): readonly CopyRule[] {
+  return reader.list(place).flatMap((item) => {
+    if (!reader.isMap(item)) {
+      const from = reader.text(item);
+      if (from === undefined) return [];
+      if (!staysInside(from)) return reader.problem(item, "must be a path inside the project") ?? [];
+      const name = cleanRelative(from);
+      return { from: name, to: name === "." ? workdir : `${workdir === "/" ? "" : workdir}/${name}` };
+    }
+    const fields = reader.map(item, ["from", "to"], ["owner", "mode", "exclude"]);
+    const from = optional(fields, "from", (field) => reader.text(field));
+    const to = optional(fields, "to", (field) => readAbsolute(reader, field));
+    if (from === undefined || to === undefined) return reader.problem(item, "needs from: (in the project) and to: (in the image)") ?? [];
+    if (!staysInside(from)) return reader.problem(item, "from must be a path inside the project") ?? [];
+    return { from: cleanRelative(from), to };
+  });
+}
+
+function readEnv(reader: Reader, place: Place): { readonly [name: string]: string } {
+  const env: Record<string, string> = {};
+  for (const [name, field] of reader.map(place, null)) {
+    const value = reader.text(field);
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) reader.problem(field, "is not a variable's name");
+    else if (value !== undefined) env[name] = value;
+  }
+  return env;
+}
+
+function readUser(reader: Reader, place: Place): string | undefined {
+  const user = reader.text(place);
+  if (user === undefined || /^([0-9]{1,9}(:[0-9]{1,9})?|[a-z_][a-z0-9_-]{0,31})$/.test(user)) return user;
+  return reader.problem(place, "must be a name, a uid or uid:gid");
+}
+
+/** An absolute path without `..`, `.` and doubled slashes. */
+export function readAbsolute(reader: Reader, place: Place): string | undefined {
+  const text = reader.text(place);
+  if (text === undefined) return undefined;
+  const parts = text.split("/").filter((part) => part !== "" && part !== ".");
+  if (text.startsWith("/") && !parts.includes("..")) return `/${parts.join("/")}`;
+  return reader.problem(place, "must be an absolute path without ..");
+}
+
+function staysInside(path: string): boolean {
+  return !path.startsWith("/") && !path.split("/").includes("..");
+}
+
+function cleanRelative(path: string): string {
+  return path.split("/").filter((part) => part !== "" && part !== ".").join("/") || ".";
+}
+
+/** Reads a field when it is written at all. */
+export function optional<T>(fields: ReadonlyMap<string, Place>, name: string, read: (place: Place) => T | undefined): T | undefined {
+  const field = fields.get(name);
+  return field === undefined ? undefined : read(field);
+}

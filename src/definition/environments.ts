@@ -1,0 +1,106 @@
+import { defaultEnvironmentSettings, type EnvironmentSettings, type Route } from "../model/content.ts";
+import type { Definition } from "../model/definition.ts";
+import { parseEnvironmentName, type EnvironmentName } from "../model/names.ts";
+import { parseDurationMs } from "../model/quantities.ts";
+import { optional } from "./build.ts";
+import { nearestName } from "../model/nearest.ts";
+import type { Place, Reader } from "./reader.ts";
+import { readPositiveDuration } from "./run.ts";
+
+type Environments = Definition["environments"];
+
+const environmentKeys = ["from", "instances", "strategy", "deadline", "rollback", "route"];
+const laterKeys = ["config", "secrets", "approvals", "window", "gates", "policy", "maxAge", "analysis", "runtime", "tests"];
+
+/** Most instances an environment may have on one machine. */
+export const maxInstances = 256;
+
+/** Reads `environments`; none gives one, `production`, with the defaults. */
+export function readEnvironments(reader: Reader, place: Place | undefined, route: Route): Environments {
+  const entries = place === undefined ? new Map<string, Place>() : reader.map(place, null);
+  if (entries.size === 0) {
+    return [{ name: parseEnvironmentName("production"), from: null, settings: { ...defaultEnvironmentSettings, route } }];
+  }
+  const environments = [...entries].flatMap(([name, field]) => readEnvironment(reader, name, field, route) ?? []);
+  checkOrigins(reader, environments, entries);
+  return environments;
+}
+
+function readEnvironment(reader: Reader, text: string, place: Place, route: Route): Environments[number] | undefined {
+  const fields = reader.map(place, environmentKeys, laterKeys);
+  const rollback = optional(fields, "rollback", (field) => reader.map(field, ["keepWarm", "within", "watch"], ["analysis", "automatic"])) ?? new Map<string, Place>();
+  const defaults = defaultEnvironmentSettings;
+  const settings: EnvironmentSettings = {
+    instances: optional(fields, "instances", (field) => reader.number(field, { min: 1, max: maxInstances, integer: true })) ?? defaults.instances,
+    strategy: optional(fields, "strategy", (field) => readStrategy(reader, field)) ?? defaults.strategy,
+    deadlineMs: optional(fields, "deadline", (field) => readPositiveDuration(reader, field)) ?? defaults.deadlineMs,
+    keepWarmMs: optional(rollback, "keepWarm", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.keepWarmMs,
+    withinMs: optional(rollback, "within", (field) => readPositiveDuration(reader, field)) ?? defaults.withinMs,
+    watchMs: optional(rollback, "watch", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.watchMs,
+    route: optional(fields, "route", (field) => readRoute(reader, field)) ?? route,
+  };
+  const from = optional(fields, "from", (field) => reader.parsed(field, parseEnvironmentName)) ?? null;
+  try {
+    return { name: parseEnvironmentName(text), from, settings };
+  } catch {
+    reader.problemAt(place.offset, place.path, "an environment's name is 1 to 20 lower-case letters and digits, beginning with a letter");
+    return undefined;
+  }
+}
+
+function readStrategy(reader: Reader, place: Place): "blue-green" | undefined {
+  const fields = reader.isMap(place) ? reader.map(place, ["rolling", "canary", "blue-green"]) : undefined;
+  const name = fields === undefined ? reader.text(place) : [...fields.keys()][0];
+  if (name === undefined || (name === "blue-green" && fields === undefined)) return name;
+  if (name === "rolling" || name === "canary") return reader.problem(place, `${name} is not yet supported by this version; it has blue-green`, "later");
+  const near = nearestName(name, ["blue-green", "rolling", "canary"]);
+  return reader.problem(place, `unknown strategy "${name}"${near === undefined ? "" : `, did you mean "${near}"?`} This version has blue-green`);
+}
+
+function checkOrigins(reader: Reader, environments: Environments, entries: ReadonlyMap<string, Place>): void {
+  const fromOf = new Map<EnvironmentName, EnvironmentName | null>(environments.map(({ name, from }) => [name, from]));
+  for (const { name, from } of environments) {
+    const field = entries.get(name);
+    if (from === null || field === undefined) continue;
+    const place: Place = { ...field, path: `${field.path}.from` };
+    if (!fromOf.has(from)) {
+      reader.problem(place, `there is no environment "${from}"; there are ${[...fromOf.keys()].join(", ")}`);
+      continue;
+    }
+    const seen = new Set([name]);
+    for (let next: EnvironmentName | null = from; next !== null; next = fromOf.get(next) ?? null) {
+      if (seen.has(next)) {
+        reader.problem(place, "leads back to where it began");
+        break;
+      }
+      seen.add(next);
+    }
+  }
+}
+
+const anyRoute: Route = defaultEnvironmentSettings.route;
+
+/** Reads a route; host in lower case, path with a slash at both ends. */
+export function readRoute(reader: Reader, place: Place): Route | undefined {
+  const fields = reader.map(place, ["host", "path"], ["tls", "redirect", "headers"]);
+  return {
+    host: optional(fields, "host", (field) => readHost(reader, field)) ?? anyRoute.host,
+    path: optional(fields, "path", (field) => readPrefix(reader, field)) ?? anyRoute.path,
+  };
+}
+
+function readHost(reader: Reader, place: Place): string | undefined {
+  const host = reader.text(place)?.toLowerCase().replace(/\.$/, "");
+  const label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+  if (host === undefined || (host.length <= 253 && new RegExp(`^${label}(\\.${label})*$`).test(host))) return host;
+  return reader.problem(place, "must be a host name without port, like shop.example");
+}
+
+function readPrefix(reader: Reader, place: Place): string | undefined {
+  const path = reader.text(place);
+  if (path === undefined) return undefined;
+  if (!/^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,200}$/.test(path) || /\/\/|\/\.\.?(\/|$)/.test(path)) {
+    return reader.problem(place, "must be a path prefix that begins with /, like /api");
+  }
+  return path.endsWith("/") ? path : `${path}/`;
+}

@@ -1,0 +1,139 @@
+import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node } from "yaml";
+import { OperatorError } from "../errors/operator-error.ts";
+import { nearestName } from "../model/nearest.ts";
+import type { Problem } from "./problem.ts";
+
+/** A place in the document: what stands there, and how people call it. */
+export interface Place {
+  readonly node: Node | null;
+  readonly path: string;
+  /** Where to point when the value is missing or empty. */
+  readonly offset: number;
+}
+
+const maxItems = 1000;
+
+/** Reads typed values from places and collects every problem instead of stopping at the first. */
+export class Reader {
+  readonly problems: Problem[] = [];
+  readonly #document: Document.Parsed;
+  readonly #lines: LineCounter;
+
+  constructor(document: Document.Parsed, lines: LineCounter) {
+    this.#document = document;
+    this.#lines = lines;
+  }
+
+  root(): Place {
+    return { node: this.#document.contents, path: "", offset: 0 };
+  }
+
+  problem(place: Place, message: string, kind: Problem["kind"] = "invalid"): undefined {
+    this.problemAt(place.node?.range?.[0] ?? place.offset, place.path, message, kind);
+  }
+
+  problemAt(offset: number, path: string, message: string, kind: Problem["kind"] = "invalid"): void {
+    const { line, col } = this.#lines.linePos(offset);
+    this.problems.push({ kind, line: Math.max(line, 1), column: Math.max(col, 1), path, message });
+  }
+
+  /** What an alias stands for; every other node is itself. */
+  #plain(place: Place): Node | null {
+    if (!isAlias(place.node)) return place.node;
+    const target = place.node.resolve(this.#document);
+    if (target === undefined) this.problem(place, `nothing is anchored as "${place.node.source}"`);
+    return target ?? null;
+  }
+
+  isMap(place: Place): boolean {
+    return isMap(this.#plain(place));
+  }
+
+  isList(place: Place): boolean {
+    return isSeq(this.#plain(place));
+  }
+
+  /**
+   * A mapping with known keys. Unknown keys are problems that name the nearest known one; keys of later versions say
+   * so. `null` as known: any key.
+   */
+  map(place: Place, known: readonly string[] | null, later: readonly string[] = []): ReadonlyMap<string, Place> {
+    const node = this.#plain(place);
+    const entries = new Map<string, Place>();
+    if (node === null || (isScalar(node) && node.value === null)) return entries;
+    if (!isMap(node)) {
+      const keys = known === null ? "" : ` with the keys ${known.join(", ")}`;
+      this.problem(place, `must be a mapping${keys}`);
+      return entries;
+    }
+    for (const { key, value } of node.items.slice(0, maxItems)) {
+      const keyNode = key as Node;
+      const offset = keyNode.range?.[0] ?? place.offset;
+      if (!isScalar(keyNode) || typeof keyNode.value !== "string") {
+        this.problemAt(offset, place.path, "keys must be plain text");
+        continue;
+      }
+      const name = keyNode.value;
+      const path = place.path === "" ? name : `${place.path}.${name}`;
+      if (known === null || known.includes(name)) {
+        entries.set(name, { node: value as Node | null, path, offset });
+      } else if (later.includes(name)) {
+        this.problemAt(offset, path, "not yet supported by this version", "later");
+      } else {
+        const near = nearestName(name, [...known, ...later]);
+        this.problemAt(offset, path, `unknown key${near === undefined ? `; known here: ${known.join(", ")}` : `, did you mean "${near}"?`}`);
+      }
+    }
+    return entries;
+  }
+
+  list(place: Place): readonly Place[] {
+    const node = this.#plain(place);
+    if (!isSeq(node)) {
+      this.problem(place, "must be a list, [a, b]");
+      return [];
+    }
+    if (node.items.length > maxItems) this.problem(place, `has more than ${maxItems} items`);
+    return node.items.slice(0, maxItems).map((item, index) => {
+      const itemNode = item as Node | null;
+      return { node: itemNode, path: `${place.path}[${index}]`, offset: itemNode?.range?.[0] ?? place.offset };
+    });
+  }
+
+  /** Text; numbers and booleans are taken as written. */
+  text(place: Place): string | undefined {
+    const node = this.#plain(place);
+    if (!isScalar(node) || node.value === null || node.value === "") return this.problem(place, "must be text that is not empty");
+    const text = typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
+    // oxlint-disable-next-line no-control-regex -- control characters are what this refuses
+    if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text)) return this.problem(place, "must not hold control characters");
+    if (text.length > 4096) return this.problem(place, "is longer than 4096 characters");
+    return text;
+  }
+
+  texts(place: Place): readonly string[] {
+    return this.list(place).flatMap((item) => this.text(item) ?? []);
+  }
+
+  number(place: Place, range: { readonly min: number; readonly max: number; readonly integer: boolean }): number | undefined {
+    const node = this.#plain(place);
+    const value = isScalar(node) ? node.value : undefined;
+    const whole = range.integer ? "whole number" : "number";
+    if (typeof value !== "number" || !(value >= range.min && value <= range.max) || (range.integer && !Number.isInteger(value))) {
+      return this.problem(place, `must be a ${whole} from ${range.min} to ${range.max}`);
+    }
+    return value;
+  }
+
+  /** Text through one of the model's parsers, whose error becomes the problem. */
+  parsed<T>(place: Place, parse: (text: string) => T): T | undefined {
+    const text = this.text(place);
+    if (text === undefined) return undefined;
+    try {
+      return parse(text);
+    } catch (thrown) {
+      if (!(thrown instanceof OperatorError)) throw thrown;
+      return this.problem(place, `${thrown.message}; ${thrown.hint}`);
+    }
+  }
+}
