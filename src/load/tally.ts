@@ -100,7 +100,11 @@ function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** Nearest-rank percentile of sorted values; 0 of none. */
+/** Nearest-rank percentile of sorted values, to a hundredth; 0 of none. */
 export function rank(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? 0;
+  return round(sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? 0);
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
 }
