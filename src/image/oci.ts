@@ -1,0 +1,202 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import { canonicalJson, isDigest, sha256, type Digest, type Json } from "../model/canonical.ts";
+import { mediaTypes } from "./media-types.ts";
+
+/** What a manifest says about a blob; structurally the store's descriptor. */
+export interface BlobDescriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly annotations?: { readonly [key: string]: string };
+  readonly platform?: { readonly architecture: string; readonly os: string; readonly variant?: string };
+}
+
+export interface Manifest {
+  readonly config: BlobDescriptor;
+  readonly layers: readonly BlobDescriptor[];
+  readonly annotations: { readonly [key: string]: string };
+}
+
+/** The `config` member of an image config. */
+export interface ContainerConfig {
+  readonly User?: string;
+  readonly ExposedPorts?: { readonly [port: string]: Record<string, never> };
+  readonly Env?: readonly string[];
+  readonly Entrypoint?: readonly string[];
+  readonly Cmd?: readonly string[];
+  readonly WorkingDir?: string;
+  readonly Labels?: { readonly [name: string]: string };
+  readonly StopSignal?: string;
+}
+
+export interface HistoryEntry {
+  readonly created?: string;
+  readonly created_by?: string;
+  readonly comment?: string;
+  readonly author?: string;
+  readonly empty_layer?: boolean;
+}
+
+/** An image config as far as it is built here. @see OCI image specification, config.md */
+export interface ImageConfig {
+  readonly architecture: string;
+  readonly os: string;
+  readonly created?: string;
+  readonly config: ContainerConfig;
+  readonly diffIds: readonly Digest[];
+  readonly history: readonly HistoryEntry[];
+}
+
+const maxLayers = 256;
+
+/** The one serialiser of manifests: canonical JSON, so that equal manifests have one digest. */
+export function serialiseManifest(manifest: Manifest): Buffer {
+  return Buffer.from(
+    canonicalJson({
+      schemaVersion: 2,
+      mediaType: mediaTypes.manifest,
+      config: manifest.config as unknown as Json,
+      layers: manifest.layers as unknown as Json,
+      annotations: Object.keys(manifest.annotations).length === 0 ? undefined : manifest.annotations,
+    }),
+  );
+}
+
+/** The one serialiser of image configs. */
+export function serialiseConfig(image: ImageConfig): Buffer {
+  return Buffer.from(
+    canonicalJson({
+      architecture: image.architecture,
+      os: image.os,
+      created: image.created,
+      config: image.config as unknown as Json,
+      rootfs: { type: "layers", diff_ids: image.diffIds },
+      history: image.history as unknown as Json,
+    }),
+  );
+}
+
+/** An index with these manifests, as `index.json` of a layout. */
+export function serialiseIndex(manifests: readonly BlobDescriptor[]): Buffer {
+  return Buffer.from(canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }));
+}
+
+/** A descriptor for bytes that are at hand. */
+export function describe(mediaType: string, bytes: Uint8Array): BlobDescriptor {
+  return { mediaType, digest: sha256(bytes), size: bytes.byteLength };
+}
+
+/**
+ * Reads an image manifest, OCI or Docker's.
+ *
+ * @throws {OperatorError} `VERIFICATION_FAILED` when it is not one, or has more than 256 layers
+ */
+export function parseManifest(bytes: Uint8Array): Manifest {
+  const record = parseObject(bytes, "manifest");
+  const layers = record["layers"];
+  if (record["schemaVersion"] !== 2 || !Array.isArray(layers)) throw malformed("manifest", "no schemaVersion 2 with layers");
+  if (layers.length > maxLayers) throw malformed("manifest", `${layers.length} layers, at most ${maxLayers} taken`);
+  return {
+    config: parseDescriptor(record["config"], "config"),
+    layers: layers.map((layer) => parseDescriptor(layer, "layer")),
+    annotations: stringMap(record["annotations"]),
+  };
+}
+
+/** The manifests an index names. @throws {OperatorError} `VERIFICATION_FAILED` */
+export function parseIndex(bytes: Uint8Array): readonly BlobDescriptor[] {
+  const manifests = parseObject(bytes, "index")["manifests"];
+  if (!Array.isArray(manifests) || manifests.length > 1000) throw malformed("index", "no list of at most 1000 manifests");
+  return manifests.map((entry) => parseDescriptor(entry, "manifest"));
+}
+
+/** Reads an image config. @throws {OperatorError} `VERIFICATION_FAILED` */
+export function parseConfig(bytes: Uint8Array): ImageConfig {
+  const record = parseObject(bytes, "config");
+  const rootfs = asObject(record["rootfs"]);
+  const diffIds = rootfs?.["diff_ids"];
+  if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === "string" && isDigest(id))) throw malformed("config", "rootfs.diff_ids is no list of sha256 digests");
+  const inner = asObject(record["config"]) ?? {};
+  const created = record["created"];
+  return {
+    architecture: text(record["architecture"]) ?? "",
+    os: text(record["os"]) ?? "",
+    ...(typeof created === "string" ? { created } : {}),
+    config: parseContainerConfig(inner),
+    diffIds: diffIds as Digest[],
+    history: Array.isArray(record["history"]) ? (record["history"] as HistoryEntry[]) : [],
+  };
+}
+
+function parseContainerConfig(inner: Record<string, unknown>): ContainerConfig {
+  const ports = asObject(inner["ExposedPorts"]);
+  const labels = asObject(inner["Labels"]);
+  const config: { -readonly [K in keyof ContainerConfig]: ContainerConfig[K] } = {};
+  for (const key of ["User", "WorkingDir", "StopSignal"] as const) {
+    const value = text(inner[key]);
+    if (value !== undefined && value !== "") config[key] = value;
+  }
+  for (const key of ["Env", "Entrypoint", "Cmd"] as const) {
+    const value = inner[key];
+    if (value === undefined || value === null) continue;
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw malformed("config", `config.${key} is no list of texts`);
+    config[key] = value as string[];
+  }
+  if (ports !== undefined) config.ExposedPorts = Object.fromEntries(Object.keys(ports).map((port) => [port, {}]));
+  if (labels !== undefined) config.Labels = stringMap(labels);
+  return config;
+}
+
+function parseDescriptor(value: unknown, noun: string): BlobDescriptor {
+  const record = asObject(value);
+  const digest = record?.["digest"];
+  const size = record?.["size"];
+  const mediaType = record?.["mediaType"];
+  if (record === undefined || typeof digest !== "string" || !isDigest(digest)) throw malformed(noun, "its descriptor has no sha256 digest");
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) throw malformed(noun, "its descriptor has no size");
+  if (typeof mediaType !== "string") throw malformed(noun, "its descriptor has no media type");
+  const platform = asObject(record["platform"]);
+  const annotations = record["annotations"];
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(annotations === undefined || annotations === null ? {} : { annotations: stringMap(annotations) }),
+    ...(platform === undefined ? {} : { platform: { architecture: text(platform["architecture"]) ?? "", os: text(platform["os"]) ?? "" } }),
+  };
+}
+
+/** Parses bytes as one JSON object. @throws {OperatorError} `VERIFICATION_FAILED` */
+export function parseObject(bytes: Uint8Array, noun: string): Record<string, unknown> {
+  const record = asObject(parseJson(bytes, noun));
+  if (record === undefined) throw malformed(noun, "it is no JSON object");
+  return record;
+}
+
+/** Parses bytes as JSON. @throws {OperatorError} `VERIFICATION_FAILED` */
+export function parseJson(bytes: Uint8Array, noun: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch (cause) {
+    throw malformed(noun, "it is no JSON", cause);
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+}
+
+function stringMap(value: unknown): { readonly [key: string]: string } {
+  return Object.fromEntries(Object.entries(asObject(value) ?? {}).filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function malformed(noun: string, state: string, cause?: unknown): OperatorError {
+  return new OperatorError("VERIFICATION_FAILED", `Cannot read the image's ${noun}: ${state}`, {
+    hint: "the image is damaged or of a kind that is not supported; get it again from where it came from",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

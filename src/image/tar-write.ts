@@ -1,0 +1,130 @@
+import { fromBytePath, type TarEntry, type TarKind } from "./tar-entry.ts";
+
+const typeFlag: { readonly [K in TarKind]: string } = {
+  file: "0",
+  hardlink: "1",
+  symlink: "2",
+  character: "3",
+  block: "4",
+  directory: "5",
+  fifo: "6",
+};
+
+const chunkBytes = 1 << 20;
+const zeroBlocks = Buffer.alloc(1024);
+const largestOctal = 0o77777777777;
+const largestId = 0o7777777;
+
+/** A member and where its bytes come from; only files have any. */
+export interface TarSource {
+  readonly entry: TarEntry;
+  /** Yields exactly `entry.size` bytes. The writer copies each piece before it asks for the next. */
+  readonly content?: () => Iterable<Uint8Array>;
+}
+
+/**
+ * Writes an archive in pieces of about 1 MiB: ustar, a pax header only where a field does not fit, names of owners
+ * empty, device numbers 0, two zero blocks at the end. The caller gives the order and unique paths.
+ *
+ * @throws {RangeError} when a content's length is not the size its entry gives
+ * @see POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"
+ */
+export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
+  let chunk = Buffer.allocUnsafe(chunkBytes);
+  let used = 0;
+  function* append(bytes: Uint8Array): Generator<Buffer> {
+    for (let from = 0; from < bytes.byteLength; ) {
+      const count = Math.min(bytes.byteLength - from, chunkBytes - used);
+      chunk.set(bytes.subarray(from, from + count), used);
+      used += count;
+      from += count;
+      if (used === chunkBytes) {
+        yield chunk;
+        chunk = Buffer.allocUnsafe(chunkBytes);
+        used = 0;
+      }
+    }
+  }
+  for (const { entry, content } of sources) {
+    yield* append(encodeHeader(entry));
+    if (content === undefined) continue;
+    let written = 0;
+    for (const piece of content()) {
+      written += piece.byteLength;
+      if (written > entry.size) break;
+      yield* append(piece);
+    }
+    if (written !== entry.size) throw new RangeError(`"${fromBytePath(entry.path)}" has ${written > entry.size ? "more" : "fewer"} than ${entry.size} bytes`);
+    yield* append(zeroBlocks.subarray(0, paddingOf(entry.size)));
+  }
+  yield* append(zeroBlocks);
+  if (used > 0) yield chunk.subarray(0, used);
+}
+
+/** Bytes that fill content of this size up to a block. */
+export function paddingOf(size: number): number {
+  return (512 - (size % 512)) % 512;
+}
+
+/** The header blocks of one member, with its pax header where one is needed. */
+export function encodeHeader(entry: TarEntry): Buffer {
+  const records: [key: string, value: string][] = [];
+  const path = entry.kind === "directory" ? `${entry.path}/` : entry.path;
+  const split = splitPath(path);
+  if (split === undefined) records.push(["path", path]);
+  if (entry.target.length > 100) records.push(["linkpath", entry.target]);
+  if (entry.size > largestOctal) records.push(["size", String(entry.size)]);
+  if (entry.uid > largestId) records.push(["uid", String(entry.uid)]);
+  if (entry.gid > largestId) records.push(["gid", String(entry.gid)]);
+  if (entry.mtime > largestOctal || entry.mtime < 0) records.push(["mtime", String(entry.mtime)]);
+  const block = encodeBlock(entry, split ?? { prefix: "", name: path.slice(0, 100) }, typeFlag[entry.kind]);
+  if (records.length === 0) return block;
+  const body = Buffer.from(records.sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([key, value]) => paxRecord(key, value)).join(""), "latin1");
+  const header = { ...entry, size: body.byteLength, mode: 0o644, uid: 0, gid: 0, mtime: 0, target: "" };
+  return Buffer.concat([encodeBlock(header, { prefix: "", name: "././@PaxHeader" }, "x"), body, zeroBlocks.subarray(0, paddingOf(body.byteLength)), block]);
+}
+
+interface SplitPath {
+  readonly prefix: string;
+  readonly name: string;
+}
+
+function splitPath(path: string): SplitPath | undefined {
+  if (path.length <= 100) return { prefix: "", name: path };
+  if (path.length > 256) return undefined;
+  const slash = path.indexOf("/", path.length - 101);
+  if (slash < 1 || slash > 155 || slash === path.length - 1) return undefined;
+  return { prefix: path.slice(0, slash), name: path.slice(slash + 1) };
+}
+
+function encodeBlock(entry: TarEntry, path: SplitPath, flag: string): Buffer {
+  const block = Buffer.alloc(512);
+  block.write(path.name, 0, 100, "latin1");
+  octal(block, 100, 8, entry.mode & 0o7777);
+  octal(block, 108, 8, Math.min(entry.uid, largestId));
+  octal(block, 116, 8, Math.min(entry.gid, largestId));
+  octal(block, 124, 12, entry.size > largestOctal ? 0 : entry.size);
+  octal(block, 136, 12, Math.max(0, Math.min(entry.mtime, largestOctal)));
+  block.fill(" ", 148, 156);
+  block.write(flag, 156, 1, "latin1");
+  block.write(entry.target.slice(0, 100), 157, 100, "latin1");
+  block.write("ustar\0" + "00", 257, 8, "latin1");
+  octal(block, 329, 8, 0);
+  octal(block, 337, 8, 0);
+  block.write(path.prefix, 345, 155, "latin1");
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, 8, "latin1");
+  return block;
+}
+
+function octal(block: Buffer, offset: number, width: number, value: number): void {
+  block.write(value.toString(8).padStart(width - 1, "0"), offset, width - 1, "latin1");
+}
+
+function paxRecord(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`;
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  return `${length}${rest}`;
+}

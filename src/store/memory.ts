@@ -1,0 +1,56 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import { sha256, type Digest } from "../model/canonical.ts";
+import type { Store } from "../ports/store.ts";
+import { blobMissing, bytesLie, checkTagName, tooLarge } from "./refusals.ts";
+
+/** A store that lives as long as the process; for the simulator and tests. It has no files: `path` always refuses. */
+export function createMemoryStore(): Store {
+  const blobs = new Map<Digest, Buffer>();
+  const names = new Map<string, Digest>();
+  const need = (digest: Digest): Buffer => {
+    const bytes = blobs.get(digest);
+    if (bytes === undefined) throw blobMissing(digest);
+    return bytes;
+  };
+  return {
+    stat: async (digest) => blobs.get(digest)?.byteLength,
+    async read(digest, maxBytes = 4 * 2 ** 20) {
+      const bytes = need(digest);
+      if (bytes.byteLength > maxBytes) throw tooLarge(digest, bytes.byteLength, maxBytes);
+      return Buffer.from(bytes);
+    },
+    async path(digest) {
+      need(digest);
+      throw new OperatorError("NOT_FOUND", `Cannot give a file for ${digest}: this store keeps its blobs in memory`, { hint: "use read()" });
+    },
+    async write(source, expected) {
+      const pieces: Buffer[] = [];
+      let size = 0;
+      if (source instanceof Uint8Array) pieces.push(Buffer.from(source));
+      else {
+        for await (const piece of source as AsyncIterable<Buffer>) {
+          size += piece.byteLength;
+          if (expected?.size !== undefined && size > expected.size) break;
+          pieces.push(Buffer.from(piece));
+        }
+      }
+      const bytes = Buffer.concat(pieces);
+      const digest = sha256(bytes);
+      if (expected !== undefined && (expected.digest !== digest || (expected.size !== undefined && expected.size !== bytes.byteLength))) {
+        throw bytesLie(expected.digest, digest, expected.size, bytes.byteLength);
+      }
+      blobs.set(digest, bytes);
+      return { digest, size: bytes.byteLength };
+    },
+    async tag(name, digest) {
+      checkTagName(name);
+      need(digest);
+      names.set(name, digest);
+    },
+    async resolve(name) {
+      checkTagName(name);
+      return names.get(name);
+    },
+    tags: async () => [...names].map(([name, digest]) => ({ name, digest })).sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
