@@ -1,0 +1,75 @@
+/**
+ * Bundles the sources into dist/: cli.js (and the chunks it loads on demand) and daemon.js.
+ *
+ * Chunks are named by their content and written before the entries that name them, so a command that runs meanwhile
+ * still finds its own; `import.meta` keeps pointing into src/, where data files and workers lie beside their modules.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { build, type BuildOptions, type OutputFile, type Plugin } from "esbuild";
+
+const root = dirname(import.meta.dirname);
+const dist = join(root, "dist");
+const staleAfterMs = 7 * 86_400_000;
+
+const sourcePlaces: Plugin = {
+  name: "source-places",
+  setup(pluginBuild) {
+    pluginBuild.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      if (!text.includes("import.meta.")) return undefined;
+      const contents = text
+        .replaceAll(/\bimport\.meta\.url\b/g, JSON.stringify(pathToFileURL(path).href))
+        .replaceAll(/\bimport\.meta\.dirname\b/g, JSON.stringify(dirname(path)))
+        .replaceAll(/\bimport\.meta\.filename\b/g, JSON.stringify(path));
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
+const common: BuildOptions = {
+  absWorkingDir: root,
+  outdir: dist,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node26",
+  packages: "bundle",
+  treeShaking: true,
+  write: false,
+  logLevel: "warning",
+  legalComments: "none",
+  // CommonJS dependencies call require for Node's own modules.
+  banner: { js: 'import { createRequire as bronzeRequire } from "node:module"; const require = bronzeRequire(import.meta.url);' },
+  plugins: [sourcePlaces],
+};
+
+const startedAt = new Date();
+mkdirSync(dist, { recursive: true });
+const [cli, daemon] = await Promise.all([
+  build({ ...common, entryPoints: { cli: "src/cli/main.ts" }, splitting: true, chunkNames: "chunk-[hash]" }),
+  build({ ...common, entryPoints: { daemon: "src/cli/daemon-entry.ts" } }),
+]);
+const entries = new Set([join(dist, "cli.js"), join(dist, "daemon.js")]);
+const outputs: OutputFile[] = [...(cli.outputFiles ?? []), ...(daemon.outputFiles ?? [])];
+outputs.sort((a, b) => Number(entries.has(a.path)) - Number(entries.has(b.path)));
+for (const { path, contents } of outputs) {
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, contents);
+  renameSync(temporary, path);
+}
+
+const current = new Set(outputs.map(({ path }) => basename(path)));
+for (const name of readdirSync(dist)) {
+  const path = join(dist, name);
+  if (!name.endsWith(".js") && !name.endsWith(".tmp")) continue;
+  const old = startedAt.getTime() - statSync(path).mtimeMs > staleAfterMs;
+  if (old && !current.has(name)) rmSync(path, { force: true });
+}
+
+// The stamp's time is the start: what changes while bundling is seen by the next start.
+const stamp = join(dist, ".bundled");
+writeFileSync(`${stamp}.tmp`, `${root}\n`);
+utimesSync(`${stamp}.tmp`, startedAt, startedAt);
+renameSync(`${stamp}.tmp`, stamp);
