@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,6 +18,7 @@ export interface Docker {
 }
 
 const startMs = 20_000;
+const cgroups = "/sys/fs/cgroup";
 
 /**
  * Starts dockerd in a temporary folder. It leaves the machine's packet filter alone (`--iptables=false`): the host
@@ -33,6 +34,7 @@ export async function startDocker(): Promise<Docker> {
     needs.dockerd.path,
     [
       ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec"), "--pidfile", join(folder, "pid"), "--host", host],
+      ...["--cgroup-parent", `/${network}`],
       ...["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"],
     ],
     { stdio: ["ignore", "ignore", "ignore"] },
@@ -49,6 +51,7 @@ export async function startDocker(): Promise<Docker> {
       await exit;
     }
     await unmountUnder(folder);
+    for (const hierarchy of await readdir(cgroups)) await rmdir(join(cgroups, hierarchy, network)).catch(() => {});
     await rm(folder, { recursive: true, force: true });
   };
   try {

@@ -10,6 +10,7 @@ export type Request =
   | { readonly kind: "load"; readonly config: LoadConfig }
   | { readonly kind: "probe"; readonly config: ProbeConfig }
   | { readonly kind: "window" }
+  | { readonly kind: "settle" }
   | { readonly kind: "mark" }
   | { readonly kind: "takeover"; readonly content: number; readonly sinceMs: number }
   | { readonly kind: "stop" };
@@ -34,7 +35,9 @@ async function serve(request: Request): Promise<Reply> {
       probe = runProbe(request.config);
       return { kind: "done" };
     case "window":
-      load?.window();
+      return load === undefined ? { kind: "done" } : { kind: "report", report: load.window() };
+    case "settle":
+      await load?.settle();
       return { kind: "done" };
     case "mark":
       return { kind: "open", requests: load?.mark() ?? 0 };
@@ -49,12 +52,13 @@ async function serve(request: Request): Promise<Reply> {
 process.on("disconnect", () => process.exit(0));
 // The terminal sends Ctrl-C to the whole group: the parent decides what becomes of the load.
 process.on("SIGINT", () => {});
+let last: Promise<void> = Promise.resolve();
 process.on("message", (request: Request) => {
-  serve(request).then(
-    (reply) => process.send?.(reply),
-    (error: unknown) => {
+  last = last
+    .then(() => serve(request))
+    .then((reply) => void process.send?.(reply))
+    .catch((error: unknown) => {
       console.error(error);
       process.exit(1);
-    },
-  );
+    });
 });

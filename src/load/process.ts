@@ -5,8 +5,10 @@ import type { LoadConfig, LoadReport } from "./protocol.ts";
 
 /** Load in a process of its own. */
 export interface Load {
-  /** Begins to count anew. */
-  window(): Promise<void>;
+  /** Reports what was counted and begins to count anew. */
+  window(): Promise<LoadReport>;
+  /** Resolves when every request that is open now has ended. */
+  settle(): Promise<void>;
   /** Notes and returns how many requests are open. */
   mark(): Promise<number>;
   /** Lets open requests end and reports. */
@@ -30,17 +32,22 @@ export interface Probe {
 export async function startLoad(main: string, config: LoadConfig): Promise<Load> {
   const { ask, kill } = startChild(main);
   await ask({ kind: "load", config });
+  const report = async (kind: "window" | "stop"): Promise<LoadReport> => {
+    const reply = await ask({ kind });
+    if (reply.kind !== "report") throw new Error(`the load process answered ${reply.kind} instead of its report`);
+    return reply.report;
+  };
   return {
-    window: async () => void (await ask({ kind: "window" })),
+    window: () => report("window"),
+    settle: async () => void (await ask({ kind: "settle" })),
     mark: async () => {
       const reply = await ask({ kind: "mark" });
       return reply.kind === "open" ? reply.requests : 0;
     },
     stop: async () => {
-      const reply = await ask({ kind: "stop" });
+      const last = await report("stop");
       kill();
-      if (reply.kind !== "report") throw new Error(`the load process answered ${reply.kind} instead of its report`);
-      return reply.report;
+      return last;
     },
     kill,
   };
@@ -67,6 +74,7 @@ export async function startProbe(main: string, config: ProbeConfig): Promise<Pro
 function startChild(main: string): { ask: (request: Request) => Promise<Reply>; kill: () => void } {
   const child: ChildProcess = fork(main, { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = [];
+  // Replies come in the order of the requests: the child answers one after the other.
   child.on("message", (reply: Reply) => waiting.shift()?.resolve(reply));
   const ended = (why: string) => {
     for (const { reject } of waiting.splice(0)) reject(new Error(`the load process ended: ${why}`));

@@ -6,8 +6,10 @@ import { Tally } from "./tally.ts";
 export interface RunningLoad {
   /** Resolves when every client has had its first answer or failure. */
   readonly warm: Promise<void>;
-  /** Begins to count anew; requests that are open count when they end. */
-  window(): void;
+  /** Reports what was counted and begins anew; requests that are open count when they end. */
+  window(): LoadReport;
+  /** Resolves when every request that is open now has ended: nobody waits for what served before. */
+  settle(): Promise<void>;
   /** Notes how many requests are open now. */
   mark(): number;
   /** Lets every open request end, then reports. */
@@ -19,6 +21,7 @@ export function runLoad(config: LoadConfig): RunningLoad {
   let tally = new Tally(0);
   let stopping = false;
   const sampler = setInterval(() => tally.sample(), 5);
+  const open = new Set<Promise<void>>();
   const firsts: Promise<void>[] = [];
   const loops: Promise<void>[] = [];
   const work = async (kind: Kind, number: number, of: number, first: () => void) => {
@@ -28,8 +31,12 @@ export function runLoad(config: LoadConfig): RunningLoad {
     while (!stopping) {
       const startedAt = performance.now();
       tally.begin();
+      const { promise, resolve: ended } = Promise.withResolvers<void>();
+      open.add(promise);
       const done = await client.ask();
       tally.end(kind, done, performance.now() - startedAt);
+      open.delete(promise);
+      ended();
       first();
       const pauseMs = config.pauseMs[kind] ?? (done.fault === undefined ? 0 : 5);
       if (pauseMs > 0) await sleep(pauseMs);
@@ -50,8 +57,11 @@ export function runLoad(config: LoadConfig): RunningLoad {
   return {
     warm: Promise.all(firsts).then(() => {}),
     window: () => {
+      const report = tally.report();
       tally = new Tally(tally.open);
+      return report;
     },
+    settle: async () => void (await Promise.all(open)),
     mark: () => {
       tally.mark();
       return tally.open;
