@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { placesOf } from "../src/model/places.ts";
+import { createSite, eventually } from "./support/bronze.ts";
+
+/** What of a state folder is on the machine: all that `down` must take away. */
+function traces(state: string): Record<string, readonly string[]> {
+  const { tag } = placesOf(state);
+  const lines = (file: string, args: readonly string[]): string[] => execFileSync(file, args, { encoding: "utf8" }).split("\n");
+  const mine = (line: string): boolean => line.includes(tag) || line.includes(state);
+  const processes: string[] = [];
+  const files: string[] = [];
+  const namespaces = new Set<string>();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      if (command.includes(state) && Number(pid) !== process.pid) processes.push(command);
+      for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+        const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+        if (target.startsWith(state)) files.push(`${pid}: ${target}`);
+      }
+      namespaces.add(readlinkSync(`/proc/${pid}/ns/net`));
+    } catch {
+      // The process ended while it was looked at.
+    }
+  }
+  const cgroups = execFileSync("find", ["/sys/fs/cgroup", "-type", "d", "-name", `*${tag}*`], { encoding: "utf8" }).split("\n");
+  return {
+    processes,
+    files,
+    namespaces: [...namespaces].length > 0 ? [] : ["none"],
+    namespaceCount: [String(namespaces.size)],
+    mounts: readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(mine),
+    links: lines("ip", ["-o", "link"]).filter((line) => mine(line) || line.includes(`bz${tag}`)),
+    addresses: lines("ip", ["-o", "addr"]).filter((line) => line.includes(`bz${tag}`)),
+    rules: [...lines("iptables", ["-S"]), ...lines("iptables", ["-t", "nat", "-S"])].filter((line) => line.toLowerCase().includes(tag)),
+    cgroups: cgroups.filter(Boolean),
+  };
+}
+
+test("after down nothing is left: processes, mounts, namespaces, addresses, cgroups, rules, open files", { timeout: 120_000 }, async (t) => {
+  const site = createSite(t);
+  const before = traces(site.state);
+  await site.json(["up", "--http-port", "0"]);
+  site.write({ "root/www/index.html": "v2\n" });
+  await site.json(["up"]);
+  const during = traces(site.state);
+  for (const kind of ["processes", "mounts", "links", "rules", "cgroups"]) assert.ok((during[kind] ?? []).length > 0, `${kind} while up`);
+  const down = await site.bronze(["down"]);
+  assert.equal(down.status, 0, down.stderr);
+  await eventually("every trace is gone", () => JSON.stringify(traces(site.state)) === JSON.stringify(before), 15_000).catch(() => {
+    assert.deepEqual(traces(site.state), before);
+  });
+  assert.equal(existsSync(join(site.state, "ledger.sqlite")), true);
+  const again = await site.json<{ release: number }>(["up", "--http-port", "0"]);
+  assert.equal(again.release, 3);
+});
