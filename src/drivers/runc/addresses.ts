@@ -1,0 +1,107 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../ports/clock.ts";
+import { readText, replaceFile } from "./files.ts";
+
+/** IPv4 as a number. */
+export function parseIpv4(text: string): number {
+  return text.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+}
+
+export function formatIpv4(value: number): string {
+  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
+}
+
+export interface Subnet {
+  readonly base: number;
+  readonly prefix: number;
+}
+
+export function parseSubnet(text: string): Subnet {
+  const [address = "", prefix = ""] = text.split("/");
+  return { base: parseIpv4(address), prefix: Number(prefix) };
+}
+
+const overlaps = (a: Subnet, b: Subnet): boolean => {
+  const prefix = Math.min(a.prefix, b.prefix);
+  const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
+  return (a.base & mask) >>> 0 === (b.base & mask) >>> 0;
+};
+
+const poolBase = parseIpv4("10.128.0.0");
+const subnetPrefix = 20;
+const subnetCount = 2 ** (subnetPrefix - 9);
+
+/**
+ * A /20 of 10.128.0.0/9 that no route of the machine touches. The search begins where `tag` says, so that daemons that
+ * start at the same time do not meet.
+ *
+ * @param tag eight hex digits
+ * @returns undefined when all are taken
+ */
+export function chooseSubnet(tag: string, taken: readonly Subnet[]): string | undefined {
+  const first = Number.parseInt(tag, 16) % subnetCount;
+  for (let step = 0; step < subnetCount; step += 1) {
+    const base = poolBase + ((first + step) % subnetCount) * 2 ** (32 - subnetPrefix);
+    if (!taken.some((other) => overlaps({ base, prefix: subnetPrefix }, other))) return `${formatIpv4(base)}/${subnetPrefix}`;
+  }
+  return undefined;
+}
+
+/** Networks that the machine has routes to, the default route left out. @see proc_net(5), /proc/net/route */
+export async function routedSubnets(): Promise<readonly Subnet[]> {
+  const lines = (await readFile("/proc/net/route", "utf8")).split("\n").slice(1);
+  return lines.flatMap((line) => {
+    const columns = line.split("\t");
+    const swap = (hex: string): number => Number.parseInt(hex.match(/../g)?.reverse().join("") ?? "0", 16);
+    const mask = swap(columns[7] ?? "");
+    if (columns.length < 8 || mask === 0) return [];
+    return [{ base: swap(columns[1] ?? ""), prefix: Math.clz32(~mask >>> 0) }];
+  });
+}
+
+export interface AddressPool {
+  readonly gateway: string;
+  readonly prefix: number;
+  /** The next address that nobody has, or had in the last minute. */
+  take(held: ReadonlySet<string>): Promise<string>;
+  giveBack(address: string): void;
+}
+
+/** How long an address rests: longer than anyone remembers the instance that had it. */
+const restMs = 60_000;
+
+/** Addresses in rotation, so that one comes back as late as possible; the place in the rotation survives a restart. */
+export function createAddressPool(subnet: string, folder: string, clock: Clock): AddressPool {
+  const { base, prefix } = parseSubnet(subnet);
+  const cursorPath = join(folder, "next-address");
+  const count = 2 ** (32 - prefix);
+  const resting = new Map<string, number>();
+  const taken = new Set<string>();
+  let cursor = Number(readText(cursorPath) ?? 2);
+  let saved: Promise<void> = Promise.resolve();
+  const free = (address: string, held: ReadonlySet<string>): boolean => !held.has(address) && !taken.has(address) && (resting.get(address) ?? -Infinity) + restMs < clock.monotonic();
+  return {
+    gateway: formatIpv4(base + 1),
+    prefix,
+    async take(held) {
+      for (let tries = 0; tries < count; tries += 1) {
+        const host = cursor;
+        cursor = cursor + 1 < count - 1 ? cursor + 1 : 2;
+        const address = formatIpv4(base + host);
+        if (host < 2 || host > count - 2 || !free(address, held)) continue;
+        taken.add(address);
+        saved = saved.then(() => replaceFile(cursorPath, String(cursor)));
+        await saved;
+        return address;
+      }
+      throw new Error(`no address is free in ${subnet}`);
+    },
+    giveBack(address) {
+      taken.delete(address);
+      const now = clock.monotonic();
+      for (const [other, since] of resting) if (since + restMs < now) resting.delete(other);
+      resting.set(address, now);
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readMounts } from "./mountinfo.ts";
+
+/** The machine's cgroup trees, and our parts of them. */
+export interface Cgroups {
+  readonly version: "v1" | "v2";
+  /** Swap can be limited. */
+  readonly limitsSwap: boolean;
+  /** Path of an instance's group, the same in every tree. */
+  instancePath(name: string): string;
+  /** Moves a supervisor into a group of its own, or it would end with the daemon's. */
+  adopt(pid: number): Promise<void>;
+  /** Removes an instance's groups; they are empty once its processes are gone. */
+  removeInstance(name: string): Promise<void>;
+  removeAll(): Promise<void>;
+}
+
+/** @see cgroups(7), "hybrid": v1 controllers and an empty v2 tree beside them */
+export function createCgroups(tag: string): Cgroups {
+  const mounts = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
+  // cpuset groups take no process before they are given CPUs; no supervisor needs one.
+  const trees = [...new Set(mounts.map(({ target }) => target))];
+  const adoptive = trees.filter((tree) => !existsSync(join(tree, "cpuset.cpus")) || existsSync(join(tree, "cgroup.controllers")));
+  const version = mounts.some(({ type }) => type === "cgroup") ? "v1" : "v2";
+  const parent = `bronze-${tag}`;
+  const supervisors = `${parent}/supervisors`;
+  const memory = mounts.find(({ superOptions }) => superOptions.split(",").includes("memory"))?.target;
+
+  return {
+    version,
+    limitsSwap: version === "v2" || (memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"))) || (memory !== undefined && swapInChild(memory)),
+    instancePath: (name) => `/${parent}/${name}`,
+    async adopt(pid) {
+      await Promise.all(
+        adoptive.map(async (tree) => {
+          const folder = join(tree, supervisors);
+          await mkdir(folder, { recursive: true });
+          await writeFile(join(folder, "cgroup.procs"), String(pid));
+        }),
+      );
+    },
+    removeInstance: async (name) => {
+      await Promise.all(trees.map((tree) => removeTree(join(tree, parent, name))));
+    },
+    removeAll: async () => {
+      await Promise.all(trees.map((tree) => removeTree(join(tree, parent))));
+    },
+  };
+}
+
+function swapInChild(memory: string): boolean {
+  // The root group has no such file on some kernels; our own group, a child, tells.
+  try {
+    const own = /^\d+:memory:(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8"))?.[1];
+    return own !== undefined && existsSync(join(memory, own, "memory.memsw.limit_in_bytes"));
+  } catch {
+    return false;
+  }
+}
+
+const tries = 100;
+const pauseMs = 10;
+
+/** Children first; a group whose last process is just going is busy for a moment. */
+async function removeTree(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(folder, entry.name));
+  for (let attempt = 0; attempt < tries; attempt += 1) {
+    try {
+      return await rmdir(folder);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT") return;
+      if (code !== "EBUSY" || attempt === tries - 1) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sha256, type Digest } from "../../model/canonical.ts";
+import { contentDigest, defaultRunSettings, type Content, type RunSettings } from "../../model/content.ts";
+import { setName, type AppName, type EnvironmentName } from "../../model/names.ts";
+import { placesOf, type Places } from "../../model/places.ts";
+import type { EventData } from "../../ledger/event.ts";
+import type { InstanceSet } from "../../ports/runtime.ts";
+import type { Store } from "../../ports/store.ts";
+import { createLocalStore } from "../../store/local.ts";
+import { systemClock } from "../system/clock.ts";
+import { createRuncRuntime, type RuncRuntime, type RuncRuntimeOptions } from "./runtime.ts";
+
+/** For the tests on real processes: a state folder of its own, a store, and images of a few kilobytes to a few megabytes. */
+export interface Bench {
+  readonly places: Places;
+  readonly store: Store;
+  readonly events: EventData[];
+  readonly signal: AbortSignal;
+  runtime(options?: Partial<RuncRuntimeOptions>): Promise<RuncRuntime>;
+  /** Removes the folder; everything else the test has removed itself. */
+  end(): void;
+}
+
+const busybox = "/bin/busybox";
+const applets = ["sh", "httpd", "cat", "echo", "env", "id", "sleep", "touch", "head", "seq", "wget", "mount", "unshare", "ulimit", "hostname", "stat", "tail", "printf", "ls", "nc", "kill", "yes", "dd", "true"];
+
+export async function createBench(): Promise<Bench> {
+  const folder = mkdtempSync(join(tmpdir(), "bronze-"));
+  const places = placesOf(folder);
+  const store = createLocalStore(join(folder, "store"));
+  const events: EventData[] = [];
+  return {
+    places,
+    store,
+    events,
+    signal: new AbortController().signal,
+    runtime: (options = {}) =>
+      createRuncRuntime({ places, store, clock: systemClock, layerImages: imagesIn(events), record: (data) => events.push(data), ...subnetIn(events), ...options }),
+    end() {
+      execFileSync("chattr", ["-R", "-i", folder], { stdio: "ignore" });
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function imagesIn(events: readonly EventData[]): ReadonlyMap<Digest, Digest> {
+  return new Map(events.flatMap((event) => (event.kind === "layer.imaged" ? [[event.diffId, event.imageDigest] as const] : [])));
+}
+
+function subnetIn(events: readonly EventData[]): { readonly subnet?: string } {
+  for (const event of events) if (event.kind === "network.chosen") return { subnet: event.subnet };
+  return {};
+}
+
+/** Writes a tar of a folder that `fill` makes. */
+export function layerTar(fill: (root: string) => void, flags: readonly string[] = []): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), "bronze-layer-"));
+  try {
+    const root = join(folder, "root");
+    mkdirSync(root, { mode: 0o755 });
+    fill(root);
+    execFileSync("tar", ["--create", "--file", join(folder, "layer.tar"), "--sort=name", "--mtime=@1600000000", "--owner=0", "--group=0", "--numeric-owner", ...flags, "--directory", root, "."]);
+    return readFileSync(join(folder, "layer.tar"));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** busybox with its commands, users, and a page to serve. */
+export function busyboxLayer(root: string): void {
+  for (const path of ["bin", "etc", "www"]) mkdirSync(join(root, path));
+  copyFileSync(busybox, join(root, "bin/busybox"));
+  chmodSync(join(root, "bin/busybox"), 0o755);
+  for (const applet of applets) symlinkSync("busybox", join(root, "bin", applet));
+  writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\n");
+  writeFileSync(join(root, "etc/group"), "root:x:0:\napp:x:1000:\nextra:x:2000:app\n");
+  writeFileSync(join(root, "www/index.html"), "hello\n");
+}
+
+export interface ImageInput {
+  readonly layers: readonly Buffer[];
+  readonly config?: { readonly [key: string]: unknown };
+}
+
+/** Puts an image into a store. @returns the digest of its manifest */
+export async function putImage(store: Store, input: ImageInput): Promise<Digest> {
+  const layers: { mediaType: string; digest: Digest; size: number }[] = [];
+  for (const layer of input.layers) layers.push({ mediaType: "application/vnd.oci.image.layer.v1.tar", ...(await store.write(layer)) });
+  const config = { architecture: "amd64", os: "linux", config: input.config ?? {}, rootfs: { type: "layers", diff_ids: input.layers.map((layer) => sha256(layer)) } };
+  const written = await store.write(Buffer.from(JSON.stringify(config)));
+  const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config: { mediaType: "application/vnd.oci.image.config.v1+json", ...written }, layers };
+  return (await store.write(Buffer.from(JSON.stringify(manifest)))).digest;
+}
+
+/** An image that serves /www by busybox httpd on $PORT. */
+export async function putHttpImage(store: Store): Promise<Digest> {
+  return putImage(store, { layers: [layerTar(busyboxLayer)], config: { Cmd: ["/bin/sh", "-c", "exec httpd -f -h /www -p $PORT"], Env: ["FROM_IMAGE=1"] } });
+}
+
+/** The set that release `release` of app "shop" would make. */
+export function setOf(artifact: Digest, settings: Partial<RunSettings> = {}, release = 1): InstanceSet {
+  const app = "shop" as AppName;
+  const environment = "production" as EnvironmentName;
+  const content: Content = { artifact, config: {}, secrets: {}, settings: { ...defaultRunSettings, ...settings } };
+  return { name: setName(app, environment, release), app, environment, release, digest: contentDigest(content), content };
+}

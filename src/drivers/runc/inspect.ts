@@ -1,0 +1,123 @@
+import { readdirSync, readlinkSync } from "node:fs";
+import type { Digest } from "../../model/canonical.ts";
+import type { InstanceName } from "../../model/names.ts";
+import type { ExpectedObservation, InstanceObservation } from "../../model/observation.ts";
+import { readText, replaceFile } from "./files.ts";
+import { mountLines } from "./mount-lines.ts";
+import { readMounts } from "./mountinfo.ts";
+import { isAlive, processStat } from "./processes.ts";
+import { instancePaths, readBirth, readExit, readRecord, type Folders, type InstancePaths } from "./record.ts";
+
+/** What the first process was once the instance had settled. */
+interface Baseline {
+  readonly stackStart: string;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+}
+
+/** Time an instance has to get from its entrypoint to the program it will be, in ms. */
+const settleMs = 5_000;
+
+/** Truth from procfs against what was recorded when the instance was made; null when it does not run. */
+export async function inspectInstance(
+  folders: Folders,
+  name: InstanceName,
+  nowMs: number,
+  intact: (layers: readonly Digest[]) => Promise<boolean>,
+): Promise<{ observed: InstanceObservation; expected: ExpectedObservation } | null> {
+  const paths = instancePaths(folders, name);
+  const record = readRecord(paths);
+  const birth = readBirth(paths);
+  if (record === undefined || birth === undefined || readExit(paths) !== undefined || !isAlive(birth.process)) return null;
+  const { pid } = birth.process;
+  try {
+    const mounts = readMounts(pid);
+    const program = await programOf(pid, paths, nowMs - record.startedAtMs >= settleMs);
+    const root = mounts.find(({ target }) => target === "/")?.device;
+    const observed: InstanceObservation = {
+      name,
+      artifact: root === birth.rootDevice ? record.artifact : null,
+      imageIntact: await intact(record.layers),
+      arguments: program.observed.arguments,
+      environment: program.observed.environment,
+      mounts: mountLines(mounts),
+      entered: enteredProcesses(pid),
+    };
+    const expected: ExpectedObservation = {
+      name,
+      artifact: record.artifact,
+      arguments: program.expected.arguments,
+      environment: program.expected.environment,
+      mounts: birth.mounts,
+    };
+    return isAlive(birth.process) ? { observed, expected } : null;
+  } catch (error) {
+    // It ended while it was looked at.
+    if (!isAlive(birth.process)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Arguments and environment of the first process, and what they must be.
+ *
+ * An entrypoint script legitimately execs into the app, and apps write their title over their arguments (which may run
+ * on into their environment). So the baseline is taken once, when the instance has settled. After that the kernel's
+ * start-of-stack address tells a title from an exec: writing over one's own arguments leaves it, every exec moves it.
+ * While it is the baseline's, what procfs shows is the process's own writing, and the baseline stands; once it moved,
+ * another program runs, and what procfs shows is held against the baseline.
+ */
+async function programOf(pid: number, paths: InstancePaths, settled: boolean): Promise<{ readonly observed: Baseline; readonly expected: Baseline }> {
+  const now = readProgram(pid);
+  if (!settled) return { observed: now, expected: now };
+  const text = readText(paths.baseline);
+  if (text === undefined) {
+    await replaceFile(paths.baseline, JSON.stringify(now));
+    return { observed: now, expected: now };
+  }
+  const expected = JSON.parse(text) as Baseline;
+  return { observed: now.stackStart === expected.stackStart ? expected : now, expected };
+}
+
+function readProgram(pid: number): Baseline {
+  const words = (file: string): readonly string[] => (readText(`/proc/${pid}/${file}`) ?? "").split("\0").filter((word) => word !== "");
+  return { stackStart: processStat(pid)?.stackStart ?? "", arguments: words("cmdline"), environment: words("environ") };
+}
+
+const namespaceKinds = ["pid", "mnt", "net"] as const;
+
+/**
+ * Processes that share a namespace with an instance but do not descend from its first process: `runc exec`, nsenter, a
+ * shell of somebody who came from outside. Their parent lies outside the instance's pid namespace, so inside it is 0.
+ * One whose parent has ended is given to the first process and is no longer told apart.
+ */
+function enteredProcesses(first: number): InstanceObservation["entered"] {
+  const own = namespacesOf(first);
+  if (own === undefined) return [];
+  const inside = new Set<number>([first]);
+  const sharing: number[] = [];
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === first) continue;
+    const namespaces = namespacesOf(pid);
+    if (namespaces === undefined || !namespaces.some((id, index) => id === own[index])) continue;
+    if (namespaces[0] === own[0]) inside.add(pid);
+    sharing.push(pid);
+  }
+  return sharing
+    .filter((pid) => {
+      const stat = processStat(pid);
+      if (stat === undefined || stat.state === "Z" || stat.state === "X") return false;
+      return !(inside.has(pid) && inside.has(stat.parent));
+    })
+    .map((pid) => ({ pid, command: (readText(`/proc/${pid}/cmdline`) ?? "").split("\0").join(" ").trim().slice(0, 200) }))
+    .sort((a, b) => a.pid - b.pid);
+}
+
+function namespacesOf(pid: number): readonly string[] | undefined {
+  try {
+    return namespaceKinds.map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`));
+  } catch {
+    return undefined;
+  }
+}

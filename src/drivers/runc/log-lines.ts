@@ -1,0 +1,35 @@
+/** One line of a log file, as the supervisor writes it. */
+export interface RawLogLine {
+  /** RFC 3339 with nanoseconds. */
+  readonly at: string;
+  readonly stream: "stdout" | "stderr";
+  /** The line goes on in the next one of the same stream. */
+  readonly partial: boolean;
+  readonly text: string;
+}
+
+/** `TIME STREAM F|P TEXT`; undefined for anything else. @see Kubernetes CRI log format */
+export function parseLogLine(line: string): RawLogLine | undefined {
+  const match = /^(\S+) (stdout|stderr) ([FP]) (.*)$/s.exec(line);
+  if (match === null) return undefined;
+  const [, at = "", stream, tag, text = ""] = match;
+  return { at, stream: stream as "stdout" | "stderr", partial: tag === "P", text };
+}
+
+const mostJoined = 256 * 1024;
+
+/** Gives whole lines for the pieces it is fed; a line of more than 256 Ki characters comes in pieces of that size. */
+export function joinPartial(): (line: RawLogLine | undefined) => readonly RawLogLine[] {
+  const begun = new Map<string, RawLogLine>();
+  return (line) => {
+    if (line === undefined) return [];
+    const before = begun.get(line.stream);
+    const whole = before === undefined ? line : { ...before, text: before.text + line.text, partial: line.partial };
+    if (whole.partial && whole.text.length < mostJoined) {
+      begun.set(line.stream, whole);
+      return [];
+    }
+    begun.delete(line.stream);
+    return [{ ...whole, partial: false }];
+  };
+}

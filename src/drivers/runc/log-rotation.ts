@@ -1,0 +1,71 @@
+import { constants } from "node:fs";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { splitInstanceName } from "../../model/names.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { instanceNames, instancePaths, type Folders, type InstancePaths } from "./record.ts";
+
+const rotateBytes = 10 * 1024 * 1024;
+const keptFiles = 3;
+const lookMs = 2_000;
+/** Instances of one app and environment whose logs stay after their removal. */
+const keptInstances = 50;
+
+// What conmon takes on its control pipe: open the log file again.
+const reopenCommand = "2 0 0\n";
+
+/** Looks at the running instances' logs and rotates those that have grown; returns the way to stop. */
+export function keepLogsSmall(folders: Folders, clock: Clock): () => void {
+  let stopped = false;
+  let cancel = clock.after(lookMs, look);
+  function look(): void {
+    void Promise.allSettled(instanceNames(folders).map((name) => rotateIfLarge(instancePaths(folders, name), rotateBytes))).then(() => {
+      if (!stopped) cancel = clock.after(lookMs, look);
+    });
+  }
+  return () => {
+    stopped = true;
+    cancel();
+  };
+}
+
+/**
+ * Rotates one log: NAME.log becomes NAME.log.1 and so on, then conmon is told to open its file anew. It writes to the
+ * renamed file until it does, so no line is lost; its own rotation would truncate.
+ */
+export async function rotateIfLarge(paths: InstancePaths, mostBytes: number): Promise<boolean> {
+  const { size } = await stat(paths.log).catch(() => ({ size: 0 }));
+  if (size <= mostBytes) return false;
+  // A pipe without a reader is refused at once: conmon is gone, and the file must stay its name.
+  const control = await open(paths.control, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined);
+  if (control === undefined) return false;
+  try {
+    for (let index = keptFiles; index > 1; index -= 1) await rename(`${paths.log}.${index - 1}`, `${paths.log}.${index}`).catch(() => {});
+    await rename(paths.log, `${paths.log}.1`);
+    await control.write(reopenCommand);
+  } finally {
+    await control.close();
+  }
+  return true;
+}
+
+/** Removes the logs of instances that are gone, but for the newest of each app and environment. */
+export async function pruneLogs(folders: Folders): Promise<void> {
+  const present = new Set<string>(instanceNames(folders));
+  const files = new Map<string, string[]>();
+  for (const file of await readdir(folders.logs).catch(() => [])) {
+    const name = file.replace(/\.log(\.\d+)?$/, "");
+    if (splitInstanceName(name) !== undefined && !present.has(name)) files.set(name, [...(files.get(name) ?? []), file]);
+  }
+  const groups = new Map<string, string[]>();
+  for (const name of files.keys()) {
+    const group = name.replace(/-v\d+-\d+$/, "");
+    groups.set(group, [...(groups.get(group) ?? []), name]);
+  }
+  for (const names of groups.values()) {
+    if (names.length <= keptInstances) continue;
+    const aged = await Promise.all(names.map(async (name) => ({ name, atMs: (await stat(join(folders.logs, `${name}.log`)).catch(() => undefined))?.mtimeMs ?? 0 })));
+    aged.sort((a, b) => b.atMs - a.atMs);
+    for (const { name } of aged.slice(keptInstances)) for (const file of files.get(name) ?? []) await rm(join(folders.logs, file), { force: true });
+  }
+}

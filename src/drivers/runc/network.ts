@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { OperatorError } from "../../errors/operator-error.ts";
+import type { EventData } from "../../ledger/event.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { chooseSubnet, createAddressPool, routedSubnets, type AddressPool } from "./addresses.ts";
+import { run, runOrFail } from "./process.ts";
+
+/** The instances' network: one bridge, one veth pair an instance, NAT to the outside. */
+export interface Network {
+  /** Makes bridge and rules, or finds them. */
+  ready(): Promise<AddressPool>;
+  /** Joins a made, not yet started instance to the bridge. */
+  join(pid: number, name: string, address: string): Promise<void>;
+  /** Name of an instance's interface on this machine: unique, since the kernel frees a name some time after the instance's end. */
+  interfaceName(): string;
+  remove(): Promise<void>;
+}
+
+export interface NetworkOptions {
+  readonly tag: string;
+  readonly run: string;
+  readonly subnet: string | undefined;
+  readonly record: (data: EventData) => void;
+  readonly clock: Clock;
+  /** Six hex digits, another each time. */
+  readonly unique: () => string;
+}
+
+/** Rules of ours in one table, in the form `iptables-restore --noflush` takes. */
+export function firewallRules(chain: string, bridge: string, subnet: string): string {
+  return [
+    "*filter",
+    `:${chain} - [0:0]`,
+    `-A ${chain} -i ${bridge} -j ACCEPT`,
+    `-A ${chain} -o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    // Who wants to reach an instance goes through the router.
+    `-A ${chain} -o ${bridge} -j DROP`,
+    "COMMIT",
+    "*nat",
+    `:${chain} - [0:0]`,
+    `-A ${chain} -s ${subnet} ! -o ${bridge} -j MASQUERADE`,
+    "COMMIT",
+    "",
+  ].join("\n");
+}
+
+const jumps = [
+  { table: "filter", from: "FORWARD" },
+  { table: "nat", from: "POSTROUTING" },
+] as const;
+
+export function createNetwork(options: NetworkOptions): Network {
+  const bridge = `bz${options.tag}`;
+  const chain = `BRONZE-${options.tag}`;
+  let subnet = options.subnet;
+  let pool: Promise<AddressPool> | undefined;
+
+  async function setUp(): Promise<AddressPool> {
+    if (subnet === undefined) {
+      subnet = chooseSubnet(options.tag, await routedSubnets());
+      if (subnet === undefined) {
+        throw new OperatorError("MACHINE_LACKS", "Cannot choose a network for instances: every /20 of 10.128.0.0/9 is routed on this machine", {
+          hint: "free a /20 of 10.128.0.0/9: `ip route` shows what is taken",
+        });
+      }
+      options.record({ kind: "network.chosen", subnet });
+    }
+    const addresses = createAddressPool(subnet, options.run, options.clock);
+    const up = `addr replace ${addresses.gateway}/${addresses.prefix} dev ${bridge}\nlink set ${bridge} up\n`;
+    const make = existsSync(`/sys/class/net/${bridge}`) ? "" : `link add ${bridge} type bridge forward_delay 0\n`;
+    await Promise.all([runOrFail("make the instances' network", "ip", ["-batch", "-"], { input: make + up }), allowForwarding(subnet)]);
+    return addresses;
+  }
+
+  async function allowForwarding(ours: string): Promise<void> {
+    // Left on when we go: others on this machine may have come to rely on it since.
+    await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+    await runOrFail("make firewall rules for instances", "iptables-restore", ["--noflush", "--wait", "10"], { input: firewallRules(chain, bridge, ours) });
+    for (const { table, from } of jumps) {
+      const rule = [from, "-j", chain];
+      const there = await run("iptables", ["--wait", "10", "-t", table, "-C", ...rule]);
+      if (there.code !== 0) await runOrFail("make firewall rules for instances", "iptables", ["--wait", "10", "-t", table, "-I", ...rule]);
+    }
+  }
+
+  const ready = (): Promise<AddressPool> => {
+    pool ??= setUp().catch((error: unknown) => {
+      pool = undefined;
+      throw error;
+    });
+    return pool;
+  };
+
+  return {
+    ready,
+    interfaceName: () => `z${options.tag}${options.unique()}`,
+    async join(pid, name, address) {
+      const { gateway, prefix } = await ready();
+      await runOrFail("join an instance to the network", "ip", ["-batch", "-"], {
+        input: `link add ${name} up master ${bridge} type veth peer name eth0 netns ${pid}\n`,
+      });
+      await runOrFail("give an instance its address", "nsenter", ["--target", String(pid), "--net", "ip", "-batch", "-"], {
+        input: `addr add ${address}/${prefix} dev eth0\nlink set eth0 up\nroute add default via ${gateway}\n`,
+      });
+    },
+    async remove() {
+      pool = undefined;
+      for (const { table, from } of jumps) {
+        // A chain goes when nothing jumps to it and nothing is in it; what is not there need not go.
+        for (const args of [["-D", from, "-j", chain], ["-F", chain], ["-X", chain]]) await run("iptables", ["--wait", "10", "-t", table, ...args]);
+      }
+      if (existsSync(`/sys/class/net/${bridge}`)) await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
+    },
+  };
+}

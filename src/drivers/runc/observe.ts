@@ -1,0 +1,34 @@
+import type { ObservedInstance } from "../../ports/runtime.ts";
+import { splitInstanceName, type InstanceName } from "../../model/names.ts";
+import type { Digest } from "../../model/canonical.ts";
+import { isAlive } from "./processes.ts";
+import { instancePaths, readBirth, readExit, readRecord, type Folders } from "./record.ts";
+
+/**
+ * One instance from what lies on disk and in procfs. It runs when both its first process and its supervisor do, told
+ * from later processes of the same number by their start times.
+ */
+export function observeInstance(folders: Folders, name: InstanceName): ObservedInstance | undefined {
+  const parts = splitInstanceName(name);
+  if (parts === undefined) return undefined;
+  const paths = instancePaths(folders, name);
+  const record = readRecord(paths);
+  const birth = readBirth(paths);
+  const base = {
+    name,
+    set: parts.set,
+    ordinal: parts.ordinal,
+    digest: record?.digest ?? ("" as Digest),
+    address: record?.address ?? null,
+    port: record?.port ?? 0,
+    startedAtMs: record?.startedAtMs ?? 0,
+  };
+  const broken: ObservedInstance = { ...base, phase: "broken", pid: null, exit: null };
+  if (record === undefined || birth === undefined) return broken;
+  const exit = readExit(paths);
+  if (exit !== undefined) return { ...base, phase: "exited", pid: null, exit };
+  if (!isAlive(birth.supervisor)) return broken;
+  // Its supervisor lives and has not told the exit yet: it will in a moment.
+  if (!isAlive(birth.process)) return { ...base, phase: "exited", pid: null, exit: { code: null, outOfMemory: false, atMs: record.startedAtMs } };
+  return { ...base, phase: "running", pid: birth.process.pid, exit: null };
+}

@@ -1,0 +1,71 @@
+import { spawn } from "node:child_process";
+import { OperatorError } from "../../errors/operator-error.ts";
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly timeoutMs?: number;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+  /** What is written beyond this is dropped; default 1 MiB. */
+  readonly mostOutputBytes?: number;
+}
+
+export interface RunResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Output was dropped. */
+  readonly cut: boolean;
+}
+
+/** Runs a program to its end; at the time-out (default 60 s) it is killed. */
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const most = options.mostOutputBytes ?? 1024 * 1024;
+  let cut = false;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: options.timeoutMs ?? 60_000,
+      killSignal: "SIGKILL",
+      env: options.env ?? process.env,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const collect = (stream: NodeJS.ReadableStream): (() => string) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      stream.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= most) chunks.push(chunk);
+        else cut = true;
+      });
+      return () => Buffer.concat(chunks).toString("utf8");
+    };
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr);
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") return reject(error);
+      reject(
+        new OperatorError("MACHINE_LACKS", `Cannot run "${command}": it is not installed`, {
+          hint: "run `bronze doctor`: it lists what this machine lacks and how to install it",
+          cause: error,
+        }),
+      );
+    });
+    child.on("close", (code) => resolve({ code, stdout: stdout(), stderr: stderr(), cut }));
+    // A program that ends without reading its input closes the pipe; its exit status tells more than EPIPE.
+    child.stdin.on("error", () => {});
+    child.stdin.end(options.input ?? "");
+  });
+}
+
+/** Like {@link run}, but a status other than 0 is an error that says what was tried. */
+export async function runOrFail(what: string, command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const result = await run(command, args, options);
+  if (result.code === 0 && !result.cut) return result.stdout;
+  throw new OperatorError("RUNTIME_FAILED", `Cannot ${what}: ${command} ${result.cut ? "wrote too much" : `ended with status ${result.code ?? "killed"}`}`, {
+    hint: "run `bronze doctor` to see whether the machine is fit",
+    cause: result.stderr.trim().slice(-2000) || undefined,
+  });
+}

@@ -1,0 +1,221 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { asOperatorError, OperatorError } from "../../errors/operator-error.ts";
+import type { EventData } from "../../ledger/event.ts";
+import type { Digest } from "../../model/canonical.ts";
+import { instanceName, type InstanceName } from "../../model/names.ts";
+import type { Places } from "../../model/places.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { InstanceSet, ObservedInstance, Runtime } from "../../ports/runtime.ts";
+import type { Store } from "../../ports/store.ts";
+import { forgetEarlierBoot } from "./boot.ts";
+import { createCgroups } from "./cgroups.ts";
+import { watchExits } from "./exits.ts";
+import { factsOf } from "./facts.ts";
+import { readText } from "./files.ts";
+import { inspectInstance } from "./inspect.ts";
+import { createLayers } from "./layers.ts";
+import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
+import { readMounts } from "./mountinfo.ts";
+import { createNetwork } from "./network.ts";
+import { observeInstance } from "./observe.ts";
+import { foldersOf, instanceNames, instancePaths, readRecord } from "./record.ts";
+import { removeInstance } from "./remove.ts";
+import { probeRootMode, type RootMode } from "./root-mode.ts";
+import { createRoots } from "./roots.ts";
+import { startInstance } from "./start.ts";
+import { loadSyscalls } from "./syscalls.ts";
+
+export interface RuncRuntimeOptions {
+  readonly places: Places;
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The /20 the ledger says was chosen; absent: one is chosen and recorded. */
+  readonly subnet?: string;
+  /** Image digests by layer, from the ledger. */
+  readonly layerImages: ReadonlyMap<Digest, Digest>;
+  /** Puts an event into the ledger; it is on disk when this returns. */
+  readonly record: (data: EventData) => void;
+  /** How roots are held; default: what this machine can do. */
+  readonly rootMode?: RootMode["kind"];
+}
+
+export interface RuncRuntime extends Runtime {
+  readonly rootMode: RootMode;
+  /** Stops watching; instances, mounts and network stay for the next daemon. */
+  stop(): void;
+}
+
+/** Most instances that are being started at once. */
+const mostStarts = 8;
+
+/** Runs contents by runc under conmon. @see docs/ARCHITECTURE.md */
+export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<RuncRuntime> {
+  const { places, clock } = options;
+  const folders = foldersOf(places);
+  const volatile = ["instances", "exits", "runc", "layers", "seals", "roots"].map((name) => join(places.run, name));
+  await forgetEarlierBoot(places.run, volatile);
+  await mkdir(folders.logs, { recursive: true, mode: 0o750 });
+  const syscalls = loadSyscalls();
+  const probed = await probeRootMode(join(places.state, "layers"), syscalls);
+  const rootMode: RootMode = options.rootMode === "unpacked" ? { kind: "unpacked", mountOptions: "", reason: "asked for" } : probed;
+  const layers = await createLayers({ folder: join(places.state, "layers"), run: places.run, mode: rootMode, syscalls, store: options.store, known: options.layerImages, record: options.record });
+  const roots = createRoots({ run: places.run, store: options.store, layers, syscalls });
+  const cgroups = createCgroups(places.tag);
+  const network = createNetwork({ tag: places.tag, run: places.run, subnet: options.subnet, record: options.record, clock, unique: () => randomBytes(3).toString("hex") });
+  const exits = watchExits(folders);
+  const starting = new Map<InstanceName, { readonly set: InstanceSet; readonly ordinal: number; readonly atMs: number }>();
+  const tools = { folders, network, cgroups, clock, runtimePath: findProgram("runc"), openFiles: openFileLimit(), exits };
+  const stopRotation = keepLogsSmall(folders, clock);
+  const perSet = new Map<string, Promise<unknown>>();
+  const slots = createSlots(mostStarts);
+
+  function observeOne(name: InstanceName): ObservedInstance | undefined {
+    const under = starting.get(name);
+    if (under === undefined) return observeInstance(folders, name);
+    return { name, set: under.set.name, ordinal: under.ordinal, digest: under.set.digest, phase: "running", address: null, port: under.set.content.settings.port, pid: null, startedAtMs: under.atMs, exit: null };
+  }
+
+  const observeAll = (): readonly ObservedInstance[] => {
+    const names = [...new Set([...instanceNames(folders), ...starting.keys()])].sort();
+    return names.flatMap((name) => observeOne(name) ?? []);
+  };
+
+  const heldAddresses = (): ReadonlySet<string> => new Set(instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.address ?? []));
+
+  async function start(set: InstanceSet, ordinal: number, signal: AbortSignal): Promise<void> {
+    const name = instanceName(set.name, ordinal);
+    starting.set(name, { set, ordinal, atMs: clock.now() });
+    const leave = await slots.enter();
+    let address: string | undefined;
+    const pool = await network.ready();
+    try {
+      signal.throwIfAborted();
+      const prepared = await roots.prepare(set.content.artifact);
+      const root = await roots.root(set.content.artifact, set.content.settings.tmpfs);
+      address = await pool.take(heldAddresses());
+      await startInstance(tools, { set, ordinal, prepared, root, address, pool });
+    } catch (error) {
+      await removeInstance(tools, name, 0, signal).catch(() => {});
+      if (address !== undefined) pool.giveBack(address);
+      throw error;
+    } finally {
+      leave();
+      starting.delete(name);
+    }
+  }
+
+  async function ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await Promise.all([roots.prepare(set.content.artifact), network.ready()]);
+    const there = observeAll().filter((instance) => instance.set === set.name);
+    const missing = count - there.filter(({ phase }) => phase === "running").length;
+    const taken = new Set(there.map(({ ordinal }) => ordinal));
+    const ordinals: number[] = [];
+    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1) if (!taken.has(ordinal)) ordinals.push(ordinal);
+    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, ordinal, signal)));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed === undefined) return;
+    if (signal.aborted) throw signal.reason;
+    const error = failed.reason as unknown;
+    if (error instanceof OperatorError) throw error;
+    const cause = asOperatorError(error).cause;
+    throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}`, { hint: "run `bronze doctor` to see whether the machine is fit", cause });
+  }
+
+  return {
+    rootMode,
+    async prepare(artifact, signal) {
+      signal.throwIfAborted();
+      await Promise.all([roots.prepare(artifact), network.ready()]);
+    },
+    async ensure(set, count, nextOrdinal, signal) {
+      // One after the other for a set: a second call must see what the first has started.
+      const before = perSet.get(set.name) ?? Promise.resolve();
+      const work = before.catch(() => {}).then(() => ensure(set, count, nextOrdinal, signal));
+      perSet.set(set.name, work);
+      try {
+        await work;
+      } finally {
+        if (perSet.get(set.name) === work) perSet.delete(set.name);
+      }
+    },
+    observe: async () => observeAll(),
+    async remove(names, graceMs, signal) {
+      const pool = names.length === 0 ? undefined : await network.ready();
+      const results = await Promise.allSettled(
+        names.map(async (name) => {
+          const address = readRecord(instancePaths(folders, name))?.address;
+          await removeInstance(tools, name, graceMs, signal);
+          if (address !== undefined) pool?.giveBack(address);
+        }),
+      );
+      await pruneLogs(folders);
+      const failed = results.find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+    },
+    facts: (name) => factsOf(folders, name),
+    inspect: (name) => (starting.has(name) ? Promise.resolve(null) : inspectInstance(folders, name, clock.now(), async (ids) => (await Promise.all(ids.map((id) => layers.intact(id)))).every(Boolean))),
+    async release(keep) {
+      const used = instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.artifact ?? []);
+      await roots.keep(new Set([...keep, ...used]));
+    },
+    onExit: (listener) => exits.onExit(listener),
+    stop,
+    async close() {
+      const running = observeAll().filter(({ phase }) => phase === "running");
+      if (running.length > 0) {
+        throw new OperatorError("RUNTIME_FAILED", `Cannot close the runtime: ${running.length} instances still run`, { hint: "remove them first: `bronze down --all`" });
+      }
+      const never = new AbortController().signal;
+      for (const name of instanceNames(folders)) await removeInstance(tools, name, 0, never);
+      stop();
+      await roots.keep(new Set());
+      await network.remove();
+      await cgroups.removeAll();
+      for (const folder of volatile) await rm(folder, { recursive: true, force: true });
+      await rm(join(places.run, "boot-id"), { force: true });
+      await rm(join(places.run, "next-address"), { force: true });
+    },
+  };
+
+  function stop(): void {
+    stopRotation();
+    exits.stop();
+  }
+}
+
+/** Lets at most `count` in at a time, in order of arrival. */
+function createSlots(count: number): { enter(): Promise<() => void> } {
+  let free = count;
+  const waiting: (() => void)[] = [];
+  const leave = (): void => {
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
+  };
+  return {
+    async enter() {
+      if (free > 0) free -= 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      return leave;
+    },
+  };
+}
+
+const mostOpenFiles = 65_536;
+
+/** An instance cannot have more than this process may give. @see getrlimit(2), RLIMIT_NOFILE */
+function openFileLimit(): number {
+  const hard = Number(/^Max open files\s+\S+\s+(\S+)/m.exec(readText("/proc/self/limits") ?? "")?.[1]);
+  return Number.isFinite(hard) ? Math.min(hard, mostOpenFiles) : mostOpenFiles;
+}
+
+/** conmon wants a path. */
+function findProgram(name: string): string {
+  const found = (process.env["PATH"] ?? "").split(":").map((folder) => join(folder, name)).find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new OperatorError("MACHINE_LACKS", `Cannot run instances: ${name} is not installed`, { hint: "run `bronze doctor`: it lists what to install" });
+}

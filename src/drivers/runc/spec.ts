@@ -1,0 +1,105 @@
+import type { ResourceSettings } from "../../model/content.ts";
+import type { OciSeccomp } from "./seccomp.ts";
+
+/** Everything an instance's configuration is made of. */
+export interface SpecInput {
+  readonly name: string;
+  /** Folder that is mounted as the instance's root, read-only. */
+  readonly root: string;
+  readonly arguments: readonly string[];
+  /** `NAME=value` lines, complete. */
+  readonly environment: readonly string[];
+  readonly cwd: string;
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  readonly capabilities: readonly string[];
+  readonly resources: ResourceSettings;
+  /** Absolute paths with a writable tmpfs besides /tmp. */
+  readonly tmpfs: readonly string[];
+  /** Files of the host that appear read-only inside. */
+  readonly files: readonly { readonly source: string; readonly destination: string }[];
+  readonly cgroupsPath: string;
+  readonly seccomp: OciSeccomp;
+  /** Most open files; above the daemon's own hard limit runc would fail. */
+  readonly openFiles: number;
+  /** False on cgroup v1 without swap accounting. */
+  readonly limitSwap: boolean;
+}
+
+/** One entry of `mounts`. */
+export interface OciMount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+/** CPU quotas are given per this many microseconds. */
+const cpuPeriodUs = 100_000;
+
+const maskedPaths = [
+  "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi", "/proc/sched_debug",
+  "/proc/timer_list", "/proc/timer_stats", "/sys/dev/block", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+];
+const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/**
+ * The configuration of one instance: no new privileges, every capability dropped but those declared, root read-only,
+ * own pid, mount, network, ipc and uts namespaces.
+ *
+ * @see OCI runtime specification 1.0.2, config.json
+ */
+export function ociSpec(input: SpecInput): { readonly [key: string]: unknown } {
+  const { resources } = input;
+  return {
+    ociVersion: "1.0.2",
+    hostname: input.name.slice(0, 64),
+    root: { path: input.root, readonly: true },
+    process: {
+      terminal: false,
+      user: { uid: input.user.uid, gid: input.user.gid, additionalGids: input.user.additionalGids, umask: 0o022 },
+      args: input.arguments,
+      env: input.environment,
+      cwd: input.cwd,
+      noNewPrivileges: true,
+      capabilities: capabilitiesOf(input),
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: input.openFiles, hard: input.openFiles }],
+    },
+    mounts: mountsOf(input),
+    linux: {
+      cgroupsPath: input.cgroupsPath,
+      namespaces: [{ type: "pid" }, { type: "network" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }],
+      rootfsPropagation: "private",
+      maskedPaths,
+      readonlyPaths,
+      seccomp: input.seccomp,
+      resources: {
+        devices: [{ allow: false, access: "rwm" }],
+        pids: { limit: resources.pids },
+        ...(resources.memoryBytes === null
+          ? {}
+          : { memory: { limit: resources.memoryBytes, ...(input.limitSwap ? { swap: resources.memoryBytes } : {}) } }),
+        ...(resources.cpu === null ? {} : { cpu: { period: cpuPeriodUs, quota: Math.max(1000, Math.round(resources.cpu * cpuPeriodUs)) } }),
+      },
+    },
+  };
+}
+
+/** An unprivileged user can use a capability only through the ambient set: nothing in the image may raise it again. */
+function capabilitiesOf(input: SpecInput): { readonly [set: string]: readonly string[] } {
+  const kept = input.capabilities;
+  return { bounding: kept, effective: kept, permitted: kept, inheritable: input.user.uid === 0 ? [] : kept, ambient: input.user.uid === 0 ? [] : kept };
+}
+
+function mountsOf(input: SpecInput): readonly OciMount[] {
+  const tmpfs = (destination: string): OciMount => ({ destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "mode=1777"] });
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"] },
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
+    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+    ...[...new Set(["/tmp", ...input.tmpfs])].sort().map(tmpfs),
+    ...input.files.map(({ source, destination }) => ({ destination, type: "bind", source, options: ["bind", "ro", "nosuid", "nodev", "noexec"] })),
+  ];
+}

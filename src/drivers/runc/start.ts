@@ -1,0 +1,132 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { instanceName, type InstanceName } from "../../model/names.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { InstanceSet } from "../../ports/runtime.ts";
+import type { AddressPool } from "./addresses.ts";
+import type { Cgroups } from "./cgroups.ts";
+import { replaceFile } from "./files.ts";
+import { hostResolvers, hostsFile } from "./host-files.ts";
+import { mountLines } from "./mount-lines.ts";
+import { readMounts } from "./mountinfo.ts";
+import type { Network } from "./network.ts";
+import { identify, type ProcessIdentity } from "./processes.ts";
+import { instancePaths, type Folders, type InstanceBirth, type InstancePaths, type InstanceRecord } from "./record.ts";
+import { releaseInstance } from "./release-instance.ts";
+import { boundFiles, type PreparedArtifact, type Root } from "./roots.ts";
+import { seccompFor } from "./seccomp.ts";
+import { ociSpec } from "./spec.ts";
+import { createSupervised } from "./supervisor.ts";
+import { resolveUser } from "./user.ts";
+
+export interface StartTools {
+  readonly folders: Folders;
+  readonly network: Network;
+  readonly cgroups: Cgroups;
+  readonly clock: Clock;
+  readonly runtimePath: string;
+  readonly openFiles: number;
+}
+
+export interface StartInput {
+  readonly set: InstanceSet;
+  readonly ordinal: number;
+  readonly prepared: PreparedArtifact;
+  readonly root: Root;
+  readonly address: string;
+  readonly pool: AddressPool;
+}
+
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Makes and starts one instance. What it throws leaves traces behind: the caller removes them. */
+export async function startInstance(tools: StartTools, input: StartInput): Promise<void> {
+  const name = instanceName(input.set.name, input.ordinal);
+  const paths = instancePaths(tools.folders, name);
+  await writeBundle(tools, input, name, paths);
+  const pid = await createSupervised({ name, paths, folders: tools.folders, runtimePath: tools.runtimePath, adopt: tools.cgroups.adopt });
+  const first = known(name, identify(pid));
+  const [supervisor] = await Promise.all([supervisorOf(name, paths), tools.network.join(pid, tools.network.interfaceName(), input.address)]);
+  const mounts = readMounts(pid);
+  const birth: InstanceBirth = { process: first, supervisor, rootDevice: mounts.find(({ target }) => target === "/")?.device ?? "", mounts: mountLines(mounts) };
+  await replaceFile(paths.birth, JSON.stringify(birth));
+  await releaseInstance(name, paths, first);
+}
+
+async function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, paths: InstancePaths): Promise<void> {
+  const { set, prepared, address } = input;
+  const { settings } = set.content;
+  await mkdir(paths.bundle, { mode: 0o700 });
+  const user = resolveUser(prepared.config.user, prepared.passwd, prepared.group);
+  const spec = ociSpec({
+    name,
+    root: input.root.path,
+    arguments: argumentsOf(input),
+    environment: environmentOf(input, name, user.home),
+    cwd: prepared.config.workingDir,
+    user,
+    capabilities: settings.capabilities,
+    resources: settings.resources,
+    tmpfs: settings.tmpfs,
+    files: boundFiles.map((destination) => ({ source: join(paths.bundle, destination.slice("/etc/".length)), destination })),
+    cgroupsPath: tools.cgroups.instancePath(name),
+    seccomp: seccompFor(process.arch === "arm64" ? "arm64" : "amd64", settings.capabilities),
+    openFiles: tools.openFiles,
+    limitSwap: tools.cgroups.limitsSwap,
+  });
+  const record: InstanceRecord = {
+    name,
+    set: set.name,
+    ordinal: input.ordinal,
+    digest: set.digest,
+    artifact: set.content.artifact,
+    layers: input.root.layers,
+    address,
+    port: settings.port,
+    startedAtMs: tools.clock.now(),
+  };
+  await Promise.all([
+    replaceFile(paths.record, JSON.stringify(record)),
+    writeFile(join(paths.bundle, "config.json"), JSON.stringify(spec)),
+    writeFile(join(paths.bundle, "hostname"), `${name}\n`, { mode: 0o644 }),
+    writeFile(join(paths.bundle, "hosts"), hostsFile(name, address), { mode: 0o644 }),
+    writeFile(join(paths.bundle, "resolv.conf"), hostResolvers(), { mode: 0o644 }),
+    rm(paths.exit, { force: true }),
+  ]);
+}
+
+function argumentsOf({ set, prepared }: StartInput): readonly string[] {
+  const args = set.content.settings.command ?? [...prepared.config.entrypoint, ...prepared.config.command];
+  if (args.length > 0) return args;
+  throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}: its image names no command`, {
+    hint: "set CMD or ENTRYPOINT in the image, or `run.command` in bronze.yaml",
+  });
+}
+
+/** Later lines win; the ones of ours last, so that an image cannot claim to be another release. */
+function environmentOf({ set, prepared }: StartInput, name: string, home: string): readonly string[] {
+  const lines = [
+    defaultPath,
+    `HOME=${home}`,
+    ...prepared.config.environment,
+    ...Object.entries(set.content.config).map(([key, value]) => `${key}=${value}`),
+    `HOSTNAME=${name}`,
+    `PORT=${set.content.settings.port}`,
+    `BRONZE_APP=${set.app}`,
+    `BRONZE_ENV=${set.environment}`,
+    `BRONZE_RELEASE=v${set.release}`,
+    `BRONZE_INSTANCE=${name}`,
+  ];
+  const byName = new Map(lines.map((line) => [line.split("=", 1)[0] ?? "", line]));
+  return [...byName.values()];
+}
+
+async function supervisorOf(name: string, paths: InstancePaths): Promise<ProcessIdentity> {
+  return known(name, identify(Number(await readFile(paths.supervisorPid, "utf8"))));
+}
+
+function known(name: string, identity: ProcessIdentity | undefined): ProcessIdentity {
+  if (identity !== undefined) return identity;
+  throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its process ended at once`, { hint: `see what it wrote: \`bronze logs ${name}\`` });
+}
