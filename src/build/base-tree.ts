@@ -1,0 +1,75 @@
+import { readTar } from "../image/tar-read.ts";
+import { parentOf, type BytePath } from "../image/tar-entry.ts";
+import type { Descriptor, Store } from "../ports/store.ts";
+import { layerTar } from "./blob.ts";
+import type { BuildCache } from "./cache.ts";
+
+/** Owner and mode of a folder that lower layers have, or where their symlink leads. */
+export type BaseNode =
+  | { readonly kind: "directory"; readonly mode: number; readonly uid: number; readonly gid: number }
+  | { readonly kind: "symlink"; readonly target: string };
+
+/** Folders and symlinks of the layers below, which a new layer must not disturb. */
+export type BaseTree = Map<BytePath, BaseNode>;
+
+type Row = readonly [path: string, kind: "d" | "l" | "w" | "o", ...rest: (string | number)[]];
+
+/** Reads the layers' folders and symlinks in order; each layer only once per cache. */
+export async function readBaseTree(store: Store, layers: readonly Descriptor[], cache: BuildCache): Promise<BaseTree> {
+  const tree: BaseTree = new Map();
+  for (const layer of layers) {
+    const known = await cache.read("trees", { layer: layer.digest });
+    const rows = Array.isArray(known) ? (known as Row[]) : await scan(store, layer);
+    if (known === undefined) await cache.write("trees", { layer: layer.digest }, rows);
+    for (const row of rows) apply(tree, row);
+  }
+  return tree;
+}
+
+async function scan(store: Store, layer: Descriptor): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for await (const { entry } of readTar(layerTar(store, layer))) {
+    const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
+    if (name === ".wh..wh..opq") rows.push([parentOf(entry.path), "o"]);
+    else if (name.startsWith(".wh.")) rows.push([[parentOf(entry.path), name.slice(4)].filter(Boolean).join("/"), "w"]);
+    else if (entry.kind === "directory") rows.push([entry.path, "d", entry.mode, entry.uid, entry.gid]);
+    else if (entry.kind === "symlink") rows.push([entry.path, "l", entry.target]);
+  }
+  return rows;
+}
+
+function apply(tree: BaseTree, row: Row): void {
+  const [path, kind, first, uid, gid] = row;
+  if (kind === "d") tree.set(path, { kind: "directory", mode: Number(first), uid: Number(uid), gid: Number(gid) });
+  else {
+    for (const other of tree.keys()) if (other.startsWith(`${path}/`)) tree.delete(other);
+    if (kind === "l") tree.set(path, { kind: "symlink", target: String(first) });
+    else if (kind === "w") tree.delete(path);
+  }
+}
+
+/**
+ * Where a path of the image really is, symlinks of the layers below followed.
+ *
+ * @param last whether a symlink at the very end is followed too
+ */
+export function resolveInTree(tree: BaseTree, path: BytePath, last: boolean): BytePath {
+  let done: string[] = [];
+  const rest = path.split("/").filter((part) => part !== "");
+  for (let hops = 0; rest.length > 0; ) {
+    const part = rest.shift() as string;
+    if (part === ".") continue;
+    if (part === "..") {
+      done.pop();
+      continue;
+    }
+    const node = tree.get([...done, part].join("/"));
+    if (node?.kind !== "symlink" || (rest.length === 0 && !last) || ++hops > 40) {
+      done.push(part);
+      continue;
+    }
+    if (node.target.startsWith("/")) done = [];
+    rest.unshift(...node.target.split("/").filter((piece) => piece !== ""));
+  }
+  return done.join("/");
+}

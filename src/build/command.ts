@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import { OperatorError } from "../errors/operator-error.ts";
+
+export interface CommandOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  readonly env?: { readonly [name: string]: string | undefined };
+  readonly cwd?: string;
+}
+
+export interface CommandResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const keptBytes = 4 * 2 ** 20;
+
+/**
+ * Runs a program to its end in a process group of its own, so that ending it early also ends what it started:
+ * SIGTERM first, SIGKILL after five seconds. At most the last 4 MiB of each output are kept.
+ *
+ * @throws {OperatorError} `MACHINE_LACKS` where the program is not installed, `INTERRUPTED`, `BUILD_FAILED` past `timeoutMs`
+ */
+export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    if (options.signal.aborted) return reject(interrupted(program));
+    const child = spawn(program, args, {
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, LC_ALL: "C.UTF-8", ...options.env },
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+    let stopped: OperatorError | undefined;
+    let killTimer: NodeJS.Timeout | undefined;
+    const stop = (reason: OperatorError): void => {
+      if (stopped !== undefined) return;
+      stopped = reason;
+      killGroup(child.pid, "SIGTERM");
+      killTimer = setTimeout(() => killGroup(child.pid, "SIGKILL"), 5000);
+    };
+    const onAbort = (): void => stop(interrupted(program));
+    const timer = setTimeout(() => {
+      stop(new OperatorError("BUILD_FAILED", `Cannot wait longer for ${program}: it ran ${Math.round(options.timeoutMs / 1000)} s`, { hint: "look at the network and run the build again" }));
+    }, options.timeoutMs);
+    options.signal.addEventListener("abort", onAbort, { once: true });
+    const finish = (): void => {
+      clearTimeout(timer);
+      clearTimeout(killTimer);
+      options.signal.removeEventListener("abort", onAbort);
+    };
+    const stdout = tail();
+    const stderr = tail();
+    child.stdout.on("data", stdout.add);
+    child.stderr.on("data", stderr.add);
+    child.on("error", (cause: NodeJS.ErrnoException) => {
+      finish();
+      if (cause.code === "ENOENT") reject(new OperatorError("MACHINE_LACKS", `Cannot run ${program}: it is not installed`, { hint: `install it with apt-get install ${program}; bronze doctor lists what is needed`, cause }));
+      else reject(cause);
+    });
+    child.on("close", (status) => {
+      finish();
+      if (stopped !== undefined) reject(stopped);
+      else resolve({ status, stdout: stdout.text(), stderr: stderr.text() });
+    });
+  });
+}
+
+function tail(): { add: (piece: Buffer) => void; text: () => string } {
+  let kept: Buffer[] = [];
+  let size = 0;
+  return {
+    add(piece) {
+      kept.push(piece);
+      size += piece.byteLength;
+      if (size > 2 * keptBytes) {
+        const last = Buffer.concat(kept).subarray(-keptBytes);
+        kept = [last];
+        size = last.byteLength;
+      }
+    },
+    text: () => Buffer.concat(kept).toString("utf8"),
+  };
+}
+
+function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+export function interrupted(what: string): OperatorError {
+  return new OperatorError("INTERRUPTED", `Cannot finish ${what}: interrupted`, { hint: "run it again; what is finished is not done twice" });
+}

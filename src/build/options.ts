@@ -1,0 +1,45 @@
+import type { Digest } from "../model/canonical.ts";
+import type { Descriptor, Store } from "../ports/store.ts";
+
+/** One line of what a build is doing, for a person. */
+export interface BuildLine {
+  readonly step: string;
+  readonly text: string;
+}
+
+export interface BuildOptions {
+  readonly projectDir: string;
+  readonly store: Store;
+  /** Folder that may be deleted at any time; what is in it only saves work. */
+  readonly cacheDir: string;
+  /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */
+  readonly sourceEpoch?: number;
+  readonly report: (line: BuildLine) => void;
+  readonly signal: AbortSignal;
+  /** A name in the store for the result. */
+  readonly tagAs?: string;
+  /** True: take the newest packages instead of those of the last build. */
+  readonly refresh?: boolean;
+}
+
+/** What an image says about how it wants to be run. */
+export interface ImageFacts {
+  readonly exposedPorts: readonly number[];
+  /** As written in the image: a name or number, with or without a group; "" means root. */
+  readonly user: string;
+  readonly cmd: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly env: readonly string[];
+  readonly workdir: string;
+}
+
+export interface BuiltArtifact {
+  readonly digest: Digest;
+  readonly warnings: readonly string[];
+  readonly config: ImageFacts;
+  readonly layers: readonly Descriptor[];
+  /** Commit of the source, where it is known. */
+  readonly commit: string | null;
+  /** True: the store held this very artifact before. */
+  readonly cached: boolean;
+}
