@@ -1,0 +1,31 @@
+import type { Command } from "commander";
+
+/** A command by name; its module is loaded only when it runs. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** One of the ten that `--help` shows. */
+  readonly common: boolean;
+  readonly load: () => Promise<Command>;
+}
+
+/** Every command, in the order help shows them. */
+export const commands: readonly CommandEntry[] = [
+  { name: "init", summary: "write bronze.yaml for this folder", common: true, load: async () => (await import("./commands/init.ts")).initCommand() },
+  { name: "up", summary: "build this folder and put it live", common: true, load: async () => (await import("./commands/up.ts")).upCommand() },
+  { name: "status", summary: "what is live, how it is, and what a rollback would do", common: true, load: async () => (await import("./commands/status.ts")).statusCommand() },
+  { name: "logs", summary: "what instances wrote", common: true, load: async () => (await import("./commands/logs.ts")).logsCommand() },
+  { name: "releases", summary: "every release and what became of it", common: true, load: async () => (await import("./commands/releases.ts")).releasesCommand() },
+  { name: "rollback", summary: "go back to an earlier release", common: true, load: async () => (await import("./commands/rollback.ts")).rollbackCommand() },
+  { name: "deploy", summary: "put an artifact of the store live", common: true, load: async () => (await import("./commands/deploy.ts")).deployCommand() },
+  { name: "demo", summary: "watch the promises hold on this machine", common: true, load: async () => (await import("./demo.ts")).demoCommand() },
+  { name: "doctor", summary: "what this machine has and lacks", common: true, load: async () => (await import("./commands/doctor.ts")).doctorCommand() },
+  { name: "build", summary: "make the artifact of this folder", common: false, load: async () => (await import("./commands/build.ts")).buildCommand() },
+  { name: "import", summary: "take an OCI layout or archive into the store", common: false, load: async () => (await import("./commands/import.ts")).importCommand() },
+  { name: "history", summary: "every event, from the ledger", common: false, load: async () => (await import("./commands/history.ts")).historyCommand() },
+  { name: "scale", summary: "change the number of instances, without a release", common: false, load: async () => (await import("./commands/scale.ts")).scaleCommand() },
+  { name: "down", summary: "take an app down; the ledger and artifacts stay", common: false, load: async () => (await import("./commands/down.ts")).downCommand() },
+  { name: "serve", summary: "run the daemon in the foreground", common: false, load: async () => (await import("./commands/serve.ts")).serveCommand() },
+  { name: "audit", summary: "verify the ledger's hash chain", common: false, load: async () => (await import("./commands/audit.ts")).auditCommand() },
+  { name: "completion", summary: "completion for bash, zsh or fish", common: false, load: async () => (await import("./commands/completion.ts")).completionCommand() },
+];

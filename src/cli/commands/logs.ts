@@ -1,0 +1,33 @@
+import { Command } from "commander";
+import { fromErrorRecord, type ErrorRecord } from "../../errors/operator-error.ts";
+import type { LogLine } from "../../model/api.ts";
+import { splitInstanceName } from "../../model/names.ts";
+import { createContext, withTarget, type TargetOptions } from "../context.ts";
+import { parseCount } from "../numbers.ts";
+import { findTarget } from "../project.ts";
+
+interface LogsOptions extends TargetOptions {
+  readonly follow?: boolean;
+  readonly lines: number;
+}
+
+type Line = LogLine | { readonly kind: "error"; readonly error: ErrorRecord };
+
+export function logsCommand(): Command {
+  return withTarget(new Command("logs"))
+    .description("Shows what the instances of an environment wrote, ended ones included.")
+    .argument("[instance]", "only this one, as `bronze status` names it")
+    .option("-f, --follow", "go on as more is written, until Ctrl-C")
+    .option("-n, --lines <count>", "the last so many lines", parseCount, 100)
+    .action(async (instance: string | undefined, options: LogsOptions) => {
+      const context = createContext(options, "instances were not touched");
+      const parts = instance === undefined ? undefined : splitInstanceName(instance);
+      const target = parts === undefined ? await findTarget(context, options) : { app: parts.app, environment: parts.environment };
+      const query = { app: target.app, environment: target.environment, instance, lines: options.lines, follow: options.follow === true ? 1 : 0 };
+      for await (const line of context.client.stream<Line>("GET", "/v1/logs", { query }, context.signal)) {
+        if ("kind" in line) throw fromErrorRecord(line.error);
+        context.output.line(`${context.output.paint.dim(`${line.instance} ${line.at.slice(0, 23)}Z`)} ${line.stream === "stderr" ? "! " : ""}${line.text}`);
+        context.output.record(line);
+      }
+    });
+}

@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import { OperatorError } from "../errors/operator-error.ts";
+import { placesOf, type Places } from "../model/places.ts";
+import { createApiClient, type ApiClient } from "./api-client.ts";
+import { createOutput, type Output } from "./output.ts";
+
+/** Options that every command has. */
+export interface SharedOptions {
+  readonly json?: boolean;
+  readonly state?: string;
+}
+
+/** Options of commands that are about one environment. */
+export interface TargetOptions extends SharedOptions {
+  readonly app?: string;
+  readonly environment?: string;
+  readonly file?: string;
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly output: Output;
+  readonly places: Places;
+  readonly client: ApiClient;
+  /** Aborts with `INTERRUPTED` at Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+const interruption = new AbortController();
+
+/** @param whatGoesOn what still happens after Ctrl-C, for the hint; null: nothing */
+export function createContext(options: SharedOptions, whatGoesOn: string | null = null): Context {
+  const places = placesOf(options.state ?? (process.env["BRONZE_STATE"] || undefined));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      const hint = whatGoesOn ?? "nothing was changed; run the command again when you like";
+      interruption.abort(new OperatorError("INTERRUPTED", "Cannot finish: interrupted", { hint }));
+    });
+  }
+  return {
+    output: createOutput({ stdout: process.stdout, stderr: process.stderr, env: process.env }, options.json === true),
+    places,
+    client: createApiClient(places.socket),
+    signal: interruption.signal,
+  };
+}
+
+/** Adds what every command has. */
+export function withShared(command: Command): Command {
+  return command
+    .option("--json", "print the result as JSON")
+    .option("--state <dir>", "state folder of the daemon (BRONZE_STATE; default /var/lib/bronze)")
+    .helpOption("-h, --help", "show this help");
+}
+
+/** Adds how a command about one environment is told which. */
+export function withTarget(command: Command): Command {
+  return withShared(command)
+    .option("-e, --environment <name>", "environment (default: the definition's first without `from`)")
+    .option("--app <name>", "app (default: this folder's definition)")
+    .option("--file <path>", "definition", "bronze.yaml");
+}

@@ -1,0 +1,16 @@
+/** The daemon's own program: `daemon.js --state DIR [--http-host HOST] [--http-port PORT]`. */
+import { parseArgs } from "node:util";
+import { serveDaemon } from "./serve-daemon.ts";
+
+const { values } = parseArgs({ options: { state: { type: "string" }, "http-host": { type: "string" }, "http-port": { type: "string" } } });
+try {
+  await serveDaemon({ state: values.state, httpHost: values["http-host"], httpPort: values["http-port"] });
+  process.exit(0);
+} catch (thrown) {
+  const { asOperatorError } = await import("../errors/operator-error.ts");
+  const { renderError } = await import("../render/error.ts");
+  const { plainPaint } = await import("../render/paint.ts");
+  const error = asOperatorError(thrown);
+  process.stderr.write(`${renderError(error, plainPaint)}\n`);
+  process.exit(error.exitStatus);
+}

@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Ping } from "../model/api.ts";
+import type { Places } from "../model/places.ts";
+import type { Context } from "./context.ts";
+
+const startDeadlineMs = 60_000;
+const logBytes = 10 * 1024 * 1024;
+
+/** Where the daemon's router takes requests, when it is started by this command. */
+export interface HttpOptions {
+  readonly httpHost?: string;
+  readonly httpPort?: string;
+}
+
+/** The daemon's answer; starts it detached when none runs. */
+export async function ensureDaemon(context: Context, http: HttpOptions): Promise<Ping> {
+  const { client, places, output, signal } = context;
+  const running = await ping(context);
+  if (running !== undefined) return running;
+  if (process.getuid?.() !== 0) {
+    throw new OperatorError("DAEMON_UNREACHABLE", "Cannot start the daemon: not root", { hint: "run this command once as root, or start the daemon with `bronze serve` as root" });
+  }
+  const log = openLog(places);
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", daemonEntry(), "--state", places.state, ...httpArguments(http)], {
+    detached: true,
+    cwd: "/",
+    stdio: ["ignore", log.fd, log.fd],
+  });
+  closeSync(log.fd);
+  let ended: string | undefined;
+  child.once("error", (error) => (ended = error.message));
+  child.once("exit", (code, killedBy) => (ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`));
+  const deadline = performance.now() + startDeadlineMs;
+  while (performance.now() < deadline && ended === undefined) {
+    const answer = await ping(context);
+    if (answer !== undefined) {
+      child.unref();
+      output.note(`started the daemon (process ${answer.pid}), requests come in at ${answer.url}`);
+      return answer;
+    }
+    await sleep(15, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+  // Another command may have started one at the same time; then ours found the state folder locked.
+  if (ended !== undefined) {
+    await sleep(300);
+    const other = await client.get<Ping>("/v1/ping").catch(() => undefined);
+    if (other !== undefined) return other;
+  }
+  throw new OperatorError("MACHINE_REFUSED", `Cannot start the daemon: ${ended ?? `no answer within ${startDeadlineMs / 1000} s`}`, {
+    hint: `its log is ${log.path}; \`bronze doctor\` tells what this machine lacks`,
+    cause: tail(log.path, log.size),
+  });
+}
+
+async function ping({ client, signal }: Context): Promise<Ping | undefined> {
+  try {
+    return await client.get<Ping>("/v1/ping", {}, signal);
+  } catch (thrown) {
+    if (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE") return undefined;
+    throw thrown;
+  }
+}
+
+/** The daemon's program: beside the bundled CLI, or the source when the CLI runs from source. */
+function daemonEntry(): string {
+  const started = realpathSync(process.argv[1] ?? "");
+  if (basename(started) === "cli.js") return join(dirname(started), "daemon.js");
+  return join(import.meta.dirname, "daemon-entry.ts");
+}
+
+export function httpArguments({ httpHost, httpPort }: HttpOptions): readonly string[] {
+  return [...(httpHost === undefined ? [] : ["--http-host", httpHost]), ...(httpPort === undefined ? [] : ["--http-port", httpPort])];
+}
+
+/** The log file, begun anew when it has grown; the one before is kept. */
+function openLog(places: Places): { readonly fd: number; readonly path: string; readonly size: number } {
+  mkdirSync(places.log, { recursive: true, mode: 0o711 });
+  const path = join(places.log, "daemon.log");
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > logBytes) renameSync(path, `${path}.1`);
+  return { fd: openSync(path, "a", 0o640), path, size: size > logBytes ? 0 : size };
+}
+
+/** What the daemon wrote since it was started: last lines, its structured ones in words. */
+function tail(path: string, from: number): string {
+  const lines = readFileSync(path).subarray(from).toString().trim().split("\n").slice(-12);
+  return lines.map(inWords).join("\n");
+}
+
+function inWords(line: string): string {
+  try {
+    const { msg, error } = JSON.parse(line) as { readonly msg?: string; readonly error?: { readonly message?: string; readonly hint?: string } };
+    return [msg, error?.message, error?.hint].filter((part) => part !== undefined).join(": ");
+  } catch {
+    return line;
+  }
+}

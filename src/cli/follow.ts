@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { fromErrorRecord, OperatorError } from "../errors/operator-error.ts";
+import type { DeployResult, Ping, ReleaseRow, StatusReport, StreamLine } from "../model/api.ts";
+import { ConnectionLost } from "./api-client.ts";
+import type { Context } from "./context.ts";
+import type { Target } from "./project.ts";
+
+const reconnectMs = 10_000;
+const slackMs = 2000;
+
+/** Posts work to the daemon, shows its progress and returns its result. @throws {ConnectionLost} */
+export async function follow<Result>(context: Context, path: string, body: unknown): Promise<Result> {
+  for await (const line of context.client.stream<StreamLine<Result>>("POST", path, { body }, context.signal)) {
+    if (line.kind === "result") return line.result;
+    if (line.kind === "error") throw fromErrorRecord(line.error);
+    context.output.note(context.output.paint.dim(`  ${line.text}`));
+  }
+  throw new ConnectionLost();
+}
+
+/** Follows a deploy or rollback to its end, also across a restart of the daemon. */
+export async function followRelease(context: Context, path: "/v1/deploy" | "/v1/rollback", body: Target & { readonly who: string }): Promise<DeployResult> {
+  const startedAtMs = Date.now();
+  try {
+    return await follow<DeployResult>(context, path, body);
+  } catch (thrown) {
+    if (!(thrown instanceof ConnectionLost)) throw thrown;
+    return await pickUp(context, path, body, startedAtMs);
+  }
+}
+
+/** The same for work whose only result is that it is done. */
+export async function followDone(context: Context, path: string, body: unknown): Promise<void> {
+  try {
+    await follow<object>(context, path, body);
+  } catch (thrown) {
+    if (thrown instanceof ConnectionLost) throw gone("the daemon went away before it was done", thrown);
+    throw thrown;
+  }
+}
+
+async function pickUp(context: Context, path: string, body: Target & { readonly who: string }, startedAtMs: number): Promise<DeployResult> {
+  const { client, output, signal } = context;
+  output.note(`the daemon went away; trying for ${reconnectMs / 1000} s to reach it again`);
+  const type = path === "/v1/deploy" ? "deploy" : "rollback";
+  let deadline = performance.now() + reconnectMs;
+  let release: number | undefined;
+  while (performance.now() < deadline) {
+    try {
+      const daemon = await client.get<Ping>("/v1/ping", {}, signal);
+      // While it answers, the rollout's own deadline bounds the wait.
+      deadline = performance.now() + reconnectMs;
+      const rows = await client.get<readonly ReleaseRow[]>("/v1/releases", { app: body.app, environment: body.environment }, signal);
+      const row = rows
+        .filter((one) => (release === undefined ? one.type === type && one.who === body.who && one.createdAtMs >= startedAtMs - slackMs : one.release === release))
+        .toSorted((a, b) => b.release - a.release)[0];
+      if (row === undefined) throw gone(`the daemon came back and knows of no such ${type}`, undefined);
+      if (release === undefined) output.note(`the daemon is back (process ${daemon.pid}), v${row.release} goes on`);
+      release = row.release;
+      if (row.state !== "pending" && row.state !== "progressing" && row.state !== "paused") return await resultOf(context, row);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const retry = thrown instanceof ConnectionLost || (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final");
+      if (!retry) throw thrown;
+    }
+    await sleep(100, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+  throw gone(`no answer for ${reconnectMs / 1000} s`, undefined);
+}
+
+async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<DeployResult> {
+  if (row.state === "aborted" || row.state === "rolled back" || row.state === "taken back") {
+    throw new OperatorError("ROLLOUT_FAILED", `Cannot complete rollout of ${row.app} to v${row.release} in ${row.environment}: ${row.failure ?? row.state}`, {
+      hint: "`bronze status` tells what serves now, `bronze history` what happened",
+    });
+  }
+  const { environments } = await client.get<StatusReport>("/v1/status", { app: row.app, environment: row.environment }, signal);
+  const environment = environments[0];
+  return {
+    release: row.release,
+    of: row.of,
+    created: true,
+    digest: row.digest,
+    state: row.state,
+    watchMs: environment?.settings.watchMs ?? 0,
+    elapsedMs: row.elapsedMs ?? 0,
+    warm: row.warm ?? false,
+    url: environment?.url ?? "",
+  };
+}
+
+function gone(what: string, cause: unknown): OperatorError {
+  return new OperatorError("DAEMON_UNREACHABLE", `Cannot follow the work: ${what}`, {
+    hint: "what the daemon had accepted goes on when it runs again (`bronze serve`); look with `bronze status` and `bronze history`",
+    details: "final",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

@@ -1,0 +1,39 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { runDaemon } from "../daemon/main.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { placesOf } from "../model/places.ts";
+import { writeDurably } from "./durable.ts";
+
+export interface ServeOptions {
+  readonly state?: string | undefined;
+  readonly httpHost?: string | undefined;
+  readonly httpPort?: string | undefined;
+}
+
+/** Runs the daemon; where its router listens is remembered in the state folder, so that a later start need not say it. */
+export async function serveDaemon({ state, httpHost, httpPort }: ServeOptions): Promise<void> {
+  const places = placesOf(state);
+  const file = join(places.state, "http.json");
+  const remembered = readRemembered(file);
+  const http = { host: httpHost ?? remembered?.host ?? "0.0.0.0", port: httpPort === undefined ? (remembered?.port ?? 80) : parsePort(httpPort) };
+  if (http.host !== remembered?.host || http.port !== remembered.port) {
+    mkdirSync(places.state, { recursive: true, mode: 0o711 });
+    writeDurably(file, `${JSON.stringify(http)}\n`);
+  }
+  await runDaemon({ stateDir: places.state, http });
+}
+
+function readRemembered(file: string): { readonly host: string; readonly port: number } | undefined {
+  try {
+    const { host, port } = JSON.parse(readFileSync(file, "utf8")) as { readonly host?: unknown; readonly port?: unknown };
+    return typeof host === "string" && typeof port === "number" ? { host, port } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parsePort(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new OperatorError("USAGE", `Cannot use "${text}" as a port: not a number from 0 to 65535`, { hint: "0 takes a free one" });
+}

@@ -1,0 +1,34 @@
+import type { ReleaseRow } from "../model/api.ts";
+import { formatDuration } from "../model/quantities.ts";
+import type { Paint } from "./paint.ts";
+import { renderRelease, shortDigest } from "./status.ts";
+import { renderTable } from "./table.ts";
+
+/** A line a release, newest first. */
+export function renderReleases(rows: readonly ReleaseRow[], paint: Paint): readonly string[] {
+  if (rows.length === 0) return ["nothing has been released yet"];
+  const cells = rows
+    .toSorted((a, b) => b.createdAtMs - a.createdAtMs || b.release - a.release)
+    .map((row) => [
+      `${row.live ? "*" : " "} ${row.app} ${row.environment}`,
+      renderRelease(row.release, row.of),
+      paintState(row, paint),
+      row.automatic ? `automatic ${row.type}` : row.type,
+      formatMoment(row.createdAtMs),
+      row.elapsedMs === null ? "-" : formatDuration(row.elapsedMs),
+      shortDigest(row.artifact),
+      row.who,
+      row.failure ?? row.why,
+    ]);
+  return renderTable([["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "WHO", "WHY"], ...cells]);
+}
+
+function paintState({ state }: ReleaseRow, paint: Paint): string {
+  if (state === "proven") return paint.good(state);
+  return state === "aborted" || state === "taken back" || state === "rolled back" ? paint.bad(state) : state;
+}
+
+/** `2026-08-01 12:34:56Z`: UTC, so that two people see the same. */
+export function formatMoment(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")}Z`;
+}

@@ -1,0 +1,100 @@
+import type { EnvironmentStatus, Figures, InstanceStatus, RollbackReadiness, StatusReport } from "../model/api.ts";
+import { formatDuration } from "../model/quantities.ts";
+import type { Paint } from "./paint.ts";
+import { renderTable } from "./table.ts";
+
+/** `v13`, or `v13 (= v11)` where the content is an earlier release's. */
+export function renderRelease(release: number, of: number | null): string {
+  return of === null || of === release ? `v${release}` : `v${release} (= v${of})`;
+}
+
+/** The first characters of a digest that people tell apart by. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, "sha256:".length + 12);
+}
+
+/** The whole report, one block per environment; each block ends with what a rollback would do now. */
+export function renderStatus(report: StatusReport, paint: Paint): readonly string[] {
+  if (report.environments.length === 0) return ["nothing has been released yet", "rollback: nothing to go back to"];
+  return report.environments.flatMap((environment, index) => [...(index === 0 ? [] : [""]), ...renderEnvironment(environment, paint)]);
+}
+
+function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly string[] {
+  return [
+    `${paint.bold(`${status.app} ${status.environment}`)}  ${status.url}`,
+    ...renderLive(status, paint),
+    ...renderRollout(status),
+    ...renderInstances(status.instances, paint),
+    renderFigures(status.figures),
+    ...status.warnings.map((warning) => `${paint.warn("warning:")} ${warning}`),
+    renderReadiness(status.rollback, paint),
+  ];
+}
+
+function renderLive({ live, healthy, wanted }: EnvironmentStatus, paint: Paint): readonly string[] {
+  if (live === null) return ["nothing is live"];
+  const watch = live.watchEndsInMs === null ? "" : `, ${formatDuration(live.watchEndsInMs)} left`;
+  const count = `${healthy}/${wanted} healthy`;
+  const parts = [
+    `live ${paint.bold(renderRelease(live.release, live.of))}`,
+    `${live.state}${watch}`,
+    healthy < wanted ? paint.bad(count) : paint.good(count),
+    `for ${formatDuration(live.sinceMs)}`,
+    `artifact ${shortDigest(live.artifact)}`,
+  ];
+  return [parts.join(", ")];
+}
+
+function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
+  if (rollout === null) return [];
+  const { release, of, healthy, wanted, sinceMs, deadlineInMs } = rollout;
+  return [`rollout to ${renderRelease(release, of)}: ${healthy}/${wanted} healthy after ${formatDuration(sinceMs)}, deadline in ${formatDuration(deadlineInMs)}`];
+}
+
+function renderInstances(instances: readonly InstanceStatus[], paint: Paint): readonly string[] {
+  if (instances.length === 0) return [];
+  const rows = instances.map((instance) => [
+    instance.name,
+    instance.role,
+    paintHealth(instance, paint),
+    instance.address ?? "-",
+    formatDuration(instance.ageMs),
+    instance.probedAgoMs === null ? "-" : `${formatDuration(instance.probedAgoMs)} ago`,
+    instance.drift.length === 0 ? "" : paint.bad(`drift: ${instance.drift.join("; ")}`),
+  ]);
+  return renderTable([["INSTANCE", "ROLE", "HEALTH", "ADDRESS", "AGE", "PROBED", ""], ...rows]).map((line) => `  ${line}`);
+}
+
+function paintHealth({ health }: InstanceStatus, paint: Paint): string {
+  if (health === "healthy") return paint.good(health);
+  return health === "unhealthy" || health === "exited" ? paint.bad(health) : health;
+}
+
+/** The four figures in one line; `-` where nothing was measured. */
+function renderFigures(figures: Figures): string {
+  const figure = (value: number | null, digits: number): string => (value === null ? "-" : String(Number(value.toFixed(digits))));
+  return [
+    `availability_during_deploy_pct ${figure(figures.availability_during_deploy_pct, 3)}`,
+    `deploy_rollback_time_ms ${figure(figures.deploy_rollback_time_ms, 1)}`,
+    `config_drift_pct ${figure(figures.config_drift_pct, 1)}`,
+    `instance_age_hours ${figure(figures.instance_age_hours, 2)}`,
+  ].join("  ");
+}
+
+/** What a rollback would do now: `rollback ready: v11, 4/4 warm, probed 0.4 s ago, last measured 3 ms`. */
+export function renderReadiness(readiness: RollbackReadiness, paint: Paint): string {
+  if (readiness.target === null) return "rollback: nothing to go back to";
+  const parts = [
+    `v${readiness.target}`,
+    `${readiness.warm}/${readiness.wanted} warm`,
+    ...(readiness.probedAgoMs === null ? [] : [`probed ${formatAgo(readiness.probedAgoMs)} ago`]),
+    readiness.lastMeasuredMs === null ? "never measured" : `last measured ${formatDuration(readiness.lastMeasuredMs)}`,
+    ...(readiness.withinMs === null || readiness.promiseKept ? [] : [paint.warn(`the promised ${formatDuration(readiness.withinMs)} cannot be kept`)]),
+  ];
+  return `${readiness.ready ? paint.good("rollback ready:") : paint.warn("rollback from cold:")} ${parts.join(", ")}`;
+}
+
+/** Ages below a minute in seconds with one decimal, so that they line up as they change. */
+function formatAgo(ms: number): string {
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms);
+}
