@@ -3,11 +3,9 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256, type Digest } from "../../model/canonical.ts";
-import { contentDigest, defaultRunSettings, type Content, type RunSettings } from "../../model/content.ts";
-import { setName, type AppName, type EnvironmentName } from "../../model/names.ts";
 import { placesOf, type Places } from "../../model/places.ts";
 import type { EventData } from "../../ledger/event.ts";
-import type { InstanceSet } from "../../ports/runtime.ts";
+import { suiteSet } from "../../ports/runtime.suite.ts";
 import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { systemClock } from "../system/clock.ts";
@@ -20,8 +18,9 @@ export interface Bench {
   readonly events: EventData[];
   readonly signal: AbortSignal;
   runtime(options?: Partial<RuncRuntimeOptions>): Promise<RuncRuntime>;
-  /** Removes the folder; everything else the test has removed itself. */
-  end(): void;
+  readonly set: typeof suiteSet;
+  /** Ends what still runs, closes the runtime and removes the folder. */
+  end(runtime: RuncRuntime): Promise<void>;
 }
 
 const busybox = "/bin/busybox";
@@ -39,8 +38,12 @@ export async function createBench(): Promise<Bench> {
     signal: new AbortController().signal,
     runtime: (options = {}) =>
       createRuncRuntime({ places, store, clock: systemClock, layerImages: imagesIn(events), record: (data) => events.push(data), ...subnetIn(events), ...options }),
-    end() {
-      execFileSync("chattr", ["-R", "-i", folder], { stdio: "ignore" });
+    set: suiteSet,
+    async end(runtime) {
+      const names = (await runtime.observe()).map(({ name }) => name);
+      await runtime.remove(names, 0, new AbortController().signal);
+      await runtime.close();
+      execFileSync("chattr", ["-R", "-f", "-i", join(folder, "layers")], { stdio: "ignore" });
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -100,10 +103,7 @@ export async function putHttpImage(store: Store): Promise<Digest> {
   return putImage(store, { layers: [layerTar(busyboxLayer)], config: { Cmd: ["/bin/sh", "-c", "exec httpd -f -h /www -p $PORT"], Env: ["FROM_IMAGE=1"] } });
 }
 
-/** The set that release `release` of app "shop" would make. */
-export function setOf(artifact: Digest, settings: Partial<RunSettings> = {}, release = 1): InstanceSet {
-  const app = "shop" as AppName;
-  const environment = "production" as EnvironmentName;
-  const content: Content = { artifact, config: {}, secrets: {}, settings: { ...defaultRunSettings, ...settings } };
-  return { name: setName(app, environment, release), app, environment, release, digest: contentDigest(content), content };
+/** An image whose instances do nothing until they are told to end. */
+export async function putPatientImage(store: Store): Promise<Digest> {
+  return putImage(store, { layers: [layerTar(busyboxLayer)], config: { Cmd: ["/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while true; do sleep 1000 & wait $!; done"] } });
 }

@@ -1,0 +1,21 @@
+import { sha256 } from "../../model/canonical.ts";
+import { runtimeSuite, suiteSet } from "../../ports/runtime.suite.ts";
+import { createVirtualClock } from "./clock.ts";
+import { createMemoryMachine } from "./runtime.ts";
+
+runtimeSuite("memory runtime", async () => {
+  const lacking = sha256("nothing");
+  const artifact = sha256("app");
+  const machine = createMemoryMachine({ clock: createVirtualClock(), lacks: new Set([lacking]) });
+  const failing = { command: ["/no/such/program"] };
+  machine.behave({ failure: "no such program" }, suiteSet(artifact, failing, 2).digest);
+  return {
+    runtime: machine.runtime(),
+    artifact,
+    lacking,
+    failing,
+    crash: async ({ name }) => machine.exit(name, 137),
+    leave: () => async () => machine.runtime(),
+    end: async () => {},
+  };
+});

@@ -1,0 +1,209 @@
+import { OperatorError } from "../../errors/operator-error.ts";
+import type { Digest } from "../../model/canonical.ts";
+import { instanceName, type InstanceName } from "../../model/names.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Prober } from "../../ports/prober.ts";
+import type { Exit, InstanceFacts, InstanceObservation, InstanceSet, ObservedInstance, Runtime } from "../../ports/runtime.ts";
+
+/** What instances of a content do. */
+export interface Behaviour {
+  /** Time until an instance has a process and an address. */
+  readonly startMs: number;
+  /** Instead of starting, this is what goes wrong. */
+  readonly failure: string | null;
+  /** Time from then on until it answers requests; null: never. */
+  readonly readyMs: number | null;
+  /** Status it answers probes with once it is ready. */
+  readonly status: number;
+  /** It ends by itself after this time with `exitCode`; null: it runs on. */
+  readonly exitMs: number | null;
+  readonly exitCode: number;
+  /** It ends at SIGTERM; otherwise it takes the whole grace period. */
+  readonly endsOnTerm: boolean;
+}
+
+export const wellBehaved: Behaviour = { startMs: 0, failure: null, readyMs: 0, status: 200, exitMs: null, exitCode: 1, endsOnTerm: true };
+
+interface Running {
+  readonly set: InstanceSet;
+  seen: ObservedInstance;
+  readonly behaviour: Behaviour;
+  readonly readyAtMs: number;
+  status: number | null;
+  changed: Partial<InstanceObservation>;
+  facts: Partial<InstanceFacts>;
+}
+
+/** A machine in memory: instances live in it, and daemons with their `runtime()` come and go. */
+export interface MemoryMachine {
+  /** The machine as a (new) daemon sees it. */
+  runtime(): Runtime;
+  /** Answers as the instances would. */
+  readonly prober: Prober;
+  /** What instances started from now on do: of one content, or of any other. */
+  behave(behaviour: Partial<Behaviour>, content?: Digest): void;
+  /** Ends an instance now. */
+  exit(name: InstanceName, code: number, outOfMemory?: boolean): void;
+  /** Lets its supervisor die. */
+  orphan(name: InstanceName): void;
+  /** From now on it answers probes with this; null: not at all. */
+  answer(name: InstanceName, status: number | null): void;
+  /** From now on `inspect` sees this. */
+  change(name: InstanceName, observation: Partial<InstanceObservation>): void;
+  /** From now on `facts` tells this. */
+  know(name: InstanceName, facts: Partial<InstanceFacts>): void;
+  /** Artifacts that `prepare` has been asked for and `release` has not taken. */
+  readonly prepared: ReadonlySet<Digest>;
+}
+
+export function createMemoryMachine(options: { readonly clock: Clock; readonly lacks?: ReadonlySet<Digest> }): MemoryMachine {
+  const { clock } = options;
+  const instances = new Map<InstanceName, Running>();
+  const listeners = new Set<(name: InstanceName, exit: Exit) => void>();
+  const behaviours = new Map<Digest | null, Behaviour>();
+  const prepared = new Set<Digest>();
+  const perSet = new Map<string, Promise<void>>();
+  let counter = 0;
+
+  const pass = (ms: number): Promise<void> => (ms <= 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve)));
+
+  function exit(name: InstanceName, code: number, outOfMemory = false): void {
+    const running = instances.get(name);
+    if (running === undefined || running.seen.phase === "exited") return;
+    const ended: Exit = { code, outOfMemory, atMs: clock.now() };
+    running.seen = { ...running.seen, phase: "exited", pid: null, exit: ended };
+    for (const listener of listeners) listener(name, ended);
+  }
+
+  function prepare(artifact: Digest, signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (options.lacks?.has(artifact) === true) throw new OperatorError("NOT_FOUND", `Cannot use artifact ${artifact}: not in the store`, { hint: "build or import it" });
+    prepared.add(artifact);
+  }
+
+  async function start(set: InstanceSet, ordinal: number, signal: AbortSignal): Promise<void> {
+    const name = instanceName(set.name, ordinal);
+    const behaviour = behaviours.get(set.digest) ?? behaviours.get(null) ?? wellBehaved;
+    counter += 1;
+    const number = counter;
+    const seen: ObservedInstance = {
+      name,
+      set: set.name,
+      ordinal,
+      digest: set.digest,
+      phase: "running",
+      address: null,
+      port: set.content.settings.port,
+      pid: null,
+      startedAtMs: clock.now(),
+      exit: null,
+    };
+    const running: Running = { set, seen, behaviour, readyAtMs: clock.monotonic() + behaviour.startMs + (behaviour.readyMs ?? Infinity), status: behaviour.status, changed: {}, facts: {} };
+    instances.set(name, running);
+    await pass(behaviour.startMs);
+    if (signal.aborted || behaviour.failure !== null) {
+      instances.delete(name);
+      signal.throwIfAborted();
+      throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": ${behaviour.failure}`, { hint: "look at its command" });
+    }
+    running.seen = { ...seen, address: `10.128.${number >>> 8}.${number & 255}`, pid: 1000 + number, startedAtMs: clock.now() };
+    if (behaviour.exitMs !== null) clock.after(behaviour.exitMs, () => instances.get(name) === running && exit(name, behaviour.exitCode));
+  }
+
+  async function ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void> {
+    prepare(set.content.artifact, signal);
+    const there = [...instances.values()].map(({ seen }) => seen).filter((seen) => seen.set === set.name);
+    const missing = count - there.filter(({ phase }) => phase === "running").length;
+    const taken = new Set(there.map(({ ordinal }) => ordinal));
+    const ordinals: number[] = [];
+    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1) if (!taken.has(ordinal)) ordinals.push(ordinal);
+    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, ordinal, signal)));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async function remove(name: InstanceName, graceMs: number, signal: AbortSignal): Promise<void> {
+    const running = instances.get(name);
+    if (running === undefined) return;
+    if (running.seen.phase === "running" && graceMs > 0) {
+      if (running.behaviour.endsOnTerm) exit(name, 143);
+      else await Promise.race([pass(graceMs), new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }))]);
+    }
+    exit(name, 137);
+    if (instances.get(name) === running) instances.delete(name);
+  }
+
+  function inspect(name: InstanceName): Awaited<ReturnType<Runtime["inspect"]>> {
+    const running = instances.get(name);
+    if (running?.seen.phase !== "running" || running.seen.pid === null) return null;
+    const { content } = running.set;
+    const expected = {
+      name,
+      artifact: content.artifact,
+      arguments: content.settings.command ?? ["/app"],
+      environment: [`PORT=${content.settings.port}`, `BRONZE_INSTANCE=${name}`],
+      mounts: ["/ overlay ro", "/tmp tmpfs rw", ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`)].sort(),
+    };
+    return { expected, observed: { ...expected, imageIntact: true, entered: [], ...running.changed } };
+  }
+
+  const runtime = (): Runtime => {
+    const own = new Set<(name: InstanceName, exit: Exit) => void>();
+    return {
+      prepare: async (artifact, signal) => prepare(artifact, signal),
+      ensure(set, count, nextOrdinal, signal) {
+        const work = (perSet.get(set.name) ?? Promise.resolve()).catch(() => {}).then(() => ensure(set, count, nextOrdinal, signal));
+        perSet.set(set.name, work);
+        return work;
+      },
+      observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      remove: async (names, graceMs, signal) => void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
+      facts: async (name) => ({ exit: instances.get(name)?.seen.exit ?? null, listening: [], logTail: [], ...instances.get(name)?.facts }),
+      inspect: async (name) => inspect(name),
+      async release(keep) {
+        const used = new Set([...keep, ...[...instances.values()].map(({ set }) => set.content.artifact)]);
+        for (const artifact of prepared) if (!used.has(artifact)) prepared.delete(artifact);
+      },
+      onExit(listener) {
+        own.add(listener);
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+      async close() {
+        const running = [...instances.values()].filter(({ seen }) => seen.phase === "running").length;
+        if (running > 0) throw new OperatorError("RUNTIME_FAILED", `Cannot close the runtime: ${running} instances still run`, { hint: "remove them first" });
+        instances.clear();
+        prepared.clear();
+        for (const listener of own) listeners.delete(listener);
+      },
+    };
+  };
+
+  return {
+    runtime,
+    prepared,
+    exit,
+    prober: {
+      async probe({ address }, timeoutMs) {
+        const found = [...instances.values()].find(({ seen }) => seen.address === address && seen.phase === "running");
+        if (found === undefined || found.status === null) {
+          await pass(timeoutMs);
+          return { kind: "timeout", latencyMs: timeoutMs };
+        }
+        if (clock.monotonic() < found.readyAtMs) return { kind: "refused", latencyMs: 0 };
+        return { kind: "answered", status: found.status, latencyMs: 1, body: "" };
+      },
+    },
+    behave: (behaviour, content) => void behaviours.set(content ?? null, { ...wellBehaved, ...behaviour }),
+    orphan: (name) => change(name, (running) => (running.seen = { ...running.seen, phase: "broken", pid: null })),
+    answer: (name, status) => change(name, (running) => (running.status = status)),
+    change: (name, observation) => change(name, (running) => (running.changed = { ...running.changed, ...observation })),
+    know: (name, facts) => change(name, (running) => (running.facts = { ...running.facts, ...facts })),
+  };
+
+  function change(name: InstanceName, apply: (running: Running) => void): void {
+    const running = instances.get(name);
+    if (running === undefined) throw new Error(`no instance ${name}`);
+    apply(running);
+  }
+}

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { sha256 } from "../../model/canonical.ts";
+import { runtimeSuite } from "../../ports/runtime.suite.ts";
+import { createBench, putPatientImage } from "./fixture.suite.ts";
+
+runtimeSuite("runc runtime", async () => {
+  const bench = await createBench();
+  let current = await bench.runtime();
+  return {
+    runtime: current,
+    artifact: await putPatientImage(bench.store),
+    lacking: sha256("nothing"),
+    failing: { command: ["/no/such/program"] },
+    async crash({ pid }) {
+      process.kill(pid ?? assert.fail("it does not run"), "SIGKILL");
+    },
+    leave() {
+      current.stop();
+      return async () => {
+        current = await bench.runtime();
+        return current;
+      };
+    },
+    end: () => bench.end(current),
+  };
+});
+
+test("runc runtime: ensure() says which program the image lacks", async () => {
+  const bench = await createBench();
+  const runtime = await bench.runtime();
+  try {
+    const set = bench.set(await putPatientImage(bench.store), { command: ["/no/such/program"] });
+    await assert.rejects(runtime.ensure(set, 1, 1, bench.signal), (error: Error & { hint: string }) => {
+      assert.match(error.message, /\/no\/such\/program/);
+      assert.match(error.hint, /command/);
+      return true;
+    });
+  } finally {
+    await bench.end(runtime);
+  }
+});
