@@ -7,6 +7,7 @@
  */
 export const exitStatusByCode = {
   INTERNAL: 1,
+  PROMISE_BROKEN: 1,
   USAGE: 2,
   DEFINITION_INVALID: 2,
   ARGUMENT_INVALID: 2,

@@ -1,0 +1,71 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { placesOf, type Places } from "../../model/places.ts";
+import { runQuietly } from "./child.ts";
+
+/**
+ * Where a demo or bench lives. Its state folder is its own and stays between runs only for the Debian base (`kept`):
+ * ledger, instances and the app's layers begin anew each time.
+ */
+export interface OwnPlace {
+  readonly places: Places;
+  /** The folder of the example project, temporary. */
+  readonly project: string;
+  /** Takes everything down and removes all but the base. */
+  clear(): Promise<void>;
+}
+
+/** What a second run may take from the first. */
+const kept = new Set(["store", "cache"]);
+const ownerName = "owner.pid";
+
+/**
+ * Takes a state folder for one run and clears what an earlier run left that was killed.
+ *
+ * @param launcher the `bronze` command
+ * @throws {OperatorError} `LOCKED` when another run has the folder
+ */
+export async function openPlace(launcher: string, stateDir: string): Promise<OwnPlace> {
+  const places = placesOf(stateDir);
+  const owner = join(places.state, ownerName);
+  await mkdir(places.state, { recursive: true, mode: 0o711 });
+  const other = await readFile(owner, "utf8").catch(() => undefined);
+  const otherPid = other?.split(" ")[0] ?? "";
+  if (other !== undefined && other === (await identityOf(Number(otherPid)))) {
+    throw new OperatorError("LOCKED", `Cannot use "${places.state}": process ${otherPid} does, one at a time is possible`, {
+      hint: "wait until it has ended, or name another folder with --state DIR",
+    });
+  }
+  const clearState = async () => {
+    if ((await readdir(places.state)).some((name) => !kept.has(name) && name !== ownerName)) {
+      await runQuietly(launcher, ["down", "--all", "--state", places.state]);
+    }
+    for (const name of await readdir(places.state)) {
+      if (kept.has(name)) continue;
+      const path = join(places.state, name);
+      // Layer images carry the immutable flag.
+      await runQuietly("chattr", ["-R", "-f", "-i", path]);
+      await rm(path, { recursive: true, force: true });
+    }
+  };
+  await clearState();
+  await writeFile(owner, (await identityOf(process.pid)) ?? "");
+  const project = await mkdtemp(join(tmpdir(), "bronze-project-"));
+  return {
+    places,
+    project,
+    clear: async () => {
+      await clearState();
+      await rm(project, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A process's number and start time, which no other process shares; undefined when it is gone. */
+async function identityOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  const startedAt = text?.slice(text.lastIndexOf(")")).split(" ")[20];
+  return startedAt === undefined ? undefined : `${pid} ${startedAt}`;
+}
