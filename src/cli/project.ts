@@ -19,10 +19,20 @@ export interface Project {
 
 const defaultFile = "bronze.yaml";
 
-/** @throws {OperatorError} `NOT_FOUND` without the file, `DEFINITION_INVALID`, `NOT_YET_SUPPORTED` */
-export async function loadProject(file: string = defaultFile): Promise<Project> {
+/**
+ * The definition a command works from.
+ *
+ * @throws {OperatorError} `NOT_FOUND` without the file, `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`, `USAGE` when `--app`
+ *   names another app than the definition
+ */
+export async function loadProject(options: Pick<TargetOptions, "file" | "app">): Promise<Project> {
+  const file = options.file ?? defaultFile;
   const project = await findProject(file);
-  if (project !== undefined) return project;
+  if (project !== undefined) {
+    const { app } = project.definition;
+    if (options.app === undefined || options.app === app) return project;
+    throw new OperatorError("USAGE", `Cannot work on app "${options.app}": "${file}" defines ${app}`, { hint: "leave --app out, or name another definition with --file" });
+  }
   throw new OperatorError("NOT_FOUND", `Cannot read definition "${file}": there is no such file here`, {
     hint: "`bronze init` writes one for this folder; --file PATH names another",
   });

@@ -104,7 +104,7 @@ export class Reader {
   text(place: Place): string | undefined {
     const node = this.#plain(place);
     if (!isScalar(node) || node.value === null || node.value === "") return this.problem(place, "must be text that is not empty");
-    const text = typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
+    const text = typeof node.value === "string" ? node.value : (node.source ?? "");
     // oxlint-disable-next-line no-control-regex -- control characters are what this refuses
     if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text)) return this.problem(place, "must not hold control characters");
     if (text.length > 4096) return this.problem(place, "is longer than 4096 characters");

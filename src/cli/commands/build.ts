@@ -1,0 +1,23 @@
+import { Command } from "commander";
+import { buildProject, newestTag } from "../build-project.ts";
+import { createContext, withShared, type SharedOptions } from "../context.ts";
+import { loadProject } from "../project.ts";
+
+interface BuildCommandOptions extends SharedOptions {
+  readonly file: string;
+  readonly refresh?: boolean;
+}
+
+export function buildCommand(): Command {
+  return withShared(new Command("build"))
+    .description("Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.")
+    .option("--file <path>", "definition", "bronze.yaml")
+    .option("--refresh", "take the newest Debian packages instead of those of the last build")
+    .action(async (options: BuildCommandOptions) => {
+      const context = createContext(options);
+      const project = await loadProject(options);
+      const artifact = await buildProject(context, project, { refresh: options.refresh === true });
+      context.output.line(artifact.digest);
+      context.output.record({ name: newestTag(project.definition.app), ...artifact });
+    });
+}

@@ -1,0 +1,38 @@
+import { defaultRunSettings } from "../model/content.ts";
+import type { Digest } from "../model/canonical.ts";
+import type { DeployRequest } from "../model/api.ts";
+import type { Definition } from "../model/definition.ts";
+import type { Context } from "./context.ts";
+import { followRelease } from "./follow.ts";
+import type { Project, Target } from "./project.ts";
+import { printRelease, type ReleaseOptions } from "./release.ts";
+import { commitOf, whoAsks } from "./who.ts";
+
+/** An artifact and what its image says about its port. */
+export interface Deployable {
+  readonly digest: Digest;
+  readonly exposedPorts: readonly number[];
+}
+
+/** Puts an artifact live in an environment of the project and prints the release. */
+export async function deployArtifact(
+  context: Context,
+  project: Project,
+  environment: Definition["environments"][number],
+  artifact: Deployable,
+  options: ReleaseOptions,
+): Promise<void> {
+  const { definition, folder } = project;
+  const target: Target = { app: definition.app, environment: environment.name };
+  const commit = await commitOf(folder);
+  const body: DeployRequest = {
+    ...target,
+    who: whoAsks(),
+    why: options.why ?? "",
+    artifact: artifact.digest,
+    settings: { ...definition.run, port: definition.run.port ?? artifact.exposedPorts[0] ?? defaultRunSettings.port },
+    environmentSettings: environment.settings,
+    ...(commit === undefined ? {} : { commit }),
+  };
+  await printRelease(context, target, await followRelease(context, "/v1/deploy", body), options);
+}
