@@ -107,3 +107,14 @@ export async function putHttpImage(store: Store): Promise<Digest> {
 export async function putPatientImage(store: Store): Promise<Digest> {
   return putImage(store, { layers: [layerTar(busyboxLayer)], config: { Cmd: ["/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while true; do sleep 1000 & wait $!; done"] } });
 }
+
+/** Asks again until there is an answer; gives up after half a minute. */
+export async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  const end = performance.now() + 30_000;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (performance.now() > end) throw new Error("it did not come to pass within 30 s");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import test from "node:test";
+import { createBench, eventually, putHttpImage, putPatientImage } from "./fixture.suite.ts";
+
+const ip = (...args: readonly string[]): string => execFileSync("ip", args, { encoding: "utf8" });
+
+test("an instance reaches the world by NAT, and the world does not reach it", async () => {
+  const bench = await createBench();
+  const runtime = await bench.runtime();
+  const tag = bench.places.tag;
+  const world = `w${tag}`;
+  const [here, there] = ["198.18.77.1", "198.18.77.2"];
+  ip("netns", "add", world);
+  let server: ReturnType<typeof spawn> | undefined;
+  try {
+    ip("link", "add", `x${tag}`, "type", "veth", "peer", "name", "eth0", "netns", world);
+    ip("addr", "add", `${here}/30`, "dev", `x${tag}`);
+    ip("link", "set", `x${tag}`, "up");
+    ip("-n", world, "addr", "add", `${there}/30`, "dev", "eth0");
+    ip("-n", world, "link", "set", "eth0", "up");
+    ip("-n", world, "route", "add", "default", "via", here);
+    server = spawn("ip", ["netns", "exec", world, "busybox", "nc", "-lk", "-p", "7000", "-e", "sh", "-c", "echo $NCREMOTEADDR; env"], { stdio: "ignore" });
+    const set = bench.set(await putPatientImage(bench.store), { command: ["/bin/sh", "-c", `while ! nc ${there} 7000 </dev/null | head -n 1; do sleep 0.1; done; echo reached; exec sleep 1000`] });
+    const pages = bench.set(await putHttpImage(bench.store), {}, 2);
+    await Promise.all([runtime.ensure(set, 1, 1, bench.signal), runtime.ensure(pages, 1, 1, bench.signal)]);
+    const [client, page] = await runtime.observe();
+    assert.ok(client !== undefined && page?.address);
+    await eventually(async () => ((await runtime.facts(client.name)).logTail.includes("reached") ? true : undefined));
+    const fromHost = await eventually(async () => fetch(`http://${page.address}:${page.port}/`).then((answer) => answer.text(), () => undefined));
+    assert.equal(fromHost, "hello\n");
+    const fromWorld = (): string => execFileSync("ip", ["netns", "exec", world, "busybox", "wget", "-q", "-T", "1", "-O", "-", `http://${page.address}:${page.port}/`], { stdio: "pipe", encoding: "utf8" });
+    assert.throws(fromWorld);
+  } finally {
+    server?.kill("SIGKILL");
+    await bench.end(runtime);
+    execFileSync("sh", ["-c", `ip netns pids ${world} | xargs -r kill -9`]);
+    ip("netns", "del", world);
+  }
+});
+
+test("instances reach each other", async () => {
+  const bench = await createBench();
+  const runtime = await bench.runtime();
+  try {
+    const artifact = await putHttpImage(bench.store);
+    await runtime.ensure(bench.set(artifact), 1, 1, bench.signal);
+    const [page] = await runtime.observe();
+    const client = bench.set(artifact, { command: ["/bin/sh", "-c", `until wget -q -O - http://${page?.address}:8080/; do sleep 0.1; done; exec sleep 1000`] }, 2);
+    await runtime.ensure(client, 1, 1, bench.signal);
+    const name = (await runtime.observe())[1]?.name ?? assert.fail();
+    await eventually(async () => ((await runtime.facts(name)).logTail.includes("hello") ? true : undefined));
+  } finally {
+    await bench.end(runtime);
+  }
+});
