@@ -205,7 +205,14 @@ export class Controller {
     const delayMs = Math.min(slowestRetryMs, (this.#retries.get(id)?.delayMs ?? firstRetryMs / 2) * 2);
     this.#retries.set(id, { notBeforeMs: this.ports.clock.now() + delayMs, delayMs });
     this.#warn(`cannot carry out: ${id}; again in ${delayMs} ms`, error);
-    this.#background.add(this.ports.clock.after(delayMs, () => this.tick(key)));
+    this.#timers.get(id)?.();
+    this.#timers.set(
+      id,
+      this.ports.clock.after(delayMs, () => {
+        this.#timers.delete(id);
+        this.tick(key);
+      }),
+    );
   }
 
   #schedule(key: string, atMs: number | null): void {

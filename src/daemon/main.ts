@@ -86,6 +86,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     if (everything) {
       await router.stop();
       await runtime.close();
+    } else {
+      await router.detach();
     }
     journal.append([{ atMs: clock.now(), data: { kind: "daemon.stopped" } }]);
   } catch (error) {

@@ -1,0 +1,54 @@
+import { connect } from "node:net";
+import type { Prober, ProbeResult } from "../ports/prober.ts";
+
+/** Most of an answer that is kept, in bytes. */
+const mostBytes = 4_096;
+
+/**
+ * Probes over TCP with a plain HTTP/1.1 GET on a connection of its own.
+ *
+ * @see RFC 9112, message syntax
+ */
+export function createProber(): Prober {
+  return {
+    probe({ address, port, path }, timeoutMs) {
+      const began = performance.now();
+      return new Promise((resolve) => {
+        const socket = connect({ host: address, port });
+        let text = "";
+        let settled = false;
+        const settle = (result: ProbeResult): void => {
+          if (settled) return;
+          settled = true;
+          clearTimeout(timer);
+          socket.destroy();
+          resolve(result);
+        };
+        const latencyMs = (): number => performance.now() - began;
+        const answered = (): ProbeResult | undefined => {
+          const status = /^HTTP\/1\.[01] ([1-5][0-9]{2})[ \r\n]/.exec(text)?.[1];
+          if (status === undefined) return undefined;
+          const body = text.indexOf("\r\n\r\n");
+          return { kind: "answered", status: Number(status), latencyMs: latencyMs(), body: body < 0 ? "" : text.slice(body + 4) };
+        };
+        const timer = setTimeout(() => settle({ kind: "timeout", latencyMs: latencyMs() }), timeoutMs);
+        socket.setEncoding("latin1");
+        socket.once("connect", () => {
+          socket.write(`GET ${path} HTTP/1.1\r\nHost: ${address}:${port}\r\nUser-Agent: bronze-health\r\nConnection: close\r\n\r\n`);
+        });
+        socket.on("data", (chunk: string) => {
+          text = (text + chunk).slice(0, mostBytes);
+          const result = text.length >= mostBytes ? answered() : undefined;
+          if (result !== undefined) settle(result);
+        });
+        socket.once("end", () => settle(answered() ?? { kind: "reset", latencyMs: latencyMs() }));
+        socket.once("error", (error: NodeJS.ErrnoException) => {
+          const result = answered();
+          if (result !== undefined) return settle(result);
+          const kind = error.code === "ECONNREFUSED" ? "refused" : error.code === "ECONNRESET" || error.code === "EPIPE" ? "reset" : "unreachable";
+          settle({ kind, latencyMs: latencyMs() });
+        });
+      });
+    },
+  };
+}
