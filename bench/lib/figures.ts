@@ -15,6 +15,8 @@ export interface BenchResult {
   readonly figures: readonly Figure[];
   /** Further lines for the table: per kind, spread, what was not reached. */
   readonly notes?: readonly string[];
+  /** What was measured is not what it was meant to be (too few requests in flight, wrong answers): exit status 1. */
+  readonly failed?: boolean;
 }
 
 export interface BenchOptions {

@@ -27,7 +27,7 @@ export class AnswerReader {
       this.#head = this.#received.toString("latin1", 0, end);
       this.#bodyStart = end + 4;
       this.#status = Number(this.#head.slice(9, 12));
-      if (!this.#head.startsWith("HTTP/1.1 ") || !(this.#status >= 100)) return "not HTTP";
+      if (!this.#head.startsWith("HTTP/1.") || !(this.#status >= 100)) return "not HTTP";
       this.#length = Number(headerOf(this.#head, "content-length") ?? -1);
       if (this.#length < 0 && headerOf(this.#head, "transfer-encoding") !== "chunked") return "no length";
     }

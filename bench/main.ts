@@ -1,0 +1,33 @@
+/**
+ * `npm run -s bench -- NAME [--json] [--runs N]`: measures one of the figures that Bronze promises, both sides in one
+ * go. Standard output holds the table or, with `--json`, one object; what is being done goes to standard error.
+ */
+import { parseArgs } from "node:util";
+import { renderFigures, type Bench } from "./lib/figures.ts";
+
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  rollback: async () => (await import("./rollback.ts")).rollbackBench,
+  deploy: async () => (await import("./deploy.ts")).deployBench,
+  start: async () => (await import("./start.ts")).startBench,
+  cli: async () => (await import("./cli.ts")).cliBench,
+  demo: async () => (await import("./demo.ts")).demoBench,
+  daemon: async () => (await import("./daemon.ts")).daemonBench,
+};
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" }, runs: { type: "string" } } });
+const [name = ""] = positionals;
+const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
+const runs = values.runs === undefined ? undefined : Number(values.runs);
+if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && runs > 0))) {
+  console.error(`usage: npm run -s bench -- NAME [--json] [--runs N]; NAME is one of ${Object.keys(benches).join(", ")}`);
+  process.exitCode = 2;
+} else if (process.getuid?.() !== 0) {
+  console.error("the benches run instances: run them as root");
+  process.exitCode = 11;
+} else {
+  const bench = await load();
+  const result = await bench({ runs, say: (text) => console.error(`  ${text}`) });
+  console.log(values.json === true ? JSON.stringify({ bench: name, figures: result.figures }) : renderFigures(name, result));
+  // A child that was told to end may take its time; nothing is left to do here.
+  process.exit(result.failed === true ? 1 : 0);
+}
