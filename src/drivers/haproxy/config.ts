@@ -1,0 +1,84 @@
+import type { RouterLayout } from "./layout.ts";
+import type { PlacedSet, PoolRecord } from "./record.ts";
+
+/**
+ * HAProxy's configuration with the real addresses in it: a router started from it alone routes as the one before did.
+ * Routes are in the map beside it.
+ *
+ * @see HAProxy 2.6 configuration manual
+ */
+export function renderConfig(record: PoolRecord, layout: RouterLayout, host: string): string {
+  const placed = new Map(record.sets.map((set) => [set.backend, set]));
+  const self = host === "0.0.0.0" ? "127.0.0.1" : host;
+  const map = `map_beg(${layout.routes})`;
+  const lines = [
+    "# Written by bronze before each change; edits are lost.",
+    "global",
+    "    user haproxy",
+    "    group haproxy",
+    `    chroot ${layout.emptyFolder}`,
+    "    fd-hard-limit 65536",
+    `    stats socket ${layout.admin} mode 600 level admin`,
+    "    stats timeout 10s",
+    "    hard-stop-after 12h",
+    "    mworker-max-reloads 10",
+    "defaults clients",
+    "    mode http",
+    "    timeout client 5m",
+    "    timeout http-request 30s",
+    "    timeout http-keep-alive 75s",
+    "    option http-ignore-probes",
+    "defaults pool",
+    "    mode http",
+    "    timeout connect 2s",
+    "    timeout server 5m",
+    "    timeout tunnel 24h",
+    "    timeout queue 5s",
+    "    option forwardfor except 127.0.0.1",
+    "    option redispatch 1",
+    "    retries 3",
+    "    retry-on conn-failure empty-response",
+    "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
+    "    default-server check inter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down",
+    "# Numbers the lines of the request log, so that a lost one is seen.",
+    "backend lines from pool",
+    "    stick-table type integer size 1 nopurge store gpc0",
+    "frontend web from clients",
+    '    bind "fd@${BRONZE_LISTEN_FD}"',
+    "    option idle-close-on-response",
+    `    log 127.0.0.1:${record.logPort} format raw local0`,
+    '    log-format "%pid %[sc0_inc_gpc0] %[var(txn.pick),field(2,:)] %ST %Ta %ts %B %U %s"',
+    "    tcp-request connection track-sc0 int(1) table lines",
+    "    http-request set-var(txn.host) req.hdr(host),host_only,lower",
+    "    http-request set-var(txn.path) path",
+    `    http-request set-var(txn.rule) var(txn.host),concat(,txn.path,/),${map}`,
+    `    http-request set-var(txn.rule) str(*),concat(,txn.path,/),${map} unless { var(txn.rule) -m found }`,
+    '    http-request return status 404 content-type "text/plain; charset=utf-8" string "404 no route for this host and path\\n" unless { var(txn.rule) -m found } or { stopping }',
+    "    http-request set-var(txn.pick) var(txn.rule),field(1,|)",
+    "    http-request set-var(txn.weight) var(txn.pick),field(3,:),add(0)",
+    "    http-request set-var(txn.pick) var(txn.rule),field(2,|) if { rand(10000),sub(txn.weight) lt 0 }",
+    "# A worker that a reload replaced knows no later change: the last request on each of its connections goes to its successor.",
+    "    use_backend successor if { stopping }",
+    "    use_backend %[var(txn.pick),field(1,:)]",
+    "backend successor from pool",
+    "    http-request set-log-level silent",
+    `    server self ${self}:${record.webPort} no-check`,
+  ];
+  for (let backend = 0; backend < record.backends; backend += 1) lines.push(...renderBackend(backend, placed.get(backend), record.slotsEach));
+  return `${lines.join("\n")}\n`;
+}
+
+function renderBackend(backend: number, placed: PlacedSet | undefined, slotsEach: number): string[] {
+  const lines = [`backend b${backend} from pool`];
+  let free = 1;
+  const freeUpTo = (last: number): void => {
+    if (free <= last) lines.push(`    server-template s ${free}-${last} 127.0.0.1:1 disabled`);
+  };
+  for (const slot of placed?.slots ?? []) {
+    freeUpTo(slot.slot - 1);
+    lines.push(`    server s${slot.slot} ${slot.address}:${slot.port}${slot.out ? " disabled" : ""}`);
+    free = slot.slot + 1;
+  }
+  freeUpTo(slotsEach);
+  return lines;
+}

@@ -1,0 +1,177 @@
+#!/usr/bin/perl
+# Holds the router's listening socket and keeps HAProxy running on it, so that a crash of HAProxy refuses no
+# connection: while a new one starts, connections wait in the socket's queue. Outlives the daemon that started it.
+#
+#   supervisor.pl FOLDER HOST PORT CONFIG LOG HAPROXY
+#
+# FOLDER  where control.sock, supervisor.pid, haproxy.pid and master.sock are kept
+# PORT    0 takes a free one
+# Prints one line when it listens ("listening PORT") or cannot ("failed REASON"), then writes to LOG only.
+#
+# control.sock takes one line per connection and answers with one line:
+#   status  port=N supervisor=PID haproxy=PID|0 starts=N
+#   reload  a new worker takes over, the old one finishes what it has
+#   stop    everything ends; the answer comes when it has
+use strict;
+use warnings;
+use Socket;
+use Fcntl qw(:flock F_SETFD O_RDWR O_CREAT);
+use Time::HiRes qw(time);
+use IO::Handle;
+
+my ($folder, $host, $port, $config, $log, $haproxy) = @ARGV;
+defined $haproxy or die "usage: supervisor.pl FOLDER HOST PORT CONFIG LOG HAPROXY\n";
+my $NOHANG = 1;
+my $QUICKEST_S = 0.02;
+my $SLOWEST_S = 2;
+my $LOG_BYTES = 1024 * 1024;
+my $FINISH_S = 3;
+
+$SIG{PIPE} = 'IGNORE';
+$SIG{HUP} = 'IGNORE';
+umask 0077;
+
+sub fail { my ($reason) = @_; $reason =~ s/\s+/ /g; syswrite STDOUT, "failed $reason\n"; exit 1 }
+
+# One supervisor a folder: the lock goes with the process, however that ends.
+sysopen(my $lock, "$folder/supervisor.pid", O_RDWR | O_CREAT) or fail("$folder/supervisor.pid: $!");
+flock($lock, LOCK_EX | LOCK_NB) or fail("another supervisor runs in $folder");
+
+# What a supervisor that was killed left behind still holds the port.
+if (open(my $left, '<', "$folder/haproxy.pid")) {
+    my $pid = <$left> // '';
+    if ($pid =~ /^(\d+)$/ && open(my $cmd, '<', "/proc/$1/cmdline")) {
+        my $orphan = $1;
+        my $line = join '', <$cmd>;
+        if (index($line, "\0$config\0") >= 0) {
+            kill 'KILL', -$orphan;
+            for (1 .. 200) { last unless kill 0, -$orphan; select undef, undef, undef, 0.01 }
+        }
+    }
+}
+
+my $address = inet_aton($host) or fail("$host is no address");
+socket(my $web, PF_INET, SOCK_STREAM, 0) or fail("socket: $!");
+setsockopt($web, SOL_SOCKET, SO_REUSEADDR, pack('l', 1)) or fail("setsockopt: $!");
+bind($web, sockaddr_in($port, $address)) or fail("bind $host:$port: $!");
+listen($web, 65535) or fail("listen: $!");
+($port) = sockaddr_in(getsockname $web);
+
+unlink "$folder/control.sock";
+socket(my $control, PF_UNIX, SOCK_STREAM, 0) or fail("socket: $!");
+bind($control, sockaddr_un("$folder/control.sock")) or fail("$folder/control.sock: $!");
+listen($control, 16) or fail("listen: $!");
+
+truncate $lock, 0;
+syswrite $lock, "$$\n";
+
+sub to_log {
+    rename $log, "$log.1" if (-s $log // 0) > $LOG_BYTES;
+    open(STDERR, '>>', $log) or fail("$log: $!");
+    chmod 0600, $log;
+}
+
+sub say_log { my ($text) = @_; my @t = gmtime; syswrite STDERR, sprintf("%04d-%02d-%02dT%02d:%02d:%02dZ supervisor: %s\n", $t[5] + 1900, $t[4] + 1, @t[3, 2, 1, 0], $text) }
+
+my ($child, $starts, $started, $wait, $due, $ending) = (0, 0, 0, $QUICKEST_S, 0, 0);
+
+sub start {
+    to_log();
+    my $pid = fork;
+    if (!defined $pid) { say_log("fork: $!"); $due = time + $SLOWEST_S; return }
+    if ($pid == 0) {
+        setpgrp 0, 0;
+        $SIG{$_} = 'DEFAULT' for qw(PIPE HUP TERM INT CHLD);
+        fcntl $web, F_SETFD, 0;
+        $ENV{BRONZE_LISTEN_FD} = fileno $web;    # the configuration says: bind fd@"${BRONZE_LISTEN_FD}"
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>&', \*STDERR;
+        exec $haproxy, '-W', '-db', '-S', "$folder/master.sock,mode,600", '-f', $config or exit 71;
+    }
+    $child = $pid;
+    $starts += 1;
+    $started = time;
+    if (open(my $file, '>', "$folder/haproxy.pid.tmp")) {
+        print $file "$pid\n";
+        close $file;
+        rename "$folder/haproxy.pid.tmp", "$folder/haproxy.pid";
+    }
+}
+
+sub finish {
+    $ending = 1;
+    if ($child) {
+        my $group = $child;
+        kill 'TERM', $group;
+        my $until = time + $FINISH_S;
+        while (time < $until) {
+            last if waitpid($child, $NOHANG) != 0;
+            select undef, undef, undef, 0.005;
+        }
+        kill 'KILL', -$group;
+        waitpid $child, 0;
+    }
+    unlink map { "$folder/$_" } qw(control.sock master.sock admin.sock haproxy.pid supervisor.pid);
+}
+
+sub answer {
+    my ($line) = @_;
+    return "port=$port supervisor=$$ haproxy=$child starts=$starts\n" if $line eq 'status';
+    if ($line eq 'reload') {
+        return "failed no haproxy runs\n" unless $child;
+        kill 'USR2', $child;
+        return "ok\n";
+    }
+    if ($line eq 'stop') { finish(); return "ok\n" }
+    return "failed unknown command\n";
+}
+
+# A signal that arrives between the check and select() is seen at the next turn, at most a second later; a pipe
+# written by the handler makes that turn come at once.
+pipe(my $woken, my $wake) or fail("pipe: $!");
+$wake->blocking(0);
+$SIG{CHLD} = sub { syswrite $wake, 'x' };
+$SIG{TERM} = $SIG{INT} = sub { $ending = 1; syswrite $wake, 'x' };
+
+to_log();
+start();
+syswrite STDOUT, "listening $port\n";
+open STDIN, '<', '/dev/null';
+open STDOUT, '>&', \*STDERR;
+chdir '/';
+
+while (1) {
+    if ($ending) { finish(); exit 0 }
+    my $ready = '';
+    vec($ready, fileno $control, 1) = 1;
+    vec($ready, fileno $woken, 1) = 1;
+    my $pause = $due ? $due - time : 1;
+    select $ready, undef, undef, $pause > 0 ? $pause : 0;
+    if (vec $ready, fileno $woken, 1) { sysread $woken, my $drop, 512 }
+
+    if ($child && waitpid($child, $NOHANG) == $child) {
+        my $status = $?;
+        kill 'KILL', -$child;    # a worker that outlived its master would answer from an old configuration
+        say_log(sprintf 'haproxy %d ended after %.3f s, status %d, signal %d', $child, time - $started, $status >> 8, $status & 127);
+        $wait = time - $started > 1 ? 0 : $wait ? $wait * 2 : $QUICKEST_S;
+        $wait = $SLOWEST_S if $wait > $SLOWEST_S;
+        $child = 0;
+        $due = time + $wait;
+    }
+    if (!$child && $due && time >= $due) { $due = 0; start() }
+
+    next unless vec $ready, fileno $control, 1;
+    accept(my $peer, $control) or next;
+    my $line = '';
+    my $limit = time + 1;
+    while ($line !~ /\n/ && length $line < 64 && time < $limit) {
+        my $bits = '';
+        vec($bits, fileno $peer, 1) = 1;
+        select($bits, undef, undef, 0.2) > 0 or next;
+        sysread($peer, $line, 64, length $line) or last;
+    }
+    $line =~ s/\s.*//s;
+    syswrite $peer, answer($line);
+    close $peer;
+    exit 0 if $ending;
+}
