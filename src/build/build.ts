@@ -1,0 +1,62 @@
+import { resolve } from "node:path";
+import { OperatorError } from "../errors/operator-error.ts";
+import { mediaTypes } from "../image/media-types.ts";
+import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
+import { sha256 } from "../model/canonical.ts";
+import type { BuildDefinition } from "../model/definition.ts";
+import { createBuildCache } from "./cache.ts";
+import { interrupted } from "./command.ts";
+import { buildDockerfile, createdAt } from "./dockerfile.ts";
+import { factsOf, type ImageState } from "./image-state.ts";
+import { importImage } from "./import.ts";
+import type { BuildOptions, BuiltArtifact } from "./options.ts";
+import { buildRecipe } from "./recipe.ts";
+import { readSource, type Source } from "./source.ts";
+
+/**
+ * Makes the artifact that a definition describes and puts it into the store. Equal sources give equal bytes.
+ *
+ * @throws {OperatorError} `BUILD_FAILED`, `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`, `VERIFICATION_FAILED`,
+ * `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`
+ */
+export async function buildArtifact(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
+  try {
+    if (build.kind === "image") {
+      const imported = await importImage(resolve(options.projectDir, build.path), { store: options.store, signal: options.signal, report: options.report, ...(options.tagAs === undefined ? {} : { name: options.tagAs }) });
+      return { ...imported, commit: null };
+    }
+    const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
+    const cache = createBuildCache(options.cacheDir);
+    if (build.kind === "debian") {
+      const { image, packages } = await buildRecipe(build, options, cache, source.epoch);
+      return await finish(image, source, { "bronze.debian.suite": build.suite, "bronze.debian.packages": packages.join("\n"), "bronze.lock.digest": sha256(packages.join("\n")) }, options);
+    }
+    const image = await buildDockerfile({ projectDir: options.projectDir, path: build.path, store: options.store, cache, epoch: source.epoch, report: options.report, signal: options.signal });
+    return await finish(image, source, {}, options);
+  } catch (error) {
+    if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
+    throw error;
+  }
+}
+
+async function finish(image: ImageState, source: Source, extra: { readonly [name: string]: string }, options: BuildOptions): Promise<BuiltArtifact> {
+  if (image.layers.length === 0) throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", { hint: "COPY something into it" });
+  const created = createdAt(source.epoch);
+  const config = serialiseConfig({ architecture: image.architecture, os: "linux", created, config: image.config, diffIds: image.diffIds, history: image.history });
+  const manifest = serialiseManifest({
+    config: describe(mediaTypes.config, config),
+    layers: image.layers,
+    annotations: {
+      ...extra,
+      "org.opencontainers.image.created": created,
+      ...(source.commit === null ? {} : { "org.opencontainers.image.revision": source.commit }),
+      ...(source.dirty ? { "bronze.source.dirty": "true" } : {}),
+    },
+  });
+  const digest = sha256(manifest);
+  const cached = (await options.store.stat(digest)) !== undefined;
+  await options.store.write(config);
+  await options.store.write(manifest, { digest });
+  if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
+  return { digest, warnings: source.warnings, config: factsOf(image.config), layers: image.layers, commit: source.commit, cached };
+}
