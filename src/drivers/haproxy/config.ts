@@ -62,7 +62,7 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
     "    use_backend %[var(txn.pick),field(1,:)]",
     "backend successor from pool",
     "    http-request set-log-level silent",
-    `    server self ${self}:${record.webPort} no-check`,
+    `    server self "${self}:\${BRONZE_LISTEN_PORT}" no-check`,
   ];
   for (let backend = 0; backend < record.backends; backend += 1) lines.push(...renderBackend(backend, placed.get(backend), record.slotsEach));
   return `${lines.join("\n")}\n`;

@@ -196,8 +196,6 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       const webPort = await freshSupervisor(wanted);
       await save({ ...wanted, webPort });
       await insist(workerPid);
-      // A configuration written before the port was known names none for the successor of a reload.
-      if (webPort !== wanted.webPort) await reload("the port is known");
     } else {
       await save(wanted);
       await insist(workerPid);

@@ -61,6 +61,7 @@ unlink "$folder/control.sock";
 socket(my $control, PF_UNIX, SOCK_STREAM, 0) or fail("socket: $!");
 bind($control, sockaddr_un("$folder/control.sock")) or fail("$folder/control.sock: $!");
 listen($control, 16) or fail("listen: $!");
+$control->blocking(0);    # a client may be gone again when its turn comes
 
 truncate $lock, 0;
 syswrite $lock, "$$\n";
@@ -83,7 +84,9 @@ sub start {
         setpgrp 0, 0;
         $SIG{$_} = 'DEFAULT' for qw(PIPE HUP TERM INT CHLD);
         fcntl $web, F_SETFD, 0;
-        $ENV{BRONZE_LISTEN_FD} = fileno $web;    # the configuration says: bind fd@"${BRONZE_LISTEN_FD}"
+        # The configuration names the socket and its port by these.
+        $ENV{BRONZE_LISTEN_FD} = fileno $web;
+        $ENV{BRONZE_LISTEN_PORT} = $port;
         open STDIN, '<', '/dev/null';
         open STDOUT, '>&', \*STDERR;
         exec $haproxy, '-W', '-db', '-S', "$folder/master.sock,mode,600", '-f', $config or exit 71;
@@ -146,7 +149,8 @@ while (1) {
     vec($ready, fileno $control, 1) = 1;
     vec($ready, fileno $woken, 1) = 1;
     my $pause = $due ? $due - time : 1;
-    select $ready, undef, undef, $pause > 0 ? $pause : 0;
+    # Interrupted by a signal, select leaves the bits as they were: nothing is known to be ready then.
+    $ready = '' if select($ready, undef, undef, $pause > 0 ? $pause : 0) <= 0;
     if (vec $ready, fileno $woken, 1) { sysread $woken, my $drop, 512 }
 
     if ($child && waitpid($child, $NOHANG) == $child) {
@@ -162,6 +166,7 @@ while (1) {
 
     next unless vec $ready, fileno $control, 1;
     accept(my $peer, $control) or next;
+    $peer->blocking(0);
     my $line = '';
     my $limit = time + 1;
     while ($line !~ /\n/ && length $line < 64 && time < $limit) {
