@@ -1,4 +1,4 @@
-import { cp, mkdtemp, mkdir, readFile, rm, writeFile, access } from "node:fs/promises";
+import { access, cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { root as checkout } from "./lib/bronze.ts";
@@ -9,14 +9,13 @@ import { attempt, run } from "./lib/process.ts";
 /** What the machine of a first-time user has before the first command. */
 const packages = ["git", "ca-certificates"];
 /** How this machine reaches its registries; taken along, as a user's machine would have its own. */
-const access_ = ["/etc/apt", "/etc/npmrc", "/root/.npmrc", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/usr/share/keyrings", "/etc/resolv.conf", "/etc/hosts"];
+const takenAlong = ["/etc/apt", "/etc/npmrc", "/root/.npmrc", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/usr/share/keyrings", "/etc/hosts"];
 
 /** `./bronze demo -y` as the first command after a clone in a fresh Debian root, and once more. */
 export async function demoBench({ runs, say }: BenchOptions): Promise<BenchResult> {
   await require(needs.mmdebstrap);
   const first: number[] = [];
   const second: number[] = [];
-  const notes: string[] = [];
   for (let i = 0; i < (runs ?? 1); i += 1) {
     const root = await mkdtemp(join(tmpdir(), "bronze-fresh-"));
     try {
@@ -36,16 +35,16 @@ export async function demoBench({ runs, say }: BenchOptions): Promise<BenchResul
       { name: "first_s", value: worst(first), unit: "s", runs: first.length },
       { name: "second_s", value: worst(second), unit: "s", runs: second.length },
     ],
-    notes,
   };
 }
 
 async function makeRoot(root: string): Promise<void> {
   const sources = await readFile("/etc/apt/sources.list.d/debian.sources", "utf8").catch(() => "");
   await run("mmdebstrap", ["--mode=root", "--variant=minbase", `--include=${packages.join(",")}`, "bookworm", root, ...(sources === "" ? [] : ["-"])], { stdin: sources });
-  for (const path of access_) {
-    if (await there(path)) await cp(path, join(root, path), { recursive: true, force: true, dereference: path === "/etc/resolv.conf", verbatimSymlinks: true });
-  }
+  for (const path of takenAlong) if (await there(path)) await run("cp", ["-a", "--parents", path, root]);
+  // It may be a link into what the fresh root lacks.
+  await rm(join(root, "etc/resolv.conf"), { force: true });
+  await cp("/etc/resolv.conf", join(root, "etc/resolv.conf"), { dereference: true });
   // Any Node with npm will do: this machine's.
   const node = await run("sh", ["-c", "readlink -f \"$(command -v node)\""]);
   const npm = await run("sh", ["-c", "readlink -f \"$(command -v npm)\""]);
@@ -54,32 +53,28 @@ async function makeRoot(root: string): Promise<void> {
   await cp(dirname(dirname(npm.trim())), join(root, "usr/local/lib/node_modules/npm"), { recursive: true });
   await run("ln", ["-s", "../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/local/bin/npm")]);
   await run("git", ["clone", "--quiet", "--no-hardlinks", checkout, join(root, "root/bronze")]);
-  await writeFile(join(root, "root/demo.sh"), script);
 }
 
-/** Runs inside: mounts that a machine has, then the one command. */
-const script = `set -eu
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev 2>/dev/null || mount --rbind /host-dev /dev
-mkdir -p /dev/shm /dev/pts
-mount -t devpts devpts /dev/pts 2>/dev/null || true
-mount -t tmpfs tmpfs /run
+/**
+ * In a mount namespace of its own, so that what is mounted ends with it: the root becomes the fresh one, with this
+ * machine's kernel file systems, and nothing of this machine's own root shows inside.
+ */
+const enter = `set -eu
+cd "$1"
+mount --bind . .
+cd "$1"
+mount -t proc proc proc
+mount --rbind /sys sys
+mount --rbind /dev dev
+mount -t tmpfs tmpfs run
+mkdir -p old
+pivot_root . old
+umount -l /old
 cd /root/bronze
-exec ./bronze demo -y
+exec env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ./bronze demo -y
 `;
 
 async function timedDemo(root: string): Promise<number> {
-  // In a mount namespace of its own: what the demo would leave mounted ends with it, and nothing of ours shows inside.
-  const enter = `set -eu
-root=$1
-mount --make-rprivate /
-mount --bind "$root" "$root"
-mkdir -p "$root/host-dev" "$root/sys"
-mount --rbind /dev "$root/host-dev"
-cd "$root"
-exec chroot "$root" /bin/sh /root/demo.sh
-`;
   const startedAt = performance.now();
   const { status, stdout, stderr } = await attempt("unshare", ["--mount", "--propagation", "private", "sh", "-c", enter, "sh", root]);
   if (status !== 0) throw new Error(`the demo ended with status ${status}\n${(stdout + stderr).slice(-3000)}`);

@@ -4,7 +4,7 @@ import { formatDuration } from "../../model/quantities.ts";
 import { runQuietly } from "./child.ts";
 
 /** Short, so that the demo is; a definition without them gets 30 s and 60 s. */
-export const demoTimes = { healthDeadlineMs: 4000, watchMs: 8000 } as const;
+export const demoTimes = { healthDeadlineMs: 3000, watchMs: 8000 } as const;
 
 /** Requests that each instance of version 4 answers rightly before it fails. */
 const answeredRightly = 150;
