@@ -10,7 +10,10 @@ export interface Cgroups {
   readonly limitsSwap: boolean;
   /** Path of an instance's group, the same in every tree. */
   instancePath(name: string): string;
-  /** Moves a supervisor into a group of its own, or it would end with the daemon's. */
+  /**
+   * Moves a supervisor into a group of its own, or it would end with the daemon's. Takes some 10 ms where the kernel waits
+   * for all CPUs to notice.
+   */
   adopt(pid: number): Promise<void>;
   /** Removes an instance's groups; they are empty once its processes are gone. */
   removeInstance(name: string): Promise<void>;
@@ -20,9 +23,9 @@ export interface Cgroups {
 /** @see cgroups(7), "hybrid": v1 controllers and an empty v2 tree beside them */
 export function createCgroups(tag: string): Cgroups {
   const mounts = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
-  // cpuset groups take no process before they are given CPUs; no supervisor needs one.
   const trees = [...new Set(mounts.map(({ target }) => target))];
-  const adoptive = trees.filter((tree) => !existsSync(join(tree, "cpuset.cpus")) || existsSync(join(tree, "cgroup.controllers")));
+  // Service managers tell what belongs to a service by these.
+  const adoptive = [...new Set(mounts.filter(({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes("name=systemd")).map(({ target }) => target))];
   const version = mounts.some(({ type }) => type === "cgroup") ? "v1" : "v2";
   const parent = `bronze-${tag}`;
   const supervisors = `${parent}/supervisors`;

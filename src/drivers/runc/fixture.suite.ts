@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,7 +43,7 @@ export async function createBench(): Promise<Bench> {
       const names = (await runtime.observe()).map(({ name }) => name);
       await runtime.remove(names, 0, new AbortController().signal);
       await runtime.close();
-      execFileSync("chattr", ["-R", "-f", "-i", join(folder, "layers")], { stdio: "ignore" });
+      spawnSync("chattr", ["-R", "-f", "-i", join(folder, "layers")], { stdio: "ignore" });
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,8 +1,8 @@
 import { readdirSync, readlinkSync } from "node:fs";
-import type { Digest } from "../../model/canonical.ts";
 import type { InstanceName } from "../../model/names.ts";
 import type { ExpectedObservation, InstanceObservation } from "../../model/observation.ts";
 import { readText, replaceFile } from "./files.ts";
+import type { UsedLayer } from "./layers.ts";
 import { mountLines } from "./mount-lines.ts";
 import { readMounts } from "./mountinfo.ts";
 import { isAlive, processStat } from "./processes.ts";
@@ -23,7 +23,7 @@ export async function inspectInstance(
   folders: Folders,
   name: InstanceName,
   nowMs: number,
-  intact: (layers: readonly Digest[]) => Promise<boolean>,
+  intact: (layers: readonly UsedLayer[]) => Promise<boolean>,
 ): Promise<{ observed: InstanceObservation; expected: ExpectedObservation } | null> {
   const paths = instancePaths(folders, name);
   const record = readRecord(paths);

@@ -28,14 +28,22 @@ export interface LayersOptions extends LayerImageTools {
   readonly record: (data: EventData) => void;
 }
 
+/** A layer's image, told apart from a later one of the same layer. */
+export interface UsedLayer {
+  readonly diffId: Digest;
+  readonly inode: string;
+}
+
 /** All layers of this machine's artifacts, each imaged once and mounted once. */
 export interface Layers {
   /** Folder with the layer's files: imaged if it is not, verified before it is mounted. */
   ready(layer: ImageLayer): Promise<string>;
   /** The same for a layer made here, not taken from the store. */
   readyMade(id: Digest, fill: (tree: string) => Promise<void>): Promise<string>;
-  /** A mounted layer's image has not been touched since it was verified. */
-  intact(diffId: Digest): Promise<boolean>;
+  /** A mounted layer's image has not been touched since it was verified, and is still the one that was in use then. */
+  intact(layer: UsedLayer): Promise<boolean>;
+  /** The image that a ready layer is mounted from now. */
+  used(diffId: Digest): UsedLayer;
   /** Where a layer's files are once it is ready. */
   place(diffId: Digest): string;
   /** Frees the mounts of layers whose place nobody wants. */
@@ -66,7 +74,7 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     await replaceFile(sealPath(diffId), JSON.stringify({ digest, ...look(path) } satisfies Seal));
   }
 
-  async function intact(diffId: Digest): Promise<boolean> {
+  async function unchanged(diffId: Digest): Promise<boolean> {
     const seal = readSeal(diffId);
     const path = layerImagePath(options, diffId);
     if (seal === undefined) return false;
@@ -84,7 +92,7 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
 
   async function bring(diffId: Digest, make: () => Promise<LayerImage>): Promise<string> {
     const path = layerImagePath(options, diffId);
-    if (isMounted(diffId) && (await intact(diffId))) return place(diffId);
+    if (isMounted(diffId) && (await unchanged(diffId))) return place(diffId);
     const recorded = known.get(diffId);
     const exists = (await stat(path).catch(() => undefined)) !== undefined;
     let digest: Digest;
@@ -134,7 +142,8 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
 
   return {
     place,
-    intact,
+    intact: async ({ diffId, inode }) => readSeal(diffId)?.inode === inode && (await unchanged(diffId)),
+    used: (diffId) => ({ diffId, inode: readSeal(diffId)?.inode ?? "" }),
     ready: (layer) => once(layer.diffId, () => makeLayerImage(options, options.store, layer)),
     readyMade: (id, fill) => once(id, () => makeImage(options, id, fill)),
     keep(wanted) {

@@ -97,12 +97,14 @@ export function createNetwork(options: NetworkOptions): Network {
     interfaceName: () => `z${options.tag}${options.unique()}`,
     async join(pid, name, address) {
       const { gateway, prefix } = await ready();
-      await runOrFail("join an instance to the network", "ip", ["-batch", "-"], {
+      const joined = runOrFail("join an instance to the network", "ip", ["-batch", "-"], {
         input: `link add ${name} up master ${bridge} type veth peer name eth0 netns ${pid}\n`,
       });
-      await runOrFail("give an instance its address", "nsenter", ["--target", String(pid), "--net", "ip", "-batch", "-"], {
-        input: `addr add ${address}/${prefix} dev eth0\nlink set eth0 up\nroute add default via ${gateway}\n`,
+      // Starts up beside the first, and reads when that is done.
+      const addressed = runOrFail("give an instance its address", "nsenter", ["--target", String(pid), "--net", "ip", "-batch", "-"], {
+        input: joined.then(() => `addr add ${address}/${prefix} dev eth0\nlink set eth0 up\nroute add default via ${gateway}\n`),
       });
+      await Promise.all([joined, addressed]);
     },
     async remove() {
       pool = undefined;

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { OperatorError } from "../../errors/operator-error.ts";
 
 export interface RunOptions {
-  readonly input?: string;
+  /** What it reads; a promise lets it start up while that is still being found out. */
+  readonly input?: string | Promise<string>;
   readonly timeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
@@ -56,7 +57,10 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.on("close", (code) => resolve({ code, stdout: stdout(), stderr: stderr(), cut }));
     // A program that ends without reading its input closes the pipe; its exit status tells more than EPIPE.
     child.stdin.on("error", () => {});
-    child.stdin.end(options.input ?? "");
+    Promise.resolve(options.input ?? "").then(
+      (input) => child.stdin.end(input),
+      () => child.stdin.end(""),
+    );
   });
 }
 

@@ -5,6 +5,7 @@ import { splitInstanceName, type InstanceName, type SetName } from "../../model/
 import type { Places } from "../../model/places.ts";
 import type { Exit } from "../../model/observation.ts";
 import { readText } from "./files.ts";
+import type { UsedLayer } from "./layers.ts";
 import type { ProcessIdentity } from "./processes.ts";
 
 /** What is written about an instance before it is made. */
@@ -14,7 +15,7 @@ export interface InstanceRecord {
   readonly ordinal: number;
   readonly digest: Digest;
   readonly artifact: Digest;
-  readonly layers: readonly Digest[];
+  readonly layers: readonly UsedLayer[];
   readonly address: string;
   readonly port: number;
   readonly startedAtMs: number;

@@ -7,7 +7,7 @@ import type { Store } from "../../ports/store.ts";
 import { readText, replaceFile } from "./files.ts";
 import { readImageConfig, type ImageConfig } from "./image-config.ts";
 import { readInside, resolveInside } from "./inside.ts";
-import { isMountPoint, type Layers } from "./layers.ts";
+import { isMountPoint, type Layers, type UsedLayer } from "./layers.ts";
 import { readMounts } from "./mountinfo.ts";
 import { mountFlags, type Syscalls } from "./syscalls.ts";
 
@@ -22,7 +22,7 @@ export interface PreparedArtifact {
 /** A folder to run in, and the layers it is joined from. */
 export interface Root {
   readonly path: string;
-  readonly layers: readonly Digest[];
+  readonly layers: readonly UsedLayer[];
 }
 
 export interface Roots {
@@ -114,7 +114,7 @@ export function createRoots(options: { readonly run: string; readonly store: Sto
       mountOverlay(path, lower);
       await replaceFile(`${path}.devices`, devices);
     }
-    return { path, layers: ids };
+    return { path, layers: ids.map((id) => layers.used(id)) };
   }
 
   return {

@@ -157,7 +157,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       if (failed !== undefined) throw failed.reason;
     },
     facts: (name) => factsOf(folders, name),
-    inspect: (name) => (starting.has(name) ? Promise.resolve(null) : inspectInstance(folders, name, clock.now(), async (ids) => (await Promise.all(ids.map((id) => layers.intact(id)))).every(Boolean))),
+    inspect: (name) => (starting.has(name) ? Promise.resolve(null) : inspectInstance(folders, name, clock.now(), async (used) => (await Promise.all(used.map((layer) => layers.intact(layer)))).every(Boolean))),
     async release(keep) {
       const used = instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.artifact ?? []);
       await roots.keep(new Set([...keep, ...used]));

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { instanceName, type InstanceName } from "../../model/names.ts";
@@ -44,20 +44,28 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 export async function startInstance(tools: StartTools, input: StartInput): Promise<void> {
   const name = instanceName(input.set.name, input.ordinal);
   const paths = instancePaths(tools.folders, name);
-  await writeBundle(tools, input, name, paths);
-  const pid = await createSupervised({ name, paths, folders: tools.folders, runtimePath: tools.runtimePath, adopt: tools.cgroups.adopt });
-  const first = known(name, identify(pid));
-  const [supervisor] = await Promise.all([supervisorOf(name, paths), tools.network.join(pid, tools.network.interfaceName(), input.address)]);
+  writeBundle(tools, input, name, paths);
+  const adopted = Promise.withResolvers<ProcessIdentity>();
+  adopted.promise.catch(() => {});
+  const pid = await createSupervised({ name, paths, folders: tools.folders, runtimePath: tools.runtimePath }, (supervisorPid) => {
+    const identity = identify(supervisorPid);
+    if (identity === undefined) adopted.reject(endedAtOnce(name));
+    else tools.cgroups.adopt(supervisorPid).then(() => adopted.resolve(identity), adopted.reject);
+  });
+  const first = identify(pid);
+  if (first === undefined) throw endedAtOnce(name);
+  const [supervisor] = await Promise.all([adopted.promise, tools.network.join(pid, tools.network.interfaceName(), input.address)]);
   const mounts = readMounts(pid);
   const birth: InstanceBirth = { process: first, supervisor, rootDevice: mounts.find(({ target }) => target === "/")?.device ?? "", mounts: mountLines(mounts) };
   await replaceFile(paths.birth, JSON.stringify(birth));
   await releaseInstance(name, paths, first);
 }
 
-async function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, paths: InstancePaths): Promise<void> {
+/** Synchronous: a handful of small files take less time than one way through the thread pool. */
+function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, paths: InstancePaths): void {
   const { set, prepared, address } = input;
   const { settings } = set.content;
-  await mkdir(paths.bundle, { mode: 0o700 });
+  mkdirSync(paths.bundle, { mode: 0o700 });
   const user = resolveUser(prepared.config.user, prepared.passwd, prepared.group);
   const spec = ociSpec({
     name,
@@ -86,14 +94,16 @@ async function writeBundle(tools: StartTools, input: StartInput, name: InstanceN
     port: settings.port,
     startedAtMs: tools.clock.now(),
   };
-  await Promise.all([
-    replaceFile(paths.record, JSON.stringify(record)),
-    writeFile(join(paths.bundle, "config.json"), JSON.stringify(spec)),
-    writeFile(join(paths.bundle, "hostname"), `${name}\n`, { mode: 0o644 }),
-    writeFile(join(paths.bundle, "hosts"), hostsFile(name, address), { mode: 0o644 }),
-    writeFile(join(paths.bundle, "resolv.conf"), hostResolvers(), { mode: 0o644 }),
-    rm(paths.exit, { force: true }),
-  ]);
+  rmSync(paths.exit, { force: true });
+  writeFileSync(`${paths.record}.new`, JSON.stringify(record));
+  renameSync(`${paths.record}.new`, paths.record);
+  writeFileSync(join(paths.bundle, "config.json"), JSON.stringify(spec));
+  const shown = { hostname: `${name}\n`, hosts: hostsFile(name, address), "resolv.conf": hostResolvers() };
+  for (const [file, text] of Object.entries(shown)) {
+    writeFileSync(join(paths.bundle, file), text);
+    // Whatever our umask is, every user inside may read them.
+    chmodSync(join(paths.bundle, file), 0o644);
+  }
 }
 
 function argumentsOf({ set, prepared }: StartInput): readonly string[] {
@@ -122,11 +132,6 @@ function environmentOf({ set, prepared }: StartInput, name: string, home: string
   return [...byName.values()];
 }
 
-async function supervisorOf(name: string, paths: InstancePaths): Promise<ProcessIdentity> {
-  return known(name, identify(Number(await readFile(paths.supervisorPid, "utf8"))));
-}
-
-function known(name: string, identity: ProcessIdentity | undefined): ProcessIdentity {
-  if (identity !== undefined) return identity;
-  throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its process ended at once`, { hint: `see what it wrote: \`bronze logs ${name}\`` });
+function endedAtOnce(name: string): OperatorError {
+  return new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its process ended at once`, { hint: `see what it wrote: \`bronze logs ${name}\`` });
 }

@@ -11,21 +11,19 @@ export interface SupervisedStart {
   readonly paths: InstancePaths;
   readonly folders: Folders;
   readonly runtimePath: string;
-  /** Called with the supervisor's pid before it does anything. */
-  readonly adopt: (pid: number) => Promise<void>;
 }
 
 const mostMessageBytes = 64 * 1024;
 const createTimeoutMs = 30_000;
 
 /**
- * Has conmon make an instance, not yet started. conmon waits on the start pipe until it was moved to its own cgroup, then
- * reports the instance's pid, or runc's error, on the sync pipe.
+ * Has conmon make an instance, not yet started. conmon reports the instance's pid, or runc's error, on the sync pipe.
  *
+ * @param onSupervisor called with the pid of the conmon that stays, as soon as it is known
  * @returns pid of the instance's first process
  * @see conmon(8), `_OCI_STARTPIPE`, `_OCI_SYNCPIPE`
  */
-export async function createSupervised(start: SupervisedStart): Promise<number> {
+export async function createSupervised(start: SupervisedStart, onSupervisor: (pid: number) => void): Promise<number> {
   const { name, paths, folders } = start;
   // Its standard error must not be a pipe of ours: it lives on when we are gone.
   const complaints = join(paths.bundle, "conmon.err");
@@ -46,10 +44,8 @@ export async function createSupervised(start: SupervisedStart): Promise<number> 
     await spawned;
     const report = readLine(sync);
     report.catch(() => {});
-    await start.adopt(child.pid ?? 0).catch((error: NodeJS.ErrnoException) => {
-      // It ended already; its report, or the lack of one, says why.
-      if (error.code !== "ESRCH") throw error;
-    });
+    // The process that was spawned ends as soon as it has written down the one that stays.
+    child.once("exit", (code) => code === 0 && onSupervisor(Number(readText(paths.supervisorPid))));
     go.on("error", () => {});
     go.end("\0");
     return parseReport(name, await report, () => readText(complaints));

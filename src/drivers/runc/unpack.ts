@@ -35,7 +35,10 @@ async function applyWhiteout(path: string, syscalls: Syscalls): Promise<void> {
   if (basename(path) === opaqueMarker) syscalls.makeOpaque(folder);
   else {
     const hidden = join(folder, basename(path).slice(whiteoutPrefix.length));
-    if ((await lstat(hidden).catch(() => undefined)) === undefined) syscalls.makeWhiteout(hidden);
+    if ((await lstat(hidden).catch(() => undefined)) === undefined) {
+      syscalls.makeWhiteout(hidden);
+      await utimes(hidden, 0, 0);
+    }
   }
   await utimes(folder, Number(before.atimeNs) / 1e9, Number(before.mtimeNs) / 1e9);
 }
