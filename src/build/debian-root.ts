@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 /** What has no place in an image: traces of this machine, of the time of building, and what no program reads. */
 const unwanted = [
-  "etc/apt", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/machine-id", "etc/.pwd.lock", "etc/ld.so.cache",
+  "etc/apt", "etc/dpkg", "etc/fstab", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/machine-id", "etc/.pwd.lock", "etc/ld.so.cache",
   "var/cache", "var/log", "var/lib/apt", "var/lib/dpkg", "var/lib/systemd", "run", "tmp", "dev", "proc", "sys",
   "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bug", "usr/share/doc-base",
 ];

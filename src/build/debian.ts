@@ -46,8 +46,7 @@ const timeoutMs = 10 * 60_000;
  */
 export async function debianBase(suite: string, packages: readonly string[], options: DebianBaseOptions): Promise<DebianBase> {
   const architecture = process.arch === "x64" ? "amd64" : process.arch;
-  const sources = await debianSources(suite, options.signal);
-  const key = { version: 1, suite, architecture, packages: [...packages].sort(), sources };
+  const key = { version: 1, suite, architecture, packages: [...packages].sort() };
   if (!options.refresh) {
     const known = (await options.cache.read("debian", key)) as { digest: string; size: number; packages: string[] } | undefined;
     if (known !== undefined && isDigest(known.digest) && (await options.store.stat(known.digest)) === known.size) {
@@ -55,6 +54,7 @@ export async function debianBase(suite: string, packages: readonly string[], opt
     }
   }
   options.report({ step: "base", text: `fetching Debian ${suite} packages: ${packages.join(", ")}` });
+  const sources = await debianSources(suite, options.signal);
   const parent = join(options.cacheDir, "roots");
   await mkdir(parent, { recursive: true });
   await removeAbandoned(parent);

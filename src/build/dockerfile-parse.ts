@@ -42,10 +42,13 @@ const knownFlags: { readonly [keyword: string]: readonly string[] } = { COPY: ["
 export function parseDockerfile(text: string, file: string): ParsedDockerfile {
   const document = DockerfileParser.parse(text);
   const escape = document.getEscapeCharacter();
+  const lines = text.split(/\r?\n/);
   const instructions = document.getInstructions().map((parsed): Instruction => {
-    const line = parsed.getRange().start.line + 1;
+    const { start, end } = parsed.getRange();
+    const line = start.line + 1;
     const keyword = parsed.getKeyword();
-    const body = joinLines(parsed.getRawArgumentsContent() ?? "", escape);
+    const whole = lines.slice(start.line, end.line + 1);
+    const body = joinLines([(whole[0] ?? "").trimStart().slice(keyword.length), ...whole.slice(1)], escape);
     if (!supported.has(keyword)) throw notYet(file, line, keyword, waysOut[keyword] ?? "see the Dockerfile reference for instructions that exist");
     if (keyword === "COPY" && /(^|\s)<<-?["']?[A-Za-z_]/.test(body)) throw notYet(file, line, "COPY with a here-document", "put the text into a file of the project and COPY that");
     const { flags, rest } = takeFlags(body);
@@ -72,8 +75,8 @@ export function invalid(file: string, line: number, state: string): OperatorErro
   return new OperatorError("DEFINITION_INVALID", `Cannot build from ${file}, line ${line}: ${state}`, { hint: "correct the line and build again", details: { file, line } });
 }
 
-function joinLines(raw: string, escape: string): string {
-  const kept = raw.split(/\r?\n/).filter((line, index) => index === 0 || !/^\s*(#|$)/.test(line));
+function joinLines(lines: readonly string[], escape: string): string {
+  const kept = lines.filter((line, index) => index === 0 || !/^\s*(#|$)/.test(line));
   return kept
     .map((line, index) => {
       const trimmed = line.trimEnd();

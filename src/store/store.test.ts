@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, describe, test } from "node:test";
+import { OperatorError } from "../errors/operator-error.ts";
+import { sha256 } from "../model/canonical.ts";
+import type { Store } from "../ports/store.ts";
+import { createLocalStore } from "./local.ts";
+import { createMemoryStore } from "./memory.ts";
+
+const folders: string[] = [];
+function newFolder(): string {
+  const dir = mkdtempSync(join(tmpdir(), "bronze-store-"));
+  folders.push(dir);
+  return dir;
+}
+after(() => folders.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
+
+const bytes = Buffer.from("some bytes");
+const withCode = (code: string) => (error: unknown): boolean => error instanceof OperatorError && error.code === code;
+
+function conforms(name: string, create: () => Store): void {
+  describe(`Store, ${name}`, () => {
+    test("`write()` puts bytes and streams under their digest, twice without harm", async () => {
+      const store = create();
+      const expected = { digest: sha256(bytes), size: bytes.byteLength };
+      assert.deepEqual(await store.write(bytes), expected);
+      assert.deepEqual(await store.write(Readable.from([bytes.subarray(0, 3), bytes.subarray(3)], { objectMode: false })), expected);
+      assert.equal(await store.stat(expected.digest), expected.size);
+      assert.deepEqual(await store.read(expected.digest), bytes);
+    });
+
+    test("`write()` shows nothing when the bytes are others than expected, or too many", async () => {
+      const store = create();
+      const digest = sha256("other");
+      await assert.rejects(store.write(bytes, { digest }), withCode("VERIFICATION_FAILED"));
+      await assert.rejects(store.write(Readable.from([bytes], { objectMode: false }), { digest: sha256(bytes), size: 3 }), withCode("VERIFICATION_FAILED"));
+      assert.equal(await store.stat(digest), undefined);
+      assert.equal(await store.stat(sha256(bytes)), undefined);
+    });
+
+    test("`write()` shows nothing when the source breaks off", async () => {
+      const store = create();
+      const source = Readable.from((async function* () {
+        yield bytes;
+        throw new Error("broken off");
+      })(), { objectMode: false });
+      await assert.rejects(store.write(source), /broken off/);
+      assert.equal(await store.stat(sha256(bytes)), undefined);
+    });
+
+    test("`read()` refuses what is missing and what is larger than asked for", async () => {
+      const store = create();
+      await assert.rejects(store.read(sha256("x")), withCode("NOT_FOUND"));
+      await assert.rejects(store.path(sha256("x")), withCode("NOT_FOUND"));
+      const { digest } = await store.write(bytes);
+      await assert.rejects(store.read(digest, 3), withCode("VERIFICATION_FAILED"));
+    });
+
+    test("`tag()` points a name at a blob, again at another, and lists names in order", async () => {
+      const store = create();
+      const one = await store.write(Buffer.from("1"));
+      const two = await store.write(Buffer.from("2"));
+      await store.tag("team/shop:v2", one.digest);
+      await store.tag("base:1", one.digest);
+      await store.tag("team/shop:v2", two.digest);
+      assert.equal(await store.resolve("team/shop:v2"), two.digest);
+      assert.equal(await store.resolve("team/shop:v3"), undefined);
+      assert.deepEqual(await store.tags(), [{ name: "base:1", digest: one.digest }, { name: "team/shop:v2", digest: two.digest }]);
+    });
+
+    test("`tag()` refuses names that are none and digests that are not there", async () => {
+      const store = create();
+      const { digest } = await store.write(bytes);
+      for (const name of ["shop", "../x", "Shop:v1", "shop:v 1", `${"a".repeat(300)}:1`]) await assert.rejects(store.tag(name, digest), withCode("ARGUMENT_INVALID"), name);
+      await assert.rejects(store.tag("shop:v1", sha256("absent")), withCode("NOT_FOUND"));
+    });
+  });
+}
+
+conforms("memory", createMemoryStore);
+conforms("local", () => createLocalStore(newFolder()));
+
+test("`createLocalStore()` removes what dead writers left and leaves the living alone", async () => {
+  const dir = newFolder();
+  const first = createLocalStore(dir);
+  await first.write(bytes);
+  writeFileSync(join(dir, "tmp", "4194304999-1-aa"), "left");
+  writeFileSync(join(dir, "tmp", "1-99999999999-bb"), "left by an earlier process of this id");
+  await createLocalStore(dir).write(Buffer.from("more"));
+  assert.deepEqual(readdirSync(join(dir, "tmp")), []);
+});
+
+test("`createLocalStore()` read() refuses a blob whose bytes were changed", async () => {
+  const dir = newFolder();
+  const store = createLocalStore(dir);
+  const { digest } = await store.write(bytes);
+  rmSync(await store.path(digest));
+  writeFileSync(join(dir, "blobs", "sha256", digest.slice(7)), "same bytes?");
+  await assert.rejects(store.read(digest), withCode("VERIFICATION_FAILED"));
+});
+
+test("`createLocalStore()` takes the same blob from many writers at once", async () => {
+  const dir = newFolder();
+  const stores = Array.from({ length: 8 }, () => createLocalStore(dir));
+  const results = await Promise.all(stores.map((store) => store.write(Readable.from([bytes], { objectMode: false }))));
+  assert.equal(new Set(results.map(({ digest }) => digest)).size, 1);
+  assert.deepEqual(readdirSync(join(dir, "tmp")), []);
+});
