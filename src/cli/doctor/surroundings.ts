@@ -27,6 +27,7 @@ export async function checkSurroundings(context: Context): Promise<readonly Find
 async function checkPort(context: Context, daemon: Ping | undefined): Promise<Finding> {
   if (daemon !== undefined) return ok("port", `${new URL(daemon.url).port || "80"}, held by the router`);
   const { host, port } = rememberedHttp(context.places.state);
+  if (port === 0) return ok("port", "a free one is taken");
   const problem = await new Promise<string | undefined>((resolve) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
