@@ -1,0 +1,31 @@
+import { routerSuite } from "../../ports/router.suite.ts";
+import { createMemoryRouter } from "./router.ts";
+
+routerSuite("createMemoryRouter()", async () => {
+  const router = createMemoryRouter();
+  return {
+    router,
+    endpoint: async (instance) => ({ instance, address: "192.0.2.1", port: 8080 }),
+    request: async (host, path) => {
+      const request = router.request(host, path);
+      if (!("end" in request)) return { status: request.status, instance: "" };
+      request.end(200, 3);
+      return { status: 200, instance: request.instance };
+    },
+    hold: async (host, path) => {
+      const request = router.request(host, path);
+      if (!("end" in request)) throw new Error(`no instance took it: ${request.status}`);
+      const finish = async (): Promise<boolean> => {
+        const whole = request.isOpen();
+        request.end(200, 3);
+        return whole;
+      };
+      return { instance: request.instance, finish };
+    },
+    leave: async () => {
+      router.restart();
+      return router;
+    },
+    end: () => router.stop(),
+  };
+});

@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Route } from "../model/content.ts";
+import type { InstanceName, SetName } from "../model/names.ts";
+import type { Endpoint, Router } from "./router.ts";
+
+/** A request that its instance has not answered. */
+export interface HeldRequest {
+  readonly instance: string;
+  /** Lets the instance answer. @returns true when the client got the whole answer */
+  finish(): Promise<boolean>;
+}
+
+/** A machine to try a router on. */
+export interface RouterBench {
+  readonly router: Router;
+  /** Something that answers requests with its own name. */
+  endpoint(instance: InstanceName): Promise<Endpoint>;
+  request(host: string, path: string): Promise<{ readonly status: number; readonly instance: string }>;
+  hold(host: string, path: string): Promise<HeldRequest>;
+  /** The daemon ends and another starts. @returns its router, started */
+  leave(): Promise<Router>;
+  end(): Promise<void>;
+}
+
+const signal = new AbortController().signal;
+const anywhere: Route = { host: null, path: "/" };
+const v1 = "shop-production-v1" as SetName;
+const v2 = "shop-production-v2" as SetName;
+const nameOf = (set: SetName, ordinal: number): InstanceName => `${set}-${ordinal}` as InstanceName;
+
+/** What every router does. @param open gives a started one that routes nothing */
+export function routerSuite(name: string, open: () => Promise<RouterBench>): void {
+  function check(title: string, body: (bench: RouterBench) => Promise<void>): void {
+    test(`${name}: ${title}`, { timeout: 60_000 }, async () => {
+      const bench = await open();
+      try {
+        await body(bench);
+      } finally {
+        await bench.end();
+      }
+    });
+  }
+
+  async function place(bench: RouterBench, set: SetName, count: number): Promise<readonly Endpoint[]> {
+    const endpoints: Endpoint[] = [];
+    for (let ordinal = 1; ordinal <= count; ordinal += 1) endpoints.push(await bench.endpoint(nameOf(set, ordinal)));
+    await bench.router.place({ set, endpoints }, signal);
+    return endpoints;
+  }
+
+  /** Waits for what the request log tells a moment later. */
+  async function counted(router: Router, set: SetName, requests: number): Promise<ReturnType<Router["traffic"]> extends ReadonlyMap<SetName, infer C> ? C : never> {
+    for (let attempt = 0; attempt < 500; attempt += 1) {
+      const counts = router.traffic().get(set);
+      if (counts !== undefined && counts.requests >= requests) return counts;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new assert.AssertionError({ message: `${requests} requests of ${set} were never counted`, actual: router.traffic() });
+  }
+
+  check("route() sends every later request to the set", async (bench) => {
+    await place(bench, v1, 2);
+    await place(bench, v2, 2);
+    for (const set of [v1, v2, v1, v2]) {
+      await bench.router.route(anywhere, { route: anywhere, stable: set }, signal);
+      for (let n = 0; n < 6; n += 1) {
+        const answer = await bench.request("shop.example", "/x");
+        assert.equal(answer.status, 200);
+        assert.ok(answer.instance.startsWith(`${set}-`), `${answer.instance} answered for ${set}`);
+      }
+    }
+  });
+
+  check("route() answers 404 without a route, 503 without an endpoint, and 404 again when the route is taken away", async (bench) => {
+    assert.equal((await bench.request("shop.example", "/")).status, 404);
+    const [endpoint] = await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    await bench.router.drain(v1, [endpoint!.instance]);
+    assert.equal((await bench.request("shop.example", "/")).status, 503);
+    const counts = await counted(bench.router, v1, 1);
+    assert.equal(counts.status["5xx"], 1);
+    await bench.router.route(anywhere, null, signal);
+    assert.equal((await bench.request("shop.example", "/")).status, 404);
+  });
+
+  check("route() refuses a set that was not placed and changes nothing", async (bench) => {
+    await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const before = await bench.router.observe();
+    await assert.rejects(bench.router.route(anywhere, { route: anywhere, stable: v2 }, signal), { code: "NOT_FOUND" });
+    assert.deepEqual(await bench.router.observe(), before);
+  });
+
+  check("place() refuses to free a set that a route leads to and changes nothing", async (bench) => {
+    await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    await assert.rejects(bench.router.place({ set: v1, endpoints: [] }, signal), { code: "ROUTER_FAILED" });
+    assert.equal((await bench.request("shop.example", "/")).status, 200);
+  });
+
+  check("route() takes the longest path, whole segments only, the host before any host, without its case and port", async (bench) => {
+    const names = ["root", "api", "deep", "own"] as const;
+    const set = (which: string): SetName => `${which}-production-v1` as SetName;
+    const routes: Record<(typeof names)[number], Route> = {
+      root: anywhere,
+      api: { host: null, path: "/api/" },
+      deep: { host: null, path: "/api/deep/" },
+      own: { host: "own.example", path: "/" },
+    };
+    for (const which of names) {
+      await place(bench, set(which), 1);
+      await bench.router.route(routes[which], { route: routes[which], stable: set(which) }, signal);
+    }
+    const cases: readonly (readonly [string, string, string])[] = [
+      ["a.example", "/", "root"],
+      ["a.example", "/api", "api"],
+      ["a.example", "/api?x=/", "api"],
+      ["a.example", "/apix", "root"],
+      ["a.example", "/api/x", "api"],
+      ["a.example", "/api/deep/x", "deep"],
+      ["a.example", "/api/deeper", "api"],
+      ["OWN.example:8080", "/api/deep", "own"],
+      ["not-own.example", "/", "root"],
+    ];
+    for (const [host, path, which] of cases) {
+      const answer = await bench.request(host, path);
+      assert.equal(answer.instance, `${set(which)}-1`, `${host}${path}`);
+    }
+  });
+
+  check("route() gives a canary its share, all at 10000 and nothing at 0", async (bench) => {
+    await place(bench, v1, 1);
+    await place(bench, v2, 1);
+    for (const [weight, least, most] of [[0, 0, 0], [5_000, 60, 140], [10_000, 200, 200]] as const) {
+      await bench.router.route(anywhere, { route: anywhere, stable: v1, canary: { set: v2, weight } }, signal);
+      let canary = 0;
+      for (let n = 0; n < 200; n += 1) if ((await bench.request("shop.example", "/")).instance === `${v2}-1`) canary += 1;
+      assert.ok(canary >= least && canary <= most, `${canary} of 200 at ${weight}`);
+    }
+  });
+
+  check("place() adds and removes endpoints, is idempotent, and frees the set with none", async (bench) => {
+    const [first, second] = await place(bench, v1, 2);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    await bench.router.place({ set: v1, endpoints: [second!] }, signal);
+    for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, second!.instance);
+    await bench.router.place({ set: v1, endpoints: [first!, second!] }, signal);
+    await bench.router.place({ set: v1, endpoints: [first!, second!] }, signal);
+    const seen = new Set<string>();
+    for (let n = 0; n < 8; n += 1) seen.add((await bench.request("shop.example", "/")).instance);
+    assert.deepEqual([...seen].sort(), [first!.instance, second!.instance]);
+    await bench.router.route(anywhere, null, signal);
+    await bench.router.place({ set: v1, endpoints: [] }, signal);
+    assert.deepEqual(await bench.router.observe(), { rules: [], sets: [] });
+    await bench.router.place({ set: v1, endpoints: [] }, signal);
+  });
+
+  check("drain() lets requests in flight go on and takes no new ones; place() brings the instance back", async (bench) => {
+    const endpoints = await place(bench, v1, 2);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const held = await bench.hold("shop.example", "/hold");
+    const other = endpoints.find((endpoint) => endpoint.instance !== held.instance)!;
+    await bench.router.drain(v1, [held.instance as InstanceName]);
+    assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 1);
+    for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, other.instance);
+    assert.equal(await held.finish(), true);
+    assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 0);
+    await bench.router.place({ set: v1, endpoints }, signal);
+    const seen = new Set<string>();
+    for (let n = 0; n < 8; n += 1) seen.add((await bench.request("shop.example", "/")).instance);
+    assert.equal(seen.size, 2);
+  });
+
+  check("cut() ends what is still open", async (bench) => {
+    await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const held = await bench.hold("shop.example", "/hold");
+    await bench.router.drain(v1, [nameOf(v1, 1)]);
+    await bench.router.cut(v1, [nameOf(v1, 1)]);
+    assert.equal(await held.finish(), false);
+    assert.equal((await bench.router.inFlight(v1)).get(nameOf(v1, 1)), 0);
+  });
+
+  check("inFlight() leaves out instances it does not know", async (bench) => {
+    await place(bench, v1, 1);
+    assert.deepEqual([...(await bench.router.inFlight(v1)).keys()], [nameOf(v1, 1)]);
+    assert.equal((await bench.router.inFlight(v2)).size, 0);
+  });
+
+  check("traffic() counts each request for the set that answered it", async (bench) => {
+    await place(bench, v1, 1);
+    await place(bench, v2, 1);
+    for (const [set, requests] of [[v1, 5], [v2, 7]] as const) {
+      await bench.router.route(anywhere, { route: anywhere, stable: set }, signal);
+      for (let n = 0; n < requests; n += 1) await bench.request("shop.example", "/");
+    }
+    for (const [set, requests] of [[v1, 5], [v2, 7]] as const) {
+      const counts = await counted(bench.router, set, requests);
+      assert.deepEqual([counts.requests, counts.status["2xx"], counts.aborted, counts.gap], [requests, requests, 0, false]);
+      assert.equal(counts.latency.counts.reduce((sum, count) => sum + count, 0), requests);
+      assert.equal(counts.latency.counts.length, counts.latency.boundsMs.length);
+    }
+  });
+
+  check("observe() tells another daemon what is in effect, and requests are answered all along", async (bench) => {
+    const endpoints = await place(bench, v1, 2);
+    await place(bench, v2, 1);
+    const rule = { route: anywhere, stable: v1, canary: { set: v2, weight: 100 } };
+    await bench.router.route(anywhere, rule, signal);
+    const before = await bench.router.observe();
+    assert.deepEqual(before.rules, [rule]);
+    assert.deepEqual(before.sets[0], { set: v1, endpoints });
+    const address = bench.router.address();
+    const held = await bench.hold("shop.example", "/hold");
+    const next = await bench.leave();
+    assert.deepEqual(await next.observe(), before);
+    assert.deepEqual(next.address(), address);
+    assert.equal(await held.finish(), true);
+    assert.equal((await bench.request("shop.example", "/")).status, 200);
+  });
+}
