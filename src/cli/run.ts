@@ -76,7 +76,7 @@ function usageError(error: CommanderError): OperatorError {
 
 function report(error: OperatorError, argv: readonly string[]): number {
   if (argv.includes("--json")) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
-  process.stderr.write(`${renderError(error, createPaint(process.stderr.isTTY === true, process.env))}\n`);
+  process.stderr.write(`${renderError(error, createPaint(process.stderr.isTTY, process.env))}\n`);
   if (process.env["BRONZE_DEBUG"] && error.code === "INTERNAL") process.stderr.write(`${error.cause instanceof Error ? error.cause.stack : error.stack}\n`);
   return error.exitStatus;
 }
