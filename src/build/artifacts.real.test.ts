@@ -50,14 +50,14 @@ test("`buildArtifact()` makes a nodejs image that runs, the same bytes twice, an
   const seen = JSON.parse(execFileSync("skopeo", ["inspect", `oci:${layout}:node:1`], { encoding: "utf8" })) as { Digest: string; Layers: string[] };
   assert.equal(seen.Digest, built.digest);
   const archives = newFolder();
-  execFileSync("skopeo", ["copy", "--quiet", `oci:${layout}:node:1`, `oci-archive:${archives}/oci.tar:node:1`]);
+  execFileSync("skopeo", ["copy", "--quiet", "--preserve-digests", `oci:${layout}:node:1`, `oci-archive:${archives}/oci.tar:node:1`]);
   execFileSync("skopeo", ["copy", "--quiet", `oci:${layout}:node:1`, `docker-archive:${archives}/docker.tar:node:1`]);
   const other = createLocalStore(newFolder());
   assert.equal((await importImage(join(archives, "oci.tar"), { store: other, signal })).layers[0]?.digest, built.layers[0]?.digest);
   assert.equal((await importImage(join(archives, "docker.tar"), { store: other, signal })).layers.length, 2);
   const root = newFolder();
   for (const layer of built.layers) execFileSync("tar", ["--extract", "--keep-directory-symlink", "--file", await store.path(layer.digest), "--directory", root]);
-  assert.match(execFileSync("chroot", [root, "/usr/bin/node", "/app/server.js"], { encoding: "utf8", env: {} }), /^v[0-9]+\./);
+  assert.match(execFileSync("chroot", [root, "/usr/bin/node", "/app/server.js"], { encoding: "utf8", env: { PATH: process.env["PATH"] } }), /^v[0-9]+\./);
 });
 
 test("`buildArtifact()` says which package cannot be had, and leaves nothing in its cache folder", { timeout: 600_000 }, async () => {

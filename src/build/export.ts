@@ -1,4 +1,5 @@
-import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mediaTypes } from "../image/media-types.ts";
 import { parseManifest, serialiseIndex } from "../image/oci.ts";
@@ -17,12 +18,8 @@ export async function exportImage(store: Store, digest: Digest, dir: string, nam
   const bytes = await store.read(digest);
   const manifest = parseManifest(bytes);
   for (const blob of [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)]) {
-    const from = await store.path(blob);
-    const to = join(blobs, digestHex(blob));
-    await link(from, to).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code === "EXDEV") await copyFile(from, to);
-      else if (error.code !== "EEXIST") throw error;
-    });
+    // Never a hard link: who writes into the layout must not reach the store.
+    await copyFile(await store.path(blob), join(blobs, digestHex(blob)), constants.COPYFILE_FICLONE);
   }
   const entry = { mediaType: mediaTypes.manifest, digest, size: bytes.byteLength, annotations: { "org.opencontainers.image.ref.name": name } };
   await writeFile(join(dir, "index.json"), serialiseIndex([entry]));

@@ -13,7 +13,6 @@ export const defaultTarLimits: TarLimits = { entries: 1_000_000, bytes: 64 * 2 *
 /** A member as read. `content` yields its bytes once; what is left unread is skipped. */
 export interface TarMember {
   readonly entry: TarEntry;
-  /** Keys of its pax header that concern extended attributes. */
   readonly content: () => AsyncGenerator<Buffer>;
 }
 
@@ -53,15 +52,15 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, limits: TarLim
       if (block.every((byte) => byte === 0)) return;
       if (!sumHolds(block)) throw refused("a header's check sum is wrong");
       const flag = String.fromCharCode(block[156] ?? 0);
-      let size = numberField(block, 124, 12);
+      const written = numberField(block, 124, 12);
       if (flag === "x" || flag === "g") {
-        const records = parsePax(await bytes.body(size, longestPax));
+        const records = parsePax(await bytes.body(written, longestPax));
         if (flag === "x") pax = records;
         else for (const [key, value] of records) globals.set(key, value);
         continue;
       }
       if (flag === "L" || flag === "K") {
-        const name = untilNul(await bytes.body(size, longestName));
+        const name = untilNul(await bytes.body(written, longestName));
         if (flag === "L") longPath = name;
         else longTarget = name;
         continue;
@@ -70,8 +69,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, limits: TarLim
       if (kind === undefined) throw refused(`it holds a member of a kind that is not supported ("${flag}")`);
       const record = (key: string): string | undefined => pax.get(key) ?? globals.get(key);
       for (const key of [...pax.keys(), ...globals.keys()]) if (key.startsWith("GNU.sparse.")) throw refused("it holds a sparse file");
-      size = decimal(record("size")) ?? size;
-      if (kind !== "file") size = kind === "hardlink" || kind === "directory" ? size : 0;
+      const size = kind === "file" || kind === "hardlink" || kind === "directory" ? (decimal(record("size")) ?? written) : 0;
       const prefix = block.toString("latin1", 257, 263) === "ustar\0" ? untilNul(block.subarray(345, 500)) : "";
       const name = untilNul(block.subarray(0, 100));
       const rawPath = record("path") ?? longPath ?? (prefix === "" ? name : `${prefix}/${name}`);
