@@ -20,7 +20,17 @@ function newFolder(): string {
 }
 
 function recipe(packages: readonly string[]): DebianRecipe {
-  return { kind: "debian", suite: "bookworm", packages, copy: [{ from: "server.js", to: "/app/server.js" }], env: {}, workdir: "/app", user: "65532:65532", command: ["node", "server.js"], expose: [8080] };
+  return {
+    kind: "debian",
+    suite: "bookworm",
+    packages,
+    copy: [{ from: "server.js", to: "/app/server.js" }],
+    env: {},
+    workdir: "/app",
+    user: "65532:65532",
+    command: ["node", "server.js"],
+    expose: [8080],
+  };
 }
 
 function newProject(): string {
@@ -29,50 +39,119 @@ function newProject(): string {
   return dir;
 }
 
-test("`buildArtifact()` makes a nodejs image that runs, the same bytes twice, and skopeo carries it there and back", { timeout: 600_000 }, async () => {
-  const project = newProject();
-  const store = createLocalStore(newFolder());
-  const signal = new AbortController().signal;
-  const umask = process.umask();
-  const digests: string[] = [];
-  for (const mask of [0o022, 0o077]) {
-    process.umask(mask);
-    try {
-      digests.push((await buildArtifact(recipe(["nodejs"]), { projectDir: project, store, cacheDir: newFolder(), report: () => undefined, signal })).digest);
-    } finally {
-      process.umask(umask);
+test(
+  "`buildArtifact()` makes a nodejs image that runs, the same bytes twice, and skopeo carries it there and back",
+  { timeout: 600_000 },
+  async () => {
+    const project = newProject();
+    const store = createLocalStore(newFolder());
+    const signal = new AbortController().signal;
+    const umask = process.umask();
+    const digests: string[] = [];
+    for (const mask of [0o022, 0o077]) {
+      process.umask(mask);
+      try {
+        digests.push(
+          (
+            await buildArtifact(recipe(["nodejs"]), {
+              projectDir: project,
+              store,
+              cacheDir: newFolder(),
+              report: () => undefined,
+              signal,
+            })
+          ).digest,
+        );
+      } finally {
+        process.umask(umask);
+      }
     }
-  }
-  assert.equal(digests[0], digests[1]);
-  const built = await buildArtifact(recipe(["nodejs"]), { projectDir: project, store, cacheDir: newFolder(), report: () => undefined, signal });
-  const layout = join(newFolder(), "layout");
-  await exportImage(store, built.digest, layout, "node:1");
-  const seen = JSON.parse(execFileSync("skopeo", ["inspect", `oci:${layout}:node:1`], { encoding: "utf8" })) as { Digest: string; Layers: string[] };
-  assert.equal(seen.Digest, built.digest);
-  const archives = newFolder();
-  execFileSync("skopeo", ["copy", "--quiet", "--preserve-digests", `oci:${layout}:node:1`, `oci-archive:${archives}/oci.tar:node:1`]);
-  execFileSync("skopeo", ["copy", "--quiet", `oci:${layout}:node:1`, `docker-archive:${archives}/docker.tar:node:1`]);
-  const other = createLocalStore(newFolder());
-  assert.equal((await importImage(join(archives, "oci.tar"), { store: other, signal })).layers[0]?.digest, built.layers[0]?.digest);
-  assert.equal((await importImage(join(archives, "docker.tar"), { store: other, signal })).layers.length, 2);
-  const root = newFolder();
-  for (const layer of built.layers) execFileSync("tar", ["--extract", "--keep-directory-symlink", "--file", await store.path(layer.digest), "--directory", root]);
-  assert.match(execFileSync("chroot", [root, "/usr/bin/node", "/app/server.js"], { encoding: "utf8", env: { PATH: process.env["PATH"] } }), /^v[0-9]+\./);
-});
+    assert.equal(digests[0], digests[1]);
+    const built = await buildArtifact(recipe(["nodejs"]), {
+      projectDir: project,
+      store,
+      cacheDir: newFolder(),
+      report: () => undefined,
+      signal,
+    });
+    const layout = join(newFolder(), "layout");
+    await exportImage(store, built.digest, layout, "node:1");
+    const seen = JSON.parse(execFileSync("skopeo", ["inspect", `oci:${layout}:node:1`], { encoding: "utf8" })) as {
+      Digest: string;
+      Layers: string[];
+    };
+    assert.equal(seen.Digest, built.digest);
+    const archives = newFolder();
+    execFileSync("skopeo", [
+      "copy",
+      "--quiet",
+      "--preserve-digests",
+      `oci:${layout}:node:1`,
+      `oci-archive:${archives}/oci.tar:node:1`,
+    ]);
+    execFileSync("skopeo", ["copy", "--quiet", `oci:${layout}:node:1`, `docker-archive:${archives}/docker.tar:node:1`]);
+    const other = createLocalStore(newFolder());
+    assert.equal(
+      (await importImage(join(archives, "oci.tar"), { store: other, signal })).layers[0]?.digest,
+      built.layers[0]?.digest,
+    );
+    assert.equal((await importImage(join(archives, "docker.tar"), { store: other, signal })).layers.length, 2);
+    const root = newFolder();
+    for (const layer of built.layers)
+      execFileSync("tar", [
+        "--extract",
+        "--keep-directory-symlink",
+        "--file",
+        await store.path(layer.digest),
+        "--directory",
+        root,
+      ]);
+    assert.match(
+      execFileSync("chroot", [root, "/usr/bin/node", "/app/server.js"], {
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"] },
+      }),
+      /^v[0-9]+\./,
+    );
+  },
+);
 
-test("`buildArtifact()` says which package cannot be had, and leaves nothing in its cache folder", { timeout: 600_000 }, async () => {
-  const cacheDir = newFolder();
-  await assert.rejects(
-    buildArtifact(recipe(["no-such-package-anywhere"]), { projectDir: newProject(), store: createLocalStore(newFolder()), cacheDir, report: () => undefined, signal: new AbortController().signal }),
-    (error) => error instanceof OperatorError && error.code === "BUILD_FAILED" && /no-such-package-anywhere/.test(String(error.cause)),
-  );
-  assert.deepEqual(readdirSync(join(cacheDir, "roots")), []);
-});
+test(
+  "`buildArtifact()` says which package cannot be had, and leaves nothing in its cache folder",
+  { timeout: 600_000 },
+  async () => {
+    const cacheDir = newFolder();
+    await assert.rejects(
+      buildArtifact(recipe(["no-such-package-anywhere"]), {
+        projectDir: newProject(),
+        store: createLocalStore(newFolder()),
+        cacheDir,
+        report: () => undefined,
+        signal: new AbortController().signal,
+      }),
+      (error) =>
+        error instanceof OperatorError &&
+        error.code === "BUILD_FAILED" &&
+        /no-such-package-anywhere/.test(String(error.cause)),
+    );
+    assert.deepEqual(readdirSync(join(cacheDir, "roots")), []);
+  },
+);
 
-test("`buildArtifact()` stops at an interruption and leaves nothing in its cache folder", { timeout: 600_000 }, async () => {
-  const cacheDir = newFolder();
-  const controller = new AbortController();
-  const building = buildArtifact(recipe(["nodejs"]), { projectDir: newProject(), store: createLocalStore(newFolder()), cacheDir, report: () => setTimeout(() => controller.abort(), 800), signal: controller.signal });
-  await assert.rejects(building, (error) => error instanceof OperatorError && error.code === "INTERRUPTED");
-  assert.deepEqual(readdirSync(join(cacheDir, "roots")), []);
-});
+test(
+  "`buildArtifact()` stops at an interruption and leaves nothing in its cache folder",
+  { timeout: 600_000 },
+  async () => {
+    const cacheDir = newFolder();
+    const controller = new AbortController();
+    const building = buildArtifact(recipe(["nodejs"]), {
+      projectDir: newProject(),
+      store: createLocalStore(newFolder()),
+      cacheDir,
+      report: () => setTimeout(() => controller.abort(), 800),
+      signal: controller.signal,
+    });
+    await assert.rejects(building, (error) => error instanceof OperatorError && error.code === "INTERRUPTED");
+    assert.deepEqual(readdirSync(join(cacheDir, "roots")), []);
+  },
+);

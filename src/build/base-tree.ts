@@ -56,7 +56,7 @@ function apply(tree: BaseTree, row: Row): void {
 export function resolveInTree(tree: BaseTree, path: BytePath, last: boolean): BytePath {
   let done: string[] = [];
   const rest = path.split("/").filter((part) => part !== "");
-  for (let hops = 0; rest.length > 0; ) {
+  for (let hops = 0; rest.length > 0;) {
     const part = rest.shift() as string;
     if (part === ".") continue;
     if (part === "..") {

@@ -13,19 +13,34 @@ import type { Descriptor, Store } from "../ports/store.ts";
 export async function* layerTar(store: Store, layer: Descriptor): AsyncGenerator<Buffer> {
   const compression = layerCompression(layer.mediaType);
   if (compression === undefined) {
-    throw new OperatorError("VERIFICATION_FAILED", `Cannot read layer ${layer.digest}: its media type ${layer.mediaType} is not known`, {
-      hint: "layers are tar archives, plain or compressed by gzip or zstd",
-    });
+    throw new OperatorError(
+      "VERIFICATION_FAILED",
+      `Cannot read layer ${layer.digest}: its media type ${layer.mediaType} is not known`,
+      {
+        hint: "layers are tar archives, plain or compressed by gzip or zstd",
+      },
+    );
   }
   const file = createReadStream(await store.path(layer.digest), { highWaterMark: 1 << 20 });
-  if (compression === "none") return yield* file as AsyncIterable<Buffer>;
-  const decompress = compression === "gzip" ? createGunzip({ chunkSize: 1 << 18 }) : createZstdDecompress({ chunkSize: 1 << 18 });
+  if (compression === "none") {
+    yield* file as AsyncIterable<Buffer>;
+    return;
+  }
+  const decompress =
+    compression === "gzip" ? createGunzip({ chunkSize: 1 << 18 }) : createZstdDecompress({ chunkSize: 1 << 18 });
   file.on("error", (error) => decompress.destroy(error));
   try {
     yield* file.pipe(decompress) as AsyncIterable<Buffer>;
   } catch (cause) {
-    if (typeof (cause as NodeJS.ErrnoException).code === "string" && /^(Z_|ZSTD_)/.test((cause as NodeJS.ErrnoException).code ?? "")) {
-      throw new OperatorError("VERIFICATION_FAILED", `Cannot decompress layer ${layer.digest}: its bytes are no ${compression}`, { hint: "get the image again from where it came from", cause });
+    if (
+      typeof (cause as NodeJS.ErrnoException).code === "string" &&
+      /^(Z_|ZSTD_)/.test((cause as NodeJS.ErrnoException).code ?? "")
+    ) {
+      throw new OperatorError(
+        "VERIFICATION_FAILED",
+        `Cannot decompress layer ${layer.digest}: its bytes are no ${compression}`,
+        { hint: "get the image again from where it came from", cause },
+      );
     }
     throw cause;
   } finally {

@@ -42,24 +42,37 @@ type TestStore = ReturnType<typeof store>;
 function build(projectDir: string, into: TestStore, cacheDir = newFolder(), tagAs?: string): Promise<BuiltArtifact> {
   return buildArtifact(
     { kind: "dockerfile", path: "Dockerfile" },
-    { projectDir, store: into, cacheDir, sourceEpoch: 1_700_000_000, report: () => undefined, signal: new AbortController().signal, ...(tagAs === undefined ? {} : { tagAs }) },
+    {
+      projectDir,
+      store: into,
+      cacheDir,
+      sourceEpoch: 1_700_000_000,
+      report: () => undefined,
+      signal: new AbortController().signal,
+      ...(tagAs === undefined ? {} : { tagAs }),
+    },
   );
 }
 
 async function list(into: TestStore, built: BuiltArtifact): Promise<string[]> {
   const rows: string[] = [];
   for (const layer of built.layers) {
-    for await (const { entry } of readTar(layerTar(into, layer))) rows.push([entry.kind, entry.path, entry.mode.toString(8), entry.uid, entry.gid, entry.target].join(" ").trim());
+    for await (const { entry } of readTar(layerTar(into, layer)))
+      rows.push([entry.kind, entry.path, entry.mode.toString(8), entry.uid, entry.gid, entry.target].join(" ").trim());
   }
   return rows;
 }
 
 test("`buildArtifact()` gives one digest whatever the modes of the checkout, times, umask, zone and folder", async () => {
-  const dockerfile = "FROM scratch\nWORKDIR /app\nCOPY . .\nCMD [\"/app/run.sh\"]\n";
+  const dockerfile = 'FROM scratch\nWORKDIR /app\nCOPY . .\nCMD ["/app/run.sh"]\n';
   const digests = new Set<string>();
   const before = { umask: process.umask(), zone: process.env["TZ"], folder: process.cwd() };
   try {
-    for (const [umask, zone, time] of [[0o022, "UTC", 5], [0o077, "Asia/Tokyo", 2_000_000_000], [0o002, "America/New_York", 1_600_000_000]] as const) {
+    for (const [umask, zone, time] of [
+      [0o022, "UTC", 5],
+      [0o077, "Asia/Tokyo", 2_000_000_000],
+      [0o002, "America/New_York", 1_600_000_000],
+    ] as const) {
       process.umask(umask);
       process.env["TZ"] = zone;
       const project = newProject(dockerfile);
@@ -101,7 +114,14 @@ test("`buildArtifact()` keeps folders and follows symlinks of the layers below",
   await build(base, into, undefined, "base:latest");
   const built = await build(newProject("FROM base\nCOPY run.sh /bin/\nCOPY server.js /bin\n"), into);
   const rows = await list(into, built);
-  assert.deepEqual(rows.slice(3), ["directory usr 755 0 0", "directory usr/bin 755 0 0", "file usr/bin/run.sh 755 0 0", "directory usr 755 0 0", "directory usr/bin 755 0 0", "file usr/bin/server.js 644 0 0"]);
+  assert.deepEqual(rows.slice(3), [
+    "directory usr 755 0 0",
+    "directory usr/bin 755 0 0",
+    "file usr/bin/run.sh 755 0 0",
+    "directory usr 755 0 0",
+    "directory usr/bin 755 0 0",
+    "file usr/bin/server.js 644 0 0",
+  ]);
 });
 
 test("`buildArtifact()` changes one small layer for a change in one COPY, and none for none", async () => {
@@ -133,7 +153,10 @@ test("`buildArtifact()` puts what the Dockerfile says into the config", async ()
     workdir: "/srv/app",
   });
   const { image } = await readImage(into, built.digest);
-  assert.deepEqual([image.config.StopSignal, image.config.Labels, image.created], ["SIGINT", { v: "1" }, "2023-11-14T22:13:20Z"]);
+  assert.deepEqual(
+    [image.config.StopSignal, image.config.Labels, image.created],
+    ["SIGINT", { v: "1" }, "2023-11-14T22:13:20Z"],
+  );
   assert.equal(image.history.filter((entry) => entry.empty_layer !== true).length, image.diffIds.length);
 });
 
@@ -141,14 +164,25 @@ test("`buildArtifact()` refuses a socket by name and what leads out of the proje
   const project = newProject("FROM scratch\nCOPY . /\n");
   const server = createServer().listen(join(project, "talk.sock"));
   try {
-    await assert.rejects(build(project, store()), (error) => error instanceof OperatorError && error.code === "BUILD_FAILED" && error.message.includes('"talk.sock"') && error.message.includes("line 2"));
+    await assert.rejects(
+      build(project, store()),
+      (error) =>
+        error instanceof OperatorError &&
+        error.code === "BUILD_FAILED" &&
+        error.message.includes('"talk.sock"') &&
+        error.message.includes("line 2"),
+    );
   } finally {
     server.close();
   }
   for (const source of ["../x", "out", "absent", "*.absent"]) {
     const other = newProject(`FROM scratch\nCOPY ${source} /x\n`);
     symlinkSync("/etc/passwd", join(other, "out"));
-    await assert.rejects(build(other, store()), (error) => error instanceof OperatorError && error.code === "BUILD_FAILED", source);
+    await assert.rejects(
+      build(other, store()),
+      (error) => error instanceof OperatorError && error.code === "BUILD_FAILED",
+      source,
+    );
   }
 });
 
@@ -156,7 +190,10 @@ test("`buildArtifact()` dates by the commit, names it, and marks a dirty tree", 
   const into = store();
   const project = newProject("FROM scratch\nCOPY server.js /\n");
   const git = (...args: string[]): void => {
-    execFileSync("git", ["-C", project, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args], { env: { ...process.env, GIT_COMMITTER_DATE: "1600000000 +0000" }, stdio: "ignore" });
+    execFileSync("git", ["-C", project, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args], {
+      env: { ...process.env, GIT_COMMITTER_DATE: "1600000000 +0000" },
+      stdio: "ignore",
+    });
   };
   git("init");
   git("add", "server.js", "Dockerfile");
@@ -165,7 +202,13 @@ test("`buildArtifact()` dates by the commit, names it, and marks a dirty tree", 
   rmSync(join(project, "run.sh"));
   rmSync(Buffer.concat([Buffer.from(`${project}/`), Buffer.from([0xff, 0xfe])]));
   git("commit", "-m", "x");
-  const options = { projectDir: project, store: into, cacheDir: newFolder(), report: () => undefined, signal: new AbortController().signal };
+  const options = {
+    projectDir: project,
+    store: into,
+    cacheDir: newFolder(),
+    report: () => undefined,
+    signal: new AbortController().signal,
+  };
   const clean = await buildArtifact({ kind: "dockerfile", path: "Dockerfile" }, options);
   assert.deepEqual(clean.warnings, []);
   const { manifest, image } = await readImage(into, clean.digest);

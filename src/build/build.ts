@@ -22,16 +22,38 @@ import { readSource, type Source } from "./source.ts";
 export async function buildArtifact(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
   try {
     if (build.kind === "image") {
-      const imported = await importImage(resolve(options.projectDir, build.path), { store: options.store, signal: options.signal, report: options.report, ...(options.tagAs === undefined ? {} : { name: options.tagAs }) });
+      const imported = await importImage(resolve(options.projectDir, build.path), {
+        store: options.store,
+        signal: options.signal,
+        report: options.report,
+        ...(options.tagAs === undefined ? {} : { name: options.tagAs }),
+      });
       return { ...imported, commit: null };
     }
     const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
     const cache = createBuildCache(options.cacheDir);
     if (build.kind === "debian") {
       const { image, packages } = await buildRecipe(build, options, cache, source.epoch);
-      return await finish(image, source, { "bronze.debian.suite": build.suite, "bronze.debian.packages": packages.join("\n"), "bronze.lock.digest": sha256(packages.join("\n")) }, options);
+      return await finish(
+        image,
+        source,
+        {
+          "bronze.debian.suite": build.suite,
+          "bronze.debian.packages": packages.join("\n"),
+          "bronze.lock.digest": sha256(packages.join("\n")),
+        },
+        options,
+      );
     }
-    const image = await buildDockerfile({ projectDir: options.projectDir, path: build.path, store: options.store, cache, epoch: source.epoch, report: options.report, signal: options.signal });
+    const image = await buildDockerfile({
+      projectDir: options.projectDir,
+      path: build.path,
+      store: options.store,
+      cache,
+      epoch: source.epoch,
+      report: options.report,
+      signal: options.signal,
+    });
     return await finish(image, source, {}, options);
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
@@ -39,10 +61,25 @@ export async function buildArtifact(build: BuildDefinition, options: BuildOption
   }
 }
 
-async function finish(image: ImageState, source: Source, extra: { readonly [name: string]: string }, options: BuildOptions): Promise<BuiltArtifact> {
-  if (image.layers.length === 0) throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", { hint: "COPY something into it" });
+async function finish(
+  image: ImageState,
+  source: Source,
+  extra: { readonly [name: string]: string },
+  options: BuildOptions,
+): Promise<BuiltArtifact> {
+  if (image.layers.length === 0)
+    throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
+      hint: "COPY something into it",
+    });
   const created = createdAt(source.epoch);
-  const config = serialiseConfig({ architecture: image.architecture, os: "linux", created, config: image.config, diffIds: image.diffIds, history: image.history });
+  const config = serialiseConfig({
+    architecture: image.architecture,
+    os: "linux",
+    created,
+    config: image.config,
+    diffIds: image.diffIds,
+    history: image.history,
+  });
   const manifest = serialiseManifest({
     config: describe(mediaTypes.config, config),
     layers: image.layers,
@@ -58,5 +95,12 @@ async function finish(image: ImageState, source: Source, extra: { readonly [name
   await options.store.write(config);
   await options.store.write(manifest, { digest });
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
-  return { digest, warnings: source.warnings, config: factsOf(image.config), layers: image.layers, commit: source.commit, cached };
+  return {
+    digest,
+    warnings: source.warnings,
+    config: factsOf(image.config),
+    layers: image.layers,
+    commit: source.commit,
+    cached,
+  };
 }

@@ -41,7 +41,13 @@ export function runCommand(program: string, args: readonly string[], options: Co
     };
     const onAbort = (): void => stop(interrupted(program));
     const timer = setTimeout(() => {
-      stop(new OperatorError("BUILD_FAILED", `Cannot wait longer for ${program}: it ran ${Math.round(options.timeoutMs / 1000)} s`, { hint: "look at the network and run the build again" }));
+      stop(
+        new OperatorError(
+          "BUILD_FAILED",
+          `Cannot wait longer for ${program}: it ran ${Math.round(options.timeoutMs / 1000)} s`,
+          { hint: "look at the network and run the build again" },
+        ),
+      );
     }, options.timeoutMs);
     options.signal.addEventListener("abort", onAbort, { once: true });
     const finish = (): void => {
@@ -55,7 +61,13 @@ export function runCommand(program: string, args: readonly string[], options: Co
     child.stderr.on("data", stderr.add);
     child.on("error", (cause: NodeJS.ErrnoException) => {
       finish();
-      if (cause.code === "ENOENT") reject(new OperatorError("MACHINE_LACKS", `Cannot run ${program}: it is not installed`, { hint: `install it with apt-get install ${program}; bronze doctor lists what is needed`, cause }));
+      if (cause.code === "ENOENT")
+        reject(
+          new OperatorError("MACHINE_LACKS", `Cannot run ${program}: it is not installed`, {
+            hint: `install it with apt-get install ${program}; bronze doctor lists what is needed`,
+            cause,
+          }),
+        );
       else reject(cause);
     });
     child.on("close", (status) => {
@@ -93,5 +105,7 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 }
 
 export function interrupted(what: string): OperatorError {
-  return new OperatorError("INTERRUPTED", `Cannot finish ${what}: interrupted`, { hint: "run it again; what is finished is not done twice" });
+  return new OperatorError("INTERRUPTED", `Cannot finish ${what}: interrupted`, {
+    hint: "run it again; what is finished is not done twice",
+  });
 }

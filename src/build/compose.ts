@@ -15,7 +15,14 @@ export type LayerPart =
   /** A folder that must exist; one of the layers below is left as it is. */
   | { readonly kind: "folder"; readonly path: BytePath }
   /** Files found under `from`, put at `to`: `from` itself becomes `to`. */
-  | { readonly kind: "tree"; readonly files: readonly FoundFile[]; readonly from: BytePath; readonly to: BytePath; readonly owner: Owner; readonly mode: number | undefined };
+  | {
+      readonly kind: "tree";
+      readonly files: readonly FoundFile[];
+      readonly from: BytePath;
+      readonly to: BytePath;
+      readonly owner: Owner;
+      readonly mode: number | undefined;
+    };
 
 /** What is written at a path of the new layer. */
 interface Placed {
@@ -35,19 +42,51 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
 
   const folder = (path: BytePath): void => {
     if (path === "" || placed.get(path)?.entry.kind === "directory") return;
-    if (placed.has(path)) throw new OperatorError("BUILD_FAILED", `Cannot make the folder "/${fromBytePath(path)}" in the image: a file is there`, { hint: "copy to another place" });
+    if (placed.has(path))
+      throw new OperatorError(
+        "BUILD_FAILED",
+        `Cannot make the folder "/${fromBytePath(path)}" in the image: a file is there`,
+        { hint: "copy to another place" },
+      );
     folder(parentOf(path));
     const below = base.get(path);
     const known = below?.kind === "directory" ? below : { mode: 0o755, uid: 0, gid: 0 };
-    placed.set(path, { entry: { path, kind: "directory", mode: known.mode, uid: known.uid, gid: known.gid, mtime: epoch, size: 0, target: "" } });
+    placed.set(path, {
+      entry: {
+        path,
+        kind: "directory",
+        mode: known.mode,
+        uid: known.uid,
+        gid: known.gid,
+        mtime: epoch,
+        size: 0,
+        target: "",
+      },
+    });
   };
 
   const add = (file: FoundFile, path: BytePath, owner: Owner, mode: number | undefined): void => {
     folder(parentOf(path));
-    if (placed.get(path)?.entry.kind === "directory") throw new OperatorError("BUILD_FAILED", `Cannot copy "${fromBytePath(file.path)}" to "/${fromBytePath(path)}": a folder is there`, { hint: "copy to another place" });
+    if (placed.get(path)?.entry.kind === "directory")
+      throw new OperatorError(
+        "BUILD_FAILED",
+        `Cannot copy "${fromBytePath(file.path)}" to "/${fromBytePath(path)}": a folder is there`,
+        { hint: "copy to another place" },
+      );
     const common = { path, uid: owner.uid, gid: owner.gid, mtime: epoch };
-    if (file.kind === "symlink") placed.set(path, { entry: { ...common, kind: "symlink", mode: 0o777, size: 0, target: file.target } });
-    else placed.set(path, { entry: { ...common, kind: "file", mode: mode ?? ((file.mode & 0o100) === 0 ? 0o644 : 0o755), size: file.size, target: "" }, file });
+    if (file.kind === "symlink")
+      placed.set(path, { entry: { ...common, kind: "symlink", mode: 0o777, size: 0, target: file.target } });
+    else
+      placed.set(path, {
+        entry: {
+          ...common,
+          kind: "file",
+          mode: mode ?? ((file.mode & 0o100) === 0 ? 0o644 : 0o755),
+          size: file.size,
+          target: "",
+        },
+        file,
+      });
   };
 
   for (const part of parts) {
@@ -65,7 +104,10 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
       else {
         folder(path);
         const made = placed.get(path);
-        if (made !== undefined) placed.set(path, { entry: { ...made.entry, uid: part.owner.uid, gid: part.owner.gid, mode: part.mode ?? 0o755 } });
+        if (made !== undefined)
+          placed.set(path, {
+            entry: { ...made.entry, uid: part.owner.uid, gid: part.owner.gid, mode: part.mode ?? 0o755 },
+          });
       }
     }
   }
@@ -103,7 +145,11 @@ export function* readPieces(file: FoundFile): Generator<Uint8Array> {
       yield buffer.subarray(0, count);
     }
     if (left > 0 || fstatSync(descriptor).size !== file.size) {
-      throw new OperatorError("BUILD_FAILED", `Cannot put "${fromBytePath(file.path)}" into an image: it changed while it was read`, { hint: "build again when nothing writes to the project" });
+      throw new OperatorError(
+        "BUILD_FAILED",
+        `Cannot put "${fromBytePath(file.path)}" into an image: it changed while it was read`,
+        { hint: "build again when nothing writes to the project" },
+      );
     }
   } finally {
     closeSync(descriptor);

@@ -18,7 +18,9 @@ export function openContext(projectDir: string): Context {
     find(pattern) {
       const clean = cleanPattern(pattern);
       const paths = hasWildcard(clean) ? expand(root, clean, ignored) : [locate(root, clean)];
-      const found = paths.map((path) => ({ path, files: walkTree(root, path, ignored) })).filter(({ files }) => files.length > 0);
+      const found = paths
+        .map((path) => ({ path, files: walkTree(root, path, ignored) }))
+        .filter(({ files }) => files.length > 0);
       if (found.length > 0) return found;
       throw new OperatorError("BUILD_FAILED", `Cannot copy "${pattern}" from the project: nothing there matches it`, {
         hint: "paths are relative to the project's folder; what .dockerignore names does not count",
@@ -30,7 +32,9 @@ export function openContext(projectDir: string): Context {
 function cleanPattern(pattern: string): string {
   const parts = pattern.split("/").filter((part) => part !== "" && part !== ".");
   if (!parts.includes("..")) return parts.join("/");
-  throw new OperatorError("BUILD_FAILED", `Cannot copy "${pattern}" into an image: it is outside the project`, { hint: "move the files into the project's folder" });
+  throw new OperatorError("BUILD_FAILED", `Cannot copy "${pattern}" into an image: it is outside the project`, {
+    hint: "move the files into the project's folder",
+  });
 }
 
 /** Follows symlinks on the way as long as they stay inside the project. */
@@ -39,12 +43,19 @@ function locate(root: string, path: string): BytePath {
   try {
     lstatSync(join(root, path));
   } catch (cause) {
-    throw new OperatorError("BUILD_FAILED", `Cannot copy "${path}" from the project: it does not exist`, { hint: "paths are relative to the project's folder", cause });
+    throw new OperatorError("BUILD_FAILED", `Cannot copy "${path}" from the project: it does not exist`, {
+      hint: "paths are relative to the project's folder",
+      cause,
+    });
   }
   const real = realpathSync(join(root, path));
   const inside = relative(root, real);
   if (inside === ".." || inside.startsWith("../")) {
-    throw new OperatorError("BUILD_FAILED", `Cannot copy "${path}" into an image: it leads out of the project to ${real}`, { hint: "move the files into the project's folder" });
+    throw new OperatorError(
+      "BUILD_FAILED",
+      `Cannot copy "${path}" into an image: it leads out of the project to ${real}`,
+      { hint: "move the files into the project's folder" },
+    );
   }
   return toBytePath(inside);
 }

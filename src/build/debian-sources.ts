@@ -9,7 +9,13 @@ const aptOptions = ["-o", "APT::Get::List-Cleanup=0"];
 export async function debianSources(suite: string, signal: AbortSignal): Promise<readonly string[]> {
   const { status, stdout } = await runCommand(
     "apt-get",
-    [...aptOptions, "indextargets", "--format", "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(SIGNED_BY)", "Created-By: Packages"],
+    [
+      ...aptOptions,
+      "indextargets",
+      "--format",
+      "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(SIGNED_BY)",
+      "Created-By: Packages",
+    ],
     { signal, timeoutMs: 30_000 },
   );
   const configured = status === 0 ? pickSources(suite, stdout) : [];
@@ -21,7 +27,8 @@ export function pickSources(suite: string, targets: string): readonly string[] {
   for (const line of targets.split("\n")) {
     const [uri, release, component] = line.split("\t");
     if (uri === undefined || release === undefined || component === undefined) continue;
-    if (!/^https?:\/\/[^\s\]]+$/.test(uri) || ![suite, `${suite}-updates`, `${suite}-security`].includes(release)) continue;
+    if (!/^https?:\/\/[^\s\]]+$/.test(uri) || ![suite, `${suite}-updates`, `${suite}-security`].includes(release))
+      continue;
     const key = `${uri} ${release}`;
     components.set(key, (components.get(key) ?? new Set()).add(component));
   }
@@ -32,5 +39,9 @@ export function pickSources(suite: string, targets: string): readonly string[] {
 function defaultSources(suite: string): readonly string[] {
   const main = "http://deb.debian.org/debian";
   if (suite === "sid") return [`deb ${main} sid main`];
-  return [`deb ${main} ${suite} main`, `deb ${main} ${suite}-updates main`, `deb http://deb.debian.org/debian-security ${suite}-security main`];
+  return [
+    `deb ${main} ${suite} main`,
+    `deb ${main} ${suite}-updates main`,
+    `deb http://deb.debian.org/debian-security ${suite}-security main`,
+  ];
 }

@@ -44,13 +44,24 @@ const timeoutMs = 10 * 60_000;
  *
  * @throws {OperatorError} `BUILD_FAILED` with apt's words when a package cannot be had, `MACHINE_LACKS` without mmdebstrap
  */
-export async function debianBase(suite: string, packages: readonly string[], options: DebianBaseOptions): Promise<DebianBase> {
+export async function debianBase(
+  suite: string,
+  packages: readonly string[],
+  options: DebianBaseOptions,
+): Promise<DebianBase> {
   const architecture = process.arch === "x64" ? "amd64" : process.arch;
   const key = { version: 1, suite, architecture, packages: [...packages].sort() };
   if (!options.refresh) {
-    const known = (await options.cache.read("debian", key)) as { digest: string; size: number; packages: string[] } | undefined;
+    const known = (await options.cache.read("debian", key)) as
+      | { digest: string; size: number; packages: string[] }
+      | undefined;
     if (known !== undefined && isDigest(known.digest) && (await options.store.stat(known.digest)) === known.size) {
-      return { layer: { mediaType: mediaTypes.layer, digest: known.digest, size: known.size }, architecture, packages: known.packages, cached: true };
+      return {
+        layer: { mediaType: mediaTypes.layer, digest: known.digest, size: known.size },
+        architecture,
+        packages: known.packages,
+        cached: true,
+      };
     }
   }
   options.report({ step: "base", text: `fetching Debian ${suite} packages: ${packages.join(", ")}` });
@@ -76,23 +87,45 @@ export async function debianBase(suite: string, packages: readonly string[], opt
   }
 }
 
-async function extract(root: string, work: string, suite: string, packages: readonly string[], sources: readonly string[], architecture: string, signal: AbortSignal): Promise<void> {
+async function extract(
+  root: string,
+  work: string,
+  suite: string,
+  packages: readonly string[],
+  sources: readonly string[],
+  architecture: string,
+  signal: AbortSignal,
+): Promise<void> {
   const { status, stderr } = await runCommand(
     "mmdebstrap",
     [
-      "--mode=root", "--variant=extract", "--format=directory", `--architectures=${architecture}`, `--include=${packages.join(",")}`,
+      "--mode=root",
+      "--variant=extract",
+      "--format=directory",
+      `--architectures=${architecture}`,
+      `--include=${packages.join(",")}`,
       // The archives are read afterwards for the record, and nothing needs to run inside.
-      "--skip=chroot/mount", "--skip=cleanup/apt", "--skip=check/empty", "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Retries \"3\"",
-      suite, root, ...sources,
+      "--skip=chroot/mount",
+      "--skip=cleanup/apt",
+      "--skip=check/empty",
+      '--aptopt=APT::Install-Recommends "false"',
+      '--aptopt=Acquire::Retries "3"',
+      suite,
+      root,
+      ...sources,
     ],
     { signal, timeoutMs, cwd: work, env: { TMPDIR: work, SOURCE_DATE_EPOCH: "0", TZ: "UTC" } },
   );
   if (status === 0) return;
   const lines = stderr.split("\n").filter((line) => /^(E|W|Err|error)[: ]/.test(line.trim()));
-  throw new OperatorError("BUILD_FAILED", `Cannot fetch Debian ${suite} packages ${packages.join(", ")}: mmdebstrap ended with status ${status}`, {
-    hint: "check the packages' names (apt-cache search) and that the Debian archive can be reached",
-    cause: (lines.length > 0 ? lines : stderr.trim().split("\n")).slice(-6).join("\n"),
-  });
+  throw new OperatorError(
+    "BUILD_FAILED",
+    `Cannot fetch Debian ${suite} packages ${packages.join(", ")}: mmdebstrap ended with status ${status}`,
+    {
+      hint: "check the packages' names (apt-cache search) and that the Debian archive can be reached",
+      cause: (lines.length > 0 ? lines : stderr.trim().split("\n")).slice(-6).join("\n"),
+    },
+  );
 }
 
 async function readPackages(archives: string, signal: AbortSignal): Promise<readonly DebianPackage[]> {
@@ -108,7 +141,11 @@ async function readPackages(archives: string, signal: AbortSignal): Promise<read
 async function readPackage(file: string, signal: AbortSignal): Promise<DebianPackage> {
   const { status, stdout, stderr } = await runCommand("dpkg-deb", ["--field", file], { signal, timeoutMs: 60_000 });
   const field = (name: string): string => new RegExp(`^${name}: *(.+)$`, "m").exec(stdout)?.[1] ?? "";
-  if (status !== 0 || !/^[a-z0-9][a-z0-9+.-]+$/.test(field("Package"))) throw new OperatorError("BUILD_FAILED", `Cannot read the package ${file}: dpkg-deb ended with status ${status}`, { hint: "run the build again", cause: stderr });
+  if (status !== 0 || !/^[a-z0-9][a-z0-9+.-]+$/.test(field("Package")))
+    throw new OperatorError("BUILD_FAILED", `Cannot read the package ${file}: dpkg-deb ended with status ${status}`, {
+      hint: "run the build again",
+      cause: stderr,
+    });
   const hash = createHash("sha256");
   await pipeline(createReadStream(file), hash);
   return { name: field("Package"), version: field("Version"), sha256: hash.digest("hex"), control: stdout };
@@ -120,8 +157,22 @@ async function readPackage(file: string, signal: AbortSignal): Promise<DebianPac
  */
 function rootSources(root: string): readonly TarSource[] {
   const found = walkTree(root, "", () => false);
-  const made = new Set<BytePath>(["etc/passwd", "etc/group", "etc/nsswitch.conf", "etc/os-release", "etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt", "bin", "sbin", "lib", "lib64"]);
-  const isMade = (file: FoundFile): boolean => file.kind === "directory" || made.has(file.path) || file.path.startsWith("var/lib/dpkg/");
+  const made = new Set<BytePath>([
+    "etc/passwd",
+    "etc/group",
+    "etc/nsswitch.conf",
+    "etc/os-release",
+    "etc/hosts",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/ssl/certs/ca-certificates.crt",
+    "bin",
+    "sbin",
+    "lib",
+    "lib64",
+  ]);
+  const isMade = (file: FoundFile): boolean =>
+    file.kind === "directory" || made.has(file.path) || file.path.startsWith("var/lib/dpkg/");
   const newest = found.reduce((latest, file) => (isMade(file) ? latest : Math.max(latest, file.mtime)), 0);
   const firstNames = new Map<string, BytePath>();
   return found
@@ -129,12 +180,27 @@ function rootSources(root: string): readonly TarSource[] {
     .sort(compareEntries)
     .map((file): TarSource => {
       const mode = file.kind === "symlink" ? 0o777 : file.kind === "directory" ? folderMode(file) : file.mode;
-      const common = { path: file.path, mode, uid: file.uid, gid: file.gid, mtime: isMade(file) ? newest : file.mtime, target: file.target };
+      const common = {
+        path: file.path,
+        mode,
+        uid: file.uid,
+        gid: file.gid,
+        mtime: isMade(file) ? newest : file.mtime,
+        target: file.target,
+      };
       if (file.kind !== "file") return { entry: { ...common, kind: file.kind, size: 0 } };
       const first = file.inode === undefined ? undefined : firstNames.get(file.inode);
       if (first !== undefined) return { entry: { ...common, kind: "hardlink", size: 0, target: first } };
       if (file.inode !== undefined) firstNames.set(file.inode, file.path);
-      return { entry: { ...common, kind: "file", size: file.size, ...(made.has(file.path) || file.path.startsWith("var/lib/dpkg/") ? { mode: 0o644 } : {}) }, content: () => readPieces(file) };
+      return {
+        entry: {
+          ...common,
+          kind: "file",
+          size: file.size,
+          ...(made.has(file.path) || file.path.startsWith("var/lib/dpkg/") ? { mode: 0o644 } : {}),
+        },
+        content: () => readPieces(file),
+      };
     });
 }
 

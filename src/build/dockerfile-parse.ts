@@ -25,11 +25,23 @@ const waysOut: { readonly [keyword: string]: string } = {
   ONBUILD: "write the instruction where it is to take effect",
   VOLUME: "leave it out; declare writable places as tmpfs in bronze.yaml",
   HEALTHCHECK: "leave it out; use health.path in bronze.yaml",
-  SHELL: "write CMD and ENTRYPOINT as lists: CMD [\"node\", \"server.js\"]",
+  SHELL: 'write CMD and ENTRYPOINT as lists: CMD ["node", "server.js"]',
   MAINTAINER: "use LABEL org.opencontainers.image.authors=…",
 };
 
-const supported = new Set(["FROM", "COPY", "ENV", "ARG", "WORKDIR", "USER", "EXPOSE", "CMD", "ENTRYPOINT", "LABEL", "STOPSIGNAL"]);
+const supported = new Set([
+  "FROM",
+  "COPY",
+  "ENV",
+  "ARG",
+  "WORKDIR",
+  "USER",
+  "EXPOSE",
+  "CMD",
+  "ENTRYPOINT",
+  "LABEL",
+  "STOPSIGNAL",
+]);
 const knownFlags: { readonly [keyword: string]: readonly string[] } = { COPY: ["chown", "chmod"], FROM: [] };
 
 /**
@@ -49,12 +61,17 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
     const keyword = parsed.getKeyword();
     const whole = lines.slice(start.line, end.line + 1);
     const body = joinLines([(whole[0] ?? "").trimStart().slice(keyword.length), ...whole.slice(1)], escape);
-    if (!supported.has(keyword)) throw notYet(file, line, keyword, waysOut[keyword] ?? "see the Dockerfile reference for instructions that exist");
-    if (keyword === "COPY" && /(^|\s)<<-?["']?[A-Za-z_]/.test(body)) throw notYet(file, line, "COPY with a here-document", "put the text into a file of the project and COPY that");
+    if (!supported.has(keyword))
+      throw notYet(file, line, keyword, waysOut[keyword] ?? "see the Dockerfile reference for instructions that exist");
+    if (keyword === "COPY" && /(^|\s)<<-?["']?[A-Za-z_]/.test(body))
+      throw notYet(file, line, "COPY with a here-document", "put the text into a file of the project and COPY that");
     const { flags, rest } = takeFlags(body);
     for (const { name } of flags) {
       if (knownFlags[keyword]?.includes(name) === true) continue;
-      const way = name === "from" ? "build the stages one by one and use the last as FROM, or build elsewhere and use build: { image: PATH }" : "leave it out";
+      const way =
+        name === "from"
+          ? "build the stages one by one and use the last as FROM, or build elsewhere and use build: { image: PATH }"
+          : "leave it out";
       throw notYet(file, line, `${keyword} --${name}`, way);
     }
     if (rest === "") throw invalid(file, line, `${keyword} says nothing`);
@@ -62,17 +79,31 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
   });
   const froms = instructions.filter(({ keyword }) => keyword === "FROM");
   const second = froms[1];
-  if (second !== undefined) throw notYet(file, second.line, "a second FROM (several stages)", "build the stages one by one, or build elsewhere and use build: { image: PATH }");
-  if (instructions.find(({ keyword }) => keyword !== "ARG")?.keyword !== "FROM") throw invalid(file, instructions[0]?.line ?? 1, "it does not begin with FROM");
+  if (second !== undefined)
+    throw notYet(
+      file,
+      second.line,
+      "a second FROM (several stages)",
+      "build the stages one by one, or build elsewhere and use build: { image: PATH }",
+    );
+  if (instructions.find(({ keyword }) => keyword !== "ARG")?.keyword !== "FROM")
+    throw invalid(file, instructions[0]?.line ?? 1, "it does not begin with FROM");
   return { instructions, escape };
 }
 
 export function notYet(file: string, line: number, what: string, way: string): OperatorError {
-  return new OperatorError("NOT_YET_SUPPORTED", `Cannot build from ${file}, line ${line}: ${what} is not supported yet`, { hint: way, details: { file, line } });
+  return new OperatorError(
+    "NOT_YET_SUPPORTED",
+    `Cannot build from ${file}, line ${line}: ${what} is not supported yet`,
+    { hint: way, details: { file, line } },
+  );
 }
 
 export function invalid(file: string, line: number, state: string): OperatorError {
-  return new OperatorError("DEFINITION_INVALID", `Cannot build from ${file}, line ${line}: ${state}`, { hint: "correct the line and build again", details: { file, line } });
+  return new OperatorError("DEFINITION_INVALID", `Cannot build from ${file}, line ${line}: ${state}`, {
+    hint: "correct the line and build again",
+    details: { file, line },
+  });
 }
 
 function joinLines(lines: readonly string[], escape: string): string {
@@ -101,7 +132,7 @@ function parseList(text: string): readonly string[] | null {
   if (!text.startsWith("[")) return null;
   try {
     const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every((item) => typeof item === "string") ? (value as string[]) : null;
+    return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : null;
   } catch {
     // Docker takes what only looks like a list as plain words too.
     return null;

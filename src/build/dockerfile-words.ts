@@ -25,7 +25,13 @@ export function expandText(text: string, variables: Variables, escape: string): 
   return readWord(text, 0, variables, escape, () => false)[0];
 }
 
-function readWord(text: string, from: number, variables: Variables, escape: string, ends: (c: string) => boolean): [word: string, next: number] {
+function readWord(
+  text: string,
+  from: number,
+  variables: Variables,
+  escape: string,
+  ends: (c: string) => boolean,
+): [word: string, next: number] {
   let word = "";
   let quote = "";
   let at = from;
@@ -68,7 +74,8 @@ function readVariable(text: string, at: number, variables: Variables, escape: st
   const operator = braced[2] ?? "";
   const [other, end] = readWord(text, at + braced[0].length, variables, escape, (c) => c === "}");
   if (text.charAt(end) !== "}") throw new SyntaxError("a ${ is not closed");
-  if (operator === "" && other !== "") throw new SyntaxError(`"${text.slice(at, end + 1)}" uses a form of variable that is not supported`);
+  if (operator === "" && other !== "")
+    throw new SyntaxError(`"${text.slice(at, end + 1)}" uses a form of variable that is not supported`);
   const there = value !== undefined && (!operator.startsWith(":") || value !== "");
   if (operator.endsWith("-")) return [there ? (value ?? "") : other, end + 1];
   if (operator.endsWith("+")) return [there ? other : "", end + 1];

@@ -20,25 +20,36 @@ for (const [text, line, code, words] of refusals) {
   test(`\`parseDockerfile()\` refuses ${JSON.stringify(text)} at line ${line}`, () => {
     assert.throws(
       () => parseDockerfile(text, "Dockerfile"),
-      (error) => error instanceof OperatorError && error.code === code && error.message.includes(`line ${line}:`) && words.test(error.message) && error.hint.length > 10,
+      (error) =>
+        error instanceof OperatorError &&
+        error.code === code &&
+        error.message.includes(`line ${line}:`) &&
+        words.test(error.message) &&
+        error.hint.length > 10,
     );
   });
 }
 
 test("`parseDockerfile()` joins continued lines and leaves comments between them out", () => {
-  const { instructions } = parseDockerfile('FROM scratch\nENV A=1 \\\n  # comment\n  B="x y"\nCMD ["a", "b c"]\n', "Dockerfile");
+  const { instructions } = parseDockerfile(
+    'FROM scratch\nENV A=1 \\\n  # comment\n  B="x y"\nCMD ["a", "b c"]\n',
+    "Dockerfile",
+  );
   assert.deepEqual(splitWords(instructions[1]?.text ?? "", new Map(), "\\"), ["A=1", "B=x y"]);
   assert.deepEqual(instructions[2]?.list, ["a", "b c"]);
 });
 
 test("`splitWords()` puts variables in as Docker does", () => {
-  const variables = new Map([["A", "x y"], ["E", ""]]);
+  const variables = new Map([
+    ["A", "x y"],
+    ["E", ""],
+  ]);
   const cases: readonly [text: string, words: readonly string[]][] = [
     ["$A ${A}b", ["x y", "x yb"]],
     ["'$A' \"$A\" \\$A", ["$A", "x y", "$A"]],
     ["${N:-d} ${E:-d} ${E-d}. ${A:+s} ${N:+s}.", ["d", "d", ".", "s", "."]],
     ["${N:-${A}}", ["x y"]],
-    ["a\\ b \"c\\\"d\"", ["a b", 'c"d']],
+    ['a\\ b "c\\"d"', ["a b", 'c"d']],
   ];
   for (const [text, words] of cases) assert.deepEqual(splitWords(text, variables, "\\"), words, text);
   assert.throws(() => splitWords('"open', variables, "\\"), SyntaxError);
@@ -46,6 +57,7 @@ test("`splitWords()` puts variables in as Docker does", () => {
 
 test("`parseIgnoreRule()` takes the last match, covers what is below, and always leaves .git out", () => {
   const ignored = parseIgnoreRule("node_modules\n*.log\n!keep.log\n# comment\n**/tmp\ndocs/*.md\n");
-  for (const path of [".git", ".git/HEAD", "node_modules/a/b", "x.log", "a/b/tmp", "tmp", "docs/a.md"]) assert.ok(ignored(path), path);
+  for (const path of [".git", ".git/HEAD", "node_modules/a/b", "x.log", "a/b/tmp", "tmp", "docs/a.md"])
+    assert.ok(ignored(path), path);
   for (const path of ["keep.log", "a/x.log", "docs/a/b.md", ".gitignore", "tmpx"]) assert.ok(!ignored(path), path);
 });

@@ -47,12 +47,22 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
   try {
     text = await readFile(join(options.projectDir, file), "utf8");
   } catch (cause) {
-    throw new OperatorError("DEFINITION_INVALID", `Cannot read the Dockerfile "${file}"`, { hint: "correct build.dockerfile in bronze.yaml", cause });
+    throw new OperatorError("DEFINITION_INVALID", `Cannot read the Dockerfile "${file}"`, {
+      hint: "correct build.dockerfile in bronze.yaml",
+      cause,
+    });
   }
   if (text.length > mostBytes) throw invalid(file, 1, "it is larger than 1 MiB");
   const { instructions, escape } = parseDockerfile(text, file);
   const context = openContext(options.projectDir);
-  const progress: Progress = { image: emptyImage(machineArchitecture()), folders: [], commandSet: false, started: false, globals: new Map(), args: new Map() };
+  const progress: Progress = {
+    image: emptyImage(machineArchitecture()),
+    folders: [],
+    commandSet: false,
+    started: false,
+    globals: new Map(),
+    args: new Map(),
+  };
   for (const instruction of instructions) {
     options.signal.throwIfAborted();
     try {
@@ -60,7 +70,10 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
     } catch (error) {
       if (error instanceof SyntaxError) throw invalid(file, instruction.line, error.message);
       if (error instanceof OperatorError && error.code === "BUILD_FAILED") {
-        throw new OperatorError("BUILD_FAILED", `${error.message} (${file}, line ${instruction.line})`, { hint: error.hint, cause: error.cause });
+        throw new OperatorError("BUILD_FAILED", `${error.message} (${file}, line ${instruction.line})`, {
+          hint: error.hint,
+          cause: error.cause,
+        });
       }
       throw error;
     }
@@ -69,7 +82,13 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
   return progress.image;
 }
 
-async function carryOut(instruction: Instruction, progress: Progress, context: Context, escape: string, options: DockerfileOptions): Promise<void> {
+async function carryOut(
+  instruction: Instruction,
+  progress: Progress,
+  context: Context,
+  escape: string,
+  options: DockerfileOptions,
+): Promise<void> {
   const { keyword, text, list, line } = instruction;
   const variables = progress.started ? variablesOf(progress) : progress.globals;
   const words = (): string[] => splitWords(text, variables, escape);
@@ -79,7 +98,10 @@ async function carryOut(instruction: Instruction, progress: Progress, context: C
     progress.image = {
       ...progress.image,
       config: { ...progress.image.config, ...change },
-      history: [...progress.image.history, { created: createdAt(options.epoch), created_by: `${keyword} ${text}`, empty_layer: true }],
+      history: [
+        ...progress.image.history,
+        { created: createdAt(options.epoch), created_by: `${keyword} ${text}`, empty_layer: true },
+      ],
     };
   };
   switch (keyword) {
@@ -101,7 +123,9 @@ async function carryOut(instruction: Instruction, progress: Progress, context: C
       return set({ Env: env ?? [] });
     }
     case "LABEL":
-      return set({ Labels: { ...config.Labels, ...Object.fromEntries(pairs(text, variables, escape, options.path, line)) } });
+      return set({
+        Labels: { ...config.Labels, ...Object.fromEntries(pairs(text, variables, escape, options.path, line)) },
+      });
     case "WORKDIR": {
       const workdir = posix.resolve(config.WorkingDir ?? "/", one());
       progress.folders.push({ kind: "folder", path: toBytePath(workdir.slice(1)) });
@@ -114,7 +138,8 @@ async function carryOut(instruction: Instruction, progress: Progress, context: C
     case "EXPOSE": {
       const ports = words().map((word) => {
         const match = /^([0-9]{1,5})(?:\/(tcp|udp))?$/.exec(word);
-        if (match === null || Number(match[1]) < 1 || Number(match[1]) > 65_535) throw invalid(options.path, line, `"${word}" is no port`);
+        if (match === null || Number(match[1]) < 1 || Number(match[1]) > 65_535)
+          throw invalid(options.path, line, `"${word}" is no port`);
         return [`${Number(match[1])}/${match[2] ?? "tcp"}`, {}] as const;
       });
       return set({ ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(ports) } });
@@ -126,7 +151,11 @@ async function carryOut(instruction: Instruction, progress: Progress, context: C
       // As in Docker, a new entrypoint takes away a command that was meant for the base's.
       const { Cmd: baseCommand, ...rest } = config;
       progress.image = { ...progress.image, config: rest };
-      return set({ ...rest, Entrypoint: list ?? ["/bin/sh", "-c", text], ...(progress.commandSet && baseCommand !== undefined ? { Cmd: baseCommand } : {}) });
+      return set({
+        ...rest,
+        Entrypoint: list ?? ["/bin/sh", "-c", text],
+        ...(progress.commandSet && baseCommand !== undefined ? { Cmd: baseCommand } : {}),
+      });
     }
     default:
       return copy(instruction, list ?? words(), progress, context, options);
@@ -135,11 +164,17 @@ async function carryOut(instruction: Instruction, progress: Progress, context: C
 
 async function startFrom(words: readonly string[], line: number, options: DockerfileOptions): Promise<ImageState> {
   const [name = "", as, stage, more] = words;
-  if (more !== undefined || (as !== undefined && (as.toLowerCase() !== "as" || stage === undefined))) throw invalid(options.path, line, "FROM takes a name, and AS with another");
+  if (more !== undefined || (as !== undefined && (as.toLowerCase() !== "as" || stage === undefined)))
+    throw invalid(options.path, line, "FROM takes a name, and AS with another");
   if (name === "scratch") return { ...emptyImage(machineArchitecture()), config: { Env: [defaultPath] } };
   const digest = isDigest(name) ? name : await findBase(name, options.store);
   if (digest === undefined || (await options.store.stat(digest)) === undefined) {
-    throw notYet(options.path, line, `FROM ${name}, which is not in the store (fetching from a registry)`, `fetch it elsewhere, for instance skopeo copy docker://${name} oci-archive:base.tar:${name.includes(":") ? name : `${name}:latest`}, then bronze import base.tar --name ${name.includes(":") ? name : `${name}:latest`}`);
+    throw notYet(
+      options.path,
+      line,
+      `FROM ${name}, which is not in the store (fetching from a registry)`,
+      `fetch it elsewhere, for instance skopeo copy docker://${name} oci-archive:base.tar:${name.includes(":") ? name : `${name}:latest`}, then bronze import base.tar --name ${name.includes(":") ? name : `${name}:latest`}`,
+    );
   }
   const { manifest, image } = await readImage(options.store, digest);
   return {
@@ -160,11 +195,18 @@ async function findBase(name: string, store: Store): ReturnType<Store["resolve"]
 
 function variablesOf(progress: Progress): Map<string, string> {
   const variables = new Map(progress.args);
-  for (const entry of progress.image.config.Env ?? []) variables.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));
+  for (const entry of progress.image.config.Env ?? [])
+    variables.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1));
   return variables;
 }
 
-function pairs(text: string, variables: ReadonlyMap<string, string>, escape: string, file: string, line: number): [name: string, value: string][] {
+function pairs(
+  text: string,
+  variables: ReadonlyMap<string, string>,
+  escape: string,
+  file: string,
+  line: number,
+): [name: string, value: string][] {
   const words = splitWords(text, variables, escape);
   const first = words[0] ?? "";
   if (!first.includes("=")) {
@@ -179,31 +221,69 @@ function pairs(text: string, variables: ReadonlyMap<string, string>, escape: str
   });
 }
 
-async function copy(instruction: Instruction, words: readonly string[], progress: Progress, context: Context, options: DockerfileOptions): Promise<void> {
+async function copy(
+  instruction: Instruction,
+  words: readonly string[],
+  progress: Progress,
+  context: Context,
+  options: DockerfileOptions,
+): Promise<void> {
   const to = words.at(-1);
   const sources = words.slice(0, -1);
-  if (to === undefined || sources.length === 0) throw invalid(options.path, instruction.line, "COPY takes what to copy and where to");
+  if (to === undefined || sources.length === 0)
+    throw invalid(options.path, instruction.line, "COPY takes what to copy and where to");
   const flag = (name: string): string | undefined => instruction.flags.find((item) => item.name === name)?.value;
   const chmod = flag("chmod");
-  if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod)) throw invalid(options.path, instruction.line, `--chmod=${chmod} is not an octal mode`);
-  const owner: Owner = await resolveOwner(flag("chown"), progress.image.layers, options.store, options.path, instruction.line);
+  if (chmod !== undefined && !/^[0-7]{3,4}$/.test(chmod))
+    throw invalid(options.path, instruction.line, `--chmod=${chmod} is not an octal mode`);
+  const owner: Owner = await resolveOwner(
+    flag("chown"),
+    progress.image.layers,
+    options.store,
+    options.path,
+    instruction.line,
+  );
   const target = posix.resolve(progress.image.config.WorkingDir ?? "/", to).slice(1);
   const found = sources.flatMap((source) => context.find(source));
   const tree = await readBaseTree(options.store, progress.image.layers, options.cache);
-  const there = tree.get(resolveInTree(tree, toBytePath(target), true))?.kind === "directory" || progress.folders.some((part) => part.kind === "folder" && part.path === toBytePath(target));
+  const there =
+    tree.get(resolveInTree(tree, toBytePath(target), true))?.kind === "directory" ||
+    progress.folders.some((part) => part.kind === "folder" && part.path === toBytePath(target));
   const intoFolder = to.endsWith("/") || to === "." || to.endsWith("/.") || target === "" || there;
-  if (found.length > 1 && !intoFolder) throw invalid(options.path, instruction.line, `COPY of several files needs a folder: write ${to}/`);
+  if (found.length > 1 && !intoFolder)
+    throw invalid(options.path, instruction.line, `COPY of several files needs a folder: write ${to}/`);
   const parts = found.map(({ path, files }): LayerPart => {
     const isFolder = files[0]?.kind === "directory" || files[0]?.path !== path;
     const name = path.slice(path.lastIndexOf("/") + 1);
-    const place = isFolder || !intoFolder ? toBytePath(target) : [toBytePath(target), name].filter((piece) => piece !== "").join("/");
-    return { kind: "tree", files, from: path, to: place, owner, mode: chmod === undefined ? undefined : Number.parseInt(chmod, 8) };
+    const place =
+      isFolder || !intoFolder
+        ? toBytePath(target)
+        : [toBytePath(target), name].filter((piece) => piece !== "").join("/");
+    return {
+      kind: "tree",
+      files,
+      from: path,
+      to: place,
+      owner,
+      mode: chmod === undefined ? undefined : Number.parseInt(chmod, 8),
+    };
   });
   await addLayer(progress, parts, `COPY ${instruction.text}`, options);
 }
 
-async function addLayer(progress: Progress, parts: readonly LayerPart[], createdBy: string, options: DockerfileOptions): Promise<void> {
-  const { layer, cached } = await buildLayer([...progress.folders, ...parts], { store: options.store, cache: options.cache, signal: options.signal, epoch: options.epoch, base: progress.image.layers });
+async function addLayer(
+  progress: Progress,
+  parts: readonly LayerPart[],
+  createdBy: string,
+  options: DockerfileOptions,
+): Promise<void> {
+  const { layer, cached } = await buildLayer([...progress.folders, ...parts], {
+    store: options.store,
+    cache: options.cache,
+    signal: options.signal,
+    epoch: options.epoch,
+    base: progress.image.layers,
+  });
   options.report({ step: "layer", text: `${createdBy.slice(0, 120)}${cached ? " (unchanged)" : ""}` });
   progress.folders = [];
   progress.image = {

@@ -21,7 +21,12 @@ export async function exportImage(store: Store, digest: Digest, dir: string, nam
     // Never a hard link: who writes into the layout must not reach the store.
     await copyFile(await store.path(blob), join(blobs, digestHex(blob)), constants.COPYFILE_FICLONE);
   }
-  const entry = { mediaType: mediaTypes.manifest, digest, size: bytes.byteLength, annotations: { "org.opencontainers.image.ref.name": name } };
+  const entry = {
+    mediaType: mediaTypes.manifest,
+    digest,
+    size: bytes.byteLength,
+    annotations: { "org.opencontainers.image.ref.name": name },
+  };
   await writeFile(join(dir, "index.json"), serialiseIndex([entry]));
   await writeFile(join(dir, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
 }

@@ -1,4 +1,11 @@
-import { parseConfig, parseManifest, type ContainerConfig, type HistoryEntry, type ImageConfig, type Manifest } from "../image/oci.ts";
+import {
+  parseConfig,
+  parseManifest,
+  type ContainerConfig,
+  type HistoryEntry,
+  type ImageConfig,
+  type Manifest,
+} from "../image/oci.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import type { ImageFacts } from "./options.ts";
@@ -50,7 +57,9 @@ export function factsOf(config: ContainerConfig): ImageFacts {
 export function withEnv(env: readonly string[] | undefined, name: string, value: string): readonly string[] {
   const entry = `${name}=${value}`;
   const list = env ?? [];
-  return list.some((old) => old.startsWith(`${name}=`)) ? list.map((old) => (old.startsWith(`${name}=`) ? entry : old)) : [...list, entry];
+  return list.some((old) => old.startsWith(`${name}=`))
+    ? list.map((old) => (old.startsWith(`${name}=`) ? entry : old))
+    : [...list, entry];
 }
 
 export const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -1,7 +1,17 @@
 import { createHash } from "node:crypto";
 import { OperatorError } from "../errors/operator-error.ts";
 import { isIndexType, layerCompression, mediaTypes } from "../image/media-types.ts";
-import { describe, parseConfig, parseIndex, parseJson, parseManifest, serialiseManifest, type BlobDescriptor, type ImageConfig, type Manifest } from "../image/oci.ts";
+import {
+  describe,
+  parseConfig,
+  parseIndex,
+  parseJson,
+  parseManifest,
+  serialiseManifest,
+  type BlobDescriptor,
+  type ImageConfig,
+  type Manifest,
+} from "../image/oci.ts";
 import { defaultTarLimits, readTar } from "../image/tar-read.ts";
 import { isDigest, type Digest } from "../model/canonical.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
@@ -33,21 +43,34 @@ export async function importImage(path: string, options: ImportOptions): Promise
     const layout = await openLayout(path, options.store, options.signal);
     const index = await layout.read("index.json");
     const archive = index === undefined ? await layout.read("manifest.json") : undefined;
-    if (index === undefined && archive === undefined) throw refused(path, "it has neither index.json nor manifest.json");
-    const found = index !== undefined ? await pickManifest(path, layout, options, index) : await fromDockerSave(path, layout, options, archive as Buffer);
+    if (index === undefined && archive === undefined)
+      throw refused(path, "it has neither index.json nor manifest.json");
+    const found =
+      index !== undefined
+        ? await pickManifest(path, layout, options, index)
+        : await fromDockerSave(path, layout, options, archive as Buffer);
     const known = (await options.store.resolve(knownName(found.digest))) === found.digest;
     const manifest = parseManifest(await options.store.read(found.digest));
     await layout.take(manifest.config);
     const image = parseConfig(await options.store.read(manifest.config.digest));
     checkImage(path, manifest, image);
     for (const [i, layer] of manifest.layers.entries()) {
-      options.report?.({ step: "import", text: `layer ${i + 1} of ${manifest.layers.length}, ${Math.ceil(layer.size / 1e6)} MB` });
+      options.report?.({
+        step: "import",
+        text: `layer ${i + 1} of ${manifest.layers.length}, ${Math.ceil(layer.size / 1e6)} MB`,
+      });
       await layout.take(layer);
       if (!known) await verifyLayer(options.store, layer, image.diffIds[i] as Digest, options.signal);
     }
     await options.store.tag(knownName(found.digest), found.digest);
     if (options.name !== undefined) await options.store.tag(options.name, found.digest);
-    return { digest: found.digest, warnings: [], config: factsOf(image.config), layers: manifest.layers, cached: known };
+    return {
+      digest: found.digest,
+      warnings: [],
+      config: factsOf(image.config),
+      layers: manifest.layers,
+      cached: known,
+    };
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the import");
     throw error;
@@ -59,18 +82,33 @@ function knownName(digest: Digest): string {
   return `imported:${digest.slice("sha256:".length)}`;
 }
 
-async function pickManifest(path: string, layout: Layout, options: ImportOptions, index: Buffer): Promise<BlobDescriptor> {
+async function pickManifest(
+  path: string,
+  layout: Layout,
+  options: ImportOptions,
+  index: Buffer,
+): Promise<BlobDescriptor> {
   let bytes = index;
   for (let depth = 0; depth < mostDepth; depth++) {
     const all = parseIndex(bytes);
-    const images = all.filter((entry) => isIndexType(entry.mediaType) || entry.mediaType === mediaTypes.manifest || entry.mediaType === mediaTypes.dockerManifest);
-    const fitting = images.filter(({ platform }) => platform === undefined || (platform.os === "linux" && platform.architecture === machineArchitecture()));
+    const images = all.filter(
+      (entry) =>
+        isIndexType(entry.mediaType) ||
+        entry.mediaType === mediaTypes.manifest ||
+        entry.mediaType === mediaTypes.dockerManifest,
+    );
+    const fitting = images.filter(
+      ({ platform }) =>
+        platform === undefined || (platform.os === "linux" && platform.architecture === machineArchitecture()),
+    );
     const named = fitting.filter((entry) => options.name !== undefined && refName(entry) === options.name);
     const choice = named.length > 0 ? named : fitting;
     const [first, second] = choice;
     if (first === undefined) throw refused(path, `it holds no image for linux/${machineArchitecture()}`);
     if (second !== undefined && second.digest !== first.digest) {
-      throw new OperatorError("ARGUMENT_INVALID", `Cannot import "${path}": it holds ${choice.length} images`, { hint: `say which with --name: ${choice.map(refName).filter(Boolean).join(", ") || "they have no names; export the one wanted alone"}` });
+      throw new OperatorError("ARGUMENT_INVALID", `Cannot import "${path}": it holds ${choice.length} images`, {
+        hint: `say which with --name: ${choice.map(refName).filter(Boolean).join(", ") || "they have no names; export the one wanted alone"}`,
+      });
     }
     await layout.take(first);
     if (!isIndexType(first.mediaType)) return first;
@@ -80,31 +118,56 @@ async function pickManifest(path: string, layout: Layout, options: ImportOptions
 }
 
 function refName(entry: BlobDescriptor): string {
-  return entry.annotations?.["io.containerd.image.name"] ?? entry.annotations?.["org.opencontainers.image.ref.name"] ?? "";
+  return (
+    entry.annotations?.["io.containerd.image.name"] ?? entry.annotations?.["org.opencontainers.image.ref.name"] ?? ""
+  );
 }
 
-async function fromDockerSave(path: string, layout: Layout, options: ImportOptions, bytes: Buffer): Promise<{ digest: Digest }> {
+async function fromDockerSave(
+  path: string,
+  layout: Layout,
+  options: ImportOptions,
+  bytes: Buffer,
+): Promise<{ digest: Digest }> {
   const list = parseJson(bytes, "manifest.json");
   if (!Array.isArray(list) || list.length > 1000) throw refused(path, "its manifest.json is no list");
   const images = list as { Config?: unknown; Layers?: unknown; RepoTags?: unknown }[];
-  const named = images.filter(({ RepoTags }) => options.name !== undefined && Array.isArray(RepoTags) && RepoTags.includes(options.name));
+  const named = images.filter(
+    ({ RepoTags }) => options.name !== undefined && Array.isArray(RepoTags) && RepoTags.includes(options.name),
+  );
   const choice = named.length > 0 ? named : images;
   const [image, second] = choice;
-  if (second !== undefined) throw new OperatorError("ARGUMENT_INVALID", `Cannot import "${path}": it holds ${choice.length} images`, { hint: "save the one wanted alone, or say which with --name" });
+  if (second !== undefined)
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot import "${path}": it holds ${choice.length} images`, {
+      hint: "save the one wanted alone, or say which with --name",
+    });
   const layers = image?.Layers;
-  if (typeof image?.Config !== "string" || !Array.isArray(layers) || layers.length > 256 || !layers.every((layer) => typeof layer === "string")) throw refused(path, "its manifest.json names no config and layers");
+  if (
+    typeof image?.Config !== "string" ||
+    !Array.isArray(layers) ||
+    layers.length > 256 ||
+    !layers.every((layer) => typeof layer === "string")
+  )
+    throw refused(path, "its manifest.json names no config and layers");
   const config = await layout.takeFile(image.Config);
   const named256 = `sha256:${/([0-9a-f]{64})(\.json)?$/.exec(image.Config)?.[1] ?? ""}`;
-  if (isDigest(named256) && named256 !== config.digest) throw refused(path, `its config ${image.Config} is ${config.digest}`);
+  if (isDigest(named256) && named256 !== config.digest)
+    throw refused(path, `its config ${image.Config} is ${config.digest}`);
   const descriptors: Descriptor[] = [];
-  for (const layer of layers as string[]) descriptors.push({ mediaType: mediaTypes.layer, ...(await layout.takeFile(layer)) });
-  const manifest = serialiseManifest({ config: { mediaType: mediaTypes.config, ...config }, layers: descriptors, annotations: {} });
+  for (const layer of layers) descriptors.push({ mediaType: mediaTypes.layer, ...(await layout.takeFile(layer)) });
+  const manifest = serialiseManifest({
+    config: { mediaType: mediaTypes.config, ...config },
+    layers: descriptors,
+    annotations: {},
+  });
   return { digest: (await options.store.write(manifest, describe(mediaTypes.manifest, manifest))).digest };
 }
 
 function checkImage(path: string, manifest: Manifest, image: ImageConfig): void {
-  if (image.os !== "linux" || image.architecture !== machineArchitecture()) throw refused(path, `it is for ${image.os}/${image.architecture}, this machine is linux/${machineArchitecture()}`);
-  if (image.diffIds.length !== manifest.layers.length) throw refused(path, `its manifest has ${manifest.layers.length} layers, its config ${image.diffIds.length}`);
+  if (image.os !== "linux" || image.architecture !== machineArchitecture())
+    throw refused(path, `it is for ${image.os}/${image.architecture}, this machine is linux/${machineArchitecture()}`);
+  if (image.diffIds.length !== manifest.layers.length)
+    throw refused(path, `its manifest has ${manifest.layers.length} layers, its config ${image.diffIds.length}`);
   const odd = manifest.layers.find((layer) => layerCompression(layer.mediaType) === undefined);
   if (odd !== undefined) throw refused(path, `a layer is of the kind ${odd.mediaType.slice(0, 100)}`);
 }
@@ -119,7 +182,12 @@ async function verifyLayer(store: Store, layer: Descriptor, diffId: Digest, sign
     const next = await source.next();
     if (next.done === true) return next;
     total += next.value.byteLength;
-    if (total > defaultTarLimits.bytes) throw new OperatorError("VERIFICATION_FAILED", `Cannot take layer ${layer.digest}: it unpacks to more than ${defaultTarLimits.bytes} bytes`, { hint: "this is no genuine image" });
+    if (total > defaultTarLimits.bytes)
+      throw new OperatorError(
+        "VERIFICATION_FAILED",
+        `Cannot take layer ${layer.digest}: it unpacks to more than ${defaultTarLimits.bytes} bytes`,
+        { hint: "this is no genuine image" },
+      );
     hash.update(next.value);
     return next;
   };
@@ -131,9 +199,15 @@ async function verifyLayer(store: Store, layer: Descriptor, diffId: Digest, sign
   }
   const got = `sha256:${hash.digest("hex")}`;
   if (got === diffId) return;
-  throw new OperatorError("VERIFICATION_FAILED", `Cannot take layer ${layer.digest}: its content is ${got}, the config says ${diffId}`, { hint: "the image is damaged; get it again from where it came from" });
+  throw new OperatorError(
+    "VERIFICATION_FAILED",
+    `Cannot take layer ${layer.digest}: its content is ${got}, the config says ${diffId}`,
+    { hint: "the image is damaged; get it again from where it came from" },
+  );
 }
 
 function refused(path: string, state: string): OperatorError {
-  return new OperatorError("VERIFICATION_FAILED", `Cannot import "${path}": ${state}`, { hint: "give an OCI layout folder, an OCI archive or what docker save writes, for this machine's platform" });
+  return new OperatorError("VERIFICATION_FAILED", `Cannot import "${path}": ${state}`, {
+    hint: "give an OCI layout folder, an OCI archive or what docker save writes, for this machine's platform",
+  });
 }

@@ -1,6 +1,6 @@
 import { mediaTypes } from "../image/media-types.ts";
 import { writeTar, type TarSource } from "../image/tar-write.ts";
-import { isDigest, sha256, type Digest } from "../model/canonical.ts";
+import { isDigest, sha256 } from "../model/canonical.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
 import { streamOf } from "./blob.ts";
@@ -26,17 +26,34 @@ export async function writeLayer(store: Store, sources: Iterable<TarSource>, sig
 }
 
 /** Makes a layer of files, or finds the one that was made of the very same files before. */
-export async function buildLayer(parts: readonly LayerPart[], request: LayerRequest): Promise<{ layer: Descriptor; cached: boolean }> {
-  const key = { version: 1, epoch: request.epoch, base: request.base.map((layer) => layer.digest), parts: sha256(fingerprint(parts)) };
+export async function buildLayer(
+  parts: readonly LayerPart[],
+  request: LayerRequest,
+): Promise<{ layer: Descriptor; cached: boolean }> {
+  const key = {
+    version: 1,
+    epoch: request.epoch,
+    base: request.base.map((layer) => layer.digest),
+    parts: sha256(fingerprint(parts)),
+  };
   const known = (await request.cache.read("layers", key)) as { digest?: unknown; size?: unknown } | undefined;
-  if (typeof known?.digest === "string" && isDigest(known.digest) && (await request.store.stat(known.digest)) === known.size) {
-    return { layer: { mediaType: mediaTypes.layer, digest: known.digest as Digest, size: Number(known.size) }, cached: true };
+  if (
+    typeof known?.digest === "string" &&
+    isDigest(known.digest) &&
+    (await request.store.stat(known.digest)) === known.size
+  ) {
+    return { layer: { mediaType: mediaTypes.layer, digest: known.digest, size: Number(known.size) }, cached: true };
   }
   const startedAtMs = Date.now();
   const tree = await readBaseTree(request.store, request.base, request.cache);
   const layer = await writeLayer(request.store, composeLayer(tree, parts, request.epoch), request.signal);
-  const newest = parts.reduce((latest, part) => (part.kind === "tree" ? part.files.reduce((most, file) => Math.max(most, file.changedAtMs), latest) : latest), 0);
-  if (newest < startedAtMs - racyMs) await request.cache.write("layers", key, { digest: layer.digest, size: layer.size });
+  const newest = parts.reduce(
+    (latest, part) =>
+      part.kind === "tree" ? part.files.reduce((most, file) => Math.max(most, file.changedAtMs), latest) : latest,
+    0,
+  );
+  if (newest < startedAtMs - racyMs)
+    await request.cache.write("layers", key, { digest: layer.digest, size: layer.size });
   return { layer, cached: false };
 }
 

@@ -28,7 +28,10 @@ export async function openLayout(path: string, store: Store, signal: AbortSignal
   try {
     stats = await lstat(path);
   } catch (cause) {
-    throw new OperatorError("NOT_FOUND", `Cannot import "${path}": it does not exist`, { hint: "give an OCI layout folder, an OCI archive or what docker save writes", cause });
+    throw new OperatorError("NOT_FOUND", `Cannot import "${path}": it does not exist`, {
+      hint: "give an OCI layout folder, an OCI archive or what docker save writes",
+      cause,
+    });
   }
   return stats.isDirectory() ? folderLayout(path, store, signal) : archiveLayout(path, store, signal);
 }
@@ -46,7 +49,10 @@ function folderLayout(dir: string, store: Store, signal: AbortSignal): Layout {
   };
   const need = async (path: string): Promise<{ location: string; size: number }> => {
     const found = await locate(path);
-    if (found === undefined) throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${dir}": "${path}" is missing in it`, { hint: "the layout is incomplete; export it again" });
+    if (found === undefined)
+      throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${dir}": "${path}" is missing in it`, {
+        hint: "the layout is incomplete; export it again",
+      });
     return found;
   };
   const stream = (location: string): Readable => createReadStream(location, { signal, highWaterMark: 1 << 20 });
@@ -54,7 +60,10 @@ function folderLayout(dir: string, store: Store, signal: AbortSignal): Layout {
     async read(path) {
       const found = await locate(path);
       if (found === undefined) return undefined;
-      if (found.size > mostBytes) throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${dir}": "${path}" has ${found.size} bytes`, { hint: "this is no genuine layout" });
+      if (found.size > mostBytes)
+        throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${dir}": "${path}" has ${found.size} bytes`, {
+          hint: "this is no genuine layout",
+        });
       return readFile(found.location);
     },
     async take(descriptor) {
@@ -74,7 +83,8 @@ async function archiveLayout(file: string, store: Store, signal: AbortSignal): P
   const links = new Map<string, string>();
   for await (const { entry, content } of readTar(await openArchive(file, signal), archiveLimits)) {
     const path = fromBytePath(entry.path);
-    if (entry.kind === "symlink") links.set(path, join("/", fromBytePath(parentOf(entry.path)), fromBytePath(entry.target)).slice(1));
+    if (entry.kind === "symlink")
+      links.set(path, join("/", fromBytePath(parentOf(entry.path)), fromBytePath(entry.target)).slice(1));
     if (entry.kind === "hardlink") links.set(path, fromBytePath(entry.target));
     if (entry.kind !== "file") continue;
     const named = `sha256:${/^blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1] ?? ""}`;
@@ -99,13 +109,18 @@ async function archiveLayout(file: string, store: Store, signal: AbortSignal): P
     async take(descriptor) {
       const size = await store.stat(descriptor.digest);
       if (size === descriptor.size) return;
-      const state = size === undefined ? "is missing in it" : `has ${size} bytes, its descriptor says ${descriptor.size}`;
-      throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${file}": ${descriptor.digest} ${state}`, { hint: "the archive is damaged; export it again" });
+      const state =
+        size === undefined ? "is missing in it" : `has ${size} bytes, its descriptor says ${descriptor.size}`;
+      throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${file}": ${descriptor.digest} ${state}`, {
+        hint: "the archive is damaged; export it again",
+      });
     },
     async takeFile(path) {
       const found = find(path);
       if (found !== undefined) return found;
-      throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${file}": "${path}" is missing in it`, { hint: "the archive is incomplete; export it again" });
+      throw new OperatorError("VERIFICATION_FAILED", `Cannot import "${file}": "${path}" is missing in it`, {
+        hint: "the archive is incomplete; export it again",
+      });
     },
   };
 }

@@ -11,19 +11,32 @@ import { buildLayer } from "./layer.ts";
 import type { BuildOptions } from "./options.ts";
 
 /** An image of two layers: Debian packages, and the project's files over them. */
-export async function buildRecipe(recipe: DebianRecipe, options: BuildOptions, cache: BuildCache, epoch: number): Promise<{ image: ImageState; packages: readonly string[] }> {
-  const base = await debianBase(recipe.suite, recipe.packages, { ...options, cache, refresh: options.refresh === true });
+export async function buildRecipe(
+  recipe: DebianRecipe,
+  options: BuildOptions,
+  cache: BuildCache,
+  epoch: number,
+): Promise<{ image: ImageState; packages: readonly string[] }> {
+  const base = await debianBase(recipe.suite, recipe.packages, {
+    ...options,
+    cache,
+    refresh: options.refresh === true,
+  });
   const parts = recipeParts(recipe, options.projectDir);
   const request = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
   const { layer, cached } = await buildLayer(parts, request);
   options.report({ step: "layer", text: `files of the project${cached ? " (unchanged)" : ""}` });
-  const env = Object.entries(recipe.env).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}=${value}`);
+  const env = Object.entries(recipe.env)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`);
   const config: ContainerConfig = {
     User: recipe.user,
     WorkingDir: recipe.workdir,
     Env: env.some((entry) => entry.startsWith("PATH=")) ? env : [defaultPath, ...env],
     ...(recipe.command.length === 0 ? {} : { Cmd: recipe.command }),
-    ...(recipe.expose.length === 0 ? {} : { ExposedPorts: Object.fromEntries(recipe.expose.map((port) => [`${port}/tcp`, {}])) }),
+    ...(recipe.expose.length === 0
+      ? {}
+      : { ExposedPorts: Object.fromEntries(recipe.expose.map((port) => [`${port}/tcp`, {}])) }),
   };
   return {
     packages: base.packages,
@@ -32,7 +45,10 @@ export async function buildRecipe(recipe: DebianRecipe, options: BuildOptions, c
       config,
       layers: [base.layer, layer],
       diffIds: [base.layer.digest, layer.digest],
-      history: [{ created_by: `debian ${recipe.suite}: ${recipe.packages.join(" ")}` }, { created: createdAt(epoch), created_by: "files of the project" }],
+      history: [
+        { created_by: `debian ${recipe.suite}: ${recipe.packages.join(" ")}` },
+        { created: createdAt(epoch), created_by: "files of the project" },
+      ],
     },
   };
 }

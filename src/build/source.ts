@@ -22,17 +22,27 @@ const gitOptions = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c"
 export async function readSource(projectDir: string, given: number | undefined, signal: AbortSignal): Promise<Source> {
   const fixed = given ?? parseEpoch(process.env["SOURCE_DATE_EPOCH"]);
   const git = (args: readonly string[]): Promise<string | undefined> =>
-    runCommand("git", [...gitOptions, "-C", projectDir, ...args], { signal, timeoutMs: 60_000, env: { GIT_OPTIONAL_LOCKS: "0" } }).then(
+    runCommand("git", [...gitOptions, "-C", projectDir, ...args], {
+      signal,
+      timeoutMs: 60_000,
+      env: { GIT_OPTIONAL_LOCKS: "0" },
+    }).then(
       ({ status, stdout }) => (status === 0 ? stdout.trim() : undefined),
       (error: unknown) => {
         if (error instanceof OperatorError && error.code === "MACHINE_LACKS") return undefined;
         throw error;
       },
     );
-  const [head, changes] = await Promise.all([git(["log", "-1", "--format=%H %ct"]), git(["status", "--porcelain=v1", "--", "."])]);
+  const [head, changes] = await Promise.all([
+    git(["log", "-1", "--format=%H %ct"]),
+    git(["status", "--porcelain=v1", "--", "."]),
+  ]);
   const [commit, time] = head?.split(" ") ?? [];
   if (commit === undefined || time === undefined) {
-    const warnings = fixed === undefined ? ["no git commit here: files in the image are dated 1970-01-01, and the artifact names no source commit"] : [];
+    const warnings =
+      fixed === undefined
+        ? ["no git commit here: files in the image are dated 1970-01-01, and the artifact names no source commit"]
+        : [];
     return { epoch: fixed ?? 0, commit: null, dirty: false, warnings };
   }
   const dirty = changes !== undefined && changes !== "";
@@ -40,12 +50,18 @@ export async function readSource(projectDir: string, given: number | undefined, 
     epoch: fixed ?? Number(time),
     commit,
     dirty,
-    warnings: dirty ? [`the project has changes that are not committed: the artifact is marked dirty against ${commit.slice(0, 12)}`] : [],
+    warnings: dirty
+      ? [`the project has changes that are not committed: the artifact is marked dirty against ${commit.slice(0, 12)}`]
+      : [],
   };
 }
 
 function parseEpoch(text: string | undefined): number | undefined {
   if (text === undefined || text === "") return undefined;
   if (/^[0-9]{1,11}$/.test(text)) return Number(text);
-  throw new OperatorError("ARGUMENT_INVALID", `Cannot use SOURCE_DATE_EPOCH "${text.slice(0, 40)}": no whole number of seconds`, { hint: "unset it or give seconds since 1970" });
+  throw new OperatorError(
+    "ARGUMENT_INVALID",
+    `Cannot use SOURCE_DATE_EPOCH "${text.slice(0, 40)}": no whole number of seconds`,
+    { hint: "unset it or give seconds since 1970" },
+  );
 }

@@ -37,15 +37,28 @@ export function walkTree(root: string, start: BytePath, skip: (path: BytePath) =
   const visit = (path: BytePath): void => {
     const location = path === "" ? rootBytes : Buffer.concat([rootBytes, Buffer.from(`/${path}`, "latin1")]);
     const stats = lstatSync(location, { bigint: true });
-    const kind = stats.isDirectory() ? "directory" : stats.isFile() ? "file" : stats.isSymbolicLink() ? "symlink" : undefined;
+    const kind = stats.isDirectory()
+      ? "directory"
+      : stats.isFile()
+        ? "file"
+        : stats.isSymbolicLink()
+          ? "symlink"
+          : undefined;
     const skipped = path !== "" && skip(path);
     if (kind === undefined) {
       if (skipped) return;
-      throw new OperatorError("BUILD_FAILED", `Cannot put "${fromBytePath(path)}" into an image: it is a socket, a pipe or a device`, { hint: "remove it or name it in .dockerignore" });
+      throw new OperatorError(
+        "BUILD_FAILED",
+        `Cannot put "${fromBytePath(path)}" into an image: it is a socket, a pipe or a device`,
+        { hint: "remove it or name it in .dockerignore" },
+      );
     }
     if (!skipped) {
       found.push(describeFile(path, kind, stats, location));
-      if (found.length > mostFiles) throw new OperatorError("BUILD_FAILED", `Cannot build from "${root}": more than ${mostFiles} files`, { hint: "name what does not belong into the image in .dockerignore" });
+      if (found.length > mostFiles)
+        throw new OperatorError("BUILD_FAILED", `Cannot build from "${root}": more than ${mostFiles} files`, {
+          hint: "name what does not belong into the image in .dockerignore",
+        });
     }
     if (kind !== "directory" || (skipped && path === ".git")) return;
     const names = readdirSync(location, { encoding: "buffer" }).map((name) => name.toString("latin1"));
@@ -66,7 +79,10 @@ function describeFile(path: BytePath, kind: FoundFile["kind"], stats: BigIntStat
     size: kind === "file" ? Number(stats.size) : 0,
     target: kind === "symlink" ? readlinkSync(location, { encoding: "buffer" }).toString("latin1") : "",
     inode: kind === "file" && stats.nlink > 1n ? `${stats.dev}:${stats.ino}` : undefined,
-    fingerprint: kind === "directory" ? `${stats.mode}` : `${stats.dev}:${stats.ino}:${stats.mode}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`,
+    fingerprint:
+      kind === "directory"
+        ? `${stats.mode}`
+        : `${stats.dev}:${stats.ino}:${stats.mode}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`,
     changedAtMs: kind === "directory" ? 0 : Number(stats.ctimeMs),
     location,
   };

@@ -78,7 +78,9 @@ export function serialiseConfig(image: ImageConfig): Buffer {
 
 /** An index with these manifests, as `index.json` of a layout. */
 export function serialiseIndex(manifests: readonly BlobDescriptor[]): Buffer {
-  return Buffer.from(canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }));
+  return Buffer.from(
+    canonicalJson({ schemaVersion: 2, mediaType: mediaTypes.index, manifests: manifests as unknown as Json }),
+  );
 }
 
 /** A descriptor for bytes that are at hand. */
@@ -94,7 +96,8 @@ export function describe(mediaType: string, bytes: Uint8Array): BlobDescriptor {
 export function parseManifest(bytes: Uint8Array): Manifest {
   const record = parseObject(bytes, "manifest");
   const layers = record["layers"];
-  if (record["schemaVersion"] !== 2 || !Array.isArray(layers)) throw malformed("manifest", "no schemaVersion 2 with layers");
+  if (record["schemaVersion"] !== 2 || !Array.isArray(layers))
+    throw malformed("manifest", "no schemaVersion 2 with layers");
   if (layers.length > maxLayers) throw malformed("manifest", `${layers.length} layers, at most ${maxLayers} taken`);
   return {
     config: parseDescriptor(record["config"], "config"),
@@ -106,7 +109,8 @@ export function parseManifest(bytes: Uint8Array): Manifest {
 /** The manifests an index names. @throws {OperatorError} `VERIFICATION_FAILED` */
 export function parseIndex(bytes: Uint8Array): readonly BlobDescriptor[] {
   const manifests = parseObject(bytes, "index")["manifests"];
-  if (!Array.isArray(manifests) || manifests.length > 1000) throw malformed("index", "no list of at most 1000 manifests");
+  if (!Array.isArray(manifests) || manifests.length > 1000)
+    throw malformed("index", "no list of at most 1000 manifests");
   return manifests.map((entry) => parseDescriptor(entry, "manifest"));
 }
 
@@ -115,7 +119,8 @@ export function parseConfig(bytes: Uint8Array): ImageConfig {
   const record = parseObject(bytes, "config");
   const rootfs = asObject(record["rootfs"]);
   const diffIds = rootfs?.["diff_ids"];
-  if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === "string" && isDigest(id))) throw malformed("config", "rootfs.diff_ids is no list of sha256 digests");
+  if (!Array.isArray(diffIds) || !diffIds.every((id) => typeof id === "string" && isDigest(id)))
+    throw malformed("config", "rootfs.diff_ids is no list of sha256 digests");
   const inner = asObject(record["config"]) ?? {};
   const created = record["created"];
   return {
@@ -123,7 +128,7 @@ export function parseConfig(bytes: Uint8Array): ImageConfig {
     os: text(record["os"]) ?? "",
     ...(typeof created === "string" ? { created } : {}),
     config: parseContainerConfig(inner),
-    diffIds: diffIds as Digest[],
+    diffIds: diffIds,
     history: Array.isArray(record["history"]) ? (record["history"] as HistoryEntry[]) : [],
   };
 }
@@ -139,8 +144,9 @@ function parseContainerConfig(inner: Record<string, unknown>): ContainerConfig {
   for (const key of ["Env", "Entrypoint", "Cmd"] as const) {
     const value = inner[key];
     if (value === undefined || value === null) continue;
-    if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw malformed("config", `config.${key} is no list of texts`);
-    config[key] = value as string[];
+    if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
+      throw malformed("config", `config.${key} is no list of texts`);
+    config[key] = value;
   }
   if (ports !== undefined) config.ExposedPorts = Object.fromEntries(Object.keys(ports).map((port) => [port, {}]));
   if (labels !== undefined) config.Labels = stringMap(labels);
@@ -152,8 +158,10 @@ function parseDescriptor(value: unknown, noun: string): BlobDescriptor {
   const digest = record?.["digest"];
   const size = record?.["size"];
   const mediaType = record?.["mediaType"];
-  if (record === undefined || typeof digest !== "string" || !isDigest(digest)) throw malformed(noun, "its descriptor has no sha256 digest");
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) throw malformed(noun, "its descriptor has no size");
+  if (record === undefined || typeof digest !== "string" || !isDigest(digest))
+    throw malformed(noun, "its descriptor has no sha256 digest");
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0)
+    throw malformed(noun, "its descriptor has no size");
   if (typeof mediaType !== "string") throw malformed(noun, "its descriptor has no media type");
   const platform = asObject(record["platform"]);
   const annotations = record["annotations"];
@@ -162,7 +170,9 @@ function parseDescriptor(value: unknown, noun: string): BlobDescriptor {
     digest,
     size,
     ...(annotations === undefined || annotations === null ? {} : { annotations: stringMap(annotations) }),
-    ...(platform === undefined ? {} : { platform: { architecture: text(platform["architecture"]) ?? "", os: text(platform["os"]) ?? "" } }),
+    ...(platform === undefined
+      ? {}
+      : { platform: { architecture: text(platform["architecture"]) ?? "", os: text(platform["os"]) ?? "" } }),
   };
 }
 
@@ -183,11 +193,15 @@ export function parseJson(bytes: Uint8Array, noun: string): unknown {
 }
 
 function asObject(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
 }
 
 function stringMap(value: unknown): { readonly [key: string]: string } {
-  return Object.fromEntries(Object.entries(asObject(value) ?? {}).filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+  return Object.fromEntries(
+    Object.entries(asObject(value) ?? {}).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
+  );
 }
 
 function text(value: unknown): string | undefined {

@@ -37,7 +37,10 @@ const kinds: ReadonlyMap<string, TarKind> = new Map([
  * @throws {OperatorError} `VERIFICATION_FAILED` for a wrong check sum, a path that is absolute or has "..", a kind that
  * is not known (sparse files too), an end that comes too early, or more than `limits` allow
  */
-export async function* readTar(source: AsyncIterable<Uint8Array>, limits: TarLimits = defaultTarLimits): AsyncGenerator<TarMember> {
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  limits: TarLimits = defaultTarLimits,
+): AsyncGenerator<TarMember> {
   const bytes = new ByteReader(source);
   let pax = new Map<string, string>();
   const globals = new Map<string, string>();
@@ -68,8 +71,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, limits: TarLim
       const kind = kinds.get(flag);
       if (kind === undefined) throw refused(`it holds a member of a kind that is not supported ("${flag}")`);
       const record = (key: string): string | undefined => pax.get(key) ?? globals.get(key);
-      for (const key of [...pax.keys(), ...globals.keys()]) if (key.startsWith("GNU.sparse.")) throw refused("it holds a sparse file");
-      const size = kind === "file" || kind === "hardlink" || kind === "directory" ? (decimal(record("size")) ?? written) : 0;
+      for (const key of [...pax.keys(), ...globals.keys()])
+        if (key.startsWith("GNU.sparse.")) throw refused("it holds a sparse file");
+      const size =
+        kind === "file" || kind === "hardlink" || kind === "directory" ? (decimal(record("size")) ?? written) : 0;
       const prefix = block.toString("latin1", 257, 263) === "ustar\0" ? untilNul(block.subarray(345, 500)) : "";
       const name = untilNul(block.subarray(0, 100));
       const rawPath = record("path") ?? longPath ?? (prefix === "" ? name : `${prefix}/${name}`);
@@ -201,13 +206,14 @@ function untilNul(bytes: Buffer): string {
 
 function parsePax(body: Buffer): Map<string, string> {
   const records = new Map<string, string>();
-  for (let at = 0; at < body.byteLength; ) {
+  for (let at = 0; at < body.byteLength;) {
     const space = body.indexOf(0x20, at);
     const digits = space < 0 ? "" : body.toString("latin1", at, Math.min(space, at + 10));
     const length = /^[1-9][0-9]{0,8}$/.test(digits) ? Number(digits) : 0;
     const end = at + length;
     const equals = body.indexOf(0x3d, space);
-    if (length === 0 || end > body.byteLength || body[end - 1] !== 0x0a || equals < 0 || equals >= end) throw refused("a pax header is malformed");
+    if (length === 0 || end > body.byteLength || body[end - 1] !== 0x0a || equals < 0 || equals >= end)
+      throw refused("a pax header is malformed");
     records.set(body.toString("latin1", space + 1, equals), body.toString("latin1", equals + 1, end - 1));
     at = end;
   }

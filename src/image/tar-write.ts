@@ -33,7 +33,7 @@ export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
   let chunk = Buffer.allocUnsafe(chunkBytes);
   let used = 0;
   function* append(bytes: Uint8Array): Generator<Buffer> {
-    for (let from = 0; from < bytes.byteLength; ) {
+    for (let from = 0; from < bytes.byteLength;) {
       const count = Math.min(bytes.byteLength - from, chunkBytes - used);
       chunk.set(bytes.subarray(from, from + count), used);
       used += count;
@@ -54,7 +54,10 @@ export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
       if (written > entry.size) break;
       yield* append(piece);
     }
-    if (written !== entry.size) throw new RangeError(`"${fromBytePath(entry.path)}" has ${written > entry.size ? "more" : "fewer"} than ${entry.size} bytes`);
+    if (written !== entry.size)
+      throw new RangeError(
+        `"${fromBytePath(entry.path)}" has ${written > entry.size ? "more" : "fewer"} than ${entry.size} bytes`,
+      );
     yield* append(zeroBlocks.subarray(0, paddingOf(entry.size)));
   }
   yield* append(zeroBlocks);
@@ -79,9 +82,20 @@ export function encodeHeader(entry: TarEntry): Buffer {
   if (entry.mtime > largestOctal || entry.mtime < 0) records.push(["mtime", String(entry.mtime)]);
   const block = encodeBlock(entry, split ?? { prefix: "", name: path.slice(0, 100) }, typeFlag[entry.kind]);
   if (records.length === 0) return block;
-  const body = Buffer.from(records.sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([key, value]) => paxRecord(key, value)).join(""), "latin1");
+  const body = Buffer.from(
+    records
+      .sort((a, b) => (a[0] < b[0] ? -1 : 1))
+      .map(([key, value]) => paxRecord(key, value))
+      .join(""),
+    "latin1",
+  );
   const header = { ...entry, size: body.byteLength, mode: 0o644, uid: 0, gid: 0, mtime: 0, target: "" };
-  return Buffer.concat([encodeBlock(header, { prefix: "", name: "././@PaxHeader" }, "x"), body, zeroBlocks.subarray(0, paddingOf(body.byteLength)), block]);
+  return Buffer.concat([
+    encodeBlock(header, { prefix: "", name: "././@PaxHeader" }, "x"),
+    body,
+    zeroBlocks.subarray(0, paddingOf(body.byteLength)),
+    block,
+  ]);
 }
 
 interface SplitPath {
@@ -108,7 +122,7 @@ function encodeBlock(entry: TarEntry, path: SplitPath, flag: string): Buffer {
   block.fill(" ", 148, 156);
   block.write(flag, 156, 1, "latin1");
   block.write(entry.target.slice(0, 100), 157, 100, "latin1");
-  block.write("ustar\0" + "00", 257, 8, "latin1");
+  block.write("ustar\x0000", 257, 8, "latin1");
   octal(block, 329, 8, 0);
   octal(block, 337, 8, 0);
   block.write(path.prefix, 345, 155, "latin1");

@@ -28,13 +28,20 @@ async function readAll(bytes: Buffer, size = 700, limits?: TarLimits): Promise<{
   return members;
 }
 
-const refusal = (pattern: RegExp) => (error: unknown): boolean => error instanceof OperatorError && error.code === "VERIFICATION_FAILED" && pattern.test(error.message);
+const refusal =
+  (pattern: RegExp) =>
+  (error: unknown): boolean =>
+    error instanceof OperatorError && error.code === "VERIFICATION_FAILED" && pattern.test(error.message);
 
 test("`writeTar()` gives back through readTar() every member as it was, whatever the piece size", async () => {
-  const name = fc.uint8Array({ minLength: 1, maxLength: 130 }).map((bytes) => Buffer.from(bytes).toString("latin1").replace(/[\0/.]/g, "_"));
+  const name = fc.uint8Array({ minLength: 1, maxLength: 130 }).map((bytes) =>
+    Buffer.from(bytes)
+      .toString("latin1")
+      .replace(/[\0/.]/g, "_"),
+  );
   const member = fc.record({
     path: fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/")),
-    kind: fc.constantFrom("file", "directory", "symlink") as fc.Arbitrary<"file" | "directory" | "symlink">,
+    kind: fc.constantFrom<"file" | "directory" | "symlink">("file", "directory", "symlink"),
     mode: fc.integer({ min: 0, max: 0o7777 }),
     uid: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     gid: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
@@ -45,12 +52,22 @@ test("`writeTar()` gives back through readTar() every member as it was, whatever
   await fc.assert(
     fc.asyncProperty(fc.array(member, { maxLength: 6 }), fc.integer({ min: 1, max: 2000 }), async (members, size) => {
       const sources = members.map(({ bytes, kind, target, ...rest }): TarSource => {
-        const common = { ...rest, kind, size: kind === "file" ? bytes.byteLength : 0, target: kind === "symlink" ? target : "" };
+        const common = {
+          ...rest,
+          kind,
+          size: kind === "file" ? bytes.byteLength : 0,
+          target: kind === "symlink" ? target : "",
+        };
         return kind === "file" ? { entry: common, content: () => [bytes] } : { entry: common };
       });
       const found = await readAll(archive(sources), size);
-      assert.deepEqual(found.map((item) => item.entry), sources.map((item) => item.entry));
-      found.forEach((item, i) => assert.deepEqual(item.bytes, members[i]?.kind === "file" ? Buffer.from(members[i].bytes) : Buffer.alloc(0)));
+      assert.deepEqual(
+        found.map((item) => item.entry),
+        sources.map((item) => item.entry),
+      );
+      found.forEach((item, i) =>
+        assert.deepEqual(item.bytes, members[i]?.kind === "file" ? Buffer.from(members[i].bytes) : Buffer.alloc(0)),
+      );
     }),
     { numRuns: 100 },
   );
@@ -76,17 +93,28 @@ test("`encodeHeader()` writes a pax header only where a field does not fit", () 
 
 test("`compareEntries()` puts parents first, whiteouts before siblings, and sorts by bytes", () => {
   const paths = ["b", "a/z", "a", toBytePath("é"), "a/.wh.z", "a/-", "a-b", "~"];
-  assert.deepEqual(paths.map((path) => ({ path })).sort(compareEntries).map(({ path }) => path), ["a", "a-b", "a/.wh.z", "a/-", "a/z", "b", "~", toBytePath("é")]);
+  assert.deepEqual(
+    paths
+      .map((path) => ({ path }))
+      .sort(compareEntries)
+      .map(({ path }) => path),
+    ["a", "a-b", "a/.wh.z", "a/-", "a/z", "b", "~", toBytePath("é")],
+  );
 });
 
 test("`readTar()` refuses paths that leave the archive", async () => {
-  for (const path of ["../a", "a/../../b", "/etc/passwd"]) await assert.rejects(readAll(archive([{ entry: entry(path) }])), refusal(/path/));
-  await assert.rejects(readAll(archive([{ entry: entry("a", { kind: "hardlink", target: "../b" }) }])), refusal(/path/));
+  for (const path of ["../a", "a/../../b", "/etc/passwd"])
+    await assert.rejects(readAll(archive([{ entry: entry(path) }])), refusal(/path/));
+  await assert.rejects(
+    readAll(archive([{ entry: entry("a", { kind: "hardlink", target: "../b" }) }])),
+    refusal(/path/),
+  );
 });
 
 test("`readTar()` refuses an archive that is cut anywhere", async () => {
   const whole = archive([{ entry: entry("a", { size: 900 }), content: () => [Buffer.alloc(900, 1)] }]);
-  for (const length of [0, 100, 512, 1000, 1500, 1536, 1700]) await assert.rejects(readAll(whole.subarray(0, length)), refusal(/ends/), `cut at ${length}`);
+  for (const length of [0, 100, 512, 1000, 1500, 1536, 1700])
+    await assert.rejects(readAll(whole.subarray(0, length)), refusal(/ends/), `cut at ${length}`);
 });
 
 test("`readTar()` refuses a header whose check sum is wrong", async () => {

@@ -29,7 +29,10 @@ export function createLocalStore(dir: string): Store {
   };
 
   /** Writes a temporary file, then gives it its name; nothing remains when it fails. */
-  const place = async <Result>(fill: (file: FileHandle) => Promise<{ target: string; result: Result }>, folder: string): Promise<Result> => {
+  const place = async <Result>(
+    fill: (file: FileHandle) => Promise<{ target: string; result: Result }>,
+    folder: string,
+  ): Promise<Result> => {
     const path = join(temporary, `${await prepare()}-${randomBytes(8).toString("hex")}`);
     const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
     try {
@@ -71,7 +74,10 @@ export function createLocalStore(dir: string): Store {
         if ((await sizeOf(digest)) === source.byteLength) return { digest, size: source.byteLength };
       }
       return place(async (file) => {
-        const { digest, size } = source instanceof Uint8Array ? await writeBytes(file, source) : await writeStream(file, source, expected?.size);
+        const { digest, size } =
+          source instanceof Uint8Array
+            ? await writeBytes(file, source)
+            : await writeStream(file, source, expected?.size);
         checkExpected(expected, digest, size);
         return { target: pathOf(digest), result: { digest, size } };
       }, blobs);
@@ -93,7 +99,9 @@ export function createLocalStore(dir: string): Store {
 
     async tags() {
       const files = (await readdir(tagsDir).catch(ignoreMissing)) ?? [];
-      const found = await Promise.all(files.map(async (file) => ({ name: decodeURIComponent(file), digest: await readTag(join(tagsDir, file)) })));
+      const found = await Promise.all(
+        files.map(async (file) => ({ name: decodeURIComponent(file), digest: await readTag(join(tagsDir, file)) })),
+      );
       return found
         .flatMap(({ name, digest }) => (digest === undefined ? [] : [{ name, digest }]))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -105,7 +113,9 @@ async function readTag(path: string): Promise<Digest | undefined> {
   const text = (await readFile(path, "utf8").catch(ignoreMissing))?.trim();
   if (text === undefined) return undefined;
   if (isDigest(text)) return text;
-  throw new OperatorError("VERIFICATION_FAILED", `Cannot read the tag in ${path}: it holds no digest`, { hint: "remove the file and tag the image again" });
+  throw new OperatorError("VERIFICATION_FAILED", `Cannot read the tag in ${path}: it holds no digest`, {
+    hint: "remove the file and tag the image again",
+  });
 }
 
 async function writeBytes(file: FileHandle, bytes: Uint8Array): Promise<{ digest: Digest; size: number }> {
@@ -113,21 +123,26 @@ async function writeBytes(file: FileHandle, bytes: Uint8Array): Promise<{ digest
   return { digest: sha256(bytes), size: bytes.byteLength };
 }
 
-async function writeStream(file: FileHandle, source: Readable, most: number | undefined): Promise<{ digest: Digest; size: number }> {
+async function writeStream(
+  file: FileHandle,
+  source: Readable,
+  most: number | undefined,
+): Promise<{ digest: Digest; size: number }> {
   const hash = createHash("sha256");
   let size = 0;
   for await (const piece of source as AsyncIterable<Buffer>) {
     size += piece.byteLength;
     if (most !== undefined && size > most) break;
     hash.update(piece);
-    for (let at = 0; at < piece.byteLength; ) at += (await file.write(piece, at)).bytesWritten;
+    for (let at = 0; at < piece.byteLength;) at += (await file.write(piece, at)).bytesWritten;
   }
   return { digest: `sha256:${hash.digest("hex")}` as Digest, size };
 }
 
 function checkExpected(expected: Expected | undefined, digest: Digest, size: number): void {
   if (expected === undefined) return;
-  if (expected.digest !== digest || (expected.size !== undefined && expected.size !== size)) throw bytesLie(expected.digest, digest, expected.size, size);
+  if (expected.digest !== digest || (expected.size !== undefined && expected.size !== size))
+    throw bytesLie(expected.digest, digest, expected.size, size);
 }
 
 /** Makes the folders, removes what dead writers left, and returns the prefix of this process's temporary files. */
@@ -135,7 +150,8 @@ async function prepareFolders(folders: readonly string[], temporary: string): Pr
   for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o755 });
   for (const name of await readdir(temporary)) {
     const [pid, start] = name.split("-");
-    if (!/^[0-9]+$/.test(pid ?? "") || (await startOf(pid ?? "")) !== start) await rm(join(temporary, name), { force: true });
+    if (!/^[0-9]+$/.test(pid ?? "") || (await startOf(pid ?? "")) !== start)
+      await rm(join(temporary, name), { force: true });
   }
   return `${process.pid}-${(await startOf("self")) ?? "0"}`;
 }
@@ -162,5 +178,8 @@ function ignoreMissing(error: NodeJS.ErrnoException): undefined {
 
 function diskFull(error: unknown): OperatorError | undefined {
   if ((error as NodeJS.ErrnoException | null)?.code !== "ENOSPC") return undefined;
-  return new OperatorError("DISK_FULL", "Cannot write to the store: the disk is full", { hint: "free some space; nothing was changed", cause: error });
+  return new OperatorError("DISK_FULL", "Cannot write to the store: the disk is full", {
+    hint: "free some space; nothing was changed",
+    cause: error,
+  });
 }

@@ -21,7 +21,9 @@ export function createMemoryStore(): Store {
     },
     async path(digest) {
       need(digest);
-      throw new OperatorError("NOT_FOUND", `Cannot give a file for ${digest}: this store keeps its blobs in memory`, { hint: "use read()" });
+      throw new OperatorError("NOT_FOUND", `Cannot give a file for ${digest}: this store keeps its blobs in memory`, {
+        hint: "use read()",
+      });
     },
     async write(source, expected) {
       const pieces: Buffer[] = [];
@@ -36,7 +38,10 @@ export function createMemoryStore(): Store {
       }
       const bytes = Buffer.concat(pieces);
       const digest = sha256(bytes);
-      if (expected !== undefined && (expected.digest !== digest || (expected.size !== undefined && expected.size !== bytes.byteLength))) {
+      if (
+        expected !== undefined &&
+        (expected.digest !== digest || (expected.size !== undefined && expected.size !== bytes.byteLength))
+      ) {
         throw bytesLie(expected.digest, digest, expected.size, bytes.byteLength);
       }
       blobs.set(digest, bytes);

@@ -7,24 +7,35 @@ export interface Expected {
 }
 
 export function blobMissing(digest: Digest): OperatorError {
-  return new OperatorError("NOT_FOUND", `Cannot find ${digest}: the store lacks it`, { hint: "build or import the image again" });
+  return new OperatorError("NOT_FOUND", `Cannot find ${digest}: the store lacks it`, {
+    hint: "build or import the image again",
+  });
 }
 
 export function bytesLie(wanted: Digest, got: Digest, wantedSize?: number, gotSize?: number): OperatorError {
-  const sizes = wantedSize === undefined || gotSize === undefined || wantedSize === gotSize ? "" : ` (${gotSize} bytes instead of ${wantedSize})`;
+  const sizes =
+    wantedSize === undefined || gotSize === undefined || wantedSize === gotSize
+      ? ""
+      : ` (${gotSize} bytes instead of ${wantedSize})`;
   return new OperatorError("VERIFICATION_FAILED", `Cannot use the bytes given as ${wanted}: they are ${got}${sizes}`, {
     hint: "the bytes were changed or are incomplete; get them again from where they came from",
   });
 }
 
 export function tooLarge(digest: Digest, size: number, maxBytes: number): OperatorError {
-  return new OperatorError("VERIFICATION_FAILED", `Cannot read ${digest} into memory: it has ${size} bytes, at most ${maxBytes} are read`, {
-    hint: "a manifest or config of this size is not genuine; get the image again",
-  });
+  return new OperatorError(
+    "VERIFICATION_FAILED",
+    `Cannot read ${digest} into memory: it has ${size} bytes, at most ${maxBytes} are read`,
+    {
+      hint: "a manifest or config of this size is not genuine; get the image again",
+    },
+  );
 }
 
 /** @throws {OperatorError} `ARGUMENT_INVALID` when it is not `[a-z0-9._/-]+:[A-Za-z0-9._-]+` of at most 200 characters */
 export function checkTagName(name: string): void {
   if (name.length <= 200 && /^[a-z0-9._/-]+:[A-Za-z0-9._-]+$/.test(name)) return;
-  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${name.slice(0, 100)}" as an image's name`, { hint: "names look like shop:v1 or base/node:22" });
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${name.slice(0, 100)}" as an image's name`, {
+    hint: "names look like shop:v1 or base/node:22",
+  });
 }

@@ -19,7 +19,10 @@ function newFolder(): string {
 after(() => folders.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
 
 const bytes = Buffer.from("some bytes");
-const withCode = (code: string) => (error: unknown): boolean => error instanceof OperatorError && error.code === code;
+const withCode =
+  (code: string) =>
+  (error: unknown): boolean =>
+    error instanceof OperatorError && error.code === code;
 
 function conforms(name: string, create: () => Store): void {
   describe(`Store, ${name}`, () => {
@@ -27,7 +30,10 @@ function conforms(name: string, create: () => Store): void {
       const store = create();
       const expected = { digest: sha256(bytes), size: bytes.byteLength };
       assert.deepEqual(await store.write(bytes), expected);
-      assert.deepEqual(await store.write(Readable.from([bytes.subarray(0, 3), bytes.subarray(3)], { objectMode: false })), expected);
+      assert.deepEqual(
+        await store.write(Readable.from([bytes.subarray(0, 3), bytes.subarray(3)], { objectMode: false })),
+        expected,
+      );
       assert.equal(await store.stat(expected.digest), expected.size);
       assert.deepEqual(await store.read(expected.digest), bytes);
     });
@@ -36,17 +42,23 @@ function conforms(name: string, create: () => Store): void {
       const store = create();
       const digest = sha256("other");
       await assert.rejects(store.write(bytes, { digest }), withCode("VERIFICATION_FAILED"));
-      await assert.rejects(store.write(Readable.from([bytes], { objectMode: false }), { digest: sha256(bytes), size: 3 }), withCode("VERIFICATION_FAILED"));
+      await assert.rejects(
+        store.write(Readable.from([bytes], { objectMode: false }), { digest: sha256(bytes), size: 3 }),
+        withCode("VERIFICATION_FAILED"),
+      );
       assert.equal(await store.stat(digest), undefined);
       assert.equal(await store.stat(sha256(bytes)), undefined);
     });
 
     test("`write()` shows nothing when the source breaks off", async () => {
       const store = create();
-      const source = Readable.from((async function* () {
-        yield bytes;
-        throw new Error("broken off");
-      })(), { objectMode: false });
+      const source = Readable.from(
+        (async function* () {
+          yield bytes;
+          throw new Error("broken off");
+        })(),
+        { objectMode: false },
+      );
       await assert.rejects(store.write(source), /broken off/);
       assert.equal(await store.stat(sha256(bytes)), undefined);
     });
@@ -68,13 +80,17 @@ function conforms(name: string, create: () => Store): void {
       await store.tag("team/shop:v2", two.digest);
       assert.equal(await store.resolve("team/shop:v2"), two.digest);
       assert.equal(await store.resolve("team/shop:v3"), undefined);
-      assert.deepEqual(await store.tags(), [{ name: "base:1", digest: one.digest }, { name: "team/shop:v2", digest: two.digest }]);
+      assert.deepEqual(await store.tags(), [
+        { name: "base:1", digest: one.digest },
+        { name: "team/shop:v2", digest: two.digest },
+      ]);
     });
 
     test("`tag()` refuses names that are none and digests that are not there", async () => {
       const store = create();
       const { digest } = await store.write(bytes);
-      for (const name of ["shop", "../x", "Shop:v1", "shop:v 1", `${"a".repeat(300)}:1`]) await assert.rejects(store.tag(name, digest), withCode("ARGUMENT_INVALID"), name);
+      for (const name of ["shop", "../x", "Shop:v1", "shop:v 1", `${"a".repeat(300)}:1`])
+        await assert.rejects(store.tag(name, digest), withCode("ARGUMENT_INVALID"), name);
       await assert.rejects(store.tag("shop:v1", sha256("absent")), withCode("NOT_FOUND"));
     });
   });
