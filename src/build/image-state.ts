@@ -33,11 +33,6 @@ export async function readImage(store: Store, digest: Digest): Promise<{ manifes
   return { manifest, image: parseConfig(await store.read(manifest.config.digest)) };
 }
 
-/** What an artifact in the store says about how it wants to be run. @throws {OperatorError} `NOT_FOUND`, `VERIFICATION_FAILED` */
-export async function imageFacts(store: Store, digest: Digest): Promise<ImageFacts> {
-  return factsOf((await readImage(store, digest)).image.config);
-}
-
 export function factsOf(config: ContainerConfig): ImageFacts {
   const ports = Object.keys(config.ExposedPorts ?? {}).flatMap((port) => {
     const [number, protocol] = port.split("/");
