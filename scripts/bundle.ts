@@ -41,7 +41,9 @@ const common: BuildOptions = {
   logLevel: "warning",
   legalComments: "none",
   // CommonJS dependencies call require for Node's own modules.
-  banner: { js: 'import { createRequire as bronzeRequire } from "node:module"; const require = bronzeRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as bronzeRequire } from "node:module"; const require = bronzeRequire(import.meta.url);',
+  },
   plugins: [sourcePlaces],
 };
 

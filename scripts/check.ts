@@ -4,7 +4,11 @@ import { dirname, join } from "node:path";
 
 const root = dirname(import.meta.dirname);
 const bin = (name: string): string => join(root, "node_modules", ".bin", name);
-const script = (name: string, ...more: string[]): readonly string[] => [process.execPath, join(root, "scripts", name), ...more];
+const script = (name: string, ...more: string[]): readonly string[] => [
+  process.execPath,
+  join(root, "scripts", name),
+  ...more,
+];
 
 const checks: readonly (readonly [string, readonly string[]])[] = [
   ["types", [bin("tsc"), "--noEmit"]],
@@ -20,7 +24,11 @@ const results: string[] = [];
 let failed = 0;
 for (const [name, [command = "", ...args]] of checks) {
   if (asked.length > 0 && !asked.includes(name)) continue;
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: root, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+  });
   const ok = status === 0;
   if (!ok) {
     failed += 1;

@@ -31,7 +31,8 @@ const forbidden: readonly (readonly [RegExp, string])[] = [
   [/\bperformance\.now\s*\(/, "performance.now"],
   [/\bprocess\.hrtime\b/, "process.hrtime"],
 ];
-const io = /^node:(fs|fs\/promises|child_process|http|https|http2|dgram|tls|dns|worker_threads|sqlite|timers|timers\/promises|perf_hooks|cluster|process)$/;
+const io =
+  /^node:(fs|fs\/promises|child_process|http|https|http2|dgram|tls|dns|worker_threads|sqlite|timers|timers\/promises|perf_hooks|cluster|process)$/;
 
 export interface Offence {
   readonly file: string;
@@ -45,7 +46,8 @@ export function findOffences(sources: ReadonlyMap<string, string>): readonly Off
   for (const [file, text] of sources) {
     const room = file.split("/")[0] ?? "";
     const isTest = /\.(test|suite)\.ts$/.test(file);
-    if (!(room in below) && !wiring.has(room)) offences.push({ file, line: 1, text: `src/${room}/ is not a room the layer rule knows` });
+    if (!(room in below) && !wiring.has(room))
+      offences.push({ file, line: 1, text: `src/${room}/ is not a room the layer rule knows` });
     text.split("\n").forEach((lineText, index) => {
       const line = index + 1;
       const specifier = /(?:\bfrom\s+|\bimport\s*\(\s*|^\s*import\s+)"([^"]+)"/.exec(lineText)?.[1];
@@ -55,7 +57,8 @@ export function findOffences(sources: ReadonlyMap<string, string>): readonly Off
       }
       if (!deciding.has(room) || isTest || /^\s*(\/\/|\*|\/\*)/.test(lineText)) return;
       for (const [pattern, name] of forbidden) {
-        if (pattern.test(lineText)) offences.push({ file, line, text: `src/${room}/ decides, and must be handed what ${name} would give` });
+        if (pattern.test(lineText))
+          offences.push({ file, line, text: `src/${room}/ decides, and must be handed what ${name} would give` });
       }
     });
   }

@@ -10,6 +10,9 @@ const root = dirname(import.meta.dirname);
 const readLock = (name: string): Lock => JSON.parse(readFileSync(join(root, name), "utf8")) as Lock;
 const locked = readLock("package-lock.json").packages;
 const installed = Object.entries(readLock("node_modules/.package-lock.json").packages);
-const differing = installed.filter(([path, { version, integrity }]) => locked[path]?.version !== version || locked[path]?.integrity !== integrity);
-for (const [path, { version }] of differing) console.log(`${path}: installed ${version}, locked ${locked[path]?.version ?? "nothing"}`);
+const differing = installed.filter(
+  ([path, { version, integrity }]) => locked[path]?.version !== version || locked[path]?.integrity !== integrity,
+);
+for (const [path, { version }] of differing)
+  console.log(`${path}: installed ${version}, locked ${locked[path]?.version ?? "nothing"}`);
 process.exitCode = differing.length === 0 && installed.length > 0 ? 0 : 1;

@@ -60,7 +60,7 @@ async function renderCli(): Promise<string> {
     "",
     generated,
     "",
-    "Results go to stdout, progress and remarks to stderr. With `--json` stdout holds JSON only: one object a command, a line each where it streams; errors too, as `{\"error\": {…}}`.",
+    'Results go to stdout, progress and remarks to stderr. With `--json` stdout holds JSON only: one object a command, a line each where it streams; errors too, as `{"error": {…}}`.',
     "",
     "| exit status | meaning |",
     "|---|---|",
@@ -77,7 +77,9 @@ function renderCommand(command: Command, path: string): readonly string[] {
     const value = defaultValue === undefined ? "" : ` (default ${JSON.stringify(defaultValue)})`;
     return `| \`${flags.replaceAll("|", "\\|")}\` | ${description}${value} |`;
   });
-  const parameters = command.registeredArguments.map((argument) => `| \`${argument.required ? argument.name() : `[${argument.name()}]`}\` | ${argument.description} |`);
+  const parameters = command.registeredArguments.map(
+    (argument) => `| \`${argument.required ? argument.name() : `[${argument.name()}]`}\` | ${argument.description} |`,
+  );
   const rows = [...parameters, ...options];
   return [
     `## ${path}`,
@@ -92,7 +94,9 @@ function renderCommand(command: Command, path: string): readonly string[] {
 }
 
 function renderErrors(): string {
-  const rows = (Object.keys(exitStatusByCode) as ErrorCode[]).toSorted().map((code) => `| \`${code}\` | ${exitStatusByCode[code]} | ${meaningByCode[code]} |`);
+  const rows = (Object.keys(exitStatusByCode) as ErrorCode[])
+    .toSorted()
+    .map((code) => `| \`${code}\` | ${exitStatusByCode[code]} | ${meaningByCode[code]} |`);
   return ["# Errors", "", generated, "", "| code | exit status | meaning |", "|---|---|---|", ...rows, ""].join("\n");
 }
 

@@ -15,10 +15,10 @@ for argument in "$@"; do
   esac
 done
 
-# package:command that shows it is there
+# package:command, or file, that shows it is there
 product="runc:runc conmon:conmon haproxy:haproxy erofs-utils:mkfs.erofs iproute2:ip iptables:iptables
   mmdebstrap:mmdebstrap e2fsprogs:chattr perl-base:perl tar:tar zstd:zstd gzip:gzip git:git mount:losetup
-  util-linux:nsenter ca-certificates:update-ca-certificates"
+  util-linux:nsenter ca-certificates:update-ca-certificates libatomic1:/usr/lib/*/libatomic.so.1"
 for_tests="skopeo:skopeo busybox-static:busybox strace:strace wrk:wrk procps:ps"
 
 say() { echo "set-up: $*"; }
@@ -40,10 +40,19 @@ if command -v flock >/dev/null; then
   flock -n 9 || { say "another set-up runs, waiting for it"; flock 9; }
 fi
 
+is_there() {
+  case $1 in
+    /*) for file in $1; do [ -e "$file" ] && return 0; done; return 1 ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
 missing_packages() {
+  set -f # the pairs hold patterns
   for pair in $product ${tests:+$for_tests}; do
-    command -v "${pair#*:}" >/dev/null || printf '%s ' "${pair%%:*}"
+    set +f
+    is_there "${pair#*:}" || printf '%s ' "${pair%%:*}"
   done
+  set +f
   command -v npm >/dev/null || printf 'npm '
 }
 

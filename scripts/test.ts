@@ -10,7 +10,9 @@ import { dirname, join } from "node:path";
 const root = dirname(import.meta.dirname);
 const parts = process.argv.slice(2);
 const files = ["src", "scripts", "test", "bench", "examples"]
-  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
+  .flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+  )
   .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
   .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)))
   .sort();
@@ -23,7 +25,14 @@ const failedFiles: string[] = [];
 function run(names: readonly string[], concurrency: number): void {
   const { status, stdout } = spawnSync(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${concurrency}`, "--test-timeout=600000", "--test-reporter=tap", ...names],
+    [
+      "--disable-warning=ExperimentalWarning",
+      "--test",
+      `--test-concurrency=${concurrency}`,
+      "--test-timeout=600000",
+      "--test-reporter=tap",
+      ...names,
+    ],
     { cwd: root, encoding: "utf8", maxBuffer: 256 * 1024 * 1024, stdio: ["ignore", "pipe", "inherit"] },
   );
   let skippedHere = 0;
@@ -38,7 +47,9 @@ function run(names: readonly string[], concurrency: number): void {
     console.log(stdout);
   }
   const what = names.length === 1 ? names[0] : `${names.length} files of unit tests`;
-  console.log(`${ok ? "ok    " : "FAILED"} ${what}${skippedHere > 0 ? `: ${skippedHere} skipped, which counts as failed` : ""}`);
+  console.log(
+    `${ok ? "ok    " : "FAILED"} ${what}${skippedHere > 0 ? `: ${skippedHere} skipped, which counts as failed` : ""}`,
+  );
 }
 
 if (files.length === 0) {
@@ -48,6 +59,8 @@ if (files.length === 0) {
 if (unit.length > 0) run(unit, Math.max(2, availableParallelism()));
 for (const name of real) run([name], 1);
 
-console.log(`\ntests ${totals.tests}, passed ${totals.pass}, failed ${totals.fail + totals.cancelled}, skipped ${totals.skipped + totals.todo}; files ${files.length}`);
+console.log(
+  `\ntests ${totals.tests}, passed ${totals.pass}, failed ${totals.fail + totals.cancelled}, skipped ${totals.skipped + totals.todo}; files ${files.length}`,
+);
 if (failedFiles.length > 0) console.log(`failed: ${failedFiles.join(", ")}`);
 process.exitCode = failedFiles.length === 0 ? 0 : 1;

@@ -8,7 +8,12 @@ type Query = { readonly [name: string]: string | number | undefined };
 export interface ApiClient {
   get<Reply>(path: string, query?: Query, signal?: AbortSignal): Promise<Reply>;
   /** Lines of a streamed answer as they arrive. @throws {ConnectionLost} when it breaks off before its end */
-  stream<Line>(method: "GET" | "POST", path: string, send: { readonly query?: Query; readonly body?: unknown }, signal?: AbortSignal): AsyncGenerator<Line, void, undefined>;
+  stream<Line>(
+    method: "GET" | "POST",
+    path: string,
+    send: { readonly query?: Query; readonly body?: unknown },
+    signal?: AbortSignal,
+  ): AsyncGenerator<Line, void, undefined>;
 }
 
 /** The daemon went away while it answered; what was asked may go on. */
@@ -23,7 +28,13 @@ const maxReplyBytes = 256 * 1024 * 1024;
 
 /** @param socketPath the daemon's unix socket, `placesOf(stateDir).socket` */
 export function createApiClient(socketPath: string): ApiClient {
-  async function* open(method: string, path: string, query: Query, body: unknown, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+  async function* open(
+    method: string,
+    path: string,
+    query: Query,
+    body: unknown,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Buffer, void, undefined> {
     const socket = await dial(socketPath, signal);
     const reader = new ResponseReader();
     try {
@@ -40,7 +51,8 @@ export function createApiClient(socketPath: string): ApiClient {
       if (reader.status >= 400) throw errorReply(reader.status, Buffer.concat(early).toString());
     } catch (thrown) {
       if (signal?.aborted === true) throw signal.reason;
-      if (thrown instanceof Error && "code" in thrown && (thrown.code === "ECONNRESET" || thrown.code === "EPIPE")) throw new ConnectionLost(thrown);
+      if (thrown instanceof Error && "code" in thrown && (thrown.code === "ECONNRESET" || thrown.code === "EPIPE"))
+        throw new ConnectionLost(thrown);
       throw thrown;
     } finally {
       socket.destroy();
@@ -58,7 +70,12 @@ export function createApiClient(socketPath: string): ApiClient {
       }
       return JSON.parse(Buffer.concat(parts).toString()) as Reply;
     },
-    async *stream<Line>(method: "GET" | "POST", path: string, send: { readonly query?: Query; readonly body?: unknown }, signal?: AbortSignal) {
+    async *stream<Line>(
+      method: "GET" | "POST",
+      path: string,
+      send: { readonly query?: Query; readonly body?: unknown },
+      signal?: AbortSignal,
+    ) {
       let rest = "";
       const decoder = new TextDecoder();
       for await (const part of open(method, path, send.query ?? {}, send.body, signal)) {
@@ -86,17 +103,26 @@ function dial(path: string, signal: AbortSignal | undefined): Promise<Socket> {
 /** The daemon does not answer at all. */
 function unreachable(path: string, cause: Error): OperatorError {
   const denied = "code" in cause && cause.code === "EACCES";
-  return new OperatorError("DAEMON_UNREACHABLE", `Cannot reach the daemon on "${path}": ${denied ? "access is denied" : "nothing listens there"}`, {
-    hint: denied ? "run as root, or as a member of the group bronze" : "`bronze up` starts it with an app, `bronze serve` by itself; another state folder is named by --state DIR",
-    cause,
-  });
+  return new OperatorError(
+    "DAEMON_UNREACHABLE",
+    `Cannot reach the daemon on "${path}": ${denied ? "access is denied" : "nothing listens there"}`,
+    {
+      hint: denied
+        ? "run as root, or as a member of the group bronze"
+        : "`bronze up` starts it with an app, `bronze serve` by itself; another state folder is named by --state DIR",
+      cause,
+    },
+  );
 }
 
 function requestBytes(method: string, path: string, query: Query, body: unknown): string {
-  const pairs = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`));
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : `${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+  );
   const text = body === undefined ? "" : JSON.stringify(body);
   const target = pairs.length === 0 ? path : `${path}?${pairs.join("&")}`;
-  const entity = body === undefined ? "" : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n`;
+  const entity =
+    body === undefined ? "" : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n`;
   return `${method} ${target} HTTP/1.1\r\nhost: bronze\r\nconnection: close\r\n${entity}\r\n${text}`;
 }
 

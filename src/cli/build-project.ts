@@ -17,7 +17,11 @@ export function newestTag(app: string): string {
 }
 
 /** Builds the project's artifact into the store, saying what it does. */
-export async function buildProject(context: Context, { definition, folder }: Project, options: { readonly refresh: boolean }): Promise<BuiltArtifact> {
+export async function buildProject(
+  context: Context,
+  { definition, folder }: Project,
+  options: { readonly refresh: boolean },
+): Promise<BuiltArtifact> {
   const { output, places, signal } = context;
   const startedAt = performance.now();
   const artifact = await buildArtifact(definition.build, {
@@ -30,6 +34,8 @@ export async function buildProject(context: Context, { definition, folder }: Pro
     refresh: options.refresh,
   });
   for (const warning of artifact.warnings) output.note(`${output.paint.warn("warning:")} ${warning}`);
-  output.note(`${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`);
+  output.note(
+    `${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`,
+  );
   return artifact;
 }

@@ -26,14 +26,20 @@ function listen(answer: Answer): Promise<Server> {
 
 function bronze(...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const env = { PATH: process.env["PATH"], USER: "ada", BRONZE_STATE: home };
-  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], { cwd: join(home, "project"), env });
+  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], {
+    cwd: join(home, "project"),
+    env,
+  });
   const output = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk: Buffer) => (output.stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
   return new Promise((resolve) => child.once("close", (status) => resolve({ status, ...output })));
 }
 
-async function against(answer: Answer, ...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+async function against(
+  answer: Answer,
+  ...args: readonly string[]
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const server = await listen(answer);
   try {
     return await bronze(...args);
@@ -43,15 +49,29 @@ async function against(answer: Answer, ...args: readonly string[]): Promise<{ st
   }
 }
 
-const json: (value: unknown, status?: number) => Answer = (value, status = 200) => (_request, response) => {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+const json: (value: unknown, status?: number) => Answer =
+  (value, status = 200) =>
+  (_request, response) => {
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+  };
+const lines: (...values: readonly unknown[]) => Answer =
+  (...values) =>
+  (_request, response) => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    for (const value of values) response.write(`${JSON.stringify(value)}\n`);
+    response.end();
+  };
+const result = {
+  release: 12,
+  of: null,
+  created: true,
+  digest: "sha256:1",
+  state: "watching",
+  watchMs: 60_000,
+  elapsedMs: 1234,
+  warm: false,
+  url: "http://127.0.0.1:8080/",
 };
-const lines: (...values: readonly unknown[]) => Answer = (...values) => (_request, response) => {
-  response.writeHead(200, { "content-type": "application/x-ndjson" });
-  for (const value of values) response.write(`${JSON.stringify(value)}\n`);
-  response.end();
-};
-const result = { release: 12, of: null, created: true, digest: "sha256:1", state: "watching", watchMs: 60_000, elapsedMs: 1234, warm: false, url: "http://127.0.0.1:8080/" };
 
 test("bronze without a daemon ends with 9 and says how to start one", async () => {
   const { status, stderr } = await bronze("status");
@@ -79,18 +99,33 @@ test("bronze --help shows the common commands, help --all also the others", asyn
 test("bronze status prints what the daemon reports, and the report itself with --json", async () => {
   const report = { daemon: {}, atMs: 0, environments: [] };
   const plain = await against(json(report), "status");
-  assert.deepEqual([plain.status, plain.stdout], [0, "nothing has been released yet\nrollback: nothing to go back to\n"]);
+  assert.deepEqual(
+    [plain.status, plain.stdout],
+    [0, "nothing has been released yet\nrollback: nothing to go back to\n"],
+  );
   const asJson = await against(json(report), "--json", "status");
   assert.deepEqual(JSON.parse(asJson.stdout), report);
 });
 
 test("bronze rollback asks for this folder's app and tells what is live now", async () => {
   let asked = "";
-  const { status, stdout, stderr } = await against((request, response, body) => {
-    asked = `${request.method} ${request.url} ${body}`;
-    lines({ kind: "progress", atMs: 1, step: "x", text: "switching" }, { kind: "result", result: { ...result, release: 13, of: 11, warm: true, elapsedMs: 3 } })(request, response, body);
-  }, "rollback", "v11", "-m", "it is slow");
-  assert.equal(asked, 'POST /v1/rollback {"app":"shop","environment":"production","who":"ada","why":"it is slow","to":11}');
+  const { status, stdout, stderr } = await against(
+    (request, response, body) => {
+      asked = `${request.method} ${request.url} ${body}`;
+      lines(
+        { kind: "progress", atMs: 1, step: "x", text: "switching" },
+        { kind: "result", result: { ...result, release: 13, of: 11, warm: true, elapsedMs: 3 } },
+      )(request, response, body);
+    },
+    "rollback",
+    "v11",
+    "-m",
+    "it is slow",
+  );
+  assert.equal(
+    asked,
+    'POST /v1/rollback {"app":"shop","environment":"production","who":"ada","why":"it is slow","to":11}',
+  );
   assert.equal(stdout, "v13 (= v11) live at http://127.0.0.1:8080/ in 3 ms from warm instances, watching 1 min\n");
   assert.equal(stderr, "  switching\n");
   assert.equal(status, 0);
@@ -107,14 +142,26 @@ test("bronze ends with the exit status of the error that a stream carries", asyn
 });
 
 test("bronze picks a rollout up again when the daemon went away and came back", async () => {
-  const row = { app: "shop", environment: "production", release: 12, of: null, type: "rollback", who: "ada", state: "progressing", createdAtMs: Date.now() + 60_000, elapsedMs: 900, warm: false };
+  const row = {
+    app: "shop",
+    environment: "production",
+    release: 12,
+    of: null,
+    type: "rollback",
+    who: "ada",
+    state: "progressing",
+    createdAtMs: Date.now() + 60_000,
+    elapsedMs: 900,
+    warm: false,
+  };
   let polls = 0;
   const { status, stdout, stderr } = await against((request, response, body) => {
     if (request.method === "POST") {
       response.writeHead(200).write('{"kind":"progress","atMs":1,"step":"x","text":"starting"}\n');
       setImmediate(() => response.destroy());
     } else if (request.url === "/v1/ping") json({ pid: 7 })(request, response, body);
-    else if (request.url?.startsWith("/v1/status") === true) json({ environments: [{ url: "http://u/", settings: { watchMs: 0 } }] })(request, response, body);
+    else if (request.url?.startsWith("/v1/status") === true)
+      json({ environments: [{ url: "http://u/", settings: { watchMs: 0 } }] })(request, response, body);
     else json([{ ...row, state: (polls += 1) < 2 ? "progressing" : "proven" }])(request, response, body);
   }, "rollback");
   assert.match(stderr, /the daemon is back \(process 7\), v12 goes on/);
@@ -136,13 +183,28 @@ test("bronze down --all is done already where no daemon runs", async () => {
 });
 
 test("bronze audit verify ends with 7 on a ledger that does not hold", async () => {
-  const { status, stderr } = await against(json({ events: 9, head: "sha256:1", ok: false, damage: { seq: 4, finding: "its hash differs" }, projectionsEqual: false }), "audit", "verify");
+  const { status, stderr } = await against(
+    json({
+      events: 9,
+      head: "sha256:1",
+      ok: false,
+      damage: { seq: 4, finding: "its hash differs" },
+      projectionsEqual: false,
+    }),
+    "audit",
+    "verify",
+  );
   assert.equal(status, 7);
   assert.match(stderr, /event 4: its hash differs/);
 });
 
 test("bronze logs prints lines with their instance, and control characters visibly", async () => {
-  const line = { instance: "shop-production-v1-1", at: "2026-08-01T12:00:00.123456789+00:00", stream: "stderr", text: "a\u001b[2Jb" };
+  const line = {
+    instance: "shop-production-v1-1",
+    at: "2026-08-01T12:00:00.123456789+00:00",
+    stream: "stderr",
+    text: "a\u001b[2Jb",
+  };
   const { stdout } = await against(lines(line), "logs", "shop-production-v1-1");
   assert.equal(stdout, "shop-production-v1-1 2026-08-01T12:00:00.123Z ! a\\x1b[2Jb\n");
 });

@@ -2,7 +2,9 @@
 import { parseArgs } from "node:util";
 import { serveDaemon } from "./serve-daemon.ts";
 
-const { values } = parseArgs({ options: { state: { type: "string" }, "http-host": { type: "string" }, "http-port": { type: "string" } } });
+const { values } = parseArgs({
+  options: { state: { type: "string" }, "http-host": { type: "string" }, "http-port": { type: "string" } },
+});
 try {
   await serveDaemon({ state: values.state, httpHost: values["http-host"], httpPort: values["http-port"] });
   process.exit(0);

@@ -22,18 +22,27 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   const running = await ping(context);
   if (running !== undefined) return running;
   if (process.getuid?.() !== 0) {
-    throw new OperatorError("DAEMON_UNREACHABLE", "Cannot start the daemon: not root", { hint: "run this command once as root, or start the daemon with `bronze serve` as root" });
+    throw new OperatorError("DAEMON_UNREACHABLE", "Cannot start the daemon: not root", {
+      hint: "run this command once as root, or start the daemon with `bronze serve` as root",
+    });
   }
   const log = openLog(places);
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", daemonEntry(), "--state", places.state, ...httpArguments(http)], {
-    detached: true,
-    cwd: "/",
-    stdio: ["ignore", log.fd, log.fd],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", daemonEntry(), "--state", places.state, ...httpArguments(http)],
+    {
+      detached: true,
+      cwd: "/",
+      stdio: ["ignore", log.fd, log.fd],
+    },
+  );
   closeSync(log.fd);
   let ended: string | undefined;
   child.once("error", (error) => (ended = error.message));
-  child.once("exit", (code, killedBy) => (ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`));
+  child.once(
+    "exit",
+    (code, killedBy) => (ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`),
+  );
   const deadline = performance.now() + startDeadlineMs;
   while (performance.now() < deadline && ended === undefined) {
     const answer = await ping(context);
@@ -50,10 +59,14 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
     const other = await client.get<Ping>("/v1/ping").catch(() => undefined);
     if (other !== undefined) return other;
   }
-  throw new OperatorError("MACHINE_REFUSED", `Cannot start the daemon: ${ended ?? `no answer within ${startDeadlineMs / 1000} s`}`, {
-    hint: `its log is ${log.path}; \`bronze doctor\` tells what this machine lacks`,
-    cause: tail(log.path, log.size),
-  });
+  throw new OperatorError(
+    "MACHINE_REFUSED",
+    `Cannot start the daemon: ${ended ?? `no answer within ${startDeadlineMs / 1000} s`}`,
+    {
+      hint: `its log is ${log.path}; \`bronze doctor\` tells what this machine lacks`,
+      cause: tail(log.path, log.size),
+    },
+  );
 }
 
 async function ping({ client, signal }: Context): Promise<Ping | undefined> {
@@ -73,7 +86,10 @@ function daemonEntry(): string {
 }
 
 export function httpArguments({ httpHost, httpPort }: HttpOptions): readonly string[] {
-  return [...(httpHost === undefined ? [] : ["--http-host", httpHost]), ...(httpPort === undefined ? [] : ["--http-port", httpPort])];
+  return [
+    ...(httpHost === undefined ? [] : ["--http-host", httpHost]),
+    ...(httpPort === undefined ? [] : ["--http-port", httpPort]),
+  ];
 }
 
 /** The log file, begun anew when it has grown; the one before is kept. */
@@ -93,7 +109,10 @@ function tail(path: string, from: number): string {
 
 function inWords(line: string): string {
   try {
-    const { msg, error } = JSON.parse(line) as { readonly msg?: string; readonly error?: { readonly message?: string; readonly hint?: string } };
+    const { msg, error } = JSON.parse(line) as {
+      readonly msg?: string;
+      readonly error?: { readonly message?: string; readonly hint?: string };
+    };
     return [msg, error?.message, error?.hint].filter((part) => part !== undefined).join(": ");
   } catch {
     return line;

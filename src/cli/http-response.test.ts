@@ -33,7 +33,11 @@ for (const [framing, text] of [
 test("ResponseReader.end() tells a response that was cut off from one that is whole", () => {
   for (const text of [chunked, counted]) {
     for (let length = 0; length < text.length - 4; length += 1) {
-      assert.equal(readAll([Buffer.from(text.slice(0, length))]).whole, false, `${length} bytes of ${JSON.stringify(text)}`);
+      assert.equal(
+        readAll([Buffer.from(text.slice(0, length))]).whole,
+        false,
+        `${length} bytes of ${JSON.stringify(text)}`,
+      );
     }
   }
 });
@@ -41,5 +45,8 @@ test("ResponseReader.end() tells a response that was cut off from one that is wh
 test("ResponseReader refuses what is not HTTP, and a head without end", () => {
   assert.throws(() => new ResponseReader().push(Buffer.from("SSH-2.0-x\r\n\r\n")), /not HTTP/);
   assert.throws(() => new ResponseReader().push(Buffer.alloc(70_000, "x")), /longer than 64 KiB/);
-  assert.throws(() => new ResponseReader().push(Buffer.from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")), /not a number/);
+  assert.throws(
+    () => new ResponseReader().push(Buffer.from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")),
+    /not a number/,
+  );
 });

@@ -38,5 +38,8 @@ export function createOutput(streams: Streams, json: boolean): Output {
 /** Control characters made visible, but for the colours that we put in ourselves. */
 function printableLine(text: string): string {
   // oxlint-disable-next-line no-control-regex -- colours begin with the escape character
-  return text.split(/(\u001b\[[0-9;]*m)/).map((part, index) => (index % 2 === 1 ? part : printable(part))).join("");
+  return text
+    .split(/(\u001b\[[0-9;]*m)/)
+    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+    .join("");
 }

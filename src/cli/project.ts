@@ -31,7 +31,9 @@ export async function loadProject(options: Pick<TargetOptions, "file" | "app">):
   if (project !== undefined) {
     const { app } = project.definition;
     if (options.app === undefined || options.app === app) return project;
-    throw new OperatorError("USAGE", `Cannot work on app "${options.app}": "${file}" defines ${app}`, { hint: "leave --app out, or name another definition with --file" });
+    throw new OperatorError("USAGE", `Cannot work on app "${options.app}": "${file}" defines ${app}`, {
+      hint: "leave --app out, or name another definition with --file",
+    });
   }
   throw new OperatorError("NOT_FOUND", `Cannot read definition "${file}": there is no such file here`, {
     hint: "`bronze init` writes one for this folder; --file PATH names another",
@@ -47,21 +49,35 @@ async function findProject(file: string): Promise<Project | undefined> {
     const { size } = statSync(path);
     text = size > 2 * 1024 * 1024 ? "#".repeat(2 * 1024 * 1024) : readFileSync(path, "utf8");
   } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR")) return undefined;
-    throw new OperatorError("DEFINITION_INVALID", `Cannot read definition "${file}"`, { hint: "make it a readable file", cause: thrown });
+    if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR"))
+      return undefined;
+    throw new OperatorError("DEFINITION_INVALID", `Cannot read definition "${file}"`, {
+      hint: "make it a readable file",
+      cause: thrown,
+    });
   }
   const { parseDefinition } = await import("../definition/parse.ts");
   return { definition: parseDefinition(text, file), folder: dirname(path) };
 }
 
 /** The environment that is named, or the first without `from`. @throws {OperatorError} `NOT_FOUND` */
-export function chooseEnvironment(definition: Definition, name: string | undefined): Definition["environments"][number] {
+export function chooseEnvironment(
+  definition: Definition,
+  name: string | undefined,
+): Definition["environments"][number] {
   const { environments } = definition;
-  const chosen = name === undefined ? (environments.find(({ from }) => from === null) ?? environments[0]) : environments.find((one) => one.name === name);
+  const chosen =
+    name === undefined
+      ? (environments.find(({ from }) => from === null) ?? environments[0])
+      : environments.find((one) => one.name === name);
   if (chosen !== undefined) return chosen;
-  throw new OperatorError("NOT_FOUND", `Cannot use environment "${name ?? ""}": the definition of ${definition.app} has no such environment`, {
-    hint: `it has ${environments.map((one) => one.name).join(", ")}`,
-  });
+  throw new OperatorError(
+    "NOT_FOUND",
+    `Cannot use environment "${name ?? ""}": the definition of ${definition.app} has no such environment`,
+    {
+      hint: `it has ${environments.map((one) => one.name).join(", ")}`,
+    },
+  );
 }
 
 /** Which environment a command is about: options, else this folder's definition, else the only one the daemon has. */
@@ -74,17 +90,26 @@ export async function findTarget(context: Context, options: TargetOptions): Prom
   if (project !== undefined && (named === undefined || named === project.definition.app)) {
     const { app } = project.definition;
     // An environment that was taken out of the definition can still be looked at and ended.
-    const environment = options.environment === undefined ? chooseEnvironment(project.definition, undefined).name : parseEnvironmentName(options.environment);
+    const environment =
+      options.environment === undefined
+        ? chooseEnvironment(project.definition, undefined).name
+        : parseEnvironmentName(options.environment);
     return { app, environment };
   }
   const { environments } = await context.client.get<StatusReport>("/v1/status", {}, context.signal);
   const fitting = environments.filter(
-    ({ app, environment }) => (named === undefined || app === named) && (options.environment === undefined || environment === options.environment),
+    ({ app, environment }) =>
+      (named === undefined || app === named) &&
+      (options.environment === undefined || environment === options.environment),
   );
   const [only, second] = fitting;
   if (only !== undefined && second === undefined) return { app: only.app, environment: only.environment };
   const there = environments.map(({ app, environment }) => `${app} ${environment}`).join(", ") || "none yet";
-  throw new OperatorError("USAGE", `Cannot tell which environment is meant: ${fitting.length === 0 ? "nothing fits" : "several fit"}`, {
-    hint: `name it with --app and -e, or run in the folder of a ${defaultFile}; there are: ${there}`,
-  });
+  throw new OperatorError(
+    "USAGE",
+    `Cannot tell which environment is meant: ${fitting.length === 0 ? "nothing fits" : "several fit"}`,
+    {
+      hint: `name it with --app and -e, or run in the folder of a ${defaultFile}; there are: ${there}`,
+    },
+  );
 }

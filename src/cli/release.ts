@@ -14,31 +14,47 @@ export interface ReleaseOptions extends TargetOptions {
 }
 
 /** What Ctrl-C does not stop. */
-export const goesOn = "what was asked for goes on in the daemon: look with `bronze status`, undo with `bronze rollback`";
+export const goesOn =
+  "what was asked for goes on in the daemon: look with `bronze status`, undo with `bronze rollback`";
 
 export function withReleaseOptions(command: Command): Command {
   return command
     .option("-m, --why <text>", "why, for the record")
-    .addOption(new Option("--wait <moment>", "return when it is live, or when its watch has passed").choices(["live", "proven"]).default("live"));
+    .addOption(
+      new Option("--wait <moment>", "return when it is live, or when its watch has passed")
+        .choices(["live", "proven"])
+        .default("live"),
+    );
 }
 
 /** Prints the release that is live now; with `--wait proven` only after its watch has passed. */
-export async function printRelease(context: Context, target: Target, result: DeployResult, options: ReleaseOptions): Promise<void> {
+export async function printRelease(
+  context: Context,
+  target: Target,
+  result: DeployResult,
+  options: ReleaseOptions,
+): Promise<void> {
   const { output } = context;
   const name = renderRelease(result.release, result.of);
   if (!result.created) output.line(`${name} already live at ${result.url}`);
   else {
     const watch = result.state === "watching" ? `, watching ${formatDuration(result.watchMs)}` : "";
-    output.line(`${output.paint.good(name)} live at ${result.url} in ${formatDuration(result.elapsedMs)}${result.warm ? " from warm instances" : ""}${watch}`);
+    output.line(
+      `${output.paint.good(name)} live at ${result.url} in ${formatDuration(result.elapsedMs)}${result.warm ? " from warm instances" : ""}${watch}`,
+    );
   }
   let { state } = result;
   if (options.wait === "proven" && state === "watching") {
     const row = await follow<ReleaseRow>(context, "/v1/wait", { ...target, release: result.release });
     state = row.state;
     if (state !== "proven") {
-      throw new OperatorError("ROLLOUT_FAILED", `Cannot keep v${row.release} of ${target.app} live in ${target.environment}: ${row.failure ?? state}`, {
-        hint: "`bronze status` tells what serves now, `bronze logs` what its instances wrote",
-      });
+      throw new OperatorError(
+        "ROLLOUT_FAILED",
+        `Cannot keep v${row.release} of ${target.app} live in ${target.environment}: ${row.failure ?? state}`,
+        {
+          hint: "`bronze status` tells what serves now, `bronze logs` what its instances wrote",
+        },
+      );
     }
     output.line(`${output.paint.good(name)} proven`);
   }

@@ -30,7 +30,11 @@ function endQuietly(error: NodeJS.ErrnoException): void {
 }
 
 /** Options of every command may stand before its name. */
-function splitArguments(argv: readonly string[]): { readonly before: readonly string[]; readonly name: string | undefined; readonly rest: readonly string[] } {
+function splitArguments(argv: readonly string[]): {
+  readonly before: readonly string[];
+  readonly name: string | undefined;
+  readonly rest: readonly string[];
+} {
   let index = 0;
   while (index < argv.length && argv[index]?.startsWith("-") === true) index += argv[index] === "--state" ? 2 : 1;
   return { before: argv.slice(0, index), name: argv[index], rest: argv.slice(index + 1) };
@@ -39,9 +43,15 @@ function splitArguments(argv: readonly string[]): { readonly before: readonly st
 function entryOf(name: string): CommandEntry {
   const entry = commands.find((one) => one.name === name);
   if (entry !== undefined) return entry;
-  const near = nearestName(name, commands.map((one) => one.name));
+  const near = nearestName(
+    name,
+    commands.map((one) => one.name),
+  );
   throw new OperatorError("USAGE", `Cannot run "${name.slice(0, 80)}": there is no such command`, {
-    hint: near === undefined ? "`bronze --help` shows the commands, `bronze help --all` all of them" : `did you mean \`bronze ${near}\`?`,
+    hint:
+      near === undefined
+        ? "`bronze --help` shows the commands, `bronze help --all` all of them"
+        : `did you mean \`bronze ${near}\`?`,
   });
 }
 
@@ -53,9 +63,14 @@ export function prepare(command: Command): Command {
 }
 
 async function runHelp(args: readonly string[]): Promise<number> {
-  const unknown = args.find((argument) => argument.startsWith("-") && !["-h", "--help", "--all", "-V", "--version", "--json"].includes(argument));
+  const unknown = args.find(
+    (argument) =>
+      argument.startsWith("-") && !["-h", "--help", "--all", "-V", "--version", "--json"].includes(argument),
+  );
   if (unknown !== undefined) {
-    throw new OperatorError("USAGE", `Cannot run bronze: unknown option "${unknown}" and no command`, { hint: "`bronze --help` shows what there is" });
+    throw new OperatorError("USAGE", `Cannot run bronze: unknown option "${unknown}" and no command`, {
+      hint: "`bronze --help` shows what there is",
+    });
   }
   if (args.includes("--version") || args.includes("-V")) {
     process.stdout.write(`${version}\n`);
@@ -77,6 +92,7 @@ function usageError(error: CommanderError): OperatorError {
 function report(error: OperatorError, argv: readonly string[]): number {
   if (argv.includes("--json")) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
   process.stderr.write(`${renderError(error, createPaint(process.stderr.isTTY, process.env))}\n`);
-  if (process.env["BRONZE_DEBUG"] && error.code === "INTERNAL") process.stderr.write(`${error.cause instanceof Error ? error.cause.stack : error.stack}\n`);
+  if (process.env["BRONZE_DEBUG"] && error.code === "INTERNAL")
+    process.stderr.write(`${error.cause instanceof Error ? error.cause.stack : error.stack}\n`);
   return error.exitStatus;
 }

@@ -16,7 +16,10 @@ export async function serveDaemon({ state, httpHost, httpPort }: ServeOptions): 
   const places = placesOf(state);
   const file = join(places.state, "http.json");
   const remembered = readRemembered(file);
-  const http = { host: httpHost ?? remembered?.host ?? "0.0.0.0", port: httpPort === undefined ? (remembered?.port ?? 80) : parsePort(httpPort) };
+  const http = {
+    host: httpHost ?? remembered?.host ?? "0.0.0.0",
+    port: httpPort === undefined ? (remembered?.port ?? 80) : parsePort(httpPort),
+  };
   if (http.host !== remembered?.host || http.port !== remembered.port) {
     mkdirSync(places.state, { recursive: true, mode: 0o711 });
     writeDurably(file, `${JSON.stringify(http)}\n`);
@@ -26,7 +29,10 @@ export async function serveDaemon({ state, httpHost, httpPort }: ServeOptions): 
 
 function readRemembered(file: string): { readonly host: string; readonly port: number } | undefined {
   try {
-    const { host, port } = JSON.parse(readFileSync(file, "utf8")) as { readonly host?: unknown; readonly port?: unknown };
+    const { host, port } = JSON.parse(readFileSync(file, "utf8")) as {
+      readonly host?: unknown;
+      readonly port?: unknown;
+    };
     return typeof host === "string" && typeof port === "number" ? { host, port } : undefined;
   } catch {
     return undefined;
@@ -35,5 +41,7 @@ function readRemembered(file: string): { readonly host: string; readonly port: n
 
 function parsePort(text: string): number {
   if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new OperatorError("USAGE", `Cannot use "${text}" as a port: not a number from 0 to 65535`, { hint: "0 takes a free one" });
+  throw new OperatorError("USAGE", `Cannot use "${text}" as a port: not a number from 0 to 65535`, {
+    hint: "0 takes a free one",
+  });
 }

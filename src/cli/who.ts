@@ -21,9 +21,14 @@ function passwdName(): string | undefined {
 /** The commit the folder is at, or undefined outside version control. */
 export function commitOf(folder: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    execFile("git", ["-C", folder, "rev-parse", "--verify", "--quiet", "HEAD"], { timeout: 10_000 }, (error, stdout) => {
-      const commit = stdout.trim();
-      resolve(error === null && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined);
-    });
+    execFile(
+      "git",
+      ["-C", folder, "rev-parse", "--verify", "--quiet", "HEAD"],
+      { timeout: 10_000 },
+      (error, stdout) => {
+        const commit = stdout.trim();
+        resolve(error === null && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined);
+      },
+    );
   });
 }

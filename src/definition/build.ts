@@ -10,8 +10,10 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
   const fields = reader.map(place, ["dockerfile", "debian", "image", ...debianKeys], laterKeys);
   const kinds = ["dockerfile", "debian", "image"].flatMap((kind) => fields.get(kind) ?? []);
   const [kind, second] = kinds;
-  if (kind === undefined) return reader.problem(place, "must say one of dockerfile: PATH, debian: SUITE or image: PATH");
-  if (second !== undefined) return reader.problem(second, `only one of dockerfile, debian and image; "${kind.path}" is there too`);
+  if (kind === undefined)
+    return reader.problem(place, "must say one of dockerfile: PATH, debian: SUITE or image: PATH");
+  if (second !== undefined)
+    return reader.problem(second, `only one of dockerfile, debian and image; "${kind.path}" is there too`);
   const debian = fields.get("debian");
   if (debian !== undefined) return readDebian(reader, debian, fields);
   for (const key of debianKeys) {
@@ -27,15 +29,18 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
 
 function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Place>): DebianRecipe | undefined {
   const suite = reader.text(place);
-  if (suite !== undefined && !suites.includes(suite)) reader.problem(place, `unknown Debian suite; known: ${suites.join(", ")}`);
+  if (suite !== undefined && !suites.includes(suite))
+    reader.problem(place, `unknown Debian suite; known: ${suites.join(", ")}`);
   const packages = optional(fields, "packages", (field) => reader.texts(field)) ?? [];
   packages.forEach((name) => {
     const field = fields.get("packages");
-    if (field !== undefined && !/^[a-z0-9][a-z0-9+.-]{1,100}$/.test(name)) reader.problem(field, `"${name}" is not a package's name`);
+    if (field !== undefined && !/^[a-z0-9][a-z0-9+.-]{1,100}$/.test(name))
+      reader.problem(field, `"${name}" is not a package's name`);
   });
   const workdir = optional(fields, "workdir", (field) => readAbsolute(reader, field)) ?? "/app";
   const commandField = fields.get("command");
-  if (commandField === undefined) reader.problem(place, "a debian: recipe needs a command, for instance command: [node, server.js]");
+  if (commandField === undefined)
+    reader.problem(place, "a debian: recipe needs a command, for instance command: [node, server.js]");
   const command = commandField === undefined ? [] : readCommand(reader, commandField);
   if (suite === undefined) return undefined;
   return {
@@ -47,7 +52,10 @@ function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Pl
     workdir,
     user: optional(fields, "user", (field) => readUser(reader, field)) ?? "65532:65532",
     command: command ?? [],
-    expose: optional(fields, "expose", (field) => reader.list(field).flatMap((item) => reader.number(item, portRange) ?? [])) ?? [],
+    expose:
+      optional(fields, "expose", (field) =>
+        reader.list(field).flatMap((item) => reader.number(item, portRange) ?? []),
+      ) ?? [],
   };
 }
 
@@ -55,7 +63,8 @@ export const portRange = { min: 1, max: 65_535, integer: true };
 
 /** A command as a list of words; a shell line is not one. */
 export function readCommand(reader: Reader, place: Place): readonly string[] | undefined {
-  if (!reader.isList(place)) return reader.problem(place, "must be a list of words, [node, server.js]; no shell takes it apart");
+  if (!reader.isList(place))
+    return reader.problem(place, "must be a list of words, [node, server.js]; no shell takes it apart");
   const words = reader.texts(place);
   return words.length === 0 ? reader.problem(place, "must name a program") : words;
 }
@@ -72,7 +81,8 @@ function readCopies(reader: Reader, place: Place, workdir: string): readonly Cop
     const fields = reader.map(item, ["from", "to"], ["owner", "mode", "exclude"]);
     const from = optional(fields, "from", (field) => reader.text(field));
     const to = optional(fields, "to", (field) => readAbsolute(reader, field));
-    if (from === undefined || to === undefined) return reader.problem(item, "needs from: (in the project) and to: (in the image)") ?? [];
+    if (from === undefined || to === undefined)
+      return reader.problem(item, "needs from: (in the project) and to: (in the image)") ?? [];
     if (!staysInside(from)) return reader.problem(item, "from must be a path inside the project") ?? [];
     return { from: cleanRelative(from), to };
   });
@@ -108,11 +118,20 @@ function staysInside(path: string): boolean {
 }
 
 function cleanRelative(path: string): string {
-  return path.split("/").filter((part) => part !== "" && part !== ".").join("/") || ".";
+  return (
+    path
+      .split("/")
+      .filter((part) => part !== "" && part !== ".")
+      .join("/") || "."
+  );
 }
 
 /** Reads a field when it is written at all. */
-export function optional<T>(fields: ReadonlyMap<string, Place>, name: string, read: (place: Place) => T | undefined): T | undefined {
+export function optional<T>(
+  fields: ReadonlyMap<string, Place>,
+  name: string,
+  read: (place: Place) => T | undefined,
+): T | undefined {
   const field = fields.get(name);
   return field === undefined ? undefined : read(field);
 }

@@ -10,7 +10,18 @@ import { readPositiveDuration } from "./run.ts";
 type Environments = Definition["environments"];
 
 const environmentKeys = ["from", "instances", "strategy", "deadline", "rollback", "route"];
-const laterKeys = ["config", "secrets", "approvals", "window", "gates", "policy", "maxAge", "analysis", "runtime", "tests"];
+const laterKeys = [
+  "config",
+  "secrets",
+  "approvals",
+  "window",
+  "gates",
+  "policy",
+  "maxAge",
+  "analysis",
+  "runtime",
+  "tests",
+];
 
 /** Most instances an environment may have on one machine. */
 export const maxInstances = 256;
@@ -19,7 +30,9 @@ export const maxInstances = 256;
 export function readEnvironments(reader: Reader, place: Place | undefined, route: Route): Environments {
   const entries = place === undefined ? new Map<string, Place>() : reader.map(place, null);
   if (entries.size === 0) {
-    return [{ name: parseEnvironmentName("production"), from: null, settings: { ...defaultEnvironmentSettings, route } }];
+    return [
+      { name: parseEnvironmentName("production"), from: null, settings: { ...defaultEnvironmentSettings, route } },
+    ];
   }
   const environments = [...entries].flatMap(([name, field]) => readEnvironment(reader, name, field, route) ?? []);
   checkOrigins(reader, environments, entries);
@@ -28,10 +41,15 @@ export function readEnvironments(reader: Reader, place: Place | undefined, route
 
 function readEnvironment(reader: Reader, text: string, place: Place, route: Route): Environments[number] | undefined {
   const fields = reader.map(place, environmentKeys, laterKeys);
-  const rollback = optional(fields, "rollback", (field) => reader.map(field, ["keepWarm", "within", "watch"], ["analysis", "automatic"])) ?? new Map<string, Place>();
+  const rollback =
+    optional(fields, "rollback", (field) =>
+      reader.map(field, ["keepWarm", "within", "watch"], ["analysis", "automatic"]),
+    ) ?? new Map<string, Place>();
   const defaults = defaultEnvironmentSettings;
   const settings: EnvironmentSettings = {
-    instances: optional(fields, "instances", (field) => reader.number(field, { min: 1, max: maxInstances, integer: true })) ?? defaults.instances,
+    instances:
+      optional(fields, "instances", (field) => reader.number(field, { min: 1, max: maxInstances, integer: true })) ??
+      defaults.instances,
     strategy: optional(fields, "strategy", (field) => readStrategy(reader, field)) ?? defaults.strategy,
     deadlineMs: optional(fields, "deadline", (field) => readPositiveDuration(reader, field)) ?? defaults.deadlineMs,
     keepWarmMs: optional(rollback, "keepWarm", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.keepWarmMs,
@@ -43,7 +61,11 @@ function readEnvironment(reader: Reader, text: string, place: Place, route: Rout
   try {
     return { name: parseEnvironmentName(text), from, settings };
   } catch {
-    reader.problemAt(place.offset, place.path, "an environment's name is 1 to 20 lower-case letters and digits, beginning with a letter");
+    reader.problemAt(
+      place.offset,
+      place.path,
+      "an environment's name is 1 to 20 lower-case letters and digits, beginning with a letter",
+    );
     return undefined;
   }
 }
@@ -52,9 +74,13 @@ function readStrategy(reader: Reader, place: Place): "blue-green" | undefined {
   const fields = reader.isMap(place) ? reader.map(place, ["rolling", "canary", "blue-green"]) : undefined;
   const name = fields === undefined ? reader.text(place) : [...fields.keys()][0];
   if (name === undefined || (name === "blue-green" && fields === undefined)) return name;
-  if (name === "rolling" || name === "canary") return reader.problem(place, `${name} is not yet supported by this version; it has blue-green`, "later");
+  if (name === "rolling" || name === "canary")
+    return reader.problem(place, `${name} is not yet supported by this version; it has blue-green`, "later");
   const near = nearestName(name, ["blue-green", "rolling", "canary"]);
-  return reader.problem(place, `unknown strategy "${name}"${near === undefined ? "" : `, did you mean "${near}"?`} This version has blue-green`);
+  return reader.problem(
+    place,
+    `unknown strategy "${name}"${near === undefined ? "" : `, did you mean "${near}"?`} This version has blue-green`,
+  );
 }
 
 function checkOrigins(reader: Reader, environments: Environments, entries: ReadonlyMap<string, Place>): void {

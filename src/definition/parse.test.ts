@@ -132,7 +132,10 @@ for (const [addition, path] of later) {
     const { code, lines } = problemsOf(smallest + addition);
     assert.equal(code, "NOT_YET_SUPPORTED");
     assert.equal(lines.length, 1);
-    assert.match(lines[0] ?? "", new RegExp(`bronze\\.yaml:3:\\d+ ${path.replaceAll(".", "\\.")}: .*not yet supported`));
+    assert.match(
+      lines[0] ?? "",
+      new RegExp(`bronze\\.yaml:3:\\d+ ${path.replaceAll(".", "\\.")}: .*not yet supported`),
+    );
   });
 }
 
@@ -145,11 +148,19 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ["two kinds of build", "app: a\nbuild: { image: x, debian: bookworm, command: [a] }\n", /only one of/],
   ["a command as a shell line", `${smallest}run: { command: node server.js }\n`, /must be a list of words/],
   ["a recipe without a command", "app: a\nbuild: { debian: bookworm }\n", /needs a command/],
-  ["recipe keys beside a Dockerfile", "app: a\nbuild: { dockerfile: D, packages: [x] }\n", /belongs to a debian: recipe/],
+  [
+    "recipe keys beside a Dockerfile",
+    "app: a\nbuild: { dockerfile: D, packages: [x] }\n",
+    /belongs to a debian: recipe/,
+  ],
   ["an unknown capability", `${smallest}run: { capabilities: [NET_BIND] }\n`, /not a Linux capability/],
   ["a tmpfs over /proc", `${smallest}run: { tmpfs: [/proc/x] }\n`, /cannot be a tmpfs/],
   ["a tmpfs that climbs", `${smallest}run: { tmpfs: [/var/../etc] }\n`, /absolute path without/],
-  ["an unknown origin", `${smallest}environments: { production: { from: stagin } }\n`, /there is no environment "stagin"/],
+  [
+    "an unknown origin",
+    `${smallest}environments: { production: { from: stagin } }\n`,
+    /there is no environment "stagin"/,
+  ],
   ["origins in a circle", `${smallest}environments: { a: { from: b }, b: { from: a } }\n`, /leads back/],
   ["an anchor that is not there", `${smallest}route: *none\n`, /Unresolved alias|anchored/],
   ["a file beyond 1 MiB", `${smallest}#${"x".repeat(1024 * 1024)}`, /larger than 1 MiB/],
@@ -166,14 +177,48 @@ test("parseDefinition() follows an alias but never expands one without bound", (
     `${smallest}environments:\n  staging: &small { instances: 3 }\n  production: *small\n`,
     "bronze.yaml",
   );
-  assert.deepEqual(shared.environments.map(({ settings }) => settings.instances), [3, 3]);
-  const bomb = ["a: &a [x, x]", ...Array.from({ length: 30 }, (_, i) => `k${i}: &k${i} [*${i === 0 ? "a" : `k${i - 1}`}, *${i === 0 ? "a" : `k${i - 1}`}]`)];
+  assert.deepEqual(
+    shared.environments.map(({ settings }) => settings.instances),
+    [3, 3],
+  );
+  const bomb = [
+    "a: &a [x, x]",
+    ...Array.from(
+      { length: 30 },
+      (_, i) => `k${i}: &k${i} [*${i === 0 ? "a" : `k${i - 1}`}, *${i === 0 ? "a" : `k${i - 1}`}]`,
+    ),
+  ];
   assert.equal(problemsOf(`${smallest}${bomb.join("\n")}\n`).code, "DEFINITION_INVALID");
 });
 
 test("parseDefinition() either returns a definition or throws an OperatorError, whatever the text", () => {
   const piece = fc.oneof(
-    fc.constantFrom("app", "build", "run", "port", "debian", "environments", "strategy", ": ", "\n", "  ", "- ", "{", "}", "[", "]", "&a", "*a", "'", '"', "|", "!!x", "shop", "null", "0"),
+    fc.constantFrom(
+      "app",
+      "build",
+      "run",
+      "port",
+      "debian",
+      "environments",
+      "strategy",
+      ": ",
+      "\n",
+      "  ",
+      "- ",
+      "{",
+      "}",
+      "[",
+      "]",
+      "&a",
+      "*a",
+      "'",
+      '"',
+      "|",
+      "!!x",
+      "shop",
+      "null",
+      "0",
+    ),
     fc.string({ maxLength: 4 }),
   );
   fc.assert(

@@ -10,7 +10,18 @@ import { readRun } from "./run.ts";
 
 const maxBytes = 1024 * 1024;
 const topKeys = ["app", "build", "route", "run", "environments"];
-const laterKeys = ["processes", "release", "tests", "config", "secrets", "policy", "volumes", "gates", "registry", "extends"];
+const laterKeys = [
+  "processes",
+  "release",
+  "tests",
+  "config",
+  "secrets",
+  "policy",
+  "volumes",
+  "gates",
+  "registry",
+  "extends",
+];
 
 /**
  * Parses the text of a `bronze.yaml` and fills in the defaults.
@@ -21,13 +32,19 @@ const laterKeys = ["processes", "release", "tests", "config", "secrets", "policy
  */
 export function parseDefinition(text: string, fileName: string): Definition {
   if (Buffer.byteLength(text) > maxBytes) {
-    throw definitionError(fileName, [wholeFile("is larger than 1 MiB; a definition names files, it does not hold them")]);
+    throw definitionError(fileName, [
+      wholeFile("is larger than 1 MiB; a definition names files, it does not hold them"),
+    ]);
   }
   const lines = new LineCounter();
   const document = parseYaml(text, fileName, lines);
   const reader = new Reader(document, lines);
   for (const error of [...document.errors, ...document.warnings]) {
-    reader.problemAt(error.pos[0], "", error.code === "DUPLICATE_KEY" ? "this key stands twice in one mapping" : plainMessage(error.message));
+    reader.problemAt(
+      error.pos[0],
+      "",
+      error.code === "DUPLICATE_KEY" ? "this key stands twice in one mapping" : plainMessage(error.message),
+    );
   }
   if (document.errors.length > 0) throw definitionError(fileName, reader.problems);
 
@@ -35,12 +52,17 @@ export function parseDefinition(text: string, fileName: string): Definition {
   const fields = reader.map(root, topKeys, laterKeys);
   const appField = fields.get("app");
   const buildField = fields.get("build");
-  const app = appField === undefined ? reader.problem(root, "app: NAME is missing") : reader.parsed(appField, parseAppName);
-  const build = buildField === undefined ? reader.problem(root, "build: is missing; it says what to build") : readBuild(reader, buildField);
+  const app =
+    appField === undefined ? reader.problem(root, "app: NAME is missing") : reader.parsed(appField, parseAppName);
+  const build =
+    buildField === undefined
+      ? reader.problem(root, "build: is missing; it says what to build")
+      : readBuild(reader, buildField);
   const route = optional(fields, "route", (field) => readRoute(reader, field)) ?? defaultEnvironmentSettings.route;
   const run = readRun(reader, fields.get("run"));
   const environments = readEnvironments(reader, fields.get("environments"), route);
-  if (reader.problems.length > 0 || app === undefined || build === undefined) throw definitionError(fileName, reader.problems);
+  if (reader.problems.length > 0 || app === undefined || build === undefined)
+    throw definitionError(fileName, reader.problems);
   return { app, build, run, environments };
 }
 

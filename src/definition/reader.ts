@@ -81,7 +81,11 @@ export class Reader {
         this.problemAt(offset, path, "not yet supported by this version", "later");
       } else {
         const near = nearestName(name, [...known, ...later]);
-        this.problemAt(offset, path, `unknown key${near === undefined ? `; known here: ${known.join(", ")}` : `, did you mean "${near}"?`}`);
+        this.problemAt(
+          offset,
+          path,
+          `unknown key${near === undefined ? `; known here: ${known.join(", ")}` : `, did you mean "${near}"?`}`,
+        );
       }
     }
     return entries;
@@ -103,7 +107,8 @@ export class Reader {
   /** Text; numbers and booleans are taken as written. */
   text(place: Place): string | undefined {
     const node = this.#plain(place);
-    if (!isScalar(node) || node.value === null || node.value === "") return this.problem(place, "must be text that is not empty");
+    if (!isScalar(node) || node.value === null || node.value === "")
+      return this.problem(place, "must be text that is not empty");
     const text = typeof node.value === "string" ? node.value : (node.source ?? "");
     // oxlint-disable-next-line no-control-regex -- control characters are what this refuses
     if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(text)) return this.problem(place, "must not hold control characters");
@@ -115,11 +120,18 @@ export class Reader {
     return this.list(place).flatMap((item) => this.text(item) ?? []);
   }
 
-  number(place: Place, range: { readonly min: number; readonly max: number; readonly integer: boolean }): number | undefined {
+  number(
+    place: Place,
+    range: { readonly min: number; readonly max: number; readonly integer: boolean },
+  ): number | undefined {
     const node = this.#plain(place);
     const value = isScalar(node) ? node.value : undefined;
     const whole = range.integer ? "whole number" : "number";
-    if (typeof value !== "number" || !(value >= range.min && value <= range.max) || (range.integer && !Number.isInteger(value))) {
+    if (
+      typeof value !== "number" ||
+      !(value >= range.min && value <= range.max) ||
+      (range.integer && !Number.isInteger(value))
+    ) {
       return this.problem(place, `must be a ${whole} from ${range.min} to ${range.max}`);
     }
     return value;

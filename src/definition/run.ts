@@ -9,9 +9,17 @@ const runKeys = ["command", "port", "health", "drain", "minReady", "resources", 
 
 /** Reads `run`; an absent place gives the defaults. */
 export function readRun(reader: Reader, place: Place | undefined): DefinedRunSettings {
-  const fields = place === undefined ? new Map<string, Place>() : reader.map(place, runKeys, ["volumes", "user", "env", "stopSignal"]);
-  const health = optional(fields, "health", (field) => reader.map(field, ["path", "deadline"], ["interval", "timeout", "command"])) ?? new Map<string, Place>();
-  const resources = optional(fields, "resources", (field) => reader.map(field, ["memory", "cpu", "pids"], ["swap", "io"])) ?? new Map<string, Place>();
+  const fields =
+    place === undefined
+      ? new Map<string, Place>()
+      : reader.map(place, runKeys, ["volumes", "user", "env", "stopSignal"]);
+  const health =
+    optional(fields, "health", (field) =>
+      reader.map(field, ["path", "deadline"], ["interval", "timeout", "command"]),
+    ) ?? new Map<string, Place>();
+  const resources =
+    optional(fields, "resources", (field) => reader.map(field, ["memory", "cpu", "pids"], ["swap", "io"])) ??
+    new Map<string, Place>();
   const duration = (from: ReadonlyMap<string, Place>, name: string): number | undefined =>
     optional(from, name, (field) => reader.parsed(field, parseDurationMs));
   const defaults = defaultRunSettings;
@@ -20,14 +28,20 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
     port: optional(fields, "port", (field) => reader.number(field, portRange)) ?? null,
     health: {
       path: optional(health, "path", (field) => readHealthPath(reader, field)) ?? defaults.health.path,
-      deadlineMs: optional(health, "deadline", (field) => readPositiveDuration(reader, field)) ?? defaults.health.deadlineMs,
+      deadlineMs:
+        optional(health, "deadline", (field) => readPositiveDuration(reader, field)) ?? defaults.health.deadlineMs,
     },
     drainMs: duration(fields, "drain") ?? defaults.drainMs,
     minReadyMs: duration(fields, "minReady") ?? defaults.minReadyMs,
     resources: {
-      memoryBytes: optional(resources, "memory", (field) => readMemory(reader, field)) ?? defaults.resources.memoryBytes,
-      cpu: optional(resources, "cpu", (field) => reader.number(field, { min: 0.01, max: 1024, integer: false })) ?? defaults.resources.cpu,
-      pids: optional(resources, "pids", (field) => reader.number(field, { min: 1, max: 4_194_304, integer: true })) ?? defaults.resources.pids,
+      memoryBytes:
+        optional(resources, "memory", (field) => readMemory(reader, field)) ?? defaults.resources.memoryBytes,
+      cpu:
+        optional(resources, "cpu", (field) => reader.number(field, { min: 0.01, max: 1024, integer: false })) ??
+        defaults.resources.cpu,
+      pids:
+        optional(resources, "pids", (field) => reader.number(field, { min: 1, max: 4_194_304, integer: true })) ??
+        defaults.resources.pids,
     },
     capabilities: optional(fields, "capabilities", (field) => readCapabilities(reader, field)) ?? defaults.capabilities,
     tmpfs: optional(fields, "tmpfs", (field) => readTmpfs(reader, field)) ?? defaults.tmpfs,

@@ -14,7 +14,8 @@ export interface Paint {
  */
 export function createPaint(terminal: boolean, env: { readonly [name: string]: string | undefined }): Paint {
   const wanted = (terminal || Boolean(env["FORCE_COLOR"])) && !env["NO_COLOR"] && env["TERM"] !== "dumb";
-  const style = (code: number, end: number) => (text: string) => (wanted ? `\u001b[${code}m${text}\u001b[${end}m` : text);
+  const style = (code: number, end: number) => (text: string) =>
+    wanted ? `\u001b[${code}m${text}\u001b[${end}m` : text;
   return { good: style(32, 39), bad: style(31, 39), warn: style(33, 39), dim: style(2, 22), bold: style(1, 22) };
 }
 

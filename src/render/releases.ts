@@ -20,7 +20,10 @@ export function renderReleases(rows: readonly ReleaseRow[], paint: Paint): reado
       row.who,
       row.failure ?? row.why,
     ]);
-  return renderTable([["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "WHO", "WHY"], ...cells]);
+  return renderTable([
+    ["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "WHO", "WHY"],
+    ...cells,
+  ]);
 }
 
 function paintState({ state }: ReleaseRow, paint: Paint): string {

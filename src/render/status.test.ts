@@ -4,7 +4,16 @@ import type { RollbackReadiness, StatusReport } from "../model/api.ts";
 import { createPaint, plainPaint } from "./paint.ts";
 import { renderReadiness, renderStatus } from "./status.ts";
 
-const ready: RollbackReadiness = { target: 11, warm: 4, wanted: 4, probedAgoMs: 400, lastMeasuredMs: 3, ready: true, withinMs: null, promiseKept: true };
+const ready: RollbackReadiness = {
+  target: 11,
+  warm: 4,
+  wanted: 4,
+  probedAgoMs: 400,
+  lastMeasuredMs: 3,
+  ready: true,
+  withinMs: null,
+  promiseKept: true,
+};
 
 /** A report as the daemon sends it. */
 const report = {
@@ -16,17 +25,60 @@ const report = {
       environment: "production",
       route: { host: null, path: "/" },
       url: "http://127.0.0.1:8080/",
-      settings: { instances: 1, strategy: "blue-green", deadlineMs: 1, keepWarmMs: 1, withinMs: null, watchMs: 60_000, route: { host: null, path: "/" } },
-      live: { release: 13, of: 11, digest: "sha256:1", artifact: `sha256:${"ab".repeat(32)}`, state: "watching", sinceMs: 18_000, watchEndsInMs: 42_000 },
+      settings: {
+        instances: 1,
+        strategy: "blue-green",
+        deadlineMs: 1,
+        keepWarmMs: 1,
+        withinMs: null,
+        watchMs: 60_000,
+        route: { host: null, path: "/" },
+      },
+      live: {
+        release: 13,
+        of: 11,
+        digest: "sha256:1",
+        artifact: `sha256:${"ab".repeat(32)}`,
+        state: "watching",
+        sinceMs: 18_000,
+        watchEndsInMs: 42_000,
+      },
       rollout: { release: 14, of: null, healthy: 0, wanted: 1, sinceMs: 500, deadlineInMs: 599_500 },
       wanted: 1,
       healthy: 1,
       instances: [
-        { name: "shop-production-v11-1", set: "shop-production-v11", release: 11, role: "live", health: "healthy", address: "10.128.0.2", pid: 7, ageMs: 3_600_000, probedAgoMs: 300, drift: [] },
-        { name: "shop-production-v14-1", set: "shop-production-v14", release: 14, role: "next", health: "starting", address: null, pid: null, ageMs: 500, probedAgoMs: null, drift: ["1 process entered"] },
+        {
+          name: "shop-production-v11-1",
+          set: "shop-production-v11",
+          release: 11,
+          role: "live",
+          health: "healthy",
+          address: "10.128.0.2",
+          pid: 7,
+          ageMs: 3_600_000,
+          probedAgoMs: 300,
+          drift: [],
+        },
+        {
+          name: "shop-production-v14-1",
+          set: "shop-production-v14",
+          release: 14,
+          role: "next",
+          health: "starting",
+          address: null,
+          pid: null,
+          ageMs: 500,
+          probedAgoMs: null,
+          drift: ["1 process entered"],
+        },
       ],
       rollback: ready,
-      figures: { availability_during_deploy_pct: 100, deploy_rollback_time_ms: 3.21, config_drift_pct: 0, instance_age_hours: null },
+      figures: {
+        availability_during_deploy_pct: 100,
+        deploy_rollback_time_ms: 3.21,
+        config_drift_pct: 0,
+        instance_age_hours: null,
+      },
       warnings: ["not enough memory to keep v9 warm"],
     },
   ],
@@ -47,15 +99,24 @@ test("renderStatus() shows release, instances, figures and warnings, and ends wi
 });
 
 test("renderStatus() ends with the rollback line also where nothing was ever released", () => {
-  assert.deepEqual(renderStatus({ ...report, environments: [] }, plainPaint), ["nothing has been released yet", "rollback: nothing to go back to"]);
+  assert.deepEqual(renderStatus({ ...report, environments: [] }, plainPaint), [
+    "nothing has been released yet",
+    "rollback: nothing to go back to",
+  ]);
 });
 
 test("renderReadiness() never says ready when it is not", () => {
   assert.equal(
-    renderReadiness({ ...ready, warm: 1, ready: false, lastMeasuredMs: null, withinMs: 5000, promiseKept: false }, plainPaint),
+    renderReadiness(
+      { ...ready, warm: 1, ready: false, lastMeasuredMs: null, withinMs: 5000, promiseKept: false },
+      plainPaint,
+    ),
     "rollback from cold: v11, 1/4 warm, probed 0.4 s ago, never measured, the promised 5 s cannot be kept",
   );
-  assert.equal(renderReadiness({ ...ready, target: null, ready: false }, plainPaint), "rollback: nothing to go back to");
+  assert.equal(
+    renderReadiness({ ...ready, target: null, ready: false }, plainPaint),
+    "rollback: nothing to go back to",
+  );
 });
 
 test("createPaint() colours on terminals only, and never with NO_COLOR", () => {

@@ -16,7 +16,10 @@ export function shortDigest(digest: string): string {
 /** The whole report, one block per environment; each block ends with what a rollback would do now. */
 export function renderStatus(report: StatusReport, paint: Paint): readonly string[] {
   if (report.environments.length === 0) return ["nothing has been released yet", "rollback: nothing to go back to"];
-  return report.environments.flatMap((environment, index) => [...(index === 0 ? [] : [""]), ...renderEnvironment(environment, paint)]);
+  return report.environments.flatMap((environment, index) => [
+    ...(index === 0 ? [] : [""]),
+    ...renderEnvironment(environment, paint),
+  ]);
 }
 
 function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly string[] {
@@ -48,7 +51,9 @@ function renderLive({ live, healthy, wanted }: EnvironmentStatus, paint: Paint):
 function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
   if (rollout === null) return [];
   const { release, of, healthy, wanted, sinceMs, deadlineInMs } = rollout;
-  return [`rollout to ${renderRelease(release, of)}: ${healthy}/${wanted} healthy after ${formatDuration(sinceMs)}, deadline in ${formatDuration(deadlineInMs)}`];
+  return [
+    `rollout to ${renderRelease(release, of)}: ${healthy}/${wanted} healthy after ${formatDuration(sinceMs)}, deadline in ${formatDuration(deadlineInMs)}`,
+  ];
 }
 
 function renderInstances(instances: readonly InstanceStatus[], paint: Paint): readonly string[] {
@@ -62,7 +67,9 @@ function renderInstances(instances: readonly InstanceStatus[], paint: Paint): re
     instance.probedAgoMs === null ? "-" : `${formatDuration(instance.probedAgoMs)} ago`,
     instance.drift.length === 0 ? "" : paint.bad(`drift: ${instance.drift.join("; ")}`),
   ]);
-  return renderTable([["INSTANCE", "ROLE", "HEALTH", "ADDRESS", "AGE", "PROBED", ""], ...rows]).map((line) => `  ${line}`);
+  return renderTable([["INSTANCE", "ROLE", "HEALTH", "ADDRESS", "AGE", "PROBED", ""], ...rows]).map(
+    (line) => `  ${line}`,
+  );
 }
 
 function paintHealth({ health }: InstanceStatus, paint: Paint): string {
@@ -72,7 +79,8 @@ function paintHealth({ health }: InstanceStatus, paint: Paint): string {
 
 /** The four figures in one line; `-` where nothing was measured. */
 function renderFigures(figures: Figures): string {
-  const figure = (value: number | null, digits: number): string => (value === null ? "-" : String(Number(value.toFixed(digits))));
+  const figure = (value: number | null, digits: number): string =>
+    value === null ? "-" : String(Number(value.toFixed(digits)));
   return [
     `availability_during_deploy_pct ${figure(figures.availability_during_deploy_pct, 3)}`,
     `deploy_rollback_time_ms ${figure(figures.deploy_rollback_time_ms, 1)}`,
@@ -89,7 +97,9 @@ export function renderReadiness(readiness: RollbackReadiness, paint: Paint): str
     `${readiness.warm}/${readiness.wanted} warm`,
     ...(readiness.probedAgoMs === null ? [] : [`probed ${formatAgo(readiness.probedAgoMs)} ago`]),
     readiness.lastMeasuredMs === null ? "never measured" : `last measured ${formatDuration(readiness.lastMeasuredMs)}`,
-    ...(readiness.withinMs === null || readiness.promiseKept ? [] : [paint.warn(`the promised ${formatDuration(readiness.withinMs)} cannot be kept`)]),
+    ...(readiness.withinMs === null || readiness.promiseKept
+      ? []
+      : [paint.warn(`the promised ${formatDuration(readiness.withinMs)} cannot be kept`)]),
   ];
   return `${readiness.ready ? paint.good("rollback ready:") : paint.warn("rollback from cold:")} ${parts.join(", ")}`;
 }

@@ -10,7 +10,9 @@ interface BuildCommandOptions extends SharedOptions {
 
 export function buildCommand(): Command {
   return withShared(new Command("build"))
-    .description("Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.")
+    .description(
+      "Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.",
+    )
     .option("--file <path>", "definition", "bronze.yaml")
     .option("--refresh", "take the newest Debian packages instead of those of the last build")
     .action(async (options: BuildCommandOptions) => {

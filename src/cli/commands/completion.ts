@@ -42,7 +42,7 @@ export function renderCompletion(shell: Shell, described: readonly Described[]):
       return [
         "_bronze() {",
         "  local words",
-        "  if [ \"$COMP_CWORD\" -eq 1 ]; then",
+        '  if [ "$COMP_CWORD" -eq 1 ]; then',
         `    words="${names} help"`,
         "  else case ${COMP_WORDS[1]} in",
         ...cases,

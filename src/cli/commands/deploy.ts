@@ -13,7 +13,9 @@ import { withHttp } from "./serve.ts";
 
 export function deployCommand(): Command {
   return withHttp(withReleaseOptions(withTarget(new Command("deploy"))))
-    .description("Puts an artifact of the local store live with this folder's definition; without one the newest that was built here.")
+    .description(
+      "Puts an artifact of the local store live with this folder's definition; without one the newest that was built here.",
+    )
     .argument("[artifact]", "digest, or name in the store")
     .action(async (artifact: string | undefined, options: ReleaseOptions & HttpOptions) => {
       const context = createContext(options, goesOn);
@@ -35,10 +37,16 @@ async function findArtifact(store: Store, name: string): Promise<Deployable> {
   const manifest = await readJson(store, digest);
   const config = (manifest as { readonly config?: { readonly digest?: string } }).config?.digest;
   if (config === undefined) {
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot deploy "${name}": it is not an image manifest`, { hint: "name the digest that `bronze build` or `bronze import` printed" });
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot deploy "${name}": it is not an image manifest`, {
+      hint: "name the digest that `bronze build` or `bronze import` printed",
+    });
   }
-  const image = (await readJson(store, parseDigest(config))) as { readonly config?: { readonly ExposedPorts?: object } };
-  const exposedPorts = Object.keys(image.config?.ExposedPorts ?? {}).flatMap((key) => (/^[0-9]{1,5}\/tcp$/.test(key) ? Number.parseInt(key, 10) : []));
+  const image = (await readJson(store, parseDigest(config))) as {
+    readonly config?: { readonly ExposedPorts?: object };
+  };
+  const exposedPorts = Object.keys(image.config?.ExposedPorts ?? {}).flatMap((key) =>
+    /^[0-9]{1,5}\/tcp$/.test(key) ? Number.parseInt(key, 10) : [],
+  );
   return { digest, exposedPorts: exposedPorts.toSorted((a, b) => a - b) };
 }
 

@@ -18,7 +18,11 @@ export function historyCommand(): Command {
     .action(async (options: HistoryOptions) => {
       const context = createContext(options);
       const target = options.all === true ? {} : await findTarget(context, options);
-      const events = await context.client.get<readonly LedgerEvent[]>("/v1/history", { ...target, limit: options.limit }, context.signal);
+      const events = await context.client.get<readonly LedgerEvent[]>(
+        "/v1/history",
+        { ...target, limit: options.limit },
+        context.signal,
+      );
       for (const line of renderHistory(events)) context.output.line(line);
       context.output.record(events);
     });

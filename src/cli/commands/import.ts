@@ -5,7 +5,9 @@ import { createContext, withShared, type SharedOptions } from "../context.ts";
 
 export function importCommand(): Command {
   return withShared(new Command("import"))
-    .description("Verifies an OCI layout folder or archive and takes it into the local store; a Dockerfile's FROM and `bronze deploy` find it there.")
+    .description(
+      "Verifies an OCI layout folder or archive and takes it into the local store; a Dockerfile's FROM and `bronze deploy` find it there.",
+    )
     .argument("<path>", "OCI layout folder, OCI archive or `docker save` archive")
     .option("--name <name>", "name it in the store, like debian:bookworm")
     .action(async (path: string, options: SharedOptions & { readonly name?: string }) => {

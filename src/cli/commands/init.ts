@@ -10,7 +10,9 @@ const fileName = "bronze.yaml";
 
 export function initCommand(): Command {
   return withShared(new Command("init"))
-    .description("Writes bronze.yaml for this folder: from its Dockerfile, its package.json or its index.html. Says what it assumed, never overwrites.")
+    .description(
+      "Writes bronze.yaml for this folder: from its Dockerfile, its package.json or its index.html. Says what it assumed, never overwrites.",
+    )
     .option("--print", "print it, write nothing")
     .action((options: SharedOptions & { readonly print?: boolean }) => {
       const { output } = createContext(options);
@@ -33,10 +35,16 @@ function writeNew(path: string, text: string): void {
     fd = openSync(path, "wx", 0o644);
   } catch (cause) {
     const there = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
-    throw new OperatorError("USAGE", `Cannot write "${path}": ${there ? "it is there already" : "the folder cannot be written to"}`, {
-      hint: there ? "change it by hand, or `bronze init --print` to see what would be written" : "run in a folder of yours",
-      ...(there ? {} : { cause }),
-    });
+    throw new OperatorError(
+      "USAGE",
+      `Cannot write "${path}": ${there ? "it is there already" : "the folder cannot be written to"}`,
+      {
+        hint: there
+          ? "change it by hand, or `bronze init --print` to see what would be written"
+          : "run in a folder of yours",
+        ...(there ? {} : { cause }),
+      },
+    );
   }
   writeSync(fd, text);
   fsyncSync(fd);

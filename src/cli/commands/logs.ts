@@ -22,11 +22,20 @@ export function logsCommand(): Command {
     .action(async (instance: string | undefined, options: LogsOptions) => {
       const context = createContext(options, "instances were not touched");
       const parts = instance === undefined ? undefined : splitInstanceName(instance);
-      const target = parts === undefined ? await findTarget(context, options) : { app: parts.app, environment: parts.environment };
-      const query = { app: target.app, environment: target.environment, instance, lines: options.lines, follow: options.follow === true ? 1 : 0 };
+      const target =
+        parts === undefined ? await findTarget(context, options) : { app: parts.app, environment: parts.environment };
+      const query = {
+        app: target.app,
+        environment: target.environment,
+        instance,
+        lines: options.lines,
+        follow: options.follow === true ? 1 : 0,
+      };
       for await (const line of context.client.stream<Line>("GET", "/v1/logs", { query }, context.signal)) {
         if ("kind" in line) throw fromErrorRecord(line.error);
-        context.output.line(`${context.output.paint.dim(`${line.instance} ${line.at.slice(0, 23)}Z`)} ${line.stream === "stderr" ? "! " : ""}${line.text}`);
+        context.output.line(
+          `${context.output.paint.dim(`${line.instance} ${line.at.slice(0, 23)}Z`)} ${line.stream === "stderr" ? "! " : ""}${line.text}`,
+        );
         context.output.record(line);
       }
     });

@@ -8,7 +8,9 @@ import { whoAsks } from "../who.ts";
 
 export function rollbackCommand(): Command {
   return withReleaseOptions(withTarget(new Command("rollback")))
-    .description("Puts an earlier release's content live again, as a new release; without a version the nearest earlier proven one.")
+    .description(
+      "Puts an earlier release's content live again, as a new release; without a version the nearest earlier proven one.",
+    )
     .argument("[release]", "v11, as `bronze releases` shows it")
     .action(async (release: string | undefined, options: ReleaseOptions) => {
       const to = release === undefined ? undefined : parseReleaseNumber(release);

@@ -7,14 +7,18 @@ import { whoAsks } from "../who.ts";
 
 export function scaleCommand(): Command {
   return withTarget(new Command("scale"))
-    .description("Changes the number of live instances. It makes no release, and the next `bronze up` applies the definition's number again.")
+    .description(
+      "Changes the number of live instances. It makes no release, and the next `bronze up` applies the definition's number again.",
+    )
     .argument("<instances>", "how many", parseInstances)
     .option("-m, --why <text>", "why, for the record")
     .action(async (instances: number, options: TargetOptions & { readonly why?: string }) => {
       const context = createContext(options, goesOn);
       const target = await findTarget(context, options);
       await followDone(context, "/v1/scale", { ...target, who: whoAsks(), why: options.why ?? "", instances });
-      context.output.line(`${target.app} ${target.environment} has ${instances === 1 ? "1 instance" : `${instances} instances`}`);
+      context.output.line(
+        `${target.app} ${target.environment} has ${instances === 1 ? "1 instance" : `${instances} instances`}`,
+      );
       context.output.record({ ...target, instances });
     });
 }

@@ -13,7 +13,9 @@ const watchEveryMs = 1000;
 
 export function statusCommand(): Command {
   return withTarget(new Command("status"))
-    .description("Shows each environment: what is live, its instances, the four figures, and what a rollback would do now.")
+    .description(
+      "Shows each environment: what is live, its instances, the four figures, and what a rollback would do now.",
+    )
     .option("--at <time>", "as it was then: 2026-08-01T12:00:00Z, or 10m for ten minutes ago")
     .option("--watch", "again every second, until Ctrl-C")
     .action(async (options: StatusOptions) => {
@@ -28,7 +30,15 @@ export function statusCommand(): Command {
     });
 }
 
-async function show(context: Context, query: { readonly app?: string | undefined; readonly environment?: string | undefined; readonly at: number | undefined }, watch: boolean): Promise<void> {
+async function show(
+  context: Context,
+  query: {
+    readonly app?: string | undefined;
+    readonly environment?: string | undefined;
+    readonly at: number | undefined;
+  },
+  watch: boolean,
+): Promise<void> {
   const { client, output, signal } = context;
   for (;;) {
     const report = await client.get<StatusReport>("/v1/status", query, signal);
@@ -49,6 +59,9 @@ async function parseAt(text: string | undefined): Promise<number | undefined> {
   try {
     return Date.now() - parseDurationMs(text);
   } catch (cause) {
-    throw new OperatorError("USAGE", `Cannot use "${text.slice(0, 80)}" as a moment`, { hint: "write 2026-08-01T12:00:00Z, or 10m for ten minutes ago", cause });
+    throw new OperatorError("USAGE", `Cannot use "${text.slice(0, 80)}" as a moment`, {
+      hint: "write 2026-08-01T12:00:00Z, or 10m for ten minutes ago",
+      cause,
+    });
   }
 }

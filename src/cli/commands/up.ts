@@ -9,7 +9,9 @@ import { withHttp } from "./serve.ts";
 
 export function upCommand(): Command {
   return withHttp(withReleaseOptions(withTarget(new Command("up"))))
-    .description("Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again.")
+    .description(
+      "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again.",
+    )
     .option("--refresh", "take the newest Debian packages instead of those of the last build")
     .action(async (options: ReleaseOptions & HttpOptions & { readonly refresh?: boolean }) => {
       const context = createContext(options, goesOn);

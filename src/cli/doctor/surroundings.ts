@@ -15,7 +15,9 @@ const leastDiskBytes = 1024 ** 3;
 export async function checkSurroundings(context: Context): Promise<readonly Finding[]> {
   const daemon = await context.client.get<Ping>("/v1/ping", {}, context.signal).catch(() => undefined);
   return [
-    daemon === undefined ? ok("daemon", "none runs; `bronze up` starts it") : ok("daemon", `process ${daemon.pid}, requests at ${daemon.url}`),
+    daemon === undefined
+      ? ok("daemon", "none runs; `bronze up` starts it")
+      : ok("daemon", `process ${daemon.pid}, requests at ${daemon.url}`),
     await checkPort(context, daemon),
     await checkForward(),
     await checkLinks(),
@@ -35,12 +37,19 @@ async function checkPort(context: Context, daemon: Ping | undefined): Promise<Fi
   });
   if (problem === undefined) return ok("port", `${port} is free`);
   if (problem === "EACCES") return warn("port", `${port} cannot be tried without root`, "run `bronze doctor` as root");
-  return warn("port", `${port} is in use`, "end what listens there (`ss -ltnp`), or choose another with `bronze up --http-port PORT`");
+  return warn(
+    "port",
+    `${port} is in use`,
+    "end what listens there (`ss -ltnp`), or choose another with `bronze up --http-port PORT`",
+  );
 }
 
 function rememberedHttp(state: string): { readonly host: string; readonly port: number } {
   try {
-    const { host, port } = JSON.parse(readFileSync(join(state, "http.json"), "utf8")) as { readonly host?: string; readonly port?: number };
+    const { host, port } = JSON.parse(readFileSync(join(state, "http.json"), "utf8")) as {
+      readonly host?: string;
+      readonly port?: number;
+    };
     return { host: host ?? "0.0.0.0", port: port ?? 80 };
   } catch {
     return { host: "0.0.0.0", port: 80 };
@@ -51,10 +60,15 @@ async function checkForward(): Promise<Finding> {
   const { ok: worked, text } = await tryCommand("iptables", ["-S", "FORWARD"]);
   if (!worked) {
     const advice = "run as root on a kernel with netfilter";
-    return process.getuid?.() === 0 ? fail("forwarding", text.split("\n")[0] ?? "iptables does not work", advice) : warn("forwarding", "unknown without root", "run `bronze doctor` as root");
+    return process.getuid?.() === 0
+      ? fail("forwarding", text.split("\n")[0] ?? "iptables does not work", advice)
+      : warn("forwarding", "unknown without root", "run `bronze doctor` as root");
   }
   const policy = /^-P FORWARD (\w+)/m.exec(text)?.[1] ?? "unknown";
-  return ok("forwarding", policy === "ACCEPT" ? "policy ACCEPT" : `policy ${policy}; Bronze adds accept rules of its own for instances`);
+  return ok(
+    "forwarding",
+    policy === "ACCEPT" ? "policy ACCEPT" : `policy ${policy}; Bronze adds accept rules of its own for instances`,
+  );
 }
 
 /** In a network namespace that ends with the command: nothing is left. */
@@ -65,7 +79,12 @@ async function checkLinks(): Promise<Finding> {
     ["name", "bzdoctor", "type", "veth", "peer", "name", "bzdoctor1"],
   ]) {
     const { ok: worked, text } = await tryCommand("unshare", ["-n", "ip", "link", "add", ...words]);
-    if (!worked) return fail("bridge and veth", text.split("\n")[0] ?? "refused", "use a kernel with CONFIG_BRIDGE and CONFIG_VETH, and run with CAP_NET_ADMIN");
+    if (!worked)
+      return fail(
+        "bridge and veth",
+        text.split("\n")[0] ?? "refused",
+        "use a kernel with CONFIG_BRIDGE and CONFIG_VETH, and run with CAP_NET_ADMIN",
+      );
   }
   return ok("bridge and veth", "work");
 }
@@ -73,7 +92,9 @@ async function checkLinks(): Promise<Finding> {
 function checkMemory(): Finding {
   const { totalBytes, availableBytes } = systemMachine.memory();
   const found = `${formatBytes(availableBytes)} of ${formatBytes(totalBytes)} available`;
-  return availableBytes >= leastMemoryBytes ? ok("memory", found) : warn("memory", found, "free some: warm instances need memory of their own");
+  return availableBytes >= leastMemoryBytes
+    ? ok("memory", found)
+    : warn("memory", found, "free some: warm instances need memory of their own");
 }
 
 function checkDisk(state: string): Finding {
@@ -82,9 +103,16 @@ function checkDisk(state: string): Finding {
       const { bavail, bsize } = statfsSync(folder);
       const free = bavail * bsize;
       const found = `${formatBytes(free)} free for ${state}`;
-      return free >= leastDiskBytes ? ok("disk", found) : warn("disk", found, "free some: each artifact is kept whole, and once more as images");
+      return free >= leastDiskBytes
+        ? ok("disk", found)
+        : warn("disk", found, "free some: each artifact is kept whole, and once more as images");
     } catch (thrown) {
-      if (folder === "/") return fail("disk", `${state} cannot be looked at: ${(thrown as Error).message}`, "name another state folder with --state");
+      if (folder === "/")
+        return fail(
+          "disk",
+          `${state} cannot be looked at: ${(thrown as Error).message}`,
+          "name another state folder with --state",
+        );
     }
   }
 }

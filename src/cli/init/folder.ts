@@ -15,7 +15,9 @@ export interface Folder {
 }
 
 export function openFolder(path: string): Folder {
-  const entries = readdirSync(path, { withFileTypes: true }).map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name));
+  const entries = readdirSync(path, { withFileTypes: true }).map((entry) =>
+    entry.isDirectory() ? `${entry.name}/` : entry.name,
+  );
   const read = (name: string): string | undefined => {
     try {
       return capText(readFileSync(join(path, name)));

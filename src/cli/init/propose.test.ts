@@ -7,22 +7,36 @@ import { proposeDefinition } from "./propose.ts";
 
 function folderOf(files: { readonly [path: string]: string }): Folder {
   const tops = Object.keys(files).map((path) => (path.includes("/") ? `${path.split("/")[0]}/` : path));
-  return { name: "My Shop", entries: [...new Set(tops)].sort(), read: (name) => files[name], hasFile: (name) => files[name] !== undefined };
+  return {
+    name: "My Shop",
+    entries: [...new Set(tops)].sort(),
+    read: (name) => files[name],
+    hasFile: (name) => files[name] !== undefined,
+  };
 }
 
 test("proposeDefinition() takes the port from the last stage's EXPOSE of a Dockerfile, and names what cannot be built yet", () => {
-  const proposal = proposeDefinition(folderOf({ Dockerfile: "FROM a AS x\nEXPOSE 1\nFROM debian:bookworm\nRUN make\nEXPOSE 3000/tcp\n", "package.json": "{}" }));
+  const proposal = proposeDefinition(
+    folderOf({
+      Dockerfile: "FROM a AS x\nEXPOSE 1\nFROM debian:bookworm\nRUN make\nEXPOSE 3000/tcp\n",
+      "package.json": "{}",
+    }),
+  );
   const definition = parseDefinition(proposal.yaml, "bronze.yaml");
   assert.equal(definition.app, "my-shop");
   assert.deepEqual(definition.build, { kind: "dockerfile", path: "Dockerfile" });
   assert.equal(definition.run.port, 3000);
   assert.equal(proposal.todo.length, 3);
-  assert.match(proposal.todo.join("\n"), /bronze import PATH --name debian:bookworm\n.* line 4 is a RUN step.*\n.*several stages/);
+  assert.match(
+    proposal.todo.join("\n"),
+    /bronze import PATH --name debian:bookworm\n.* line 4 is a RUN step.*\n.*several stages/,
+  );
 });
 
 test("proposeDefinition() makes a recipe of a Node project: start script, port, and no hidden files in the image", () => {
   const files = {
-    "package.json": '{"name": "@me/Web_App", "scripts": {"start": "node src/main.js --quiet"}, "dependencies": {"x": "1"}}',
+    "package.json":
+      '{"name": "@me/Web_App", "scripts": {"start": "node src/main.js --quiet"}, "dependencies": {"x": "1"}}',
     "src/main.js": "server.listen(3000)",
     ".env": "SECRET=1",
     "README.md": "",
@@ -33,13 +47,18 @@ test("proposeDefinition() makes a recipe of a Node project: start script, port, 
   assert.equal(definition.app, "web-app");
   assert.ok(definition.build.kind === "debian");
   assert.deepEqual(definition.build.command, ["node", "src/main.js", "--quiet"]);
-  assert.deepEqual(definition.build.copy.map(({ from }) => from), ["package.json", "src"]);
+  assert.deepEqual(
+    definition.build.copy.map(({ from }) => from),
+    ["package.json", "src"],
+  );
   assert.equal(definition.run.port, 3000);
   assert.match(proposal.todo[0] ?? "", /1 dependencies are not installed/);
 });
 
 test("proposeDefinition() finds the program where the start script needs a shell, and says when there is none", () => {
-  const found = proposeDefinition(folderOf({ "package.json": '{"scripts": {"start": "A=1 node x.js"}}', "server.js": "process.env.PORT" }));
+  const found = proposeDefinition(
+    folderOf({ "package.json": '{"scripts": {"start": "A=1 node x.js"}}', "server.js": "process.env.PORT" }),
+  );
   assert.match(found.yaml, /command: \[node, server\.js\]/);
   assert.throws(
     () => proposeDefinition(folderOf({ "package.json": '{"scripts": {"start": "next start"}}' })),
@@ -48,17 +67,26 @@ test("proposeDefinition() finds the program where the start script needs a shell
 });
 
 test("proposeDefinition() serves a folder of static files, from the top or from its own folder", () => {
-  const top = parseDefinition(proposeDefinition(folderOf({ "index.html": "", "a b.css": "", ".git/config": "" })).yaml, "bronze.yaml");
+  const top = parseDefinition(
+    proposeDefinition(folderOf({ "index.html": "", "a b.css": "", ".git/config": "" })).yaml,
+    "bronze.yaml",
+  );
   assert.ok(top.build.kind === "debian");
   assert.deepEqual(top.build.copy, [
     { from: "a b.css", to: "/srv/www/a b.css" },
     { from: "index.html", to: "/srv/www/index.html" },
   ]);
-  const below = parseDefinition(proposeDefinition(folderOf({ "public/index.html": "", "package.json": '{"scripts": {"build": "x"}}' })).yaml, "bronze.yaml");
+  const below = parseDefinition(
+    proposeDefinition(folderOf({ "public/index.html": "", "package.json": '{"scripts": {"build": "x"}}' })).yaml,
+    "bronze.yaml",
+  );
   assert.ok(below.build.kind === "debian");
   assert.deepEqual(below.build.copy, [{ from: "public", to: "/srv/www" }]);
 });
 
 test("proposeDefinition() refuses a folder of no known kind", () => {
-  assert.throws(() => proposeDefinition(folderOf({ "notes.txt": "" })), (error) => error instanceof OperatorError && error.code === "NOT_FOUND");
+  assert.throws(
+    () => proposeDefinition(folderOf({ "notes.txt": "" })),
+    (error) => error instanceof OperatorError && error.code === "NOT_FOUND",
+  );
 });

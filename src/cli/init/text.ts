@@ -5,7 +5,8 @@ export function capText(bytes: Buffer): string {
 
 /** A word as YAML takes it: plain where that is safe, quoted else. */
 export function yamlWord(text: string): string {
-  const plain = /^[A-Za-z_./][A-Za-z0-9_./@+-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n|~|\.(nan|inf))$/i.test(text);
+  const plain =
+    /^[A-Za-z_./][A-Za-z0-9_./@+-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n|~|\.(nan|inf))$/i.test(text);
   return plain ? text : JSON.stringify(text);
 }
 
