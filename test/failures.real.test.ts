@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { DeployResult } from "../src/model/api.ts";
-import { createSite, dockerfile, get, keepAsking } from "./support/bronze.ts";
+import { createSite, dockerfile, get, keepAsking, server } from "./support/bronze.ts";
 
 const shell = (script: string): string => dockerfile(["/bin/busybox", "sh", "-c", script]);
 
@@ -15,13 +15,13 @@ const cases: readonly { readonly name: string; readonly dockerfile: string; read
   },
   {
     name: "answers 5xx",
-    dockerfile: dockerfile(["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]),
+    dockerfile: dockerfile(server),
     run: ["health: { path: /cgi-bin/health, deadline: 2s }"],
     says: /answered 503 to GET \/cgi-bin\/health/,
   },
   {
     name: "writes to its read-only root",
-    dockerfile: shell("echo x > /data/file || exit 1"),
+    dockerfile: shell("echo x > /data/file"),
     says: /\/data\/file[\s\S]*run\.tmpfs/,
   },
   {
@@ -35,6 +35,7 @@ const cases: readonly { readonly name: string; readonly dockerfile: string; read
 test("a failed deploy says which of the usual causes it was, and traffic stays where it is", { timeout: 240_000 }, async (t) => {
   const site = createSite(t);
   site.write({ "root/www/cgi-bin/health": "#!/bin/busybox sh\nprintf 'Status: 503 No\\r\\n\\r\\n'\n" }, 0o755);
+  site.write({ "root/data/.keep": "" });
   const { url } = await site.json<DeployResult>(["up", "--http-port", "0"]);
   const load = keepAsking(url, 20);
   let failed = 1;
@@ -49,7 +50,9 @@ test("a failed deploy says which of the usual causes it was, and traffic stays w
       assert.match(result.stderr, one.says);
       assert.match(result.stderr, /all traffic is still on v1/);
       const after = await site.status();
-      assert.deepEqual([after.live, after.url, after.settings], [{ ...before.live, watchEndsInMs: after.live?.watchEndsInMs, state: after.live?.state }, before.url, after.settings]);
+      assert.deepEqual([after.live?.release, after.live?.digest, after.url, after.rollout], [1, before.live?.digest, before.url, null]);
+      const serving = ({ instances }: typeof after) => instances.filter(({ role }) => role === "live").map(({ name, pid }) => [name, pid]);
+      assert.deepEqual(serving(after), serving(before));
       const releases = await site.releases();
       assert.deepEqual([releases.at(-1)?.release, releases.at(-1)?.state], [failed, "aborted"]);
     });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { DeployResult, StatusReport } from "../src/model/api.ts";
-import { createSite, dockerfile, eventually, get, keepAsking } from "./support/bronze.ts";
+import { createSite, dockerfile, eventually, get, keepAsking, server } from "./support/bronze.ts";
 
 test("up releases, replaces and rolls back without one failed request", { timeout: 180_000 }, async (t) => {
   const site = createSite(t);
@@ -116,7 +116,7 @@ test("a newer deploy supersedes one under way, whose caller exits 5", { timeout:
   site.write({ Dockerfile: dockerfile(["/bin/busybox", "sleep", "1000"]) });
   const stuck = site.bronze(["up"]);
   await eventually("v2 is under way", async () => (await site.status()).rollout?.release === 2);
-  site.write({ Dockerfile: dockerfile(["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]), "root/www/index.html": "v3\n" });
+  site.write({ Dockerfile: dockerfile(server), "root/www/index.html": "v3\n" });
   const third = await site.json<DeployResult>(["up"]);
   assert.equal(third.release, 3);
   const result = await stuck;

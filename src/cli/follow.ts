@@ -29,10 +29,10 @@ export async function followRelease(context: Context, path: "/v1/deploy" | "/v1/
   }
 }
 
-/** The same for work whose only result is that it is done. */
-export async function followDone(context: Context, path: string, body: unknown): Promise<void> {
+/** The same for work that a daemon which goes away leaves undone. */
+export async function followDone<Result extends object = object>(context: Context, path: string, body: unknown): Promise<Result> {
   try {
-    await follow<object>(context, path, body);
+    return await follow<Result>(context, path, body);
   } catch (thrown) {
     if (thrown instanceof ConnectionLost) throw gone("the daemon went away before it was done", thrown);
     throw thrown;

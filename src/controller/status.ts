@@ -39,7 +39,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
             digest: release.digest,
             artifact: release.content.artifact,
             state: releaseState(release),
-            sinceMs: live.sinceMs,
+            sinceMs: Math.max(0, input.nowMs - live.sinceMs),
             watchEndsInMs: record.watch === null ? null : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
           },
     rollout: rolloutStatus(record, instances, input.nowMs),
@@ -136,7 +136,7 @@ function rolloutStatus(record: EnvironmentRecord, instances: readonly FleetInsta
     of: release.of,
     healthy: readyInstances(set, own, nowMs).length,
     wanted: record.settings.instances,
-    sinceMs: release.createdAtMs,
+    sinceMs: Math.max(0, nowMs - release.createdAtMs),
     deadlineInMs: Math.max(0, release.deadlineAtMs - nowMs),
   };
 }

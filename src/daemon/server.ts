@@ -6,7 +6,7 @@ import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import { foldEvents } from "../ledger/fold.ts";
 import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
-import type { AuditReport, DeployRequest, DeployResult, DownRequest, LogLine, Ping, RollbackRequest, StatusReport } from "../model/api.ts";
+import type { AuditReport, DeployRequest, DeployResult, DownRequest, DownResult, LogLine, Ping, RollbackRequest, StatusReport } from "../model/api.ts";
 import type { AppName, EnvironmentName, InstanceName } from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
 import { deploy, down, knownEnvironment, namedRelease, rollback, scale, watched, type ReleaseOutcome } from "../controller/requests.ts";
@@ -70,12 +70,15 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.post("/v1/down", async (request, reply) => {
     const body = parseWith(downSchema, request.body, "down request") as DownRequest;
-    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => {
+    let ends = false;
+    await streamWork(reply, (progress) =>
+      withProgress(controller, body, progress, async (): Promise<DownResult> => {
         await down(controller, body);
-        return {};
-      }));
-    const isUp = [...controller.state.environments.values()].some((record) => record.live !== null || record.sets.size > 0);
-    if (body.all === true || !isUp) options.onAllDown();
+        ends = body.all === true || [...controller.state.environments.values()].every(({ live, sets }) => live === null && sets.size === 0);
+        return { endingPid: ends ? process.pid : null };
+      }),
+    );
+    if (ends) options.onAllDown();
   });
   app.post("/v1/wait", async (request, reply) => {
     const body = parseWith(waitSchema, request.body, "wait request");

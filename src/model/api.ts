@@ -6,7 +6,7 @@
  *   POST /v1/deploy    DeployRequest                           → stream of StreamLine<DeployResult>
  *   POST /v1/rollback  RollbackRequest                         → stream of StreamLine<DeployResult>
  *   POST /v1/scale     ScaleRequest                            → stream of StreamLine<{}>
- *   POST /v1/down      DownRequest                             → stream of StreamLine<{}>
+ *   POST /v1/down      DownRequest                             → stream of StreamLine<DownResult>
  *   GET  /v1/status?app=&environment=&at=                      → StatusReport
  *   GET  /v1/releases?app=&environment=                        → ReleaseRow[]
  *   GET  /v1/release?app=&environment=&release=                → ReleaseRow & { content }
@@ -44,7 +44,6 @@ export interface DeployRequest extends Asked {
   readonly settings: RunSettings;
   readonly environmentSettings: EnvironmentSettings;
   readonly commit?: string;
-  /** True for `deploy DIGEST`: a new release even where nothing changed is still not made; settings apply. */
 }
 
 export interface RollbackRequest extends Asked {
@@ -60,6 +59,11 @@ export interface DownRequest extends Omit<Asked, "app" | "environment"> {
   readonly app?: AppName;
   readonly environment?: EnvironmentName;
   readonly all?: boolean;
+}
+
+export interface DownResult {
+  /** Process id of the daemon when it ends too, since nothing is up any more; all is gone when that process is. */
+  readonly endingPid: number | null;
 }
 
 /** Waits until a release is proven or taken back. */
@@ -163,6 +167,7 @@ export interface EnvironmentStatus {
     readonly digest: Digest;
     readonly artifact: Digest;
     readonly state: ReleaseState;
+    /** How long it has been live. */
     readonly sinceMs: number;
     readonly watchEndsInMs: number | null;
   } | null;

@@ -18,6 +18,18 @@ for (const [why, requests, errors, baselineRequests, baselineErrors, fires] of c
   });
 }
 
+test("addSample() counts what came before the first sample", () => {
+  const counts = {
+    epoch: "a",
+    requests: 40,
+    status: { "1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 40 },
+    aborted: 0,
+    gap: false,
+    latency: { boundsMs: [], counts: [] },
+  };
+  assert.deepEqual(shareOf(addSample(emptyWindow, counts, 1000), 5000, 900, 1001), { requests: 40, errors: 40 });
+});
+
 test("shareOf() counts only the stretch, and nothing before the switch", () => {
   let window = emptyWindow;
   for (let second = 0; second <= 10; second += 1) {

@@ -15,10 +15,15 @@ export interface TrafficWindow {
 
 export const emptyWindow: TrafficWindow = { epoch: "", samples: [] };
 
-/** Adds a sample and forgets what is older than the longest stretch. A new epoch begins anew. */
+/**
+ * Adds a sample and forgets what is older than the longest stretch. A new epoch begins anew, from nothing: what its
+ * first sample tells came after the sample before it.
+ */
 export function addSample(window: TrafficWindow, counts: TrafficCounts, atMs: number): TrafficWindow {
   const sample: Sample = { atMs, requests: counts.requests, errors: counts.status["5xx"] };
-  if (window.epoch !== counts.epoch) return { epoch: counts.epoch, samples: [sample] };
+  if (window.epoch !== counts.epoch) {
+    return { epoch: counts.epoch, samples: [{ atMs: atMs - 1, requests: 0, errors: 0 }, sample] };
+  }
   const oldest = atMs - baselineWindowMs;
   // One sample at or before the stretch's begin is needed to subtract from.
   let first = 0;

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
@@ -87,14 +87,19 @@ export function createSite(t: TestContext): Site {
       site.write({ "bronze.yaml": lines.join("\n") });
     },
   };
-  site.write({ Dockerfile: dockerfile(["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]), "root/www/index.html": "v1\n" });
+  site.write({ Dockerfile: dockerfile(server), "root/www/index.html": "v1\n" });
   site.define();
   t.after(async () => {
     await site.bronze(["down", "--all"]);
+    // Layer images are immutable for the kernel until told otherwise.
+    if (existsSync(join(state, "layers"))) execFileSync("chattr", ["-R", "-i", join(state, "layers")]);
     rmSync(folder, { recursive: true, force: true });
   });
   return site;
 }
+
+/** Busybox's httpd under a shell that ends at SIGTERM: a first process without a handler would ignore it. */
+export const server = ["/bin/busybox", "sh", "-c", "trap 'kill $!; exit 0' TERM; /bin/busybox httpd -f -p 8080 -h /www & wait $!"];
 
 export function dockerfile(command: readonly string[]): string {
   return ["FROM scratch", "COPY root/ /", "USER 65532:65532", `CMD ${JSON.stringify(command)}`, ""].join("\n");

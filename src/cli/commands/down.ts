@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { createContext, withTarget, type TargetOptions } from "../context.ts";
+import type { DownRequest, DownResult } from "../../model/api.ts";
+import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
 import { followDone } from "../follow.ts";
-import { findTarget } from "../project.ts";
+import { findTarget, type Target } from "../project.ts";
 import { whoAsks } from "../who.ts";
 
 interface DownOptions extends TargetOptions {
@@ -10,25 +12,61 @@ interface DownOptions extends TargetOptions {
   readonly why?: string;
 }
 
+/** Longest time the daemon may take to end, in ms. */
+const endMs = 30_000;
+
 export function downCommand(): Command {
   return withTarget(new Command("down"))
-    .description("Ends an app's instances in an environment; with the last one also the router, the network and the daemon. Ledger, numbers and artifacts stay.")
+    .description(
+      "Ends an app's instances in an environment; with the last one also the router, the network and the daemon. Ledger, numbers and artifacts stay.",
+    )
     .option("--all", "everything this daemon runs")
     .option("-m, --why <text>", "why, for the record")
     .action(async (options: DownOptions) => {
       const context = createContext(options, "what was asked for goes on in the daemon: look with `bronze status`");
       const asked = { who: whoAsks(), why: options.why ?? "" };
       if (options.all === true) {
-        if (await isDown(followDone(context, "/v1/down", { ...asked, all: true }))) context.output.note("no daemon runs: nothing is up");
+        if (await isDown(takeDown(context, { ...asked, all: true })))
+          context.output.note("no daemon runs: nothing is up");
         context.output.line("everything is down; ledger, numbers and artifacts stay");
         context.output.record({ all: true });
         return;
       }
       const target = await findTarget(context, options);
-      await followDone(context, "/v1/down", { ...asked, ...target });
+      await takeDown(context, { ...asked, ...target });
       context.output.line(`${target.app} ${target.environment} is down; ledger, numbers and artifacts stay`);
       context.output.record(target);
     });
+}
+
+/** Asks, and waits until the daemon is gone where nothing is left for it to do: only then is all of it down. */
+async function takeDown(
+  context: Context,
+  body: Omit<DownRequest, "app" | "environment"> & Partial<Target>,
+): Promise<void> {
+  const { endingPid } = await followDone<DownResult>(context, "/v1/down", body);
+  const deadline = performance.now() + endMs;
+  while (endingPid !== null && isAlive(endingPid)) {
+    if (performance.now() > deadline) {
+      throw new OperatorError(
+        "DAEMON_UNREACHABLE",
+        `Cannot take the daemon down: process ${endingPid} still runs after ${endMs / 1000} s`,
+        {
+          hint: "see daemon.log in the log folder; all apps are down already",
+        },
+      );
+    }
+    await sleep(20, undefined, { signal: context.signal });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** True when no daemon runs at all: what was asked for holds already. */
@@ -37,7 +75,13 @@ async function isDown(work: Promise<void>): Promise<boolean> {
     await work;
     return false;
   } catch (thrown) {
-    if (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final" && missing(thrown.cause)) return true;
+    if (
+      thrown instanceof OperatorError &&
+      thrown.code === "DAEMON_UNREACHABLE" &&
+      thrown.details !== "final" &&
+      missing(thrown.cause)
+    )
+      return true;
     throw thrown;
   }
 }

@@ -28,7 +28,6 @@ export function observeInstance(folders: Folders, name: InstanceName): ObservedI
   const exit = readExit(paths);
   if (exit !== undefined) return { ...base, phase: "exited", pid: null, exit };
   if (!isAlive(birth.supervisor)) return broken;
-  // Its supervisor lives and has not told the exit yet: it will in a moment.
-  if (!isAlive(birth.process)) return { ...base, phase: "exited", pid: null, exit: { code: null, outOfMemory: false, atMs: record.startedAtMs } };
+  // A process that is gone while its supervisor lives counts as running until the supervisor has told how it ended.
   return { ...base, phase: "running", pid: birth.process.pid, exit: null };
 }
