@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, createServer, request as httpRequest, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -41,8 +42,9 @@ export function openBackends(): Backends {
           held.push(response);
         } else incoming.resume().on("end", () => response.end(instance));
       });
-      server.on("upgrade", (_incoming, socket: Socket) => {
-        socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      server.on("upgrade", (incoming, socket: Socket) => {
+        const accept = createHash("sha1").update(`${incoming.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
         socket.on("data", (chunk) => socket.write(chunk));
         socket.on("error", () => socket.destroy());
       });

@@ -38,14 +38,14 @@ sysopen(my $lock, "$folder/supervisor.pid", O_RDWR | O_CREAT) or fail("$folder/s
 flock($lock, LOCK_EX | LOCK_NB) or fail("another supervisor runs in $folder");
 
 # What a supervisor that was killed left behind still holds the port.
+my $killed = 0;
 if (open(my $left, '<', "$folder/haproxy.pid")) {
     my $pid = <$left> // '';
     if ($pid =~ /^(\d+)$/ && open(my $cmd, '<', "/proc/$1/cmdline")) {
         my $orphan = $1;
         my $line = join '', <$cmd>;
         if (index($line, "\0$config\0") >= 0) {
-            kill 'KILL', -$orphan;
-            for (1 .. 200) { last unless kill 0, -$orphan; select undef, undef, undef, 0.01 }
+            $killed = kill 'KILL', -$orphan;
         }
     }
 }
@@ -53,7 +53,12 @@ if (open(my $left, '<', "$folder/haproxy.pid")) {
 my $address = inet_aton($host) or fail("$host is no address");
 socket(my $web, PF_INET, SOCK_STREAM, 0) or fail("socket: $!");
 setsockopt($web, SOL_SOCKET, SO_REUSEADDR, pack('l', 1)) or fail("setsockopt: $!");
-bind($web, sockaddr_in($port, $address)) or fail("bind $host:$port: $!");
+for my $try (0 .. 50) {
+    last if bind($web, sockaddr_in($port, $address));
+    # Only a port that processes killed just now may still hold is worth waiting for.
+    fail("bind $host:$port: $!") if !$killed || $try == 50;
+    select undef, undef, undef, 0.02;
+}
 listen($web, 65535) or fail("listen: $!");
 ($port) = sockaddr_in(getsockname $web);
 
@@ -67,9 +72,17 @@ truncate $lock, 0;
 syswrite $lock, "$$\n";
 
 sub to_log {
-    rename $log, "$log.1" if (-s $log // 0) > $LOG_BYTES;
     open(STDERR, '>>', $log) or fail("$log: $!");
     chmod 0600, $log;
+}
+
+# HAProxy keeps the file open for appending, so it is copied and emptied, not renamed.
+sub bound_log {
+    return unless (-s $log // 0) > $LOG_BYTES;
+    open(my $full, '<', $log) or return;
+    open(my $copy, '>', "$log.1") or return;
+    while (sysread $full, my $block, 65536) { syswrite $copy, $block }
+    truncate $log, 0;
 }
 
 sub say_log { my ($text) = @_; my @t = gmtime; syswrite STDERR, sprintf("%04d-%02d-%02dT%02d:%02d:%02dZ supervisor: %s\n", $t[5] + 1900, $t[4] + 1, @t[3, 2, 1, 0], $text) }
@@ -145,6 +158,7 @@ chdir '/';
 
 while (1) {
     if ($ending) { finish(); exit 0 }
+    bound_log();
     my $ready = '';
     vec($ready, fileno $control, 1) = 1;
     vec($ready, fileno $woken, 1) = 1;
