@@ -96,13 +96,11 @@ test("`importImage()` keeps manifest and layers byte for byte, from folder, arch
   ] as const) {
     const files = layoutFiles({ mediaType, layer });
     const archive = tar(
-      [...files]
-        .reverse()
-        .map(([path, bytes]) => ({
-          ...member(path),
-          entry: { ...member(path).entry, size: bytes.byteLength },
-          content: () => [bytes],
-        })),
+      [...files].reverse().map(([path, bytes]) => ({
+        ...member(path),
+        entry: { ...member(path).entry, size: bytes.byteLength },
+        content: () => [bytes],
+      })),
     );
     const digests = new Set<string>();
     for (const path of [writeFolder(files), writeArchive(archive), writeArchive(gzipSync(archive))]) {
