@@ -24,7 +24,7 @@ export interface Bench {
 }
 
 const busybox = "/bin/busybox";
-const applets = ["sh", "httpd", "cat", "echo", "env", "id", "sleep", "touch", "head", "seq", "wget", "mount", "unshare", "ulimit", "hostname", "stat", "tail", "printf", "ls", "nc", "kill", "yes", "dd", "true"];
+const applets = ["sh", "httpd", "cat", "echo", "env", "id", "sleep", "touch", "head", "seq", "wget", "mount", "unshare", "ulimit", "hostname", "stat", "tail", "printf", "ls", "nc", "kill", "yes", "dd", "true", "tr"];
 
 export async function createBench(): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), "bronze-"));

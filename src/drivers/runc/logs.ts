@@ -63,29 +63,45 @@ interface Follower {
   file: FileHandle;
   inode: number;
   offset: number;
-  rest: string;
   readonly join: ReturnType<typeof joinPartial>;
 }
 
 async function openFollower(folder: string, name: InstanceName): Promise<Follower | undefined> {
   const file = await open(join(folder, `${name}.log`), "r").catch(() => undefined);
   if (file === undefined) return undefined;
-  return { name, file, inode: (await file.stat()).ino, offset: 0, rest: "", join: joinPartial() };
+  return { name, file, inode: (await file.stat()).ino, offset: 0, join: joinPartial() };
 }
 
 async function readOn(folder: string, follower: Follower): Promise<readonly LogLine[]> {
   const path = join(folder, `${follower.name}.log`);
-  // Looked at before reading: once a new file is there, the supervisor writes no more to the old one.
-  const now = await stat(path).catch(() => undefined);
-  const lines = await readToEnd(follower);
-  if (now === undefined || now.ino === follower.inode) return lines;
-  const next = await open(path, "r").catch(() => undefined);
-  if (next === undefined) return lines;
-  await follower.file.close();
-  follower.file = next;
-  follower.inode = (await next.stat()).ino;
-  follower.offset = 0;
-  return [...lines, ...(await readToEnd(follower))];
+  const lines: LogLine[] = [];
+  for (;;) {
+    // Looked at before reading: once a newer file is there, the supervisor writes no more to this one.
+    const newer = await fileAfter(path, follower.inode);
+    lines.push(...(await readToEnd(follower)));
+    const next = newer === undefined ? undefined : await open(newer.path, "r").catch(() => undefined);
+    if (next === undefined) return lines;
+    // Rotated again meanwhile: the name is another file's now, so look again.
+    if ((await next.stat()).ino !== newer?.inode) {
+      await next.close();
+      continue;
+    }
+    await follower.file.close();
+    follower.file = next;
+    follower.inode = newer.inode;
+    follower.offset = 0;
+  }
+}
+
+/** The file that was begun after the one with this inode; undefined while that is the newest. */
+async function fileAfter(path: string, inode: number): Promise<{ readonly path: string; readonly inode: number } | undefined> {
+  let newer: { readonly path: string; readonly inode: number } | undefined;
+  for (const candidate of [path, ...Array.from({ length: keptFiles }, (_, index) => `${path}.${index + 1}`)]) {
+    const found = await stat(candidate).catch(() => undefined);
+    if (found?.ino === inode) return newer;
+    if (found !== undefined) newer = { path: candidate, inode: found.ino };
+  }
+  return newer;
 }
 
 async function readToEnd(follower: Follower): Promise<LogLine[]> {
@@ -109,18 +125,20 @@ function whole(name: InstanceName, join: ReturnType<typeof joinPartial>, line: s
 
 /** The last lines of one instance, from its rotated files too where the newest has fewer. */
 async function tailLines(folder: string, name: InstanceName, size: number, most: number): Promise<readonly LogLine[]> {
-  let lines = await tailOf(join(folder, `${name}.log`), name, size, most);
-  for (let index = 1; index <= keptFiles && lines.length < most; index += 1) {
+  if (most === 0) return [];
+  // A line may begin at the end of one file and go on in the next: files are joined before lines are.
+  let raw = await tailOf(join(folder, `${name}.log`), size, most);
+  for (let index = 1; index <= keptFiles && raw.length <= most; index += 1) {
     const path = join(folder, `${name}.log.${index}`);
     const older = await stat(path).catch(() => undefined);
     if (older === undefined) break;
-    lines = [...(await tailOf(path, name, older.size, most - lines.length)), ...lines];
+    raw = [...(await tailOf(path, older.size, most)), ...raw];
   }
-  return lines.slice(-most);
+  const joiner = joinPartial();
+  return raw.flatMap((line) => whole(name, joiner, line)).slice(-most);
 }
 
-async function tailOf(path: string, name: InstanceName, size: number, most: number): Promise<readonly LogLine[]> {
-  if (most === 0) return [];
+async function tailOf(path: string, size: number, most: number): Promise<readonly string[]> {
   const file = await open(path, "r").catch(() => undefined);
   if (file === undefined) return [];
   try {
@@ -128,9 +146,9 @@ async function tailOf(path: string, name: InstanceName, size: number, most: numb
       const start = Math.max(0, size - window);
       const bytes = Buffer.alloc(size - start);
       const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
-      const join = joinPartial();
-      const lines = bytes.toString("utf8", 0, bytesRead).split("\n").slice(start === 0 ? 0 : 1).flatMap((line) => whole(name, join, line));
-      if (start === 0 || lines.length > most) return lines.slice(-most);
+      const lines = bytes.toString("utf8", 0, bytesRead).split("\n").slice(start === 0 ? 0 : 1);
+      const ends = lines.filter((line) => parseLogLine(line)?.partial === false).length;
+      if (start === 0 || ends > most) return lines;
     }
   } finally {
     await file.close();
