@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
@@ -143,15 +143,27 @@ test(
   { timeout: 600_000 },
   async () => {
     const cacheDir = newFolder();
+    const roots = join(cacheDir, "roots");
     const controller = new AbortController();
     const building = buildArtifact(recipe(["nodejs"]), {
       projectDir: newProject(),
       store: createLocalStore(newFolder()),
       cacheDir,
-      report: () => setTimeout(() => controller.abort(), 800),
+      report: () => undefined,
       signal: controller.signal,
     });
-    await assert.rejects(building, (error) => error instanceof OperatorError && error.code === "INTERRUPTED");
-    assert.deepEqual(readdirSync(join(cacheDir, "roots")), []);
+    const underWay = setInterval(() => {
+      if (
+        existsSync(roots) &&
+        readdirSync(roots).some((name) => existsSync(join(roots, name, "root", "var", "lib", "apt")))
+      )
+        controller.abort();
+    }, 20);
+    try {
+      await assert.rejects(building, (error) => error instanceof OperatorError && error.code === "INTERRUPTED");
+    } finally {
+      clearInterval(underWay);
+    }
+    assert.deepEqual(readdirSync(roots), []);
   },
 );
