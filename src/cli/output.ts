@@ -35,11 +35,11 @@ export function createOutput(streams: Streams, json: boolean): Output {
   };
 }
 
+// oxlint-disable-next-line no-control-regex -- colours begin with the escape character
+const colour = /(\u001b\[[0-9;]*m)/;
+
 /** Control characters made visible, but for the colours that we put in ourselves. */
 function printableLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- colours begin with the escape character
-  return text
-    .split(/(\u001b\[[0-9;]*m)/)
-    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
-    .join("");
+  const parts = text.split(colour);
+  return parts.map((part, index) => (index % 2 === 1 ? part : printable(part))).join("");
 }

@@ -57,9 +57,18 @@ function entryOf(name: string): CommandEntry {
 
 /** Commander's own messages and exits become ours. */
 export function prepare(command: Command): Command {
-  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .configureHelp({ commandUsage: fullUsage });
   for (const sub of command.commands) prepare(sub);
   return command;
+}
+
+function fullUsage(command: Command): string {
+  const names: string[] = [];
+  for (let one: Command | null = command; one !== null; one = one.parent) names.unshift(one.name());
+  return `bronze ${names.join(" ")} ${command.usage()}`;
 }
 
 async function runHelp(args: readonly string[]): Promise<number> {
