@@ -24,12 +24,15 @@ async function place(fixture: Fixture, n: number, count: number): Promise<void> 
   await fixture.router.place({ set: setOf(n), endpoints }, signal);
 }
 
+const sockets: Socket[] = [];
+
 function check(title: string, body: (fixture: Fixture) => Promise<void>): void {
   test(title, { timeout: 120_000 }, async () => {
     const fixture = await openFixture();
     try {
       await body(fixture);
     } finally {
+      for (const socket of sockets.splice(0)) socket.destroy();
       await fixture.end();
     }
   });
@@ -73,6 +76,7 @@ async function workerPid(fixture: Fixture): Promise<number> {
 
 async function websocket(port: number): Promise<{ socket: Socket; echo(text: string): Promise<string>; closed: Promise<void> }> {
   const socket = connect(port, "127.0.0.1");
+  sockets.push(socket);
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   const next = (): Promise<string> => new Promise((resolve, reject) => {
@@ -168,7 +172,7 @@ check("a websocket lives through a flip and a reload, is in flight until cut, an
   assert.equal(await client.echo("after the reload"), "after the reload");
   assert.equal((await fixture.router.inFlight(setOf(1))).get(instance), 1);
   await fixture.router.cut(setOf(1), [instance]);
-  await client.closed;
+  await Promise.race([client.closed, sleep(10_000, undefined, { ref: false }).then(() => assert.fail("still open after the cut"))]);
   assert.equal((await fixture.router.inFlight(setOf(1))).get(instance), 0);
 });
 

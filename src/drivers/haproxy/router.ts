@@ -15,7 +15,7 @@ import { parseRequestLine, TrafficFold } from "./request-log.ts";
 import { decodeRule, encodeRule, parseRoutes, renderRoutes, routeKey } from "./routes.ts";
 import { slotCommands } from "./slots.ts";
 import { endSupervisor, findSupervisor, startSupervisor } from "./supervisor.ts";
-import { parseOldWorkers, parseServersState, parseSessions, parseShownMap, type ServerState } from "./tables.ts";
+import { parseOldWorkers, parseServersState, parseSessions, parseShownMap, parseStreams, type ServerState } from "./tables.ts";
 
 export interface HaproxyRouterOptions {
   readonly places: Places;
@@ -283,9 +283,12 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     if (!cutting) return;
     const addresses = new Set(slots.map((slot) => `${slot.address}:${slot.port}`));
     for (const pid of await insist(oldWorkers)) {
-      const sessions = parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`));
-      for (const { backend, server, address, current } of sessions) {
-        if (current > 0 && addresses.has(address)) await ask(layout.master, `@!${pid} shutdown sessions server ${backend}/${server};quit`);
+      const open = parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)).filter(({ address, current }) => current > 0 && addresses.has(address));
+      if (open.length === 0) continue;
+      // A worker that stops refuses "shutdown sessions server": its proxies are disabled.
+      const streams = parseStreams(await ask(layout.master, `@!${pid} show sess;quit`));
+      for (const { id, backend, server } of streams) {
+        if (open.some((sessions) => sessions.backend === backend && sessions.server === server)) await ask(layout.master, `@!${pid} shutdown session ${id};quit`);
       }
     }
   }

@@ -82,3 +82,17 @@ export function parseOldWorkers(text: string): number[] {
   const old = text.split("# old workers")[1] ?? "";
   return [...old.split("# programs")[0]!.matchAll(/^([0-9]+)\s+worker/gm)].map((match) => Number(match[1]));
 }
+
+/** One stream as `show sess` tells it. */
+export interface Stream {
+  readonly id: string;
+  readonly backend: string;
+  readonly server: string;
+}
+
+/** Reads the answer to `show sess`; lines without a server are left out. */
+export function parseStreams(text: string): Stream[] {
+  return [...text.matchAll(/^(0x[0-9a-f]+): .*? be=(\S+) srv=(\S+) /gm)].flatMap(([, id, backend, server]) =>
+    id === undefined || backend === undefined || server === undefined ? [] : [{ id, backend, server }],
+  );
+}
