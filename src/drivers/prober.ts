@@ -31,14 +31,21 @@ export function createProber(): Prober {
           const body = text.indexOf("\r\n\r\n");
           return { kind: "answered", status: Number(status), latencyMs: latencyMs(), body: body < 0 ? "" : text.slice(body + 4) };
         };
-        const timer = setTimeout(() => settle({ kind: "timeout", latencyMs: latencyMs() }), timeoutMs);
+        /** The whole answer is there, so a server that keeps the connection open need not be waited for. */
+        const complete = (): boolean => {
+          const body = text.indexOf("\r\n\r\n");
+          if (body < 0) return false;
+          const length = /\r\ncontent-length: *([0-9]{1,9})\r\n/i.exec(text.slice(0, body + 2))?.[1];
+          return length === undefined ? text.endsWith("\r\n0\r\n\r\n") : text.length - body - 4 >= Number(length);
+        };
+        const timer = setTimeout(() => settle(answered() ?? { kind: "timeout", latencyMs: latencyMs() }), timeoutMs);
         socket.setEncoding("latin1");
         socket.once("connect", () => {
           socket.write(`GET ${path} HTTP/1.1\r\nHost: ${address}:${port}\r\nUser-Agent: bronze-health\r\nConnection: close\r\n\r\n`);
         });
         socket.on("data", (chunk: string) => {
           text = (text + chunk).slice(0, mostBytes);
-          const result = text.length >= mostBytes ? answered() : undefined;
+          const result = text.length >= mostBytes || complete() ? answered() : undefined;
           if (result !== undefined) settle(result);
         });
         socket.once("end", () => settle(answered() ?? { kind: "reset", latencyMs: latencyMs() }));
