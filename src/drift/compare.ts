@@ -31,7 +31,8 @@ function compareArtifact(expected: ExpectedObservation, observed: InstanceObserv
 }
 
 function compareArguments(expected: readonly string[], observed: readonly string[]): readonly string[] {
-  if (expected.length === observed.length && expected.every((argument, index) => argument === observed[index])) return [];
+  if (expected.length === observed.length && expected.every((argument, index) => argument === observed[index]))
+    return [];
   return [`its first process runs ${quoted(observed.join(" "))} in place of ${quoted(expected.join(" "))}`];
 }
 

@@ -29,7 +29,14 @@ export function suiteSet(artifact: Digest, settings: Partial<RunSettings> = {}, 
   const app = "shop" as AppName;
   const environment = "production" as EnvironmentName;
   const content: Content = { artifact, config: {}, secrets: {}, settings: { ...defaultRunSettings, ...settings } };
-  return { name: setName(app, environment, release), app, environment, release, digest: contentDigest(content), content };
+  return {
+    name: setName(app, environment, release),
+    app,
+    environment,
+    release,
+    digest: contentDigest(content),
+    content,
+  };
 }
 
 /** What every runtime does. @param open gives a machine with nothing of ours on it */
@@ -45,20 +52,26 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     });
   }
 
-  check("ensure() gives each new instance a process and an address of its own, in ordinals from the one given", async ({ runtime }, set) => {
-    await runtime.ensure(set, 3, 5, signal);
-    const seen = await runtime.observe();
-    assert.deepEqual(seen.map(({ name: instance }) => instance), [`${set.name}-5`, `${set.name}-6`, `${set.name}-7`]);
-    for (const instance of seen) {
-      assert.equal(instance.phase, "running");
-      assert.equal(instance.set, set.name);
-      assert.equal(instance.digest, set.digest);
-      assert.equal(instance.port, set.content.settings.port);
-      assert.ok(instance.pid !== null && instance.pid > 0);
-    }
-    assert.equal(new Set(seen.map(({ address }) => address)).size, 3);
-    assert.ok(seen.every(({ address }) => address !== null));
-  });
+  check(
+    "ensure() gives each new instance a process and an address of its own, in ordinals from the one given",
+    async ({ runtime }, set) => {
+      await runtime.ensure(set, 3, 5, signal);
+      const seen = await runtime.observe();
+      assert.deepEqual(
+        seen.map(({ name: instance }) => instance),
+        [`${set.name}-5`, `${set.name}-6`, `${set.name}-7`],
+      );
+      for (const instance of seen) {
+        assert.equal(instance.phase, "running");
+        assert.equal(instance.set, set.name);
+        assert.equal(instance.digest, set.digest);
+        assert.equal(instance.port, set.content.settings.port);
+        assert.ok(instance.pid !== null && instance.pid > 0);
+      }
+      assert.equal(new Set(seen.map(({ address }) => address)).size, 3);
+      assert.ok(seen.every(({ address }) => address !== null));
+    },
+  );
 
   check("ensure() leaves running instances alone and starts only what is missing", async ({ runtime }, set) => {
     await runtime.ensure(set, 1, 1, signal);
@@ -67,7 +80,10 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     await runtime.ensure(set, 2, 2, signal);
     const seen = await runtime.observe();
     assert.deepEqual(seen[0], first);
-    assert.deepEqual(seen.map(({ ordinal }) => ordinal), [1, 2]);
+    assert.deepEqual(
+      seen.map(({ ordinal }) => ordinal),
+      [1, 2],
+    );
   });
 
   check("ensure() called twice at once starts no more than the larger count", async ({ runtime }, set) => {
@@ -75,12 +91,15 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     assert.equal((await runtime.observe()).length, 3);
   });
 
-  check("ensure() throws RUNTIME_FAILED for what cannot be started, and leaves nothing of it", async ({ runtime, artifact, failing }, set) => {
-    await runtime.ensure(set, 1, 1, signal);
-    const before = await runtime.observe();
-    await assert.rejects(runtime.ensure(suiteSet(artifact, failing, 2), 2, 1, signal), { code: "RUNTIME_FAILED" });
-    assert.deepEqual(await runtime.observe(), before);
-  });
+  check(
+    "ensure() throws RUNTIME_FAILED for what cannot be started, and leaves nothing of it",
+    async ({ runtime, artifact, failing }, set) => {
+      await runtime.ensure(set, 1, 1, signal);
+      const before = await runtime.observe();
+      await assert.rejects(runtime.ensure(suiteSet(artifact, failing, 2), 2, 1, signal), { code: "RUNTIME_FAILED" });
+      assert.deepEqual(await runtime.observe(), before);
+    },
+  );
 
   check("ensure() that was aborted before it began starts nothing", async ({ runtime }, set) => {
     await assert.rejects(runtime.ensure(set, 1, 1, AbortSignal.abort()));
@@ -91,31 +110,44 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     await assert.rejects(runtime.prepare(lacking, signal), { code: "NOT_FOUND" });
   });
 
-  check("onExit() tells of a crash once, observe() shows it, and ensure() makes another", async ({ runtime, crash }, set) => {
-    await runtime.ensure(set, 2, 1, signal);
-    const told: { instance: InstanceName; exit: Exit }[] = [];
-    const first = Promise.withResolvers<void>();
-    const stop = runtime.onExit((instance, exit) => {
-      told.push({ instance, exit });
-      first.resolve();
-    });
-    const [victim, other] = await runtime.observe();
-    assert.ok(victim !== undefined && other !== undefined);
-    await crash(victim);
-    await first.promise;
-    assert.deepEqual(told.map(({ instance, exit }) => [instance, exit.code, exit.outOfMemory]), [[victim.name, 137, false]]);
-    const [gone, still] = await runtime.observe();
-    assert.equal(gone?.phase, "exited");
-    assert.equal(gone.pid, null);
-    assert.equal(gone.exit?.code, 137);
-    assert.deepEqual(still, other);
-    assert.equal((await runtime.facts(victim.name)).exit?.code, 137);
-    assert.equal(await runtime.inspect(victim.name), null);
-    await runtime.ensure(set, 2, 3, signal);
-    assert.deepEqual((await runtime.observe()).map(({ ordinal, phase }) => [ordinal, phase]), [[1, "exited"], [2, "running"], [3, "running"]]);
-    stop();
-    assert.equal(told.length, 1);
-  });
+  check(
+    "onExit() tells of a crash once, observe() shows it, and ensure() makes another",
+    async ({ runtime, crash }, set) => {
+      await runtime.ensure(set, 2, 1, signal);
+      const told: { instance: InstanceName; exit: Exit }[] = [];
+      const first = Promise.withResolvers<void>();
+      const stop = runtime.onExit((instance, exit) => {
+        told.push({ instance, exit });
+        first.resolve();
+      });
+      const [victim, other] = await runtime.observe();
+      assert.ok(victim !== undefined && other !== undefined);
+      await crash(victim);
+      await first.promise;
+      assert.deepEqual(
+        told.map(({ instance, exit }) => [instance, exit.code, exit.outOfMemory]),
+        [[victim.name, 137, false]],
+      );
+      const [gone, still] = await runtime.observe();
+      assert.equal(gone?.phase, "exited");
+      assert.equal(gone.pid, null);
+      assert.equal(gone.exit?.code, 137);
+      assert.deepEqual(still, other);
+      assert.equal((await runtime.facts(victim.name)).exit?.code, 137);
+      assert.equal(await runtime.inspect(victim.name), null);
+      await runtime.ensure(set, 2, 3, signal);
+      assert.deepEqual(
+        (await runtime.observe()).map(({ ordinal, phase }) => [ordinal, phase]),
+        [
+          [1, "exited"],
+          [2, "running"],
+          [3, "running"],
+        ],
+      );
+      stop();
+      assert.equal(told.length, 1);
+    },
+  );
 
   check("remove() takes instances away, may be repeated, and leaves the others", async ({ runtime }, set) => {
     await runtime.ensure(set, 2, 1, signal);
@@ -145,21 +177,24 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     assert.equal(await runtime.inspect(`${set.name}-2` as InstanceName), null);
   });
 
-  check("instances outlive their daemon: the next one finds them as they were, and what exited meanwhile", async ({ runtime, crash, leave }, set) => {
-    await runtime.ensure(set, 2, 1, signal);
-    const before = await runtime.observe();
-    const arrive = leave();
-    const [victim, other] = before;
-    assert.ok(victim !== undefined && other !== undefined);
-    await crash(victim);
-    const next = await arrive();
-    const after = await next.observe();
-    assert.deepEqual(after[1], other);
-    assert.equal(after[0]?.phase, "exited");
-    assert.equal(after[0]?.exit?.code, 137);
-    await next.ensure(set, 2, 3, signal);
-    assert.equal((await next.observe()).filter(({ phase }) => phase === "running").length, 2);
-  });
+  check(
+    "instances outlive their daemon: the next one finds them as they were, and what exited meanwhile",
+    async ({ runtime, crash, leave }, set) => {
+      await runtime.ensure(set, 2, 1, signal);
+      const before = await runtime.observe();
+      const arrive = leave();
+      const [victim, other] = before;
+      assert.ok(victim !== undefined && other !== undefined);
+      await crash(victim);
+      const next = await arrive();
+      const after = await next.observe();
+      assert.deepEqual(after[1], other);
+      assert.equal(after[0]?.phase, "exited");
+      assert.equal(after[0]?.exit?.code, 137);
+      await next.ensure(set, 2, 3, signal);
+      assert.equal((await next.observe()).filter(({ phase }) => phase === "running").length, 2);
+    },
+  );
 
   check("release() keeps what running instances need", async ({ runtime }, set) => {
     await runtime.ensure(set, 1, 1, signal);

@@ -3,7 +3,14 @@ import type { Digest } from "../../model/canonical.ts";
 import { instanceName, type InstanceName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Prober } from "../../ports/prober.ts";
-import type { Exit, InstanceFacts, InstanceObservation, InstanceSet, ObservedInstance, Runtime } from "../../ports/runtime.ts";
+import type {
+  Exit,
+  InstanceFacts,
+  InstanceObservation,
+  InstanceSet,
+  ObservedInstance,
+  Runtime,
+} from "../../ports/runtime.ts";
 
 /** What instances of a content do. */
 export interface Behaviour {
@@ -22,7 +29,15 @@ export interface Behaviour {
   readonly endsOnTerm: boolean;
 }
 
-export const wellBehaved: Behaviour = { startMs: 0, failure: null, readyMs: 0, status: 200, exitMs: null, exitCode: 1, endsOnTerm: true };
+export const wellBehaved: Behaviour = {
+  startMs: 0,
+  failure: null,
+  readyMs: 0,
+  status: 200,
+  exitMs: null,
+  exitCode: 1,
+  endsOnTerm: true,
+};
 
 interface Running {
   readonly set: InstanceSet;
@@ -56,7 +71,10 @@ export interface MemoryMachine {
   readonly prepared: ReadonlySet<Digest>;
 }
 
-export function createMemoryMachine(options: { readonly clock: Clock; readonly lacks?: ReadonlySet<Digest> }): MemoryMachine {
+export function createMemoryMachine(options: {
+  readonly clock: Clock;
+  readonly lacks?: ReadonlySet<Digest>;
+}): MemoryMachine {
   const { clock } = options;
   const instances = new Map<InstanceName, Running>();
   const listeners = new Set<(name: InstanceName, exit: Exit) => void>();
@@ -65,7 +83,8 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
   const perSet = new Map<string, Promise<void>>();
   let counter = 0;
 
-  const pass = (ms: number): Promise<void> => (ms <= 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve)));
+  const pass = (ms: number): Promise<void> =>
+    ms <= 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve));
 
   function exit(name: InstanceName, code: number, outOfMemory = false): void {
     const running = instances.get(name);
@@ -77,7 +96,10 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
 
   function prepare(artifact: Digest, signal: AbortSignal): void {
     signal.throwIfAborted();
-    if (options.lacks?.has(artifact) === true) throw new OperatorError("NOT_FOUND", `Cannot use artifact ${artifact}: not in the store`, { hint: "build or import it" });
+    if (options.lacks?.has(artifact) === true)
+      throw new OperatorError("NOT_FOUND", `Cannot use artifact ${artifact}: not in the store`, {
+        hint: "build or import it",
+      });
     prepared.add(artifact);
   }
 
@@ -98,16 +120,32 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
       startedAtMs: clock.now(),
       exit: null,
     };
-    const running: Running = { set, seen, behaviour, readyAtMs: clock.monotonic() + behaviour.startMs + (behaviour.readyMs ?? Infinity), status: behaviour.status, changed: {}, facts: {} };
+    const running: Running = {
+      set,
+      seen,
+      behaviour,
+      readyAtMs: clock.monotonic() + behaviour.startMs + (behaviour.readyMs ?? Infinity),
+      status: behaviour.status,
+      changed: {},
+      facts: {},
+    };
     instances.set(name, running);
     await pass(behaviour.startMs);
     if (signal.aborted || behaviour.failure !== null) {
       instances.delete(name);
       signal.throwIfAborted();
-      throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": ${behaviour.failure}`, { hint: "look at its command" });
+      throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": ${behaviour.failure}`, {
+        hint: "look at its command",
+      });
     }
-    running.seen = { ...seen, address: `10.128.${number >>> 8}.${number & 255}`, pid: 1000 + number, startedAtMs: clock.now() };
-    if (behaviour.exitMs !== null) clock.after(behaviour.exitMs, () => instances.get(name) === running && exit(name, behaviour.exitCode));
+    running.seen = {
+      ...seen,
+      address: `10.128.${number >>> 8}.${number & 255}`,
+      pid: 1000 + number,
+      startedAtMs: clock.now(),
+    };
+    if (behaviour.exitMs !== null)
+      clock.after(behaviour.exitMs, () => instances.get(name) === running && exit(name, behaviour.exitCode));
   }
 
   async function ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void> {
@@ -116,7 +154,8 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
     const missing = count - there.filter(({ phase }) => phase === "running").length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
     const ordinals: number[] = [];
-    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1) if (!taken.has(ordinal)) ordinals.push(ordinal);
+    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
+      if (!taken.has(ordinal)) ordinals.push(ordinal);
     const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
@@ -127,7 +166,11 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
     if (running === undefined) return;
     if (running.seen.phase === "running" && graceMs > 0) {
       if (running.behaviour.endsOnTerm) exit(name, 143);
-      else await Promise.race([pass(graceMs), new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }))]);
+      else
+        await Promise.race([
+          pass(graceMs),
+          new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
+        ]);
     }
     exit(name, 137);
     if (instances.get(name) === running) instances.delete(name);
@@ -152,13 +195,21 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
     return {
       prepare: async (artifact, signal) => prepare(artifact, signal),
       ensure(set, count, nextOrdinal, signal) {
-        const work = (perSet.get(set.name) ?? Promise.resolve()).catch(() => {}).then(() => ensure(set, count, nextOrdinal, signal));
+        const work = (perSet.get(set.name) ?? Promise.resolve())
+          .catch(() => {})
+          .then(() => ensure(set, count, nextOrdinal, signal));
         perSet.set(set.name, work);
         return work;
       },
       observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
-      remove: async (names, graceMs, signal) => void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
-      facts: async (name) => ({ exit: instances.get(name)?.seen.exit ?? null, listening: [], logTail: [], ...instances.get(name)?.facts }),
+      remove: async (names, graceMs, signal) =>
+        void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
+      facts: async (name) => ({
+        exit: instances.get(name)?.seen.exit ?? null,
+        listening: [],
+        logTail: [],
+        ...instances.get(name)?.facts,
+      }),
       inspect: async (name) => inspect(name),
       async release(keep) {
         const used = new Set([...keep, ...[...instances.values()].map(({ set }) => set.content.artifact)]);
@@ -171,7 +222,10 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
       },
       async close() {
         const running = [...instances.values()].filter(({ seen }) => seen.phase === "running").length;
-        if (running > 0) throw new OperatorError("RUNTIME_FAILED", `Cannot close the runtime: ${running} instances still run`, { hint: "remove them first" });
+        if (running > 0)
+          throw new OperatorError("RUNTIME_FAILED", `Cannot close the runtime: ${running} instances still run`, {
+            hint: "remove them first",
+          });
         instances.clear();
         prepared.clear();
         for (const listener of own) listeners.delete(listener);
@@ -197,7 +251,8 @@ export function createMemoryMachine(options: { readonly clock: Clock; readonly l
     behave: (behaviour, content) => void behaviours.set(content ?? null, { ...wellBehaved, ...behaviour }),
     orphan: (name) => change(name, (running) => (running.seen = { ...running.seen, phase: "broken", pid: null })),
     answer: (name, status) => change(name, (running) => (running.status = status)),
-    change: (name, observation) => change(name, (running) => (running.changed = { ...running.changed, ...observation })),
+    change: (name, observation) =>
+      change(name, (running) => (running.changed = { ...running.changed, ...observation })),
     know: (name, facts) => change(name, (running) => (running.facts = { ...running.facts, ...facts })),
   };
 

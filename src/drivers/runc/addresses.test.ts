@@ -33,7 +33,11 @@ test("take() goes round, passes over what is held, and lets an address rest", as
     assert.equal(await pool.take(new Set(["10.128.0.3"])), "10.128.0.2");
     assert.equal(await pool.take(new Set(["10.128.0.3"])), "10.128.0.4");
     pool.giveBack("10.128.0.2");
-    assert.equal(await createAddressPool("10.128.0.0/29", folder, clock).take(new Set()), "10.128.0.5", "a new process goes on where the last one was");
+    assert.equal(
+      await createAddressPool("10.128.0.0/29", folder, clock).take(new Set()),
+      "10.128.0.5",
+      "a new process goes on where the last one was",
+    );
     assert.equal(await pool.take(new Set()), "10.128.0.5");
     assert.equal(await pool.take(new Set()), "10.128.0.6");
     await assert.rejects(pool.take(new Set(["10.128.0.3"])));

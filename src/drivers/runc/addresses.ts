@@ -43,7 +43,8 @@ export function chooseSubnet(tag: string, taken: readonly Subnet[]): string | un
   const first = Number.parseInt(tag, 16) % subnetCount;
   for (let step = 0; step < subnetCount; step += 1) {
     const base = poolBase + ((first + step) % subnetCount) * 2 ** (32 - subnetPrefix);
-    if (!taken.some((other) => overlaps({ base, prefix: subnetPrefix }, other))) return `${formatIpv4(base)}/${subnetPrefix}`;
+    if (!taken.some((other) => overlaps({ base, prefix: subnetPrefix }, other)))
+      return `${formatIpv4(base)}/${subnetPrefix}`;
   }
   return undefined;
 }
@@ -80,7 +81,8 @@ export function createAddressPool(subnet: string, folder: string, clock: Clock):
   const taken = new Set<string>();
   let cursor = Number(readText(cursorPath) ?? 2);
   let saved: Promise<void> = Promise.resolve();
-  const free = (address: string, held: ReadonlySet<string>): boolean => !held.has(address) && !taken.has(address) && (resting.get(address) ?? -Infinity) + restMs < clock.monotonic();
+  const free = (address: string, held: ReadonlySet<string>): boolean =>
+    !held.has(address) && !taken.has(address) && (resting.get(address) ?? -Infinity) + restMs < clock.monotonic();
   return {
     gateway: formatIpv4(base + 1),
     prefix,

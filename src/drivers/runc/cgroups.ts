@@ -25,7 +25,13 @@ export function createCgroups(tag: string): Cgroups {
   const mounts = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
   const trees = [...new Set(mounts.map(({ target }) => target))];
   // Service managers tell what belongs to a service by these.
-  const adoptive = [...new Set(mounts.filter(({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes("name=systemd")).map(({ target }) => target))];
+  const adoptive = [
+    ...new Set(
+      mounts
+        .filter(({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes("name=systemd"))
+        .map(({ target }) => target),
+    ),
+  ];
   const version = mounts.some(({ type }) => type === "cgroup") ? "v1" : "v2";
   const parent = `bronze-${tag}`;
   const supervisors = `${parent}/supervisors`;
@@ -33,7 +39,10 @@ export function createCgroups(tag: string): Cgroups {
 
   return {
     version,
-    limitsSwap: version === "v2" || (memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"))) || (memory !== undefined && swapInChild(memory)),
+    limitsSwap:
+      version === "v2" ||
+      (memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"))) ||
+      (memory !== undefined && swapInChild(memory)),
     instancePath: (name) => `/${parent}/${name}`,
     async adopt(pid) {
       await Promise.all(

@@ -27,13 +27,21 @@ const listenState = "0A";
 
 /** Listening sockets of one table. @see proc_pid_net(5), /proc/net/tcp: addresses are words in the machine's byte order */
 export function parseListening(table: string): { readonly address: string; readonly port: number }[] {
-  return table.split("\n").slice(1).flatMap((line) => {
-    const [, local = "", , state] = line.trim().split(/\s+/);
-    const [hex = "", port = ""] = local.split(":");
-    if (state !== listenState) return [];
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
-    return [{ address: bytes.length === 4 ? bytes.map((byte) => Number.parseInt(byte, 16)).join(".") : formatIpv6(bytes), port: Number.parseInt(port, 16) }];
-  });
+  return table
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const [, local = "", , state] = line.trim().split(/\s+/);
+      const [hex = "", port = ""] = local.split(":");
+      if (state !== listenState) return [];
+      const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
+      return [
+        {
+          address: bytes.length === 4 ? bytes.map((byte) => Number.parseInt(byte, 16)).join(".") : formatIpv6(bytes),
+          port: Number.parseInt(port, 16),
+        },
+      ];
+    });
 }
 
 function formatIpv6(bytes: readonly string[]): string {
@@ -50,7 +58,10 @@ async function logTail(path: string): Promise<readonly string[]> {
     const start = Math.max(0, size - tailBytes);
     const bytes = Buffer.alloc(size - start);
     const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
-    const lines = bytes.toString("utf8", 0, bytesRead).split("\n").slice(start === 0 ? 0 : 1);
+    const lines = bytes
+      .toString("utf8", 0, bytesRead)
+      .split("\n")
+      .slice(start === 0 ? 0 : 1);
     const joiner = joinPartial();
     const whole = lines.flatMap((line) => joiner(parseLogLine(line)));
     return whole.slice(-mostLines).map(({ text }) => text.slice(0, mostCharacters));

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256, type Digest } from "../../model/canonical.ts";
@@ -24,7 +33,33 @@ export interface Bench {
 }
 
 const busybox = "/bin/busybox";
-const applets = ["sh", "httpd", "cat", "echo", "env", "id", "sleep", "touch", "head", "seq", "wget", "mount", "unshare", "ulimit", "hostname", "stat", "tail", "printf", "ls", "nc", "kill", "yes", "dd", "true", "tr"];
+const applets = [
+  "sh",
+  "httpd",
+  "cat",
+  "echo",
+  "env",
+  "id",
+  "sleep",
+  "touch",
+  "head",
+  "seq",
+  "wget",
+  "mount",
+  "unshare",
+  "ulimit",
+  "hostname",
+  "stat",
+  "tail",
+  "printf",
+  "ls",
+  "nc",
+  "kill",
+  "yes",
+  "dd",
+  "true",
+  "tr",
+];
 
 export async function createBench(): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), "bronze-"));
@@ -37,7 +72,15 @@ export async function createBench(): Promise<Bench> {
     events,
     signal: new AbortController().signal,
     runtime: (options = {}) =>
-      createRuncRuntime({ places, store, clock: systemClock, layerImages: imagesIn(events), record: (data) => events.push(data), ...subnetIn(events), ...options }),
+      createRuncRuntime({
+        places,
+        store,
+        clock: systemClock,
+        layerImages: imagesIn(events),
+        record: (data) => events.push(data),
+        ...subnetIn(events),
+        ...options,
+      }),
     set: suiteSet,
     async end(runtime) {
       const names = (await runtime.observe()).map(({ name }) => name);
@@ -50,7 +93,9 @@ export async function createBench(): Promise<Bench> {
 }
 
 function imagesIn(events: readonly EventData[]): ReadonlyMap<Digest, Digest> {
-  return new Map(events.flatMap((event) => (event.kind === "layer.imaged" ? [[event.diffId, event.imageDigest] as const] : [])));
+  return new Map(
+    events.flatMap((event) => (event.kind === "layer.imaged" ? [[event.diffId, event.imageDigest] as const] : [])),
+  );
 }
 
 function subnetIn(events: readonly EventData[]): { readonly subnet?: string } {
@@ -65,7 +110,20 @@ export function layerTar(fill: (root: string) => void, flags: readonly string[] 
     const root = join(folder, "root");
     mkdirSync(root, { mode: 0o755 });
     fill(root);
-    execFileSync("tar", ["--create", "--file", join(folder, "layer.tar"), "--sort=name", "--mtime=@1600000000", "--owner=0", "--group=0", "--numeric-owner", ...flags, "--directory", root, "."]);
+    execFileSync("tar", [
+      "--create",
+      "--file",
+      join(folder, "layer.tar"),
+      "--sort=name",
+      "--mtime=@1600000000",
+      "--owner=0",
+      "--group=0",
+      "--numeric-owner",
+      ...flags,
+      "--directory",
+      root,
+      ".",
+    ]);
     return readFileSync(join(folder, "layer.tar"));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -91,21 +149,38 @@ export interface ImageInput {
 /** Puts an image into a store. @returns the digest of its manifest */
 export async function putImage(store: Store, input: ImageInput): Promise<Digest> {
   const layers: { mediaType: string; digest: Digest; size: number }[] = [];
-  for (const layer of input.layers) layers.push({ mediaType: "application/vnd.oci.image.layer.v1.tar", ...(await store.write(layer)) });
-  const config = { architecture: "amd64", os: "linux", config: input.config ?? {}, rootfs: { type: "layers", diff_ids: input.layers.map((layer) => sha256(layer)) } };
+  for (const layer of input.layers)
+    layers.push({ mediaType: "application/vnd.oci.image.layer.v1.tar", ...(await store.write(layer)) });
+  const config = {
+    architecture: "amd64",
+    os: "linux",
+    config: input.config ?? {},
+    rootfs: { type: "layers", diff_ids: input.layers.map((layer) => sha256(layer)) },
+  };
   const written = await store.write(Buffer.from(JSON.stringify(config)));
-  const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config: { mediaType: "application/vnd.oci.image.config.v1+json", ...written }, layers };
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config: { mediaType: "application/vnd.oci.image.config.v1+json", ...written },
+    layers,
+  };
   return (await store.write(Buffer.from(JSON.stringify(manifest)))).digest;
 }
 
 /** An image that serves /www by busybox httpd on $PORT. */
 export async function putHttpImage(store: Store): Promise<Digest> {
-  return putImage(store, { layers: [layerTar(busyboxLayer)], config: { Cmd: ["/bin/sh", "-c", "exec httpd -f -h /www -p $PORT"], Env: ["FROM_IMAGE=1"] } });
+  return putImage(store, {
+    layers: [layerTar(busyboxLayer)],
+    config: { Cmd: ["/bin/sh", "-c", "exec httpd -f -h /www -p $PORT"], Env: ["FROM_IMAGE=1"] },
+  });
 }
 
 /** An image whose instances do nothing until they are told to end. */
 export async function putPatientImage(store: Store): Promise<Digest> {
-  return putImage(store, { layers: [layerTar(busyboxLayer)], config: { Cmd: ["/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while true; do sleep 1000 & wait $!; done"] } });
+  return putImage(store, {
+    layers: [layerTar(busyboxLayer)],
+    config: { Cmd: ["/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while true; do sleep 1000 & wait $!; done"] },
+  });
 }
 
 /** Asks again until there is an answer; gives up after half a minute. */

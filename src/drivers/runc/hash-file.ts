@@ -87,7 +87,12 @@ export function hashLayer(path: string, plainPath: string): Promise<Hashed> {
 
 function inWorker(path: string, plainPath: string | null): Promise<Hashed> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(workerSource, { eval: true, workerData: { path, plainPath, mostPlainBytes }, execArgv: [], env: {} });
+    const worker = new Worker(workerSource, {
+      eval: true,
+      workerData: { path, plainPath, mostPlainBytes },
+      execArgv: [],
+      env: {},
+    });
     worker.once("message", resolve);
     worker.once("error", reject);
     worker.once("exit", () => reject(new Error(`hashing ${path} ended without a result`)));

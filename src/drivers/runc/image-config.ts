@@ -21,8 +21,10 @@ export interface ImageConfig {
 }
 
 type Loose = { readonly [key: string]: unknown };
-const isObject = (value: unknown): value is Loose => typeof value === "object" && value !== null && !Array.isArray(value);
-const texts = (value: unknown): readonly string[] => (Array.isArray(value) ? value.filter((item) => typeof item === "string") : []);
+const isObject = (value: unknown): value is Loose =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const texts = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Reads an image's manifest and config from the store. @throws {OperatorError} `VERIFICATION_FAILED`, `NOT_FOUND` */
@@ -34,10 +36,14 @@ export async function readImageConfig(store: Store, artifact: Digest): Promise<I
   const config = await readJson(store, artifact, parseDigest(text(descriptor["digest"])));
   const rootfs = config["rootfs"];
   const diffIds = isObject(rootfs) ? texts(rootfs["diff_ids"]) : [];
-  if (diffIds.length !== layers.length) throw unfit(artifact, `its config names ${diffIds.length} layers, its manifest ${layers.length}`);
+  if (diffIds.length !== layers.length)
+    throw unfit(artifact, `its config names ${diffIds.length} layers, its manifest ${layers.length}`);
   const run = isObject(config["config"]) ? config["config"] : {};
   return {
-    layers: layers.map((layer, index) => ({ blob: parseDigest(isObject(layer) ? text(layer["digest"]) : ""), diffId: parseDigest(diffIds[index] ?? "") })),
+    layers: layers.map((layer, index) => ({
+      blob: parseDigest(isObject(layer) ? text(layer["digest"]) : ""),
+      diffId: parseDigest(diffIds[index] ?? ""),
+    })),
     environment: texts(run["Env"]),
     entrypoint: texts(run["Entrypoint"]),
     command: texts(run["Cmd"]),

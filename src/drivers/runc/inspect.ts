@@ -28,7 +28,8 @@ export async function inspectInstance(
   const paths = instancePaths(folders, name);
   const record = readRecord(paths);
   const birth = readBirth(paths);
-  if (record === undefined || birth === undefined || readExit(paths) !== undefined || !isAlive(birth.process)) return null;
+  if (record === undefined || birth === undefined || readExit(paths) !== undefined || !isAlive(birth.process))
+    return null;
   const { pid } = birth.process;
   try {
     const mounts = readMounts(pid);
@@ -67,7 +68,11 @@ export async function inspectInstance(
  * While it is the baseline's, what procfs shows is the process's own writing, and the baseline stands; once it moved,
  * another program runs, and what procfs shows is held against the baseline.
  */
-async function programOf(pid: number, paths: InstancePaths, settled: boolean): Promise<{ readonly observed: Baseline; readonly expected: Baseline }> {
+async function programOf(
+  pid: number,
+  paths: InstancePaths,
+  settled: boolean,
+): Promise<{ readonly observed: Baseline; readonly expected: Baseline }> {
   const now = readProgram(pid);
   if (!settled) return { observed: now, expected: now };
   const text = readText(paths.baseline);
@@ -80,7 +85,8 @@ async function programOf(pid: number, paths: InstancePaths, settled: boolean): P
 }
 
 function readProgram(pid: number): Baseline {
-  const words = (file: string): readonly string[] => (readText(`/proc/${pid}/${file}`) ?? "").split("\0").filter((word) => word !== "");
+  const words = (file: string): readonly string[] =>
+    (readText(`/proc/${pid}/${file}`) ?? "").split("\0").filter((word) => word !== "");
   return { stackStart: processStat(pid)?.stackStart ?? "", arguments: words("cmdline"), environment: words("environ") };
 }
 
@@ -110,7 +116,10 @@ function enteredProcesses(first: number): InstanceObservation["entered"] {
       if (stat === undefined || stat.state === "Z" || stat.state === "X") return false;
       return !(inside.has(pid) && inside.has(stat.parent));
     })
-    .map((pid) => ({ pid, command: (readText(`/proc/${pid}/cmdline`) ?? "").split("\0").join(" ").trim().slice(0, 200) }))
+    .map((pid) => ({
+      pid,
+      command: (readText(`/proc/${pid}/cmdline`) ?? "").split("\0").join(" ").trim().slice(0, 200),
+    }))
     .sort((a, b) => a.pid - b.pid);
 }
 

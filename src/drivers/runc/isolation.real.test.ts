@@ -17,12 +17,20 @@ interface Tried {
 }
 
 /** Runs a script as an instance and hands over what it said. */
-async function tryScript(script: string, settings: Partial<RunSettings>, config: { readonly [key: string]: unknown }, use: (tried: Tried) => Promise<void> | void): Promise<void> {
+async function tryScript(
+  script: string,
+  settings: Partial<RunSettings>,
+  config: { readonly [key: string]: unknown },
+  use: (tried: Tried) => Promise<void> | void,
+): Promise<void> {
   const bench = await createBench();
   const runtime = await bench.runtime();
   try {
     const artifact = await putImage(bench.store, { layers: [layerTar(busyboxLayer)], config });
-    const set = bench.set(artifact, { ...settings, command: ["/bin/sh", "-c", `${script}\necho done; exec sleep 1000`] });
+    const set = bench.set(artifact, {
+      ...settings,
+      command: ["/bin/sh", "-c", `${script}\necho done; exec sleep 1000`],
+    });
     await runtime.ensure(set, 1, 1, bench.signal);
     const [instance] = await runtime.observe();
     assert.ok(instance?.pid);
@@ -48,13 +56,19 @@ test("an instance's root refuses every write, its tmpfs folders take them", asyn
 });
 
 test("an instance has no capabilities, no new privileges, and a system call filter", async () => {
-  await tryScript("cat /proc/self/status; unshare -U true 2>/dev/null && echo unshared; mount -t tmpfs none /tmp 2>/dev/null && echo mounted", {}, {}, ({ said }) => {
-    const status = new Map(said.map((line) => line.split(/:\s+/, 2) as [string, string]));
-    for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]) assert.equal(status.get(set), "0000000000000000", set);
-    assert.equal(status.get("NoNewPrivs"), "1");
-    assert.equal(status.get("Seccomp"), "2");
-    assert.ok(!said.includes("unshared") && !said.includes("mounted"));
-  });
+  await tryScript(
+    "cat /proc/self/status; unshare -U true 2>/dev/null && echo unshared; mount -t tmpfs none /tmp 2>/dev/null && echo mounted",
+    {},
+    {},
+    ({ said }) => {
+      const status = new Map(said.map((line) => line.split(/:\s+/, 2) as [string, string]));
+      for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
+        assert.equal(status.get(set), "0000000000000000", set);
+      assert.equal(status.get("NoNewPrivs"), "1");
+      assert.equal(status.get("Seccomp"), "2");
+      assert.ok(!said.includes("unshared") && !said.includes("mounted"));
+    },
+  );
 });
 
 test("declared capabilities are kept, also for a user other than root", async () => {
@@ -65,31 +79,53 @@ test("declared capabilities are kept, also for a user other than root", async ()
 });
 
 test("an instance runs as the image's user with its groups, environment, folder and host name", async () => {
-  await tryScript("id; pwd; hostname; env", { port: 9000 }, { User: "app", WorkingDir: "/srv/deep/work", Env: ["FROM_IMAGE=1", "BRONZE_RELEASE=v99"] }, ({ said, name }) => {
-    assert.match(said[0] ?? "", /^uid=1000\(app\) gid=1000\(app\) groups=(1000\(app\),)?2000\(extra\)$/);
-    assert.deepEqual(said.slice(1, 3), ["/srv/deep/work", name]);
-    for (const line of ["FROM_IMAGE=1", "HOME=/home/app", "PORT=9000", "BRONZE_APP=shop", "BRONZE_ENV=production", "BRONZE_RELEASE=v1", `BRONZE_INSTANCE=${name}`]) assert.ok(said.includes(line), line);
-  });
+  await tryScript(
+    "id; pwd; hostname; env",
+    { port: 9000 },
+    { User: "app", WorkingDir: "/srv/deep/work", Env: ["FROM_IMAGE=1", "BRONZE_RELEASE=v99"] },
+    ({ said, name }) => {
+      assert.match(said[0] ?? "", /^uid=1000\(app\) gid=1000\(app\) groups=(1000\(app\),)?2000\(extra\)$/);
+      assert.deepEqual(said.slice(1, 3), ["/srv/deep/work", name]);
+      for (const line of [
+        "FROM_IMAGE=1",
+        "HOME=/home/app",
+        "PORT=9000",
+        "BRONZE_APP=shop",
+        "BRONZE_ENV=production",
+        "BRONZE_RELEASE=v1",
+        `BRONZE_INSTANCE=${name}`,
+      ])
+        assert.ok(said.includes(line), line);
+    },
+  );
 });
 
 test("memory, CPU, process and open-file limits are in effect", async () => {
-  await tryScript("ulimit -n", { resources: { memoryBytes: 32 * 1024 * 1024, cpu: 0.5, pids: 20 } }, {}, ({ bench, name, said }) => {
-    const group = `bronze-${bench.places.tag}/${name}`;
-    const read = (v1: string, v2: string): string => {
-      for (const path of [`/sys/fs/cgroup/${v1.split("/")[0]}/${group}/${v1.split("/")[1]}`, `/sys/fs/cgroup/${group}/${v2}`]) {
-        try {
-          return readFileSync(path, "utf8").trim();
-        } catch {
-          // The other version's file.
+  await tryScript(
+    "ulimit -n",
+    { resources: { memoryBytes: 32 * 1024 * 1024, cpu: 0.5, pids: 20 } },
+    {},
+    ({ bench, name, said }) => {
+      const group = `bronze-${bench.places.tag}/${name}`;
+      const read = (v1: string, v2: string): string => {
+        for (const path of [
+          `/sys/fs/cgroup/${v1.split("/")[0]}/${group}/${v1.split("/")[1]}`,
+          `/sys/fs/cgroup/${group}/${v2}`,
+        ]) {
+          try {
+            return readFileSync(path, "utf8").trim();
+          } catch {
+            // The other version's file.
+          }
         }
-      }
-      return assert.fail(`neither ${v1} nor ${v2}`);
-    };
-    assert.equal(read("memory/memory.limit_in_bytes", "memory.max"), String(32 * 1024 * 1024));
-    assert.match(read("cpu/cpu.cfs_quota_us", "cpu.max"), /^50000/);
-    assert.equal(read("pids/pids.max", "pids.max"), "20");
-    assert.ok(Number(said[0]) <= 65_536);
-  });
+        return assert.fail(`neither ${v1} nor ${v2}`);
+      };
+      assert.equal(read("memory/memory.limit_in_bytes", "memory.max"), String(32 * 1024 * 1024));
+      assert.match(read("cpu/cpu.cfs_quota_us", "cpu.max"), /^50000/);
+      assert.equal(read("pids/pids.max", "pids.max"), "20");
+      assert.ok(Number(said[0]) <= 65_536);
+    },
+  );
 });
 
 test("an instance killed at its memory limit says so", async () => {
@@ -97,9 +133,14 @@ test("an instance killed at its memory limit says so", async () => {
   const runtime = await bench.runtime();
   try {
     const artifact = await putImage(bench.store, { layers: [layerTar(busyboxLayer)] });
-    const set = bench.set(artifact, { command: ["/bin/sh", "-c", "x=$(head -c 64000000 /dev/zero | tail -c 63000000 | tr '\\0' x); echo $x"], resources: { memoryBytes: 16 * 1024 * 1024, cpu: null, pids: 20 } });
+    const set = bench.set(artifact, {
+      command: ["/bin/sh", "-c", "x=$(head -c 64000000 /dev/zero | tail -c 63000000 | tr '\\0' x); echo $x"],
+      resources: { memoryBytes: 16 * 1024 * 1024, cpu: null, pids: 20 },
+    });
     await runtime.ensure(set, 1, 1, bench.signal);
-    const [exited] = await eventually(async () => ((await runtime.observe())[0]?.phase === "exited" ? runtime.observe() : undefined));
+    const [exited] = await eventually(async () =>
+      (await runtime.observe())[0]?.phase === "exited" ? runtime.observe() : undefined,
+    );
     assert.equal(exited?.exit?.outOfMemory, true, JSON.stringify(exited));
   } finally {
     await bench.end(runtime);
@@ -117,8 +158,13 @@ test("inspect() names a process that entered, by exec or nsenter, and it alone",
       const seconds = args.at(-1) ?? "";
       const child = spawn(program, args, { stdio: "ignore" });
       try {
-        await eventually(async () => (await runtime.inspect(name))?.observed.entered.find(({ command }) => /^\S*sleep /.test(command) && command.endsWith(seconds)));
-        for (const entered of (await runtime.inspect(name))?.observed.entered ?? []) process.kill(entered.pid, "SIGKILL");
+        await eventually(async () =>
+          (await runtime.inspect(name))?.observed.entered.find(
+            ({ command }) => /^\S*sleep /.test(command) && command.endsWith(seconds),
+          ),
+        );
+        for (const entered of (await runtime.inspect(name))?.observed.entered ?? [])
+          process.kill(entered.pid, "SIGKILL");
       } finally {
         child.kill("SIGKILL");
       }
@@ -129,7 +175,17 @@ test("inspect() names a process that entered, by exec or nsenter, and it alone",
 
 test("inspect() tells an added mount", async () => {
   await tryScript("true", {}, {}, async ({ runtime, name, pid }) => {
-    execFileSync("nsenter", ["--target", String(pid), "--mount", "/bin/busybox", "mount", "-t", "tmpfs", "none", "/www"]);
+    execFileSync("nsenter", [
+      "--target",
+      String(pid),
+      "--mount",
+      "/bin/busybox",
+      "mount",
+      "-t",
+      "tmpfs",
+      "none",
+      "/www",
+    ]);
     const inspected = await runtime.inspect(name);
     assert.ok(inspected !== null);
     assert.ok(inspected.observed.mounts.some((line) => line.startsWith("/www ")));

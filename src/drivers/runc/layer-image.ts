@@ -46,13 +46,18 @@ export async function makeLayerImage(tools: LayerImageTools, store: Store, layer
       throw lies(layer.blob, "its bytes cannot be decompressed", cause);
     });
     if (hashed.digest !== layer.blob) throw lies(layer.blob, `its bytes have the digest ${hashed.digest}`);
-    if (hashed.plainDigest !== layer.diffId) throw lies(layer.blob, `decompressed it is ${hashed.plainDigest}, the image's config says ${layer.diffId}`);
+    if (hashed.plainDigest !== layer.diffId)
+      throw lies(layer.blob, `decompressed it is ${hashed.plainDigest}, the image's config says ${layer.diffId}`);
     await unpackLayer(hashed.compressed ? plainPath : blob, tree, tools.syscalls);
   });
 }
 
 /** Makes an image of what `fill` puts into a folder. A crash on the way leaves only what the next start removes. */
-export async function makeImage(tools: LayerImageTools, diffId: Digest, fill: (tree: string, scratch: string) => Promise<void>): Promise<LayerImage> {
+export async function makeImage(
+  tools: LayerImageTools,
+  diffId: Digest,
+  fill: (tree: string, scratch: string) => Promise<void>,
+): Promise<LayerImage> {
   await mkdir(tools.folder, { recursive: true, mode: 0o700 });
   const scratch = await mkdtemp(join(tools.folder, temporaryPrefix));
   const tree = join(scratch, "tree");
@@ -82,10 +87,28 @@ export async function hashImage(path: string): Promise<{ readonly digest: Digest
   if (stats.isFile()) return hashFile(path);
   const scratch = `${path}.tar`;
   try {
-    await runOrFail(`read ${path}`, "tar", ["--create", "--file", scratch, "--sort=name", "--format=posix", "--pax-option=delete=atime,delete=ctime", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--directory", path, "."], {
-      timeoutMs: 3_600_000,
-      env: { PATH: process.env["PATH"], LC_ALL: "C" },
-    });
+    await runOrFail(
+      `read ${path}`,
+      "tar",
+      [
+        "--create",
+        "--file",
+        scratch,
+        "--sort=name",
+        "--format=posix",
+        "--pax-option=delete=atime,delete=ctime",
+        "--numeric-owner",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--directory",
+        path,
+        ".",
+      ],
+      {
+        timeoutMs: 3_600_000,
+        env: { PATH: process.env["PATH"], LC_ALL: "C" },
+      },
+    );
     return await hashFile(scratch);
   } finally {
     await rm(scratch, { force: true });

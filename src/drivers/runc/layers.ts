@@ -7,7 +7,17 @@ import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { readText, removeFile, replaceFile } from "./files.ts";
 import type { ImageLayer } from "./image-config.ts";
-import { hashImage, layerImagePath, makeImage, makeLayerImage, removeImage, setImmutable, temporaryPrefix, type LayerImage, type LayerImageTools } from "./layer-image.ts";
+import {
+  hashImage,
+  layerImagePath,
+  makeImage,
+  makeLayerImage,
+  removeImage,
+  setImmutable,
+  temporaryPrefix,
+  type LayerImage,
+  type LayerImageTools,
+} from "./layer-image.ts";
 import { readMounts } from "./mountinfo.ts";
 import { run } from "./process.ts";
 import { mountFlags } from "./syscalls.ts";
@@ -57,11 +67,13 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
   const mountRoot = join(options.run, "layers");
   const sealRoot = join(options.run, "seals");
   await Promise.all([folder, mountRoot, sealRoot].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
-  for (const name of await readdir(folder)) if (name.startsWith(temporaryPrefix)) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of await readdir(folder))
+    if (name.startsWith(temporaryPrefix)) await rm(join(folder, name), { recursive: true, force: true });
 
   // Sixteen digits: all lower folders of an overlay must fit into one page of mount options.
   const mountPoint = (diffId: Digest): string => join(mountRoot, digestHex(diffId).slice(0, 16));
-  const place = (diffId: Digest): string => (mode.kind === "erofs" ? mountPoint(diffId) : layerImagePath(options, diffId));
+  const place = (diffId: Digest): string =>
+    mode.kind === "erofs" ? mountPoint(diffId) : layerImagePath(options, diffId);
   const sealPath = (diffId: Digest): string => join(sealRoot, digestHex(diffId));
 
   const isMounted = (diffId: Digest): boolean => mode.kind === "unpacked" || isMountPoint(mountPoint(diffId));
@@ -105,7 +117,8 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
       const image = await make();
       digest = image.digest;
       if (recorded !== undefined && recorded !== digest) throw await setAside(diffId, path, recorded, digest);
-      if (recorded === undefined) options.record({ kind: "layer.imaged", diffId, imageDigest: digest, sizeBytes: image.sizeBytes });
+      if (recorded === undefined)
+        options.record({ kind: "layer.imaged", diffId, imageDigest: digest, sizeBytes: image.sizeBytes });
       known.set(diffId, digest);
     }
     await writeSeal(diffId, path, digest);
@@ -113,7 +126,13 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
       const target = mountPoint(diffId);
       await mkdir(target, { recursive: true, mode: 0o700 });
       if (isMountPoint(target)) syscalls.unmount(target);
-      syscalls.mount(path, target, "erofs", mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevices, mode.mountOptions);
+      syscalls.mount(
+        path,
+        target,
+        "erofs",
+        mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevices,
+        mode.mountOptions,
+      );
     }
     return place(diffId);
   }
@@ -126,10 +145,19 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     await rename(path, aside);
     await removeFile(sealPath(diffId));
     if (mode.kind === "erofs" && isMountPoint(mountPoint(diffId))) syscalls.unmount(mountPoint(diffId));
-    options.record({ kind: "image.touched", artifact: diffId, path, finding: `its bytes are ${found}, recorded are ${recorded}; set aside as ${aside}` });
-    return new OperatorError("VERIFICATION_FAILED", `Cannot use the image of layer ${diffId}: ${path} was touched, its bytes are ${found}, ${recorded} needed`, {
-      hint: `it was set aside as ${aside}; the next attempt makes it anew from the verified layer`,
+    options.record({
+      kind: "image.touched",
+      artifact: diffId,
+      path,
+      finding: `its bytes are ${found}, recorded are ${recorded}; set aside as ${aside}`,
     });
+    return new OperatorError(
+      "VERIFICATION_FAILED",
+      `Cannot use the image of layer ${diffId}: ${path} was touched, its bytes are ${found}, ${recorded} needed`,
+      {
+        hint: `it was set aside as ${aside}; the next attempt makes it anew from the verified layer`,
+      },
+    );
   }
 
   function once(diffId: Digest, make: () => Promise<LayerImage>): Promise<string> {

@@ -9,13 +9,16 @@ import { createBench, eventually, putHttpImage, putPatientImage, type Bench } fr
 /** Everything on this machine that carries our mark; on a machine shared with others, what is theirs is not counted. */
 function traces(bench: Bench): { readonly [kind: string]: number | readonly string[] } {
   const { tag, state } = bench.places;
-  const lines = (program: string, ...args: readonly string[]): readonly string[] => execFileSync(program, args, { encoding: "utf8" }).split("\n");
+  const lines = (program: string, ...args: readonly string[]): readonly string[] =>
+    execFileSync(program, args, { encoding: "utf8" }).split("\n");
   const processes: string[] = [];
   const namespaces = new Set<string>();
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && name !== String(process.pid))) {
     try {
       if (/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) continue;
-      const ours = readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(state) || readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`bronze-${tag}`);
+      const ours =
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(state) ||
+        readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`bronze-${tag}`);
       if (!ours) continue;
       processes.push(pid);
       for (const kind of ["pid", "net", "mnt", "ipc", "uts"]) namespaces.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
@@ -27,27 +30,44 @@ function traces(bench: Bench): { readonly [kind: string]: number | readonly stri
   return {
     processes: processes.length,
     namespaces: namespaces.size,
-    mounts: readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => line.includes(state)),
+    mounts: readFileSync("/proc/self/mountinfo", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(state)),
     interfaces: readdirSync("/sys/class/net").filter((name) => name.includes(tag)),
     addresses: lines("ip", "-o", "addr").filter((line) => line.includes(tag)),
     routes: lines("ip", "route").filter((line) => line.includes(tag)),
     rules: [...lines("iptables-save")].filter((line) => line.includes(tag)),
-    cgroups: readdirSync("/sys/fs/cgroup").flatMap((tree) => [join("/sys/fs/cgroup", tree, `bronze-${tag}`)]).concat(`/sys/fs/cgroup/bronze-${tag}`).filter((path) => existsSync(path)),
-    loops: readdirSync("/sys/block").filter((name) => existsSync(`/sys/block/${name}/loop/backing_file`) && readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").includes(state)),
-    openFiles: readdirSync("/proc/self/fd").flatMap((fd) => {
-      try {
-        return [readlinkSync(`/proc/self/fd/${fd}`)];
-      } catch {
-        return [];
-      }
-    }).filter((target) => target.includes(state)),
-    watches: readdirSync("/proc/self/fd").flatMap((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:inotify" ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").split("\n").filter((line) => line.startsWith("inotify")).length : [];
-      } catch {
-        return [];
-      }
-    }).reduce((sum, count) => sum + count, 0),
+    cgroups: readdirSync("/sys/fs/cgroup")
+      .flatMap((tree) => [join("/sys/fs/cgroup", tree, `bronze-${tag}`)])
+      .concat(`/sys/fs/cgroup/bronze-${tag}`)
+      .filter((path) => existsSync(path)),
+    loops: readdirSync("/sys/block").filter(
+      (name) =>
+        existsSync(`/sys/block/${name}/loop/backing_file`) &&
+        readFileSync(`/sys/block/${name}/loop/backing_file`, "utf8").includes(state),
+    ),
+    openFiles: readdirSync("/proc/self/fd")
+      .flatMap((fd) => {
+        try {
+          return [readlinkSync(`/proc/self/fd/${fd}`)];
+        } catch {
+          return [];
+        }
+      })
+      .filter((target) => target.includes(state)),
+    watches: readdirSync("/proc/self/fd")
+      .flatMap((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:inotify"
+            ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8")
+                .split("\n")
+                .filter((line) => line.startsWith("inotify")).length
+            : [];
+        } catch {
+          return [];
+        }
+      })
+      .reduce((sum, count) => sum + count, 0),
     runFolder: existsSync(bench.places.run) ? readdirSync(bench.places.run) : [],
   };
 }
@@ -61,15 +81,25 @@ test("after start, kill, failure, remove and close nothing is left", async () =>
     const other = bench.set(await putPatientImage(bench.store), {}, 2);
     await runtime.ensure(set, 4, 1, bench.signal);
     await runtime.ensure(other, 2, 1, bench.signal);
-    await assert.rejects(runtime.ensure(bench.set(set.content.artifact, { command: ["/nothing"] }, 3), 2, 1, bench.signal));
+    await assert.rejects(
+      runtime.ensure(bench.set(set.content.artifact, { command: ["/nothing"] }, 3), 2, 1, bench.signal),
+    );
     const seen = await runtime.observe();
     assert.equal(seen.length, 6);
     const during = traces(bench);
     assert.ok(Number(during["processes"]) >= 12 && Number(during["namespaces"]) >= 24, JSON.stringify(during));
     process.kill(seen[0]?.pid ?? 0, "SIGKILL");
     await eventually(async () => ((await runtime.observe())[0]?.phase === "exited" ? true : undefined));
-    await runtime.remove(seen.slice(0, 3).map(({ name }) => name), 0, bench.signal);
-    await runtime.remove(seen.slice(3).map(({ name }) => name), 3_000, bench.signal);
+    await runtime.remove(
+      seen.slice(0, 3).map(({ name }) => name),
+      0,
+      bench.signal,
+    );
+    await runtime.remove(
+      seen.slice(3).map(({ name }) => name),
+      3_000,
+      bench.signal,
+    );
   } finally {
     const names = (await runtime.observe()).map(({ name }) => name);
     await runtime.remove(names, 0, bench.signal);
@@ -89,25 +119,40 @@ test("a daemon killed in the middle of starts leaves what the next one finds, en
   const artifact = await putPatientImage(bench.store);
   const settings = JSON.stringify({ state: bench.places.state, artifact });
   for (const delayMs of [40, 90, 160]) {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "starter.suite.ts"), settings], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "starter.suite.ts"), settings],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
     await new Promise((resolve) => child.stdout.once("data", resolve));
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     child.kill("SIGKILL");
     await new Promise((resolve) => child.once("exit", resolve));
     const runtime = await bench.runtime();
     const set = bench.set(artifact);
-    await runtime.remove((await runtime.observe()).filter(({ phase }) => phase !== "running").map(({ name }) => name), 0, bench.signal);
+    await runtime.remove(
+      (await runtime.observe()).filter(({ phase }) => phase !== "running").map(({ name }) => name),
+      0,
+      bench.signal,
+    );
     await runtime.ensure(set, 4, 1, bench.signal);
     const seen = await runtime.observe();
     assert.equal(seen.filter(({ phase }) => phase === "running").length, 4, JSON.stringify(seen));
     assert.equal(new Set(seen.map(({ address }) => address)).size, seen.length);
-    await runtime.remove(seen.map(({ name }) => name), 0, bench.signal);
+    await runtime.remove(
+      seen.map(({ name }) => name),
+      0,
+      bench.signal,
+    );
     runtime.stop();
   }
   const last = await bench.runtime();
   await bench.end(last);
   const left = traces(bench);
-  assert.deepEqual([left["processes"], left["mounts"], left["interfaces"], left["cgroups"], left["rules"]], [0, [], [], [], []]);
+  assert.deepEqual(
+    [left["processes"], left["mounts"], left["interfaces"], left["cgroups"], left["rules"]],
+    [0, [], [], [], []],
+  );
 });
 
 test("an instance whose supervisor was killed is broken, and can be removed", async () => {
@@ -120,9 +165,15 @@ test("an instance whose supervisor was killed is broken, and can be removed", as
     process.kill(supervisor, "SIGKILL");
     await eventually(async () => ((await runtime.observe())[0]?.phase === "broken" ? true : undefined));
     await runtime.ensure(set, 1, 2, bench.signal);
-    assert.deepEqual((await runtime.observe()).map(({ phase }) => phase), ["broken", "running"]);
+    assert.deepEqual(
+      (await runtime.observe()).map(({ phase }) => phase),
+      ["broken", "running"],
+    );
     await runtime.remove([`${set.name}-1` as InstanceName], 1_000, bench.signal);
-    assert.deepEqual((await runtime.observe()).map(({ ordinal }) => ordinal), [2]);
+    assert.deepEqual(
+      (await runtime.observe()).map(({ ordinal }) => ordinal),
+      [2],
+    );
   } finally {
     await bench.end(runtime);
   }

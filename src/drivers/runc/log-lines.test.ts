@@ -3,9 +3,15 @@ import test from "node:test";
 import { joinPartial, parseLogLine } from "./log-lines.ts";
 
 test("parseLogLine() reads what conmon writes, and nothing else", () => {
-  assert.deepEqual(parseLogLine("2026-08-01T10:00:00.123456789+00:00 stderr F a  b "), { at: "2026-08-01T10:00:00.123456789+00:00", stream: "stderr", partial: false, text: "a  b " });
+  assert.deepEqual(parseLogLine("2026-08-01T10:00:00.123456789+00:00 stderr F a  b "), {
+    at: "2026-08-01T10:00:00.123456789+00:00",
+    stream: "stderr",
+    partial: false,
+    text: "a  b ",
+  });
   assert.equal(parseLogLine("2026-08-01T10:00:00Z stdout F ")?.text, "");
-  for (const line of ["", "nonsense", "2026 stdin F x", "2026 stdout Q x"]) assert.equal(parseLogLine(line), undefined, line);
+  for (const line of ["", "nonsense", "2026 stdin F x", "2026 stdout Q x"])
+    assert.equal(parseLogLine(line), undefined, line);
 });
 
 test("joinPartial() joins the pieces of each stream by itself", () => {

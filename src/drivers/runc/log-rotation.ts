@@ -19,7 +19,9 @@ export function keepLogsSmall(folders: Folders, clock: Clock): () => void {
   let stopped = false;
   let cancel = clock.after(lookMs, look);
   function look(): void {
-    void Promise.allSettled(instanceNames(folders).map((name) => rotateIfLarge(instancePaths(folders, name), rotateBytes))).then(() => {
+    void Promise.allSettled(
+      instanceNames(folders).map((name) => rotateIfLarge(instancePaths(folders, name), rotateBytes)),
+    ).then(() => {
       if (!stopped) cancel = clock.after(lookMs, look);
     });
   }
@@ -40,7 +42,8 @@ export async function rotateIfLarge(paths: InstancePaths, mostBytes: number): Pr
   const control = await open(paths.control, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined);
   if (control === undefined) return false;
   try {
-    for (let index = keptFiles; index > 1; index -= 1) await rename(`${paths.log}.${index - 1}`, `${paths.log}.${index}`).catch(() => {});
+    for (let index = keptFiles; index > 1; index -= 1)
+      await rename(`${paths.log}.${index - 1}`, `${paths.log}.${index}`).catch(() => {});
     await rename(paths.log, `${paths.log}.1`);
     await control.write(reopenCommand);
   } finally {
@@ -55,7 +58,8 @@ export async function pruneLogs(folders: Folders): Promise<void> {
   const files = new Map<string, string[]>();
   for (const file of await readdir(folders.logs).catch(() => [])) {
     const name = file.replace(/\.log(\.\d+)?$/, "");
-    if (splitInstanceName(name) !== undefined && !present.has(name)) files.set(name, [...(files.get(name) ?? []), file]);
+    if (splitInstanceName(name) !== undefined && !present.has(name))
+      files.set(name, [...(files.get(name) ?? []), file]);
   }
   const groups = new Map<string, string[]>();
   for (const name of files.keys()) {
@@ -64,8 +68,14 @@ export async function pruneLogs(folders: Folders): Promise<void> {
   }
   for (const names of groups.values()) {
     if (names.length <= keptInstances) continue;
-    const aged = await Promise.all(names.map(async (name) => ({ name, atMs: (await stat(join(folders.logs, `${name}.log`)).catch(() => undefined))?.mtimeMs ?? 0 })));
+    const aged = await Promise.all(
+      names.map(async (name) => ({
+        name,
+        atMs: (await stat(join(folders.logs, `${name}.log`)).catch(() => undefined))?.mtimeMs ?? 0,
+      })),
+    );
     aged.sort((a, b) => b.atMs - a.atMs);
-    for (const { name } of aged.slice(keptInstances)) for (const file of files.get(name) ?? []) await rm(join(folders.logs, file), { force: true });
+    for (const { name } of aged.slice(keptInstances))
+      for (const file of files.get(name) ?? []) await rm(join(folders.logs, file), { force: true });
   }
 }

@@ -2,7 +2,13 @@ import { open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogLine } from "../../model/api.ts";
-import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName, type SetName } from "../../model/names.ts";
+import {
+  splitInstanceName,
+  type AppName,
+  type EnvironmentName,
+  type InstanceName,
+  type SetName,
+} from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import { joinPartial, parseLogLine } from "./log-lines.ts";
 import { foldersOf } from "./record.ts";
@@ -94,7 +100,10 @@ async function readOn(folder: string, follower: Follower): Promise<readonly LogL
 }
 
 /** The file that was begun after the one with this inode; undefined while that is the newest. */
-async function fileAfter(path: string, inode: number): Promise<{ readonly path: string; readonly inode: number } | undefined> {
+async function fileAfter(
+  path: string,
+  inode: number,
+): Promise<{ readonly path: string; readonly inode: number } | undefined> {
   let newer: { readonly path: string; readonly inode: number } | undefined;
   for (const candidate of [path, ...Array.from({ length: keptFiles }, (_, index) => `${path}.${index + 1}`)]) {
     const found = await stat(candidate).catch(() => undefined);
@@ -115,7 +124,8 @@ async function readToEnd(follower: Follower): Promise<LogLine[]> {
     if (end === 0 && bytesRead < chunk.length) return found;
     const used = end === 0 ? bytesRead : end;
     follower.offset += used;
-    for (const line of chunk.toString("utf8", 0, used).split("\n")) found.push(...whole(follower.name, follower.join, line));
+    for (const line of chunk.toString("utf8", 0, used).split("\n"))
+      found.push(...whole(follower.name, follower.join, line));
   }
 }
 
@@ -146,7 +156,10 @@ async function tailOf(path: string, size: number, most: number): Promise<readonl
       const start = Math.max(0, size - window);
       const bytes = Buffer.alloc(size - start);
       const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
-      const lines = bytes.toString("utf8", 0, bytesRead).split("\n").slice(start === 0 ? 0 : 1);
+      const lines = bytes
+        .toString("utf8", 0, bytesRead)
+        .split("\n")
+        .slice(start === 0 ? 0 : 1);
       const ends = lines.filter((line) => parseLogLine(line)?.partial === false).length;
       if (start === 0 || ends > most) return lines;
     }
@@ -165,7 +178,10 @@ async function wantedNames(folder: string, query: LogQuery): Promise<readonly In
       if (parts === undefined) return false;
       if (query.instance !== undefined && name !== query.instance) return false;
       if (query.set !== undefined && parts.set !== query.set) return false;
-      return (query.app === undefined || parts.app === query.app) && (query.environment === undefined || parts.environment === query.environment);
+      return (
+        (query.app === undefined || parts.app === query.app) &&
+        (query.environment === undefined || parts.environment === query.environment)
+      );
     })
     .sort();
 }

@@ -5,5 +5,10 @@ import type { MountEntry } from "./mountinfo.ts";
  * the next are left out; which file system the root is, is looked at apart.
  */
 export function mountLines(mounts: readonly MountEntry[]): readonly string[] {
-  return mounts.map(({ target, type, options, root }) => `${target} ${type} ${options}${root === "/" || type === "cgroup" ? "" : ` from ${root.split("/").at(-1) ?? ""}`}`).sort();
+  return mounts
+    .map(
+      ({ target, type, options, root }) =>
+        `${target} ${type} ${options}${root === "/" || type === "cgroup" ? "" : ` from ${root.split("/").at(-1) ?? ""}`}`,
+    )
+    .sort();
 }

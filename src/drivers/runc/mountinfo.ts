@@ -13,7 +13,8 @@ export interface MountEntry {
   readonly superOptions: string;
 }
 
-const unescape = (text: string): string => text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+const unescape = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /** @see proc_pid_mountinfo(5) */
 export function parseMountinfo(text: string): readonly MountEntry[] {
@@ -23,7 +24,16 @@ export function parseMountinfo(text: string): readonly MountEntry[] {
     if (left === undefined || right === undefined) continue;
     const [id, , device = "", root = "", target = "", options = ""] = left.split(" ");
     const [type = "", source = "", superOptions = ""] = right.split(" ");
-    entries.push({ id: Number(id), device, root: unescape(root), target: unescape(target), options, type, source: unescape(source), superOptions });
+    entries.push({
+      id: Number(id),
+      device,
+      root: unescape(root),
+      target: unescape(target),
+      options,
+      type,
+      source: unescape(source),
+      superOptions,
+    });
   }
   return entries;
 }

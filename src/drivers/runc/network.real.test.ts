@@ -20,16 +20,36 @@ test("an instance reaches the world by NAT, and the world does not reach it", as
     ip("-n", world, "addr", "add", `${there}/30`, "dev", "eth0");
     ip("-n", world, "link", "set", "eth0", "up");
     ip("-n", world, "route", "add", "default", "via", here);
-    server = spawn("ip", ["netns", "exec", world, "busybox", "nc", "-lk", "-p", "7000", "-e", "sh", "-c", "echo $NCREMOTEADDR; env"], { stdio: "ignore" });
-    const set = bench.set(await putPatientImage(bench.store), { command: ["/bin/sh", "-c", `while ! nc ${there} 7000 </dev/null | head -n 1; do sleep 0.1; done; echo reached; exec sleep 1000`] });
+    server = spawn(
+      "ip",
+      ["netns", "exec", world, "busybox", "nc", "-lk", "-p", "7000", "-e", "sh", "-c", "echo $NCREMOTEADDR; env"],
+      { stdio: "ignore" },
+    );
+    const set = bench.set(await putPatientImage(bench.store), {
+      command: [
+        "/bin/sh",
+        "-c",
+        `while ! nc ${there} 7000 </dev/null | head -n 1; do sleep 0.1; done; echo reached; exec sleep 1000`,
+      ],
+    });
     const pages = bench.set(await putHttpImage(bench.store), {}, 2);
     await Promise.all([runtime.ensure(set, 1, 1, bench.signal), runtime.ensure(pages, 1, 1, bench.signal)]);
     const [client, page] = await runtime.observe();
     assert.ok(client !== undefined && page?.address);
     await eventually(async () => ((await runtime.facts(client.name)).logTail.includes("reached") ? true : undefined));
-    const fromHost = await eventually(async () => fetch(`http://${page.address}:${page.port}/`).then((answer) => answer.text(), () => undefined));
+    const fromHost = await eventually(async () =>
+      fetch(`http://${page.address}:${page.port}/`).then(
+        (answer) => answer.text(),
+        () => undefined,
+      ),
+    );
     assert.equal(fromHost, "hello\n");
-    const fromWorld = (): string => execFileSync("ip", ["netns", "exec", world, "busybox", "wget", "-q", "-T", "1", "-O", "-", `http://${page.address}:${page.port}/`], { stdio: "pipe", encoding: "utf8" });
+    const fromWorld = (): string =>
+      execFileSync(
+        "ip",
+        ["netns", "exec", world, "busybox", "wget", "-q", "-T", "1", "-O", "-", `http://${page.address}:${page.port}/`],
+        { stdio: "pipe", encoding: "utf8" },
+      );
     assert.throws(fromWorld);
   } finally {
     server?.kill("SIGKILL");
@@ -46,7 +66,17 @@ test("instances reach each other", async () => {
     const artifact = await putHttpImage(bench.store);
     await runtime.ensure(bench.set(artifact), 1, 1, bench.signal);
     const [page] = await runtime.observe();
-    const client = bench.set(artifact, { command: ["/bin/sh", "-c", `until wget -q -O - http://${page?.address}:8080/; do sleep 0.1; done; exec sleep 1000`] }, 2);
+    const client = bench.set(
+      artifact,
+      {
+        command: [
+          "/bin/sh",
+          "-c",
+          `until wget -q -O - http://${page?.address}:8080/; do sleep 0.1; done; exec sleep 1000`,
+        ],
+      },
+      2,
+    );
     await runtime.ensure(client, 1, 1, bench.signal);
     const name = (await runtime.observe())[1]?.name ?? assert.fail();
     await eventually(async () => ((await runtime.facts(name)).logTail.includes("hello") ? true : undefined));

@@ -60,27 +60,37 @@ export function createNetwork(options: NetworkOptions): Network {
     if (subnet === undefined) {
       subnet = chooseSubnet(options.tag, await routedSubnets());
       if (subnet === undefined) {
-        throw new OperatorError("MACHINE_LACKS", "Cannot choose a network for instances: every /20 of 10.128.0.0/9 is routed on this machine", {
-          hint: "free a /20 of 10.128.0.0/9: `ip route` shows what is taken",
-        });
+        throw new OperatorError(
+          "MACHINE_LACKS",
+          "Cannot choose a network for instances: every /20 of 10.128.0.0/9 is routed on this machine",
+          {
+            hint: "free a /20 of 10.128.0.0/9: `ip route` shows what is taken",
+          },
+        );
       }
       options.record({ kind: "network.chosen", subnet });
     }
     const addresses = createAddressPool(subnet, options.run, options.clock);
     const up = `addr replace ${addresses.gateway}/${addresses.prefix} dev ${bridge}\nlink set ${bridge} up\n`;
     const make = existsSync(`/sys/class/net/${bridge}`) ? "" : `link add ${bridge} type bridge forward_delay 0\n`;
-    await Promise.all([runOrFail("make the instances' network", "ip", ["-batch", "-"], { input: make + up }), allowForwarding(subnet)]);
+    await Promise.all([
+      runOrFail("make the instances' network", "ip", ["-batch", "-"], { input: make + up }),
+      allowForwarding(subnet),
+    ]);
     return addresses;
   }
 
   async function allowForwarding(ours: string): Promise<void> {
     // Left on when we go: others on this machine may have come to rely on it since.
     await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
-    await runOrFail("make firewall rules for instances", "iptables-restore", ["--noflush", "--wait", "10"], { input: firewallRules(chain, bridge, ours) });
+    await runOrFail("make firewall rules for instances", "iptables-restore", ["--noflush", "--wait", "10"], {
+      input: firewallRules(chain, bridge, ours),
+    });
     for (const { table, from } of jumps) {
       const rule = [from, "-j", chain];
       const there = await run("iptables", ["--wait", "10", "-t", table, "-C", ...rule]);
-      if (there.code !== 0) await runOrFail("make firewall rules for instances", "iptables", ["--wait", "10", "-t", table, "-I", ...rule]);
+      if (there.code !== 0)
+        await runOrFail("make firewall rules for instances", "iptables", ["--wait", "10", "-t", table, "-I", ...rule]);
     }
   }
 
@@ -101,18 +111,31 @@ export function createNetwork(options: NetworkOptions): Network {
         input: `link add ${name} up master ${bridge} type veth peer name eth0 netns ${pid}\n`,
       });
       // Starts up beside the first, and reads when that is done.
-      const addressed = runOrFail("give an instance its address", "nsenter", ["--target", String(pid), "--net", "ip", "-batch", "-"], {
-        input: joined.then(() => `addr add ${address}/${prefix} dev eth0\nlink set eth0 up\nroute add default via ${gateway}\n`),
-      });
+      const addressed = runOrFail(
+        "give an instance its address",
+        "nsenter",
+        ["--target", String(pid), "--net", "ip", "-batch", "-"],
+        {
+          input: joined.then(
+            () => `addr add ${address}/${prefix} dev eth0\nlink set eth0 up\nroute add default via ${gateway}\n`,
+          ),
+        },
+      );
       await Promise.all([joined, addressed]);
     },
     async remove() {
       pool = undefined;
       for (const { table, from } of jumps) {
         // A chain goes when nothing jumps to it and nothing is in it; what is not there need not go.
-        for (const args of [["-D", from, "-j", chain], ["-F", chain], ["-X", chain]]) await run("iptables", ["--wait", "10", "-t", table, ...args]);
+        for (const args of [
+          ["-D", from, "-j", chain],
+          ["-F", chain],
+          ["-X", chain],
+        ])
+          await run("iptables", ["--wait", "10", "-t", table, ...args]);
       }
-      if (existsSync(`/sys/class/net/${bridge}`)) await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
+      if (existsSync(`/sys/class/net/${bridge}`))
+        await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
     },
   };
 }

@@ -65,11 +65,20 @@ export function run(command: string, args: readonly string[], options: RunOption
 }
 
 /** Like {@link run}, but a status other than 0 is an error that says what was tried. */
-export async function runOrFail(what: string, command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+export async function runOrFail(
+  what: string,
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
   const result = await run(command, args, options);
   if (result.code === 0 && !result.cut) return result.stdout;
-  throw new OperatorError("RUNTIME_FAILED", `Cannot ${what}: ${command} ${result.cut ? "wrote too much" : `ended with status ${result.code ?? "killed"}`}`, {
-    hint: "run `bronze doctor` to see whether the machine is fit",
-    cause: result.stderr.trim().slice(-2000) || undefined,
-  });
+  throw new OperatorError(
+    "RUNTIME_FAILED",
+    `Cannot ${what}: ${command} ${result.cut ? "wrote too much" : `ended with status ${result.code ?? "killed"}`}`,
+    {
+      hint: "run `bronze doctor` to see whether the machine is fit",
+      cause: result.stderr.trim().slice(-2000) || undefined,
+    },
+  );
 }

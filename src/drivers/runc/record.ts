@@ -79,28 +79,36 @@ export function instancePaths(folders: Folders, name: string): InstancePaths {
 /** Names of all instances that have a bundle, sorted. */
 export function instanceNames(folders: Folders): readonly InstanceName[] {
   try {
-    return readdirSync(folders.instances).filter((name): name is InstanceName => splitInstanceName(name) !== undefined).sort();
+    return readdirSync(folders.instances)
+      .filter((name): name is InstanceName => splitInstanceName(name) !== undefined)
+      .sort();
   } catch {
     return [];
   }
 }
 
-function readJson<T>(path: string): T | undefined {
+function readJson(path: string): unknown {
   const text = readText(path);
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }
 }
 
-export const readRecord = (paths: InstancePaths): InstanceRecord | undefined => readJson(paths.record);
-export const readBirth = (paths: InstancePaths): InstanceBirth | undefined => readJson(paths.birth);
+export const readRecord = (paths: InstancePaths): InstanceRecord | undefined =>
+  readJson(paths.record) as InstanceRecord | undefined;
+export const readBirth = (paths: InstancePaths): InstanceBirth | undefined =>
+  readJson(paths.birth) as InstanceBirth | undefined;
 
 /** How it ended, from the files its supervisor left. */
 export function readExit(paths: InstancePaths): Exit | undefined {
   const text = readText(paths.exit);
   if (text === undefined || !/^\d+$/.test(text.trim())) return undefined;
-  return { code: Number(text), outOfMemory: readText(paths.outOfMemory) !== undefined, atMs: Math.round(statSync(paths.exit).mtimeMs) };
+  return {
+    code: Number(text),
+    outOfMemory: readText(paths.outOfMemory) !== undefined,
+    atMs: Math.round(statSync(paths.exit).mtimeMs),
+  };
 }

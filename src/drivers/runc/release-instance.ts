@@ -25,9 +25,13 @@ export async function releaseInstance(name: string, paths: InstancePaths, proces
       });
       if (bytesRead === 1) break;
       if (waitedMs > mostMs || !isAlive(process)) {
-        throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its first process ended before it could run`, {
-          hint: "look at the memory limit: 6 MiB are needed to begin with",
-        });
+        throw new OperatorError(
+          "RUNTIME_FAILED",
+          `Cannot start instance "${name}": its first process ended before it could run`,
+          {
+            hint: "look at the memory limit: 6 MiB are needed to begin with",
+          },
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }

@@ -20,12 +20,18 @@ const supervisorMs = 2_000;
  * Ends an instance and removes its traces. `runc delete` would take 107 ms, because it looks for the end of what it
  * killed after a fixed pause; what it removes are two folders.
  */
-export async function removeInstance(tools: RemoveTools, name: InstanceName, graceMs: number, signal: AbortSignal): Promise<void> {
+export async function removeInstance(
+  tools: RemoveTools,
+  name: InstanceName,
+  graceMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const paths = instancePaths(tools.folders, name);
   const first = firstProcess(paths);
   const supervisor = supervisorProcess(paths);
   if (first !== undefined) await end(tools, name, first, graceMs, signal);
-  if (supervisor !== undefined && first !== undefined && isAlive(supervisor)) await tools.exits.wait(name, supervisorMs);
+  if (supervisor !== undefined && first !== undefined && isAlive(supervisor))
+    await tools.exits.wait(name, supervisorMs);
   if (supervisor !== undefined && !(await waitGone(supervisor, supervisorMs))) signalProcess(supervisor, "SIGKILL");
   await tools.cgroups.removeInstance(name);
   await rm(paths.runtimeState, { recursive: true, force: true });
@@ -35,7 +41,13 @@ export async function removeInstance(tools: RemoveTools, name: InstanceName, gra
   tools.exits.forget(name);
 }
 
-async function end(tools: RemoveTools, name: InstanceName, first: ProcessIdentity, graceMs: number, signal: AbortSignal): Promise<void> {
+async function end(
+  tools: RemoveTools,
+  name: InstanceName,
+  first: ProcessIdentity,
+  graceMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const paths = instancePaths(tools.folders, name);
   if (graceMs > 0 && readExit(paths) === undefined && signalProcess(first, "SIGTERM")) {
     const ended = tools.exits.wait(name, graceMs, signal);
@@ -53,7 +65,9 @@ function firstProcess(paths: InstancePaths): ProcessIdentity | undefined {
   const text = readText(join(paths.runtimeState, "state.json"));
   if (text === undefined) return undefined;
   const state = JSON.parse(text) as { readonly init_process_pid?: number; readonly init_process_start?: number };
-  return state.init_process_pid === undefined ? undefined : { pid: state.init_process_pid, start: String(state.init_process_start) };
+  return state.init_process_pid === undefined
+    ? undefined
+    : { pid: state.init_process_pid, start: String(state.init_process_start) };
 }
 
 function supervisorProcess(paths: InstancePaths): ProcessIdentity | undefined {

@@ -34,7 +34,11 @@ export async function probeRootMode(scratch: string, syscalls: Syscalls): Promis
     }
     return { kind: "unpacked", mountOptions: "", reason: `the kernel does not mount EROFS image files (${reason})` };
   } catch (error) {
-    return { kind: "unpacked", mountOptions: "", reason: `mkfs.erofs does not work here (${(error as Error).message})` };
+    return {
+      kind: "unpacked",
+      mountOptions: "",
+      reason: `mkfs.erofs does not work here (${(error as Error).message})`,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,7 +1,20 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -11,7 +24,9 @@ import { busyboxLayer, createBench, eventually, layerTar, putImage, type Bench }
 import type { RootMode } from "./root-mode.ts";
 import type { RuncRuntime } from "./runtime.ts";
 
-async function withBench(use: (bench: Bench, open: (mode?: RootMode["kind"]) => Promise<RuncRuntime>) => Promise<void>): Promise<void> {
+async function withBench(
+  use: (bench: Bench, open: (mode?: RootMode["kind"]) => Promise<RuncRuntime>) => Promise<void>,
+): Promise<void> {
   const bench = await createBench();
   let current: RuncRuntime | undefined;
   try {
@@ -24,8 +39,17 @@ async function withBench(use: (bench: Bench, open: (mode?: RootMode["kind"]) => 
   }
 }
 
-const images = (bench: Bench): readonly string[] => readdirSync(join(bench.places.state, "layers")).filter((name) => /\.(erofs|tree)$/.test(name)).sort();
-const rootOf = (bench: Bench): string => join(bench.places.run, "roots", readdirSync(join(bench.places.run, "roots")).find((name) => /^[0-9a-f]{16}-[0-9a-f]{16}$/.test(name)) ?? assert.fail("no root"));
+const images = (bench: Bench): readonly string[] =>
+  readdirSync(join(bench.places.state, "layers"))
+    .filter((name) => /\.(erofs|tree)$/.test(name))
+    .sort();
+const rootOf = (bench: Bench): string =>
+  join(
+    bench.places.run,
+    "roots",
+    readdirSync(join(bench.places.run, "roots")).find((name) => /^[0-9a-f]{16}-[0-9a-f]{16}$/.test(name)) ??
+      assert.fail("no root"),
+  );
 
 const below = layerTar((root) => {
   busyboxLayer(root);
@@ -53,7 +77,8 @@ for (const mode of ["erofs", "unpacked"] as const) {
       assert.deepEqual(readdirSync(join(root, "data")).sort(), ["old", "stays"]);
       assert.deepEqual(readdirSync(join(root, "data/old")), ["new"]);
       assert.equal(statSync(join(root, "data")).mode & 0o777, 0o711);
-      for (const path of ["data", "data/old", "data/stays", "bin/busybox", "etc"]) assert.equal(statSync(join(root, path)).mtimeMs, 1_600_000_000_000, path);
+      for (const path of ["data", "data/old", "data/stays", "bin/busybox", "etc"])
+        assert.equal(statSync(join(root, path)).mtimeMs, 1_600_000_000_000, path);
       assert.throws(() => writeFileSync(join(root, "x"), ""), { code: "EROFS" });
     });
   });
@@ -83,13 +108,20 @@ test("prepare() takes gzip and zstd layers, and makes the image of the plain one
     const made = new Set<Digest>();
     for (const compress of [gzipSync, zstdCompressSync]) {
       const written = await bench.store.write(compress(below));
-      const config = await bench.store.write(Buffer.from(JSON.stringify({ config: {}, rootfs: { type: "layers", diff_ids: [sha256(below)] } })));
-      const manifest = await bench.store.write(Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [written] })));
+      const config = await bench.store.write(
+        Buffer.from(JSON.stringify({ config: {}, rootfs: { type: "layers", diff_ids: [sha256(below)] } })),
+      );
+      const manifest = await bench.store.write(
+        Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [written] })),
+      );
       await runtime.prepare(manifest.digest, bench.signal);
       made.add(written.digest);
     }
     assert.equal(made.size, 2);
-    assert.equal(bench.events.filter((event) => event.kind === "layer.imaged" && event.diffId === sha256(below)).length, 1);
+    assert.equal(
+      bench.events.filter((event) => event.kind === "layer.imaged" && event.diffId === sha256(below)).length,
+      1,
+    );
   });
 });
 
@@ -105,8 +137,12 @@ test("prepare() refuses a blob whose bytes are not what its digest says, and a l
     await assert.rejects(runtime.prepare(artifact, bench.signal), { code: "VERIFICATION_FAILED" });
     assert.deepEqual(images(bench), []);
     const written = await bench.store.write(gzipSync(above));
-    const config = await bench.store.write(Buffer.from(JSON.stringify({ config: {}, rootfs: { type: "layers", diff_ids: [sha256("other")] } })));
-    const manifest = await bench.store.write(Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [written] })));
+    const config = await bench.store.write(
+      Buffer.from(JSON.stringify({ config: {}, rootfs: { type: "layers", diff_ids: [sha256("other")] } })),
+    );
+    const manifest = await bench.store.write(
+      Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [written] })),
+    );
     await assert.rejects(runtime.prepare(manifest.digest, bench.signal), { code: "VERIFICATION_FAILED" });
     assert.deepEqual(images(bench), []);
   });
@@ -140,7 +176,11 @@ test("a touched image is seen, named, set aside, and made anew from the verified
     assert.equal(createHash("sha256").update(readFileSync(image)).digest("hex"), digestBefore);
     const [old, fresh] = await runtime.observe();
     assert.equal((await runtime.inspect(fresh?.name ?? assert.fail()))?.observed.imageIntact, true);
-    assert.equal((await runtime.inspect(old?.name ?? assert.fail()))?.observed.imageIntact, false, "it still runs on the touched one");
+    assert.equal(
+      (await runtime.inspect(old?.name ?? assert.fail()))?.observed.imageIntact,
+      false,
+      "it still runs on the touched one",
+    );
   });
 });
 
@@ -170,7 +210,14 @@ test("mount points are made where the image lacks them, through its links, witho
       utimesSync(join(root, "etc"), 1, 1);
     });
     const artifact = await putImage(bench.store, { layers: [image], config: { WorkingDir: "/srv/app" } });
-    const set = bench.set(artifact, { tmpfs: ["/var/cache"], command: ["/bin/sh", "-c", "cat /etc/resolv.conf >/var/cache/copy && stat -c '%a %Y' /etc && pwd && echo done; exec sleep 1000"] });
+    const set = bench.set(artifact, {
+      tmpfs: ["/var/cache"],
+      command: [
+        "/bin/sh",
+        "-c",
+        "cat /etc/resolv.conf >/var/cache/copy && stat -c '%a %Y' /etc && pwd && echo done; exec sleep 1000",
+      ],
+    });
     await runtime.ensure(set, 1, 1, bench.signal);
     const [instance] = await runtime.observe();
     const said = await eventually(async () => {
@@ -184,7 +231,10 @@ test("mount points are made where the image lacks them, through its links, witho
 test("release() frees the mounts of what is not kept, and prepare() brings them back", async () => {
   await withBench(async (bench, open) => {
     const runtime = await open();
-    const mounts = (): number => readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => line.includes(bench.places.state)).length;
+    const mounts = (): number =>
+      readFileSync("/proc/self/mountinfo", "utf8")
+        .split("\n")
+        .filter((line) => line.includes(bench.places.state)).length;
     const one = await putImage(bench.store, { layers: [below] });
     const both = await putImage(bench.store, { layers: [below, above] });
     await runtime.prepare(one, bench.signal);

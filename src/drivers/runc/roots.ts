@@ -38,7 +38,12 @@ export const boundFiles = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"] as
 const folders = ["/dev", "/proc", "/sys", "/tmp"] as const;
 const mostOptionBytes = 4095;
 
-export function createRoots(options: { readonly run: string; readonly store: Store; readonly layers: Layers; readonly syscalls: Syscalls }): Roots {
+export function createRoots(options: {
+  readonly run: string;
+  readonly store: Store;
+  readonly layers: Layers;
+  readonly syscalls: Syscalls;
+}): Roots {
   const { layers, syscalls } = options;
   const rootFolder = join(options.run, "roots");
   const prepared = new Map<Digest, PreparedArtifact>();
@@ -55,9 +60,13 @@ export function createRoots(options: { readonly run: string; readonly store: Sto
   function mountOverlay(target: string, lower: readonly string[]): void {
     const data = `lowerdir=${lower.map((path) => path.replace(/[\\:,]/g, "\\$&")).join(":")}`;
     if (Buffer.byteLength(data) > mostOptionBytes) {
-      throw new OperatorError("RUNTIME_FAILED", `Cannot join ${lower.length} layers into one root: their names do not fit into a mount's options`, {
-        hint: "build the image with fewer layers, or use a state folder with a shorter path",
-      });
+      throw new OperatorError(
+        "RUNTIME_FAILED",
+        `Cannot join ${lower.length} layers into one root: their names do not fit into a mount's options`,
+        {
+          hint: "build the image with fewer layers, or use a state folder with a shorter path",
+        },
+      );
     }
     syscalls.mount("overlay", target, "overlay", mountFlags.readOnly | mountFlags.noSuid | mountFlags.noDevices, data);
   }
@@ -97,11 +106,17 @@ export function createRoots(options: { readonly run: string; readonly store: Sto
     const { config } = await once(`prepare ${artifact}`, () => prepare(artifact));
     const points: readonly MountPoint[] = [
       ...boundFiles.map((path) => ({ path, kind: "file" as const })),
-      ...[...new Set([...folders, ...tmpfs, config.workingDir])].sort().map((path) => ({ path, kind: "folder" as const })),
+      ...[...new Set([...folders, ...tmpfs, config.workingDir])]
+        .sort()
+        .map((path) => ({ path, kind: "folder" as const })),
     ];
-    const top = sha256(`bronze mount points\n${canonicalJson({ layers: config.layers.map((layer) => layer.diffId), points: points as never })}`);
+    const top = sha256(
+      `bronze mount points\n${canonicalJson({ layers: config.layers.map((layer) => layer.diffId), points: points as never })}`,
+    );
     const key = digestHex(top).slice(0, 16);
-    const topPath = await layers.readyMade(top, (tree) => withImage(config, key, (root) => makeMountPoints(root, tree, points)));
+    const topPath = await layers.readyMade(top, (tree) =>
+      withImage(config, key, (root) => makeMountPoints(root, tree, points)),
+    );
     const ids = [...config.layers.map((layer) => layer.diffId), top];
     const path = join(rootFolder, `${digestHex(artifact).slice(0, 16)}-${key}`);
     const lower = [topPath, ...config.layers.map((layer) => layers.place(layer.diffId)).reverse()];
@@ -150,7 +165,9 @@ async function makeMountPoints(root: string, tree: string, points: readonly Moun
   const fresh = { mode: 0o755, uid: 0, gid: 0, mtimeMs: 0 };
   const attributes = async (path: string): Promise<typeof fresh | undefined> => {
     const stats = await lstat(join(root, path)).catch(() => undefined);
-    return stats === undefined ? undefined : { mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid, mtimeMs: stats.mtimeMs };
+    return stats === undefined
+      ? undefined
+      : { mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid, mtimeMs: stats.mtimeMs };
   };
   made.set("/", (await attributes("/")) ?? fresh);
   for (const point of points) {

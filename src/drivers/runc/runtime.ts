@@ -18,7 +18,6 @@ import { readText } from "./files.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers } from "./layers.ts";
 import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
-import { readMounts } from "./mountinfo.ts";
 import { createNetwork } from "./network.ts";
 import { observeInstance } from "./observe.ts";
 import { foldersOf, instanceNames, instancePaths, readRecord } from "./record.ts";
@@ -48,6 +47,9 @@ export interface RuncRuntime extends Runtime {
   stop(): void;
 }
 
+/** How long a supervisor may take to write an exit down. */
+const untoldMs = 500;
+
 /** Most instances that are being started at once. */
 const mostStarts = 8;
 
@@ -60,14 +62,41 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   await mkdir(folders.logs, { recursive: true, mode: 0o750 });
   const syscalls = loadSyscalls();
   const probed = await probeRootMode(join(places.state, "layers"), syscalls);
-  const rootMode: RootMode = options.rootMode === "unpacked" ? { kind: "unpacked", mountOptions: "", reason: "asked for" } : probed;
-  const layers = await createLayers({ folder: join(places.state, "layers"), run: places.run, mode: rootMode, syscalls, store: options.store, known: options.layerImages, record: options.record });
+  const rootMode: RootMode =
+    options.rootMode === "unpacked" ? { kind: "unpacked", mountOptions: "", reason: "asked for" } : probed;
+  const layers = await createLayers({
+    folder: join(places.state, "layers"),
+    run: places.run,
+    mode: rootMode,
+    syscalls,
+    store: options.store,
+    known: options.layerImages,
+    record: options.record,
+  });
   const roots = createRoots({ run: places.run, store: options.store, layers, syscalls });
   const cgroups = createCgroups(places.tag);
-  const network = createNetwork({ tag: places.tag, run: places.run, subnet: options.subnet, record: options.record, clock, unique: () => randomBytes(3).toString("hex") });
+  const network = createNetwork({
+    tag: places.tag,
+    run: places.run,
+    subnet: options.subnet,
+    record: options.record,
+    clock,
+    unique: () => randomBytes(3).toString("hex"),
+  });
   const exits = watchExits(folders);
-  const starting = new Map<InstanceName, { readonly set: InstanceSet; readonly ordinal: number; readonly atMs: number }>();
-  const tools = { folders, network, cgroups, clock, runtimePath: findProgram("runc"), openFiles: openFileLimit(), exits };
+  const starting = new Map<
+    InstanceName,
+    { readonly set: InstanceSet; readonly ordinal: number; readonly atMs: number }
+  >();
+  const tools = {
+    folders,
+    network,
+    cgroups,
+    clock,
+    runtimePath: findProgram("runc"),
+    openFiles: openFileLimit(),
+    exits,
+  };
   const stopRotation = keepLogsSmall(folders, clock);
   const perSet = new Map<string, Promise<unknown>>();
   const slots = createSlots(mostStarts);
@@ -75,7 +104,18 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   function observeOne(name: InstanceName): ObservedInstance | undefined {
     const under = starting.get(name);
     if (under === undefined) return observeInstance(folders, name);
-    return { name, set: under.set.name, ordinal: under.ordinal, digest: under.set.digest, phase: "running", address: null, port: under.set.content.settings.port, pid: null, startedAtMs: under.atMs, exit: null };
+    return {
+      name,
+      set: under.set.name,
+      ordinal: under.ordinal,
+      digest: under.set.digest,
+      phase: "running",
+      address: null,
+      port: under.set.content.settings.port,
+      pid: null,
+      startedAtMs: under.atMs,
+      exit: null,
+    };
   }
 
   const observeAll = (): readonly ObservedInstance[] => {
@@ -83,7 +123,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     return names.flatMap((name) => observeOne(name) ?? []);
   };
 
-  const heldAddresses = (): ReadonlySet<string> => new Set(instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.address ?? []));
+  const heldAddresses = (): ReadonlySet<string> =>
+    new Set(instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.address ?? []));
 
   async function start(set: InstanceSet, ordinal: number, signal: AbortSignal): Promise<void> {
     const name = instanceName(set.name, ordinal);
@@ -114,7 +155,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     const missing = count - there.filter(({ phase }) => phase === "running").length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
     const ordinals: number[] = [];
-    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1) if (!taken.has(ordinal)) ordinals.push(ordinal);
+    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
+      if (!taken.has(ordinal)) ordinals.push(ordinal);
     const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
@@ -122,7 +164,10 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     const error = failed.reason as unknown;
     if (error instanceof OperatorError) throw error;
     const cause = asOperatorError(error).cause;
-    throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}`, { hint: "run `bronze doctor` to see whether the machine is fit", cause });
+    throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}`, {
+      hint: "run `bronze doctor` to see whether the machine is fit",
+      cause,
+    });
   }
 
   return {
@@ -142,7 +187,12 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
         if (perSet.get(set.name) === work) perSet.delete(set.name);
       }
     },
-    observe: async () => observeAll(),
+    async observe() {
+      // Ended a moment ago, and its supervisor is about to write how.
+      const untold = observeAll().filter(({ exit }) => exit?.code === null);
+      await Promise.all(untold.map(({ name }) => exits.wait(name, untoldMs)));
+      return observeAll();
+    },
     async remove(names, graceMs, signal) {
       const pool = names.length === 0 ? undefined : await network.ready();
       const results = await Promise.allSettled(
@@ -157,7 +207,12 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       if (failed !== undefined) throw failed.reason;
     },
     facts: (name) => factsOf(folders, name),
-    inspect: (name) => (starting.has(name) ? Promise.resolve(null) : inspectInstance(folders, name, clock.now(), async (used) => (await Promise.all(used.map((layer) => layers.intact(layer)))).every(Boolean))),
+    inspect: (name) =>
+      starting.has(name)
+        ? Promise.resolve(null)
+        : inspectInstance(folders, name, clock.now(), async (used) =>
+            (await Promise.all(used.map((layer) => layers.intact(layer)))).every(Boolean),
+          ),
     async release(keep) {
       const used = instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.artifact ?? []);
       await roots.keep(new Set([...keep, ...used]));
@@ -167,7 +222,9 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     async close() {
       const running = observeAll().filter(({ phase }) => phase === "running");
       if (running.length > 0) {
-        throw new OperatorError("RUNTIME_FAILED", `Cannot close the runtime: ${running.length} instances still run`, { hint: "remove them first: `bronze down --all`" });
+        throw new OperatorError("RUNTIME_FAILED", `Cannot close the runtime: ${running.length} instances still run`, {
+          hint: "remove them first: `bronze down --all`",
+        });
       }
       const never = new AbortController().signal;
       for (const name of instanceNames(folders)) await removeInstance(tools, name, 0, never);
@@ -215,7 +272,12 @@ function openFileLimit(): number {
 
 /** conmon wants a path. */
 function findProgram(name: string): string {
-  const found = (process.env["PATH"] ?? "").split(":").map((folder) => join(folder, name)).find((path) => existsSync(path));
+  const found = (process.env["PATH"] ?? "")
+    .split(":")
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path));
   if (found !== undefined) return found;
-  throw new OperatorError("MACHINE_LACKS", `Cannot run instances: ${name} is not installed`, { hint: "run `bronze doctor`: it lists what to install" });
+  throw new OperatorError("MACHINE_LACKS", `Cannot run instances: ${name} is not installed`, {
+    hint: "run `bronze doctor`: it lists what to install",
+  });
 }

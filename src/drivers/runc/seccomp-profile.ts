@@ -11,7 +11,12 @@ export interface FilterRule {
   readonly names: string;
   readonly action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO";
   readonly errnoRet?: number;
-  readonly args?: readonly { readonly index: number; readonly value: number; readonly valueTwo?: number; readonly op: string }[];
+  readonly args?: readonly {
+    readonly index: number;
+    readonly value: number;
+    readonly valueTwo?: number;
+    readonly op: string;
+  }[];
   /** Only on these machines. */
   readonly arches?: readonly ("amd64" | "arm64")[];
   /** Only when the instance keeps this capability. */
@@ -29,7 +34,8 @@ export const filterRules: readonly FilterRule[] = [
       "bdflush io_pgetevents kexec_file_load kexec_load migrate_pages move_pages nfsservctl nice oldfstat oldlstat " +
       "oldolduname oldstat olduname pciconfig_iobase pciconfig_read pciconfig_write sgetmask ssetmask swapcontext swapoff " +
       "swapon sysfs uselib userfaultfd ustat vm86 vm86old vmsplice",
-    action: "SCMP_ACT_ERRNO", errnoRet: 1,
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: 1,
   },
   {
     names:
@@ -73,39 +79,106 @@ export const filterRules: readonly FilterRule[] = [
   { names: "personality", action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 131072, op: "SCMP_CMP_EQ" }] },
   { names: "personality", action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 131080, op: "SCMP_CMP_EQ" }] },
   { names: "personality", action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 4294967295, op: "SCMP_CMP_EQ" }] },
-  { names: "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2", action: "SCMP_ACT_ALLOW", arches: ["arm64"] },
+  {
+    names: "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls sync_file_range2",
+    action: "SCMP_ACT_ALLOW",
+    arches: ["arm64"],
+  },
   { names: "arch_prctl", action: "SCMP_ACT_ALLOW", arches: ["amd64"] },
   { names: "modify_ldt", action: "SCMP_ACT_ALLOW", arches: ["amd64"] },
   { names: "open_by_handle_at", action: "SCMP_ACT_ALLOW", withCapability: "CAP_DAC_READ_SEARCH" },
   { names: "open_by_handle_at", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_DAC_READ_SEARCH" },
-  { names: "bpf fanotify_init lookup_dcookie perf_event_open quotactl setdomainname sethostname", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_ADMIN" },
-  { names: "bpf fanotify_init lookup_dcookie perf_event_open quotactl setdomainname sethostname", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_ADMIN" },
+  {
+    names: "bpf fanotify_init lookup_dcookie perf_event_open quotactl setdomainname sethostname",
+    action: "SCMP_ACT_ALLOW",
+    withCapability: "CAP_SYS_ADMIN",
+  },
+  {
+    names: "bpf fanotify_init lookup_dcookie perf_event_open quotactl setdomainname sethostname",
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: 1,
+    withoutCapability: "CAP_SYS_ADMIN",
+  },
   { names: "chroot", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_CHROOT" },
   { names: "chroot", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_CHROOT" },
-  { names: "delete_module finit_module init_module query_module", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_MODULE" },
-  { names: "delete_module finit_module init_module query_module", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_MODULE" },
+  {
+    names: "delete_module finit_module init_module query_module",
+    action: "SCMP_ACT_ALLOW",
+    withCapability: "CAP_SYS_MODULE",
+  },
+  {
+    names: "delete_module finit_module init_module query_module",
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: 1,
+    withoutCapability: "CAP_SYS_MODULE",
+  },
   { names: "acct", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_PACCT" },
   { names: "acct", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_PACCT" },
   { names: "kcmp process_madvise", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_PTRACE" },
   { names: "kcmp process_madvise", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_PTRACE" },
   { names: "ioperm iopl", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_RAWIO" },
   { names: "ioperm iopl", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_RAWIO" },
-  { names: "clock_settime clock_settime64 settimeofday stime", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_TIME" },
-  { names: "clock_settime clock_settime64 settimeofday stime", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_TIME" },
+  {
+    names: "clock_settime clock_settime64 settimeofday stime",
+    action: "SCMP_ACT_ALLOW",
+    withCapability: "CAP_SYS_TIME",
+  },
+  {
+    names: "clock_settime clock_settime64 settimeofday stime",
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: 1,
+    withoutCapability: "CAP_SYS_TIME",
+  },
   { names: "vhangup", action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_TTY_CONFIG" },
   { names: "vhangup", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_TTY_CONFIG" },
-  { names: "socket", action: "SCMP_ACT_ERRNO", errnoRet: 22, args: [{ index: 0, value: 16, op: "SCMP_CMP_EQ" },{ index: 2, value: 9, op: "SCMP_CMP_EQ" }], withoutCapability: "CAP_AUDIT_WRITE" },
-  { names: "socket", action: "SCMP_ACT_ALLOW", args: [{ index: 2, value: 9, op: "SCMP_CMP_NE" }], withoutCapability: "CAP_AUDIT_WRITE" },
-  { names: "socket", action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 16, op: "SCMP_CMP_NE" }], withoutCapability: "CAP_AUDIT_WRITE" },
-  { names: "socket", action: "SCMP_ACT_ALLOW", args: [{ index: 2, value: 9, op: "SCMP_CMP_NE" }], withoutCapability: "CAP_AUDIT_WRITE" },
+  {
+    names: "socket",
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: 22,
+    args: [
+      { index: 0, value: 16, op: "SCMP_CMP_EQ" },
+      { index: 2, value: 9, op: "SCMP_CMP_EQ" },
+    ],
+    withoutCapability: "CAP_AUDIT_WRITE",
+  },
+  {
+    names: "socket",
+    action: "SCMP_ACT_ALLOW",
+    args: [{ index: 2, value: 9, op: "SCMP_CMP_NE" }],
+    withoutCapability: "CAP_AUDIT_WRITE",
+  },
+  {
+    names: "socket",
+    action: "SCMP_ACT_ALLOW",
+    args: [{ index: 0, value: 16, op: "SCMP_CMP_NE" }],
+    withoutCapability: "CAP_AUDIT_WRITE",
+  },
+  {
+    names: "socket",
+    action: "SCMP_ACT_ALLOW",
+    args: [{ index: 2, value: 9, op: "SCMP_CMP_NE" }],
+    withoutCapability: "CAP_AUDIT_WRITE",
+  },
   { names: "socket", action: "SCMP_ACT_ALLOW", withCapability: "CAP_AUDIT_WRITE" },
   {
     names:
       "mount umount umount2 unshare setns fsconfig fsmount fsopen fspick move_mount open_tree mount_setattr pivot_root clone " +
       "clone3",
-    action: "SCMP_ACT_ALLOW", withCapability: "CAP_SYS_ADMIN",
+    action: "SCMP_ACT_ALLOW",
+    withCapability: "CAP_SYS_ADMIN",
   },
-  { names: "mount umount umount2 unshare setns fsconfig fsmount fsopen fspick move_mount open_tree mount_setattr pivot_root", action: "SCMP_ACT_ERRNO", errnoRet: 1, withoutCapability: "CAP_SYS_ADMIN" },
-  { names: "clone", action: "SCMP_ACT_ALLOW", args: [{ index: 0, value: 2114060288, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }], withoutCapability: "CAP_SYS_ADMIN" },
+  {
+    names:
+      "mount umount umount2 unshare setns fsconfig fsmount fsopen fspick move_mount open_tree mount_setattr pivot_root",
+    action: "SCMP_ACT_ERRNO",
+    errnoRet: 1,
+    withoutCapability: "CAP_SYS_ADMIN",
+  },
+  {
+    names: "clone",
+    action: "SCMP_ACT_ALLOW",
+    args: [{ index: 0, value: 2114060288, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }],
+    withoutCapability: "CAP_SYS_ADMIN",
+  },
   { names: "clone3", action: "SCMP_ACT_ERRNO", errnoRet: 38, withoutCapability: "CAP_SYS_ADMIN" },
 ];

@@ -21,7 +21,10 @@ const input: SpecInput = {
 };
 
 type Spec = {
-  readonly process: { readonly noNewPrivileges: boolean; readonly capabilities: { readonly [set: string]: readonly string[] } };
+  readonly process: {
+    readonly noNewPrivileges: boolean;
+    readonly capabilities: { readonly [set: string]: readonly string[] };
+  };
   readonly root: { readonly readonly: boolean };
   readonly mounts: readonly OciMount[];
   readonly linux: { readonly resources: { readonly [key: string]: unknown } };
@@ -38,27 +41,47 @@ test("ociSpec() keeps the root read-only, gives no new privileges and drops ever
 test("ociSpec() gives declared capabilities to a user other than root through the ambient set", () => {
   const kept = ["CAP_NET_BIND_SERVICE"];
   assert.deepEqual(specOf({ capabilities: kept }).process.capabilities["ambient"], kept);
-  assert.deepEqual(specOf({ capabilities: kept, user: { uid: 0, gid: 0, additionalGids: [] } }).process.capabilities["ambient"], []);
+  assert.deepEqual(
+    specOf({ capabilities: kept, user: { uid: 0, gid: 0, additionalGids: [] } }).process.capabilities["ambient"],
+    [],
+  );
 });
 
 test("ociSpec() mounts each tmpfs once, and files of the host read-only", () => {
   const { mounts } = specOf();
-  assert.deepEqual(mounts.filter(({ type, options }) => type === "tmpfs" && options.includes("mode=1777") && options.length === 3).map(({ destination }) => destination), ["/tmp", "/var/cache"]);
+  assert.deepEqual(
+    mounts
+      .filter(({ type, options }) => type === "tmpfs" && options.includes("mode=1777") && options.length === 3)
+      .map(({ destination }) => destination),
+    ["/tmp", "/var/cache"],
+  );
   assert.ok(mounts.find(({ destination }) => destination === "/etc/hosts")?.options.includes("ro"));
 });
 
 test("ociSpec() writes the limits it is given and none that it is not", () => {
-  assert.deepEqual(specOf().linux.resources, { devices: [{ allow: false, access: "rwm" }], pids: { limit: 7 }, memory: { limit: 1024, swap: 1024 }, cpu: { period: 100_000, quota: 50_000 } });
-  assert.deepEqual(specOf({ resources: { memoryBytes: null, cpu: null, pids: 7 } }).linux.resources, { devices: [{ allow: false, access: "rwm" }], pids: { limit: 7 } });
+  assert.deepEqual(specOf().linux.resources, {
+    devices: [{ allow: false, access: "rwm" }],
+    pids: { limit: 7 },
+    memory: { limit: 1024, swap: 1024 },
+    cpu: { period: 100_000, quota: 50_000 },
+  });
+  assert.deepEqual(specOf({ resources: { memoryBytes: null, cpu: null, pids: 7 } }).linux.resources, {
+    devices: [{ allow: false, access: "rwm" }],
+    pids: { limit: 7 },
+  });
   assert.deepEqual(specOf({ limitSwap: false }).linux.resources["memory"], { limit: 1024 });
 });
 
 test("seccompFor() refuses mounts and namespaces without CAP_SYS_ADMIN, allows them with it, and lists one architecture", () => {
-  const actions = (capabilities: readonly string[], call: string): readonly string[] => seccompFor("amd64", capabilities).syscalls.filter(({ names }) => names.includes(call)).map(({ action }) => action);
+  const actions = (capabilities: readonly string[], call: string): readonly string[] =>
+    seccompFor("amd64", capabilities)
+      .syscalls.filter(({ names }) => names.includes(call))
+      .map(({ action }) => action);
   for (const call of ["mount", "unshare", "setns", "pivot_root", "move_mount"]) {
     assert.deepEqual(actions([], call), ["SCMP_ACT_ERRNO"], call);
     assert.deepEqual(actions(["CAP_SYS_ADMIN"], call), ["SCMP_ACT_ALLOW"], call);
   }
-  for (const call of ["read", "openat", "clone", "execve", "futex"]) assert.deepEqual(actions([], call), ["SCMP_ACT_ALLOW"], call);
+  for (const call of ["read", "openat", "clone", "execve", "futex"])
+    assert.deepEqual(actions([], call), ["SCMP_ACT_ALLOW"], call);
   assert.deepEqual(seccompFor("arm64", []).architectures, ["SCMP_ARCH_AARCH64"]);
 });

@@ -37,8 +37,19 @@ export interface OciMount {
 const cpuPeriodUs = 100_000;
 
 const maskedPaths = [
-  "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi", "/proc/sched_debug",
-  "/proc/timer_list", "/proc/timer_stats", "/sys/dev/block", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/scsi",
+  "/proc/sched_debug",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/sys/dev/block",
+  "/sys/devices/virtual/powercap",
+  "/sys/firmware",
+  "/sys/fs/selinux",
 ];
 const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -78,7 +89,9 @@ export function ociSpec(input: SpecInput): { readonly [key: string]: unknown } {
         ...(resources.memoryBytes === null
           ? {}
           : { memory: { limit: resources.memoryBytes, ...(input.limitSwap ? { swap: resources.memoryBytes } : {}) } }),
-        ...(resources.cpu === null ? {} : { cpu: { period: cpuPeriodUs, quota: Math.max(1000, Math.round(resources.cpu * cpuPeriodUs)) } }),
+        ...(resources.cpu === null
+          ? {}
+          : { cpu: { period: cpuPeriodUs, quota: Math.max(1000, Math.round(resources.cpu * cpuPeriodUs)) } }),
       },
     },
   };
@@ -87,19 +100,50 @@ export function ociSpec(input: SpecInput): { readonly [key: string]: unknown } {
 /** An unprivileged user can use a capability only through the ambient set: nothing in the image may raise it again. */
 function capabilitiesOf(input: SpecInput): { readonly [set: string]: readonly string[] } {
   const kept = input.capabilities;
-  return { bounding: kept, effective: kept, permitted: kept, inheritable: input.user.uid === 0 ? [] : kept, ambient: input.user.uid === 0 ? [] : kept };
+  return {
+    bounding: kept,
+    effective: kept,
+    permitted: kept,
+    inheritable: input.user.uid === 0 ? [] : kept,
+    ambient: input.user.uid === 0 ? [] : kept,
+  };
 }
 
 function mountsOf(input: SpecInput): readonly OciMount[] {
-  const tmpfs = (destination: string): OciMount => ({ destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "mode=1777"] });
+  const tmpfs = (destination: string): OciMount => ({
+    destination,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", "nodev", "mode=1777"],
+  });
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"] },
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+    },
+    {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+    },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
     ...[...new Set(["/tmp", ...input.tmpfs])].sort().map(tmpfs),
-    ...input.files.map(({ source, destination }) => ({ destination, type: "bind", source, options: ["bind", "ro", "nosuid", "nodev", "noexec"] })),
+    ...input.files.map(({ source, destination }) => ({
+      destination,
+      type: "bind",
+      source,
+      options: ["bind", "ro", "nosuid", "nodev", "noexec"],
+    })),
   ];
 }

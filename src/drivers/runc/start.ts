@@ -47,16 +47,27 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
   writeBundle(tools, input, name, paths);
   const adopted = Promise.withResolvers<ProcessIdentity>();
   adopted.promise.catch(() => {});
-  const pid = await createSupervised({ name, paths, folders: tools.folders, runtimePath: tools.runtimePath }, (supervisorPid) => {
-    const identity = identify(supervisorPid);
-    if (identity === undefined) adopted.reject(endedAtOnce(name));
-    else tools.cgroups.adopt(supervisorPid).then(() => adopted.resolve(identity), adopted.reject);
-  });
+  const pid = await createSupervised(
+    { name, paths, folders: tools.folders, runtimePath: tools.runtimePath },
+    (supervisorPid) => {
+      const identity = identify(supervisorPid);
+      if (identity === undefined) adopted.reject(endedAtOnce(name));
+      else tools.cgroups.adopt(supervisorPid).then(() => adopted.resolve(identity), adopted.reject);
+    },
+  );
   const first = identify(pid);
   if (first === undefined) throw endedAtOnce(name);
-  const [supervisor] = await Promise.all([adopted.promise, tools.network.join(pid, tools.network.interfaceName(), input.address)]);
+  const [supervisor] = await Promise.all([
+    adopted.promise,
+    tools.network.join(pid, tools.network.interfaceName(), input.address),
+  ]);
   const mounts = readMounts(pid);
-  const birth: InstanceBirth = { process: first, supervisor, rootDevice: mounts.find(({ target }) => target === "/")?.device ?? "", mounts: mountLines(mounts) };
+  const birth: InstanceBirth = {
+    process: first,
+    supervisor,
+    rootDevice: mounts.find(({ target }) => target === "/")?.device ?? "",
+    mounts: mountLines(mounts),
+  };
   await replaceFile(paths.birth, JSON.stringify(birth));
   await releaseInstance(name, paths, first);
 }
@@ -77,7 +88,10 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     capabilities: settings.capabilities,
     resources: settings.resources,
     tmpfs: settings.tmpfs,
-    files: boundFiles.map((destination) => ({ source: join(paths.bundle, destination.slice("/etc/".length)), destination })),
+    files: boundFiles.map((destination) => ({
+      source: join(paths.bundle, destination.slice("/etc/".length)),
+      destination,
+    })),
     cgroupsPath: tools.cgroups.instancePath(name),
     seccomp: seccompFor(process.arch === "arm64" ? "arm64" : "amd64", settings.capabilities),
     openFiles: tools.openFiles,
@@ -133,5 +147,7 @@ function environmentOf({ set, prepared }: StartInput, name: string, home: string
 }
 
 function endedAtOnce(name: string): OperatorError {
-  return new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its process ended at once`, { hint: `see what it wrote: \`bronze logs ${name}\`` });
+  return new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its process ended at once`, {
+    hint: `see what it wrote: \`bronze logs ${name}\``,
+  });
 }

@@ -8,7 +8,13 @@ import { systemClock } from "../system/clock.ts";
 import { createRuncRuntime } from "./runtime.ts";
 
 const { state, artifact } = JSON.parse(process.argv[2] ?? "") as { readonly state: string; readonly artifact: Digest };
-const runtime = await createRuncRuntime({ places: placesOf(state), store: createLocalStore(join(state, "store")), clock: systemClock, layerImages: new Map(), record: () => {} });
+const runtime = await createRuncRuntime({
+  places: placesOf(state),
+  store: createLocalStore(join(state, "store")),
+  clock: systemClock,
+  layerImages: new Map(),
+  record: () => {},
+});
 await runtime.prepare(artifact, new AbortController().signal);
 process.stdout.write("starting\n");
 await runtime.ensure(suiteSet(artifact), 4, 1, new AbortController().signal);

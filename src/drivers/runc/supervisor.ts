@@ -31,11 +31,42 @@ export async function createSupervised(start: SupervisedStart, onSupervisor: (pi
   const child = spawn(
     "conmon",
     [
-      "--api-version", "1", "-c", name, "-u", name, "-n", name, "-r", start.runtimePath, "--runtime-arg", `--root=${folders.runtimeRoot}`,
-      "-b", paths.bundle, "-p", `${paths.bundle}/pid`, "-P", paths.supervisorPid, "-l", `k8s-file:${paths.log}`,
-      "--exit-dir", folders.exits, "--persist-dir", paths.bundle, "--socket-dir-path", paths.bundle, "--log-level", "error",
+      "--api-version",
+      "1",
+      "-c",
+      name,
+      "-u",
+      name,
+      "-n",
+      name,
+      "-r",
+      start.runtimePath,
+      "--runtime-arg",
+      `--root=${folders.runtimeRoot}`,
+      "-b",
+      paths.bundle,
+      "-p",
+      `${paths.bundle}/pid`,
+      "-P",
+      paths.supervisorPid,
+      "-l",
+      `k8s-file:${paths.log}`,
+      "--exit-dir",
+      folders.exits,
+      "--persist-dir",
+      paths.bundle,
+      "--socket-dir-path",
+      paths.bundle,
+      "--log-level",
+      "error",
     ],
-    { detached: true, stdio: ["ignore", "ignore", errors, "pipe", "pipe"], env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3", _OCI_STARTPIPE: "4" } },
+    // conmon tells of a memory-limit kill also by a file in its working directory.
+    {
+      cwd: paths.bundle,
+      detached: true,
+      stdio: ["ignore", "ignore", errors, "pipe", "pipe"],
+      env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3", _OCI_STARTPIPE: "4" },
+    },
   );
   const sync = child.stdio[3] as Readable;
   const go = child.stdio[4] as Writable;
@@ -52,7 +83,10 @@ export async function createSupervised(start: SupervisedStart, onSupervisor: (pi
   } catch (error) {
     if (child.pid !== undefined && child.exitCode === null) child.kill("SIGKILL");
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new OperatorError("MACHINE_LACKS", `Cannot start instance "${name}": conmon is not installed`, { hint: "run `bronze doctor`: it lists what to install", cause: error });
+      throw new OperatorError("MACHINE_LACKS", `Cannot start instance "${name}": conmon is not installed`, {
+        hint: "run `bronze doctor`: it lists what to install",
+        cause: error,
+      });
     }
     throw error;
   } finally {
@@ -66,7 +100,10 @@ export async function createSupervised(start: SupervisedStart, onSupervisor: (pi
 function readLine(stream: Readable): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
-    const timer = setTimeout(() => reject(new Error(`no answer from conmon within ${createTimeoutMs / 1000} s`)), createTimeoutMs);
+    const timer = setTimeout(
+      () => reject(new Error(`no answer from conmon within ${createTimeoutMs / 1000} s`)),
+      createTimeoutMs,
+    );
     const end = (settle: () => void): void => {
       clearTimeout(timer);
       settle();
@@ -89,7 +126,8 @@ function parseReport(name: string, line: string, complaints: () => string | unde
     // An empty line: conmon ended without a report, and what is thrown below says so.
   }
   if (typeof report.data === "number" && report.data > 0) return report.data;
-  const message = typeof report.message === "string" ? report.message : complaints()?.trim() || "conmon ended without a report";
+  const message =
+    typeof report.message === "string" ? report.message : complaints()?.trim() || "conmon ended without a report";
   throw new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": ${readable(message)}`, {
     hint: /executable file not found|no such file or directory/.test(message)
       ? "the image has no such program: look at its entrypoint and command, or `run.command`"
@@ -101,5 +139,9 @@ function parseReport(name: string, line: string, complaints: () => string | unde
 /** runc's own words, without its log framing. */
 function readable(message: string): string {
   const inner = /"?msg"?[=:]\s*"((?:[^"\\]|\\.)*)"/.exec(message)?.[1] ?? message;
-  return inner.replaceAll('\\"', '"').replace(/^runc create failed: /, "").trim().slice(0, 500);
+  return inner
+    .replaceAll('\\"', '"')
+    .replace(/^runc create failed: /, "")
+    .trim()
+    .slice(0, 500);
 }

@@ -15,7 +15,17 @@ export interface Syscalls {
   makeOpaque(path: string): void;
 }
 
-const errnoNames: Readonly<Record<number, string>> = { 1: "EPERM", 2: "ENOENT", 12: "ENOMEM", 15: "ENOTBLK", 16: "EBUSY", 19: "ENODEV", 20: "ENOTDIR", 22: "EINVAL", 95: "EOPNOTSUPP" };
+const errnoNames: Readonly<Record<number, string>> = {
+  1: "EPERM",
+  2: "ENOENT",
+  12: "ENOMEM",
+  15: "ENOTBLK",
+  16: "EBUSY",
+  19: "ENODEV",
+  20: "ENOTDIR",
+  22: "EINVAL",
+  95: "EOPNOTSUPP",
+};
 
 function refused(call: string, target: string, errno: number): Error {
   const code = errnoNames[errno] ?? `errno ${errno}`;
@@ -29,7 +39,10 @@ interface ForeignLibrary {
   readonly functions: Readonly<Record<string, (...args: readonly (string | number | bigint)[]) => number | bigint>>;
 }
 interface ForeignInterface {
-  dlopen(name: string, symbols: Readonly<Record<string, { readonly arguments: readonly string[]; readonly return: string }>>): ForeignLibrary;
+  dlopen(
+    name: string,
+    symbols: Readonly<Record<string, { readonly arguments: readonly string[]; readonly return: string }>>,
+  ): ForeignLibrary;
   getInt32(pointer: bigint, offset: number): number;
 }
 
@@ -61,8 +74,13 @@ const atCurrentFolder = -100;
 function viaPerl(): Syscalls {
   const [mount, unmount, mknodat, lsetxattr] = numbers[process.arch === "arm64" ? "arm64" : "x64"];
   const call = (name: string, target: string, args: readonly (string | number)[]): void => {
-    const program = "my @a = map { /^n(.*)/s ? $1 + 0 : substr($_, 1) } @ARGV; exit(syscall(shift @a, @a) == 0 ? 0 : $! + 0)";
-    const result = spawnSync("perl", ["-e", program, ...args.map((arg) => (typeof arg === "number" ? `n${arg}` : `s${arg}`))]);
+    const program =
+      "my @a = map { /^n(.*)/s ? $1 + 0 : substr($_, 1) } @ARGV; exit(syscall(shift @a, @a) == 0 ? 0 : $! + 0)";
+    const result = spawnSync("perl", [
+      "-e",
+      program,
+      ...args.map((arg) => (typeof arg === "number" ? `n${arg}` : `s${arg}`)),
+    ]);
     if (result.status !== 0) throw refused(name, target, result.status ?? 0);
   };
   return {

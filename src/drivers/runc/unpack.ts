@@ -17,12 +17,45 @@ export async function unpackLayer(tarPath: string, tree: string, syscalls: Sysca
   await runOrFail(
     `unpack a layer into ${tree}`,
     "tar",
-    ["--extract", "--file", tarPath, "--directory", tree, "--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=user.*", "--xattrs-include=security.capability", "--warning=no-timestamp", "--warning=no-unknown-keyword"],
+    [
+      "--extract",
+      "--file",
+      tarPath,
+      "--directory",
+      tree,
+      "--numeric-owner",
+      "--same-owner",
+      "--preserve-permissions",
+      "--xattrs",
+      "--xattrs-include=user.*",
+      "--xattrs-include=security.capability",
+      "--warning=no-timestamp",
+      "--warning=no-unknown-keyword",
+    ],
     { timeoutMs: 3_600_000, env: { PATH: process.env["PATH"], LC_ALL: "C" } },
   );
-  const listed = await runOrFail(`look for whiteouts in ${tree}`, "find", [tree, "-name", `${whiteoutPrefix}*`, "-printf", "w%p\\0", "-o", "-type", "d", "-newermt", `@${startedAt}`, "-printf", "d%p\\0"], { timeoutMs: 600_000, mostOutputBytes: 64 * 1024 * 1024 });
+  const listed = await runOrFail(
+    `look for whiteouts in ${tree}`,
+    "find",
+    [
+      tree,
+      "-name",
+      `${whiteoutPrefix}*`,
+      "-printf",
+      "w%p\\0",
+      "-o",
+      "-type",
+      "d",
+      "-newermt",
+      `@${startedAt}`,
+      "-printf",
+      "d%p\\0",
+    ],
+    { timeoutMs: 600_000, mostOutputBytes: 64 * 1024 * 1024 },
+  );
   const found = listed.split("\0").filter((line) => line !== "");
-  const paths = (kind: string): readonly string[] => found.filter((line) => line.startsWith(kind)).map((line) => line.slice(1));
+  const paths = (kind: string): readonly string[] =>
+    found.filter((line) => line.startsWith(kind)).map((line) => line.slice(1));
   for (const path of paths("w")) await applyWhiteout(path, syscalls);
   // A folder that the tar does not list but has members in got the time of unpacking: equal tars must give equal bytes.
   for (const path of paths("d")) await utimes(path, 0, 0);

@@ -18,5 +18,6 @@ test("resolveUser() reads names and numbers as other engines do", () => {
 });
 
 test("resolveUser() throws for names that the image does not know", () => {
-  for (const spec of ["nobody", "app:nogroup"]) assert.throws(() => resolveUser(spec, passwd, group), { code: "RUNTIME_FAILED" });
+  for (const spec of ["nobody", "app:nogroup"])
+    assert.throws(() => resolveUser(spec, passwd, group), { code: "RUNTIME_FAILED" });
 });

@@ -18,7 +18,9 @@ const isNumber = (text: string): boolean => /^[0-9]{1,10}$/.test(text) && Number
  */
 export function resolveUser(spec: string, passwd: string, group: string): ResolvedUser {
   const [name = "", groupName] = (spec === "" ? "0" : spec).split(":", 2);
-  const entry = rows(passwd).find((row) => row[0] === name) ?? (isNumber(name) ? rows(passwd).find((row) => row[2] === String(Number(name))) : undefined);
+  const entry =
+    rows(passwd).find((row) => row[0] === name) ??
+    (isNumber(name) ? rows(passwd).find((row) => row[2] === String(Number(name))) : undefined);
   const uid = isNumber(name) ? Number(name) : Number(entry?.[2] ?? unknown("user", name));
   const home = entry?.[5] || "/";
   if (groupName !== undefined) {
