@@ -1,21 +1,25 @@
-import { open, rename } from "node:fs/promises";
+import { closeSync, fdatasyncSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** Replaces a file so that after a crash it holds either all of the old bytes or all of the new ones. */
-export async function writeDurable(path: string, text: string): Promise<void> {
+/**
+ * Replaces a file so that after a crash it holds either all of the old bytes or all of the new ones. Synchronous: a
+ * flip waits for it, and in the thread pool it would queue behind bulk work.
+ */
+export function writeDurable(path: string, text: string): void {
   const temporary = `${path}.tmp`;
-  const file = await open(temporary, "w", 0o600);
+  const bytes = Buffer.from(text);
+  const file = openSync(temporary, "w", 0o600);
   try {
-    await file.writeFile(text);
-    await file.datasync();
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    fdatasyncSync(file);
   } finally {
-    await file.close();
+    closeSync(file);
   }
-  await rename(temporary, path);
-  const folder = await open(dirname(path), "r");
+  renameSync(temporary, path);
+  const folder = openSync(dirname(path), "r");
   try {
-    await folder.sync();
+    fsyncSync(folder);
   } finally {
-    await folder.close();
+    closeSync(folder);
   }
 }

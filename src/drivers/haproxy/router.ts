@@ -89,9 +89,9 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     return parseOldWorkers(await ask(layout.master, "show proc;quit"));
   }
 
-  async function save(next: PoolRecord): Promise<void> {
-    await writeDurable(layout.record, JSON.stringify(next));
-    await writeDurable(layout.config, renderConfig(next, layout, bind.host));
+  function save(next: PoolRecord): void {
+    writeDurable(layout.record, JSON.stringify(next));
+    writeDurable(layout.config, renderConfig(next, layout, bind.host));
     record = next;
   }
 
@@ -191,13 +191,13 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     }
     const wanted: PoolRecord = { ...record, logPort: receiver.port, webPort: found?.port ?? (bind.port === 0 ? record.webPort : bind.port) };
     const configBefore = await readFile(layout.config, "utf8").catch(absent(""));
-    if (routes.size === 0) await writeDurable(layout.routes, "");
+    if (routes.size === 0) writeDurable(layout.routes, "");
     if (found === undefined) {
       const webPort = await freshSupervisor(wanted);
-      await save({ ...wanted, webPort });
+      save({ ...wanted, webPort });
       await insist(workerPid);
     } else {
-      await save(wanted);
+      save(wanted);
       await insist(workerPid);
       if (renderConfig(wanted, layout, bind.host) !== configBefore) await reload("the configuration differs from the one that runs");
     }
@@ -210,7 +210,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   }
 
   async function freshSupervisor(wanted: PoolRecord): Promise<number> {
-    await save(wanted);
+    save(wanted);
     try {
       return await startSupervisor(layout, { host: bind.host, port: wanted.webPort });
     } catch (cause) {
@@ -231,7 +231,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
         hint: "this is a fault of Bronze itself; report it",
       });
     }
-    await save(next);
+    save(next);
     if (has === undefined) fold.forget(set.set);
     else fold.know(set.set);
     if (next.backends !== before.backends || next.slotsEach !== before.slotsEach) {
@@ -247,7 +247,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       const next = new Map(routes);
       if (value === undefined) next.delete(key);
       else next.set(key, value);
-      await writeDurable(layout.routes, renderRoutes(next));
+      writeDurable(layout.routes, renderRoutes(next));
       routes = next;
     }
     await applyRoute(key, value, signal);
@@ -275,7 +275,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     const placed = record.sets.find((candidate) => candidate.set === set);
     const slots = placed?.slots.filter((slot) => instances.includes(slot.instance)) ?? [];
     if (placed === undefined || slots.length === 0) return;
-    if (slots.some((slot) => !slot.out)) await save(takeOut(record, set, instances));
+    if (slots.some((slot) => !slot.out)) save(takeOut(record, set, instances));
     for (const slot of slots) {
       const server = `b${placed.backend}/s${slot.slot}`;
       await insist(() => admin(cutting ? `set server ${server} state maint;shutdown sessions server ${server}` : `set server ${server} state drain`));
