@@ -66,12 +66,14 @@ const current = new Set(outputs.map(({ path }) => basename(path)));
 for (const name of readdirSync(dist)) {
   const path = join(dist, name);
   if (!name.endsWith(".js") && !name.endsWith(".tmp")) continue;
-  const old = startedAt.getTime() - statSync(path).mtimeMs > staleAfterMs;
-  if (old && !current.has(name)) rmSync(path, { force: true });
+  // Another start may bundle at the same time and has renamed its temporary file meanwhile.
+  const writtenAtMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? startedAt.getTime();
+  if (startedAt.getTime() - writtenAtMs > staleAfterMs && !current.has(name)) rmSync(path, { force: true });
 }
 
 // The stamp's time is the start: what changes while bundling is seen by the next start.
 const stamp = join(dist, ".bundled");
-writeFileSync(`${stamp}.tmp`, `${root}\n`);
-utimesSync(`${stamp}.tmp`, startedAt, startedAt);
-renameSync(`${stamp}.tmp`, stamp);
+const temporaryStamp = `${stamp}.${process.pid}.tmp`;
+writeFileSync(temporaryStamp, `${root}\n`);
+utimesSync(temporaryStamp, startedAt, startedAt);
+renameSync(temporaryStamp, stamp);

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { exitStatusByCode } from "../errors/codes.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api.ts";
 import type { Places } from "../model/places.ts";
@@ -18,7 +19,7 @@ export interface HttpOptions {
 
 /** The daemon's answer; starts it detached when none runs. */
 export async function ensureDaemon(context: Context, http: HttpOptions): Promise<Ping> {
-  const { client, places, output, signal } = context;
+  const { places, output, signal } = context;
   const running = await ping(context);
   if (running !== undefined) return running;
   if (process.getuid?.() !== 0) {
@@ -39,10 +40,11 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   closeSync(log.fd);
   let ended: string | undefined;
   child.once("error", (error) => (ended = error.message));
-  child.once(
-    "exit",
-    (code, killedBy) => (ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`),
-  );
+  child.once("exit", (code, killedBy) => {
+    // Another command starts one at the same time, and that one answers soon.
+    if (code === exitStatusByCode.LOCKED) return;
+    ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`;
+  });
   const deadline = performance.now() + startDeadlineMs;
   while (performance.now() < deadline && ended === undefined) {
     const answer = await ping(context);
@@ -52,12 +54,6 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
       return answer;
     }
     await sleep(15, undefined, { signal }).catch(() => signal.throwIfAborted());
-  }
-  // Another command may have started one at the same time; then ours found the state folder locked.
-  if (ended !== undefined) {
-    await sleep(300);
-    const other = await client.get<Ping>("/v1/ping").catch(() => undefined);
-    if (other !== undefined) return other;
   }
   throw new OperatorError(
     "MACHINE_REFUSED",
