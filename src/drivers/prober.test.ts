@@ -13,7 +13,10 @@ async function probed(onConnection: (socket: Socket) => void, timeoutMs = 10_000
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
-    return await createProber().probe({ address: "127.0.0.1", port: (server.address() as AddressInfo).port, path: "/healthz" }, timeoutMs);
+    return await createProber().probe(
+      { address: "127.0.0.1", port: (server.address() as AddressInfo).port, path: "/healthz" },
+      timeoutMs,
+    );
   } finally {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));

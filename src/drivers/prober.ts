@@ -29,7 +29,12 @@ export function createProber(): Prober {
           const status = /^HTTP\/1\.[01] ([1-5][0-9]{2})[ \r\n]/.exec(text)?.[1];
           if (status === undefined) return undefined;
           const body = text.indexOf("\r\n\r\n");
-          return { kind: "answered", status: Number(status), latencyMs: latencyMs(), body: body < 0 ? "" : text.slice(body + 4) };
+          return {
+            kind: "answered",
+            status: Number(status),
+            latencyMs: latencyMs(),
+            body: body < 0 ? "" : text.slice(body + 4),
+          };
         };
         /** The whole answer is there, so a server that keeps the connection open need not be waited for. */
         const complete = (): boolean => {
@@ -41,7 +46,9 @@ export function createProber(): Prober {
         const timer = setTimeout(() => settle(answered() ?? { kind: "timeout", latencyMs: latencyMs() }), timeoutMs);
         socket.setEncoding("latin1");
         socket.once("connect", () => {
-          socket.write(`GET ${path} HTTP/1.1\r\nHost: ${address}:${port}\r\nUser-Agent: bronze-health\r\nConnection: close\r\n\r\n`);
+          socket.write(
+            `GET ${path} HTTP/1.1\r\nHost: ${address}:${port}\r\nUser-Agent: bronze-health\r\nConnection: close\r\n\r\n`,
+          );
         });
         socket.on("data", (chunk: string) => {
           text = (text + chunk).slice(0, mostBytes);
@@ -52,7 +59,12 @@ export function createProber(): Prober {
         socket.once("error", (error: NodeJS.ErrnoException) => {
           const result = answered();
           if (result !== undefined) return settle(result);
-          const kind = error.code === "ECONNREFUSED" ? "refused" : error.code === "ECONNRESET" || error.code === "EPIPE" ? "reset" : "unreachable";
+          const kind =
+            error.code === "ECONNREFUSED"
+              ? "refused"
+              : error.code === "ECONNRESET" || error.code === "EPIPE"
+                ? "reset"
+                : "unreachable";
           settle({ kind, latencyMs: latencyMs() });
         });
       });

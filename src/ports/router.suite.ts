@@ -50,13 +50,20 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
   }
 
   /** Waits for what the request log tells a moment later. */
-  async function counted(router: Router, set: SetName, requests: number): Promise<ReturnType<Router["traffic"]> extends ReadonlyMap<SetName, infer C> ? C : never> {
+  async function counted(
+    router: Router,
+    set: SetName,
+    requests: number,
+  ): Promise<ReturnType<Router["traffic"]> extends ReadonlyMap<SetName, infer C> ? C : never> {
     for (let attempt = 0; attempt < 500; attempt += 1) {
       const counts = router.traffic().get(set);
       if (counts !== undefined && counts.requests >= requests) return counts;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new assert.AssertionError({ message: `${requests} requests of ${set} were never counted`, actual: router.traffic() });
+    throw new assert.AssertionError({
+      message: `${requests} requests of ${set} were never counted`,
+      actual: router.traffic(),
+    });
   }
 
   check("route() sends every later request to the set", async (bench) => {
@@ -72,17 +79,20 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     }
   });
 
-  check("route() answers 404 without a route, 503 without an endpoint, and 404 again when the route is taken away", async (bench) => {
-    assert.equal((await bench.request("shop.example", "/")).status, 404);
-    const [endpoint] = await place(bench, v1, 1);
-    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
-    await bench.router.drain(v1, [endpoint!.instance]);
-    assert.equal((await bench.request("shop.example", "/")).status, 503);
-    const counts = await counted(bench.router, v1, 1);
-    assert.equal(counts.status["5xx"], 1);
-    await bench.router.route(anywhere, null, signal);
-    assert.equal((await bench.request("shop.example", "/")).status, 404);
-  });
+  check(
+    "route() answers 404 without a route, 503 without an endpoint, and 404 again when the route is taken away",
+    async (bench) => {
+      assert.equal((await bench.request("shop.example", "/")).status, 404);
+      const [endpoint] = await place(bench, v1, 1);
+      await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+      await bench.router.drain(v1, [endpoint!.instance]);
+      assert.equal((await bench.request("shop.example", "/")).status, 503);
+      const counts = await counted(bench.router, v1, 1);
+      assert.equal(counts.status["5xx"], 1);
+      await bench.router.route(anywhere, null, signal);
+      assert.equal((await bench.request("shop.example", "/")).status, 404);
+    },
+  );
 
   check("route() refuses a set that was not placed and changes nothing", async (bench) => {
     await place(bench, v1, 1);
@@ -99,43 +109,51 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     assert.equal((await bench.request("shop.example", "/")).status, 200);
   });
 
-  check("route() takes the longest path, whole segments only, the host before any host, without its case and port", async (bench) => {
-    const names = ["root", "api", "deep", "own"] as const;
-    const set = (which: string): SetName => `${which}-production-v1` as SetName;
-    const routes: Record<(typeof names)[number], Route> = {
-      root: anywhere,
-      api: { host: null, path: "/api/" },
-      deep: { host: null, path: "/api/deep/" },
-      own: { host: "own.example", path: "/" },
-    };
-    for (const which of names) {
-      await place(bench, set(which), 1);
-      await bench.router.route(routes[which], { route: routes[which], stable: set(which) }, signal);
-    }
-    const cases: readonly (readonly [string, string, string])[] = [
-      ["a.example", "/", "root"],
-      ["a.example", "/api", "api"],
-      ["a.example", "/api?x=/", "api"],
-      ["a.example", "/apix", "root"],
-      ["a.example", "/api/x", "api"],
-      ["a.example", "/api/deep/x", "deep"],
-      ["a.example", "/api/deeper", "api"],
-      ["OWN.example:8080", "/api/deep", "own"],
-      ["not-own.example", "/", "root"],
-    ];
-    for (const [host, path, which] of cases) {
-      const answer = await bench.request(host, path);
-      assert.equal(answer.instance, `${set(which)}-1`, `${host}${path}`);
-    }
-  });
+  check(
+    "route() takes the longest path, whole segments only, the host before any host, without its case and port",
+    async (bench) => {
+      const names = ["root", "api", "deep", "own"] as const;
+      const set = (which: string): SetName => `${which}-production-v1` as SetName;
+      const routes: Record<(typeof names)[number], Route> = {
+        root: anywhere,
+        api: { host: null, path: "/api/" },
+        deep: { host: null, path: "/api/deep/" },
+        own: { host: "own.example", path: "/" },
+      };
+      for (const which of names) {
+        await place(bench, set(which), 1);
+        await bench.router.route(routes[which], { route: routes[which], stable: set(which) }, signal);
+      }
+      const cases: readonly (readonly [string, string, string])[] = [
+        ["a.example", "/", "root"],
+        ["a.example", "/api", "api"],
+        ["a.example", "/api?x=/", "api"],
+        ["a.example", "/apix", "root"],
+        ["a.example", "/api/x", "api"],
+        ["a.example", "/api/deep/x", "deep"],
+        ["a.example", "/api/deeper", "api"],
+        ["OWN.example:8080", "/api/deep", "own"],
+        ["not-own.example", "/", "root"],
+      ];
+      for (const [host, path, which] of cases) {
+        const answer = await bench.request(host, path);
+        assert.equal(answer.instance, `${set(which)}-1`, `${host}${path}`);
+      }
+    },
+  );
 
   check("route() gives a canary its share, all at 10000 and nothing at 0", async (bench) => {
     await place(bench, v1, 1);
     await place(bench, v2, 1);
-    for (const [weight, least, most] of [[0, 0, 0], [5_000, 60, 140], [10_000, 200, 200]] as const) {
+    for (const [weight, least, most] of [
+      [0, 0, 0],
+      [5_000, 60, 140],
+      [10_000, 200, 200],
+    ] as const) {
       await bench.router.route(anywhere, { route: anywhere, stable: v1, canary: { set: v2, weight } }, signal);
       let canary = 0;
-      for (let n = 0; n < 200; n += 1) if ((await bench.request("shop.example", "/")).instance === `${v2}-1`) canary += 1;
+      for (let n = 0; n < 200; n += 1)
+        if ((await bench.request("shop.example", "/")).instance === `${v2}-1`) canary += 1;
       assert.ok(canary >= least && canary <= most, `${canary} of 200 at ${weight}`);
     }
   });
@@ -156,21 +174,29 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     await bench.router.place({ set: v1, endpoints: [] }, signal);
   });
 
-  check("drain() lets requests in flight go on and takes no new ones; place() brings the instance back", async (bench) => {
-    const endpoints = await place(bench, v1, 2);
-    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
-    const held = await bench.hold("shop.example", "/hold");
-    const other = endpoints.find((endpoint) => endpoint.instance !== held.instance)!;
-    await bench.router.drain(v1, [held.instance as InstanceName]);
-    assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 1);
-    for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, other.instance);
-    assert.equal(await held.finish(), true);
-    assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 0);
-    await bench.router.place({ set: v1, endpoints }, signal);
-    const seen = new Set<string>();
-    for (let n = 0; n < 8; n += 1) seen.add((await bench.request("shop.example", "/")).instance);
-    assert.equal(seen.size, 2);
-  });
+  check(
+    "drain() lets requests in flight go on and takes no new ones for as long as the instance is placed",
+    async (bench) => {
+      const endpoints = await place(bench, v1, 2);
+      await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+      const held = await bench.hold("shop.example", "/hold");
+      const other = endpoints.find((endpoint) => endpoint.instance !== held.instance)!;
+      await bench.router.drain(v1, [held.instance as InstanceName]);
+      assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 1);
+      for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, other.instance);
+      assert.deepEqual((await bench.router.observe()).sets, [{ set: v1, endpoints }]);
+      await bench.router.place({ set: v1, endpoints }, signal);
+      for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, other.instance);
+      assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 1);
+      assert.equal(await held.finish(), true);
+      assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 0);
+      await bench.router.place({ set: v1, endpoints: [other] }, signal);
+      await bench.router.place({ set: v1, endpoints }, signal);
+      const seen = new Set<string>();
+      for (let n = 0; n < 8; n += 1) seen.add((await bench.request("shop.example", "/")).instance);
+      assert.equal(seen.size, 2);
+    },
+  );
 
   check("cut() ends what is still open", async (bench) => {
     await place(bench, v1, 1);
@@ -191,14 +217,26 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
   check("traffic() counts each request for the set that answered it", async (bench) => {
     await place(bench, v1, 1);
     await place(bench, v2, 1);
-    for (const [set, requests] of [[v1, 5], [v2, 7]] as const) {
+    for (const [set, requests] of [
+      [v1, 5],
+      [v2, 7],
+    ] as const) {
       await bench.router.route(anywhere, { route: anywhere, stable: set }, signal);
       for (let n = 0; n < requests; n += 1) await bench.request("shop.example", "/");
     }
-    for (const [set, requests] of [[v1, 5], [v2, 7]] as const) {
+    for (const [set, requests] of [
+      [v1, 5],
+      [v2, 7],
+    ] as const) {
       const counts = await counted(bench.router, set, requests);
-      assert.deepEqual([counts.requests, counts.status["2xx"], counts.aborted, counts.gap], [requests, requests, 0, false]);
-      assert.equal(counts.latency.counts.reduce((sum, count) => sum + count, 0), requests);
+      assert.deepEqual(
+        [counts.requests, counts.status["2xx"], counts.aborted, counts.gap],
+        [requests, requests, 0, false],
+      );
+      assert.equal(
+        counts.latency.counts.reduce((sum, count) => sum + count, 0),
+        requests,
+      );
       assert.equal(counts.latency.counts.length, counts.latency.boundsMs.length);
     }
   });

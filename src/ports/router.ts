@@ -24,13 +24,13 @@ export interface Router {
   /** Requests and connections now open to each instance; an instance the router does not know is absent. */
   inFlight(set: SetName): Promise<ReadonlyMap<InstanceName, number>>;
 
-  /** Takes instances out for new requests; those in flight go on. */
+  /** Takes instances out for new requests; those in flight go on. Lasts until they are no longer placed. */
   drain(set: SetName, instances: readonly InstanceName[]): Promise<void>;
 
   /** Closes what is still open to these instances: only at the drain deadline. */
   cut(set: SetName, instances: readonly InstanceName[]): Promise<void>;
 
-  /** What is in effect now. */
+  /** What is in effect now; drained instances are still placed. */
   observe(): Promise<{ readonly rules: readonly RouteRule[]; readonly sets: readonly RoutedSet[] }>;
 
   /** Counts per set, from the request log; synchronous, from memory. */

@@ -16,7 +16,12 @@ export function ask(socketPath: string, line: string, timeoutMs = 5_000): Promis
     const socket = connect(socketPath);
     const fail = (cause: Error): void => {
       socket.destroy();
-      reject(new OperatorError("ROUTER_FAILED", `Cannot ask the router "${line.slice(0, 60)}"`, { hint: "see router.log in the log folder", cause }));
+      reject(
+        new OperatorError("ROUTER_FAILED", `Cannot ask the router "${line.slice(0, 60)}"`, {
+          hint: "see router.log in the log folder",
+          cause,
+        }),
+      );
     };
     socket.setTimeout(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
     socket.on("error", fail);

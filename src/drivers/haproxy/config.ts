@@ -64,7 +64,8 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
     "    http-request set-log-level silent",
     `    server self "${self}:\${BRONZE_LISTEN_PORT}" no-check`,
   ];
-  for (let backend = 0; backend < record.backends; backend += 1) lines.push(...renderBackend(backend, placed.get(backend), record.slotsEach));
+  for (let backend = 0; backend < record.backends; backend += 1)
+    lines.push(...renderBackend(backend, placed.get(backend), record.slotsEach));
   return `${lines.join("\n")}\n`;
 }
 

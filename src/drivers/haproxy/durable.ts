@@ -10,7 +10,7 @@ export function writeDurable(path: string, text: string): void {
   const bytes = Buffer.from(text);
   const file = openSync(temporary, "w", 0o600);
   try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
     fdatasyncSync(file);
   } finally {
     closeSync(file);

@@ -20,7 +20,8 @@ const setOf = (n: number): SetName => `shop-production-v${n}` as SetName;
 
 async function place(fixture: Fixture, n: number, count: number): Promise<void> {
   const endpoints = [];
-  for (let ordinal = 1; ordinal <= count; ordinal += 1) endpoints.push(await fixture.backends.endpoint(`${setOf(n)}-${ordinal}` as InstanceName));
+  for (let ordinal = 1; ordinal <= count; ordinal += 1)
+    endpoints.push(await fixture.backends.endpoint(`${setOf(n)}-${ordinal}` as InstanceName));
   await fixture.router.place({ set: setOf(n), endpoints }, signal);
 }
 
@@ -39,7 +40,11 @@ function check(title: string, body: (fixture: Fixture) => Promise<void>): void {
 }
 
 /** Clients that ask without pause and never retry, until told to stop. */
-function load(port: number, clients: number, agentOf: () => Agent | undefined): { stop(): Promise<{ requests: number; failures: string[] }> } {
+function load(
+  port: number,
+  clients: number,
+  agentOf: () => Agent | undefined,
+): { stop(): Promise<{ requests: number; failures: string[] }> } {
   let going = true;
   let requests = 0;
   const failures: string[] = [];
@@ -49,7 +54,11 @@ function load(port: number, clients: number, agentOf: () => Agent | undefined): 
       requests += 1;
       const upload = n % 3 === 0;
       try {
-        const answer = await send(port, "/", { ...(agent === undefined ? {} : { agent }), method: upload ? "POST" : "GET", ...(upload ? { body: "x".repeat(20_000) } : {}) });
+        const answer = await send(port, "/", {
+          ...(agent === undefined ? {} : { agent }),
+          method: upload ? "POST" : "GET",
+          ...(upload ? { body: "x".repeat(20_000) } : {}),
+        });
         if (answer.status !== 200 || (await answer.body) !== answer.instance) failures.push(`status ${answer.status}`);
       } catch (error) {
         failures.push(String(error));
@@ -74,17 +83,22 @@ async function workerPid(fixture: Fixture): Promise<number> {
   return Number(/^Pid: ([0-9]+)$/m.exec(await ask(layoutOf(fixture.places).admin, "show info"))?.[1]);
 }
 
-async function websocket(port: number): Promise<{ socket: Socket; echo(text: string): Promise<string>; closed: Promise<void> }> {
+async function websocket(
+  port: number,
+): Promise<{ socket: Socket; echo(text: string): Promise<string>; closed: Promise<void> }> {
   const socket = connect(port, "127.0.0.1");
   sockets.push(socket);
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  const next = (): Promise<string> => new Promise((resolve, reject) => {
-    socket.once("data", (chunk) => resolve(chunk.toString()));
-    void closed.then(() => reject(new Error("closed")));
-  });
+  const next = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      socket.once("data", (chunk) => resolve(chunk.toString()));
+      void closed.then(() => reject(new Error("closed")));
+    });
   const upgraded = next();
-  socket.write("GET /websocket HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
+  socket.write(
+    "GET /websocket HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+  );
   assert.match(await upgraded, /^HTTP\/1.1 101 /);
   const echo = (text: string): Promise<string> => {
     const answer = next();
@@ -111,51 +125,64 @@ check("route() flips 40 times under load without a failed request, and counts ev
   assert.deepEqual(fixture.gaps, []);
 });
 
-check("kill -9 of HAProxy's worker and master refuses no connection, and it comes back with the same routes", async (fixture) => {
-  await place(fixture, 1, 2);
-  await place(fixture, 2, 2);
-  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
-  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(2), canary: { set: setOf(1), weight: 300 } }, signal);
-  const before = await fixture.router.observe();
-  const layout = layoutOf(fixture.places);
-  for (const victim of ["worker", "master"]) {
-    const clients = load(fixture.router.address().port, 8, () => undefined);
-    await sleep(100);
-    const old = await workerPid(fixture);
-    process.kill(victim === "worker" ? old : (await findSupervisor(layout))!.haproxy, "SIGKILL");
-    for (let attempt = 0; attempt < 500; attempt += 1) {
-      const now = await workerPid(fixture).catch(() => old);
-      if (now !== old) break;
-      await sleep(10);
+check(
+  "kill -9 of HAProxy's worker and master refuses no connection, and it comes back with the same routes",
+  async (fixture) => {
+    await place(fixture, 1, 2);
+    await place(fixture, 2, 2);
+    await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
+    await fixture.router.route(
+      anywhere,
+      { route: anywhere, stable: setOf(2), canary: { set: setOf(1), weight: 300 } },
+      signal,
+    );
+    const before = await fixture.router.observe();
+    const layout = layoutOf(fixture.places);
+    for (const victim of ["worker", "master"]) {
+      const clients = load(fixture.router.address().port, 8, () => undefined);
+      await sleep(100);
+      const old = await workerPid(fixture);
+      process.kill(victim === "worker" ? old : (await findSupervisor(layout))!.haproxy, "SIGKILL");
+      for (let attempt = 0; attempt < 500; attempt += 1) {
+        const now = await workerPid(fixture).catch(() => old);
+        if (now !== old) break;
+        await sleep(10);
+      }
+      assert.notEqual(await workerPid(fixture), old);
+      await sleep(100);
+      const { failures } = await clients.stop();
+      assert.deepEqual(
+        failures.filter((failure) => failure.includes("ECONNREFUSED")),
+        [],
+      );
+      assert.ok(failures.length <= 8, `more broken off than were open: ${failures.join("; ")}`);
+      assert.deepEqual(await fixture.router.observe(), before);
     }
-    assert.notEqual(await workerPid(fixture), old);
-    await sleep(100);
-    const { failures } = await clients.stop();
-    assert.deepEqual(failures.filter((failure) => failure.includes("ECONNREFUSED")), []);
-    assert.ok(failures.length <= 8, `more broken off than were open: ${failures.join("; ")}`);
-    assert.deepEqual(await fixture.router.observe(), before);
-  }
-  assert.ok(fixture.gaps.length >= 1, "what was open at the kill was never logged: a gap");
-  assert.equal((await findSupervisor(layout))!.starts, 3);
-});
+    assert.ok(fixture.gaps.length >= 1, "what was open at the kill was never logged: a gap");
+    assert.equal((await findSupervisor(layout))!.starts, 3);
+  },
+);
 
-check("a daemon that starts again finds router, routes and counts anew, without a reload and under load", async (fixture) => {
-  await place(fixture, 1, 2);
-  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
-  const pid = await workerPid(fixture);
-  const clients = load(fixture.router.address().port, 4, keepAlive);
-  const before = fixture.router.traffic().get(setOf(1))!.epoch;
-  await fixture.again();
-  await place(fixture, 2, 2);
-  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(2) }, signal);
-  await sleep(100);
-  assert.deepEqual((await clients.stop()).failures, []);
-  assert.equal(await workerPid(fixture), pid);
-  const after = fixture.router.traffic().get(setOf(2))!;
-  assert.notEqual(after.epoch, before);
-  assert.equal(after.gap, false);
-  assert.ok(after.requests > 0);
-});
+check(
+  "a daemon that starts again finds router, routes and counts anew, without a reload and under load",
+  async (fixture) => {
+    await place(fixture, 1, 2);
+    await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
+    const pid = await workerPid(fixture);
+    const clients = load(fixture.router.address().port, 4, keepAlive);
+    const before = fixture.router.traffic().get(setOf(1))!.epoch;
+    await fixture.again();
+    await place(fixture, 2, 2);
+    await fixture.router.route(anywhere, { route: anywhere, stable: setOf(2) }, signal);
+    await sleep(100);
+    assert.deepEqual((await clients.stop()).failures, []);
+    assert.equal(await workerPid(fixture), pid);
+    const after = fixture.router.traffic().get(setOf(2))!;
+    assert.notEqual(after.epoch, before);
+    assert.equal(after.gap, false);
+    assert.ok(after.requests > 0);
+  },
+);
 
 check("a websocket lives through a flip and a reload, is in flight until cut, and ends there", async (fixture) => {
   await place(fixture, 1, 1);
@@ -172,38 +199,54 @@ check("a websocket lives through a flip and a reload, is in flight until cut, an
   assert.equal(await client.echo("after the reload"), "after the reload");
   assert.equal((await fixture.router.inFlight(setOf(1))).get(instance), 1);
   await fixture.router.cut(setOf(1), [instance]);
-  await Promise.race([client.closed, sleep(10_000, undefined, { ref: false }).then(() => assert.fail("still open after the cut"))]);
+  await Promise.race([
+    client.closed,
+    sleep(10_000, undefined, { ref: false }).then(() => assert.fail("still open after the cut")),
+  ]);
   assert.equal((await fixture.router.inFlight(setOf(1))).get(instance), 0);
 });
 
-check("the pool grows under load by one reload, and connections kept alive over it reach what is routed later", async (fixture) => {
-  await place(fixture, 1, 2);
-  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
-  const { port } = fixture.router.address();
-  const idle = keepAlive();
-  await (await send(port, "/", { agent: idle })).body;
-  const clients = load(port, 8, keepAlive);
-  const endpoint = await fixture.backends.endpoint(`${setOf(2)}-1` as InstanceName);
-  for (let n = 2; n <= 65; n += 1) await fixture.router.place({ set: setOf(n), endpoints: [{ ...endpoint, instance: `${setOf(n)}-1` as InstanceName }] }, signal);
-  assert.deepEqual(fixture.reloads, ["the pool grew from 64 × 16 to 128 × 16"]);
-  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(65) }, signal);
-  const answer = await send(port, "/", { agent: idle });
-  await answer.body;
-  assert.deepEqual([answer.status, answer.instance], [200, endpoint.instance]);
-  await sleep(200);
-  assert.deepEqual((await clients.stop()).failures, []);
-  assert.deepEqual(fixture.gaps, []);
-  idle.destroy();
-});
+check(
+  "the pool grows under load by one reload, and connections kept alive over it reach what is routed later",
+  async (fixture) => {
+    await place(fixture, 1, 2);
+    await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
+    const { port } = fixture.router.address();
+    const idle = keepAlive();
+    await (
+      await send(port, "/", { agent: idle })
+    ).body;
+    const clients = load(port, 8, keepAlive);
+    const endpoint = await fixture.backends.endpoint(`${setOf(2)}-1` as InstanceName);
+    for (let n = 2; n <= 65; n += 1)
+      await fixture.router.place(
+        { set: setOf(n), endpoints: [{ ...endpoint, instance: `${setOf(n)}-1` as InstanceName }] },
+        signal,
+      );
+    assert.deepEqual(fixture.reloads, ["the pool grew from 64 × 16 to 128 × 16"]);
+    await fixture.router.route(anywhere, { route: anywhere, stable: setOf(65) }, signal);
+    const answer = await send(port, "/", { agent: idle });
+    await answer.body;
+    assert.deepEqual([answer.status, answer.instance], [200, endpoint.instance]);
+    await sleep(200);
+    assert.deepEqual((await clients.stop()).failures, []);
+    assert.deepEqual(fixture.gaps, []);
+    idle.destroy();
+  },
+);
 
 check("a lost line of the request log is seen as a gap", async (fixture) => {
   await place(fixture, 1, 1);
   const { logPort } = JSON.parse(readFileSync(layoutOf(fixture.places).record, "utf8")) as { logPort: number };
   const socket = createSocket("udp4");
   // What HAProxy would have sent, with line 2 lost on its way.
-  for (const n of [1, 3]) await new Promise((resolve) => socket.send(`4000001 ${n} ${setOf(1)} 200 3 -- 10 10 s1`, logPort, "127.0.0.1", resolve));
+  for (const n of [1, 3])
+    await new Promise((resolve) =>
+      socket.send(`4000001 ${n} ${setOf(1)} 200 3 -- 10 10 s1`, logPort, "127.0.0.1", resolve),
+    );
   socket.close();
-  for (let attempt = 0; attempt < 500 && !fixture.gaps.some((gap) => gap.includes("1 lines")); attempt += 1) await sleep(20);
+  for (let attempt = 0; attempt < 500 && !fixture.gaps.some((gap) => gap.includes("1 lines")); attempt += 1)
+    await sleep(20);
   assert.ok(fixture.gaps.some((gap) => gap.includes("1 lines")));
   assert.equal(fixture.router.traffic().get(setOf(1))?.gap, true);
 });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { Agent, createServer, request as httpRequest, type Server, type ServerResponse } from "node:http";
+import { createServer, request as httpRequest, type Agent, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,8 +43,12 @@ export function openBackends(): Backends {
         } else incoming.resume().on("end", () => response.end(instance));
       });
       server.on("upgrade", (incoming, socket: Socket) => {
-        const accept = createHash("sha1").update(`${incoming.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+        const accept = createHash("sha1")
+          .update(`${incoming.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+          .digest("base64");
+        socket.write(
+          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+        );
         socket.on("data", (chunk) => socket.write(chunk));
         socket.on("error", () => socket.destroy());
       });
@@ -73,10 +77,21 @@ export interface Answer {
 }
 
 /** One request; resolves at the response's head. No retry. */
-export function send(port: number, path: string, options: { readonly host?: string; readonly agent?: Agent; readonly method?: string; readonly body?: string } = {}): Promise<Answer> {
+export function send(
+  port: number,
+  path: string,
+  options: { readonly host?: string; readonly agent?: Agent; readonly method?: string; readonly body?: string } = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
-      { host: "127.0.0.1", port, path, method: options.method ?? "GET", headers: { host: options.host ?? "shop.example" }, agent: options.agent ?? false },
+      {
+        host: "127.0.0.1",
+        port,
+        path,
+        method: options.method ?? "GET",
+        headers: { host: options.host ?? "shop.example" },
+        agent: options.agent ?? false,
+      },
       (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
@@ -112,7 +127,13 @@ export async function openFixture(): Promise<Fixture> {
   const reloads: string[] = [];
   const gaps: string[] = [];
   const make = (): HaproxyRouter =>
-    createHaproxyRouter({ places, bind: { host: "127.0.0.1", port: 0 }, clock: wallClock, onReload: (reason) => reloads.push(reason), onGap: (reason) => gaps.push(reason) });
+    createHaproxyRouter({
+      places,
+      bind: { host: "127.0.0.1", port: 0 },
+      clock: wallClock,
+      onReload: (reason) => reloads.push(reason),
+      onGap: (reason) => gaps.push(reason),
+    });
   const signal = new AbortController().signal;
   const fixture: Fixture = {
     places,

@@ -12,18 +12,39 @@ import { parseOldWorkers, parseServersState, parseSessions, type ServerState } f
 const setOf = (n: number): SetName => `shop-production-v${n}` as SetName;
 const routed = (n: number, ordinals: readonly number[]): RoutedSet => ({
   set: setOf(n),
-  endpoints: ordinals.map((ordinal) => ({ instance: `${setOf(n)}-${ordinal}` as InstanceName, address: `10.1.${n}.${ordinal}`, port: 8080 })),
+  endpoints: ordinals.map((ordinal) => ({
+    instance: `${setOf(n)}-${ordinal}` as InstanceName,
+    address: `10.1.${n}.${ordinal}`,
+    port: 8080,
+  })),
 });
 const line = (text: string): RequestLine | undefined => parseRequestLine(Buffer.from(text));
 
 test("parseRequestLine() reads what the log format writes", () => {
-  assert.deepEqual(line("812 7 shop-production-v12 200 3 -- 512 0 s1"), { pid: 812, number: 7, set: setOf(12), status: 200, activeMs: 3, termination: "--" });
+  assert.deepEqual(line("812 7 shop-production-v12 200 3 -- 512 0 s1"), {
+    pid: 812,
+    number: 7,
+    set: setOf(12),
+    status: 200,
+    activeMs: 3,
+    termination: "--",
+  });
   assert.equal(line("812 7 - 404 0 LR 90 0 <NOSRV>")?.set, "");
   assert.equal(line("812 7 a-b-v1 -1 -1 CR 0 0 <NOSRV>")?.status, 0);
 });
 
 test("parseRequestLine() refuses what is no request line", () => {
-  for (const text of ["", "812", "x 7 a 200 3 --", "812 x a 200 3 --", "0 1 a 200 3 --", "812 7 a OK 3 --", "812 7 a 200 3", "812  7 a 200 3 --"]) assert.equal(line(text), undefined, text);
+  for (const text of [
+    "",
+    "812",
+    "x 7 a 200 3 --",
+    "812 x a 200 3 --",
+    "0 1 a 200 3 --",
+    "812 7 a OK 3 --",
+    "812 7 a 200 3",
+    "812  7 a 200 3 --",
+  ])
+    assert.equal(line(text), undefined, text);
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void parseRequestLine(Buffer.from(bytes))));
 });
 
@@ -32,7 +53,15 @@ const add = (fold: TrafficFold, number: number, nowMs: number, part: Partial<Req
 
 test("TrafficFold counts classes, aborts and latencies", () => {
   const fold = new TrafficFold("e");
-  const parts: Partial<RequestLine>[] = [{}, { status: 404 }, { status: 503, termination: "SC" }, { status: 200, termination: "SD" }, { status: 0, termination: "CR" }, { status: 101, termination: "CD", activeMs: 9e6 }, { set: "" }];
+  const parts: Partial<RequestLine>[] = [
+    {},
+    { status: 404 },
+    { status: 503, termination: "SC" },
+    { status: 200, termination: "SD" },
+    { status: 0, termination: "CR" },
+    { status: 101, termination: "CD", activeMs: 9e6 },
+    { set: "" },
+  ];
   parts.forEach((part, index) => add(fold, index + 1, 0, part));
   const counts = fold.counts().get(setOf(1))!;
   assert.deepEqual(counts.status, { "1xx": 1, "2xx": 2, "3xx": 0, "4xx": 1, "5xx": 1 });
@@ -41,7 +70,10 @@ test("TrafficFold counts classes, aborts and latencies", () => {
 });
 
 test("TrafficFold sees lost lines, whatever order the others come in", () => {
-  const shuffled = fc.shuffledSubarray(Array.from({ length: 40 }, (_, n) => n + 5), { minLength: 1 });
+  const shuffled = fc.shuffledSubarray(
+    Array.from({ length: 40 }, (_, n) => n + 5),
+    { minLength: 1 },
+  );
   fc.assert(
     fc.property(shuffled, (numbers) => {
       const fold = new TrafficFold("e");
@@ -67,7 +99,10 @@ test("TrafficFold shows a gap for ten minutes, then counts anew under another ep
 });
 
 test("assignSlots() lets instances that stay keep their slot and gives no slot twice", () => {
-  const step = fc.record({ set: fc.integer({ min: 1, max: 90 }), ordinals: fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 20 }) });
+  const step = fc.record({
+    set: fc.integer({ min: 1, max: 90 }),
+    ordinals: fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 20 }),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
       let record: PoolRecord = emptyRecord;
@@ -75,14 +110,22 @@ test("assignSlots() lets instances that stay keep their slot and gives no slot t
         const before = record.sets.find((placed) => placed.set === setOf(set));
         record = assignSlots(record, routed(set, ordinals));
         const placed = record.sets.find((candidate) => candidate.set === setOf(set));
-        assert.deepEqual((placed?.slots ?? []).map((slot) => slot.instance).sort(), routed(set, ordinals).endpoints.map((endpoint) => endpoint.instance).sort());
+        assert.deepEqual(
+          (placed?.slots ?? []).map((slot) => slot.instance).sort(),
+          routed(set, ordinals)
+            .endpoints.map((endpoint) => endpoint.instance)
+            .sort(),
+        );
         for (const slot of placed?.slots ?? []) {
           const earlier = before?.slots.find((candidate) => candidate.instance === slot.instance);
           if (earlier !== undefined) assert.equal(slot.slot, earlier.slot);
         }
         assert.equal(new Set(record.sets.map((other) => other.backend)).size, record.sets.length);
         for (const other of record.sets) {
-          assert.ok(other.backend < record.backends && other.slots.every((slot) => slot.slot >= 1 && slot.slot <= record.slotsEach));
+          assert.ok(
+            other.backend < record.backends &&
+              other.slots.every((slot) => slot.slot >= 1 && slot.slot <= record.slotsEach),
+          );
           assert.equal(new Set(other.slots.map((slot) => slot.slot)).size, other.slots.length);
         }
       }
@@ -92,12 +135,20 @@ test("assignSlots() lets instances that stay keep their slot and gives no slot t
   );
 });
 
-test("assignSlots() is idempotent and brings drained instances back", () => {
+test("assignSlots() is idempotent and keeps instances drained until they have gone", () => {
   const record = assignSlots(emptyRecord, routed(1, [1, 2]));
   assert.deepEqual(assignSlots(record, routed(1, [1, 2])), record);
   const drained = takeOut(record, setOf(1), [`${setOf(1)}-2` as InstanceName]);
-  assert.deepEqual(drained.sets[0]!.slots.map((slot) => slot.out), [false, true]);
-  assert.deepEqual(assignSlots(drained, routed(1, [1, 2])), record);
+  assert.deepEqual(
+    drained.sets[0]!.slots.map((slot) => slot.out),
+    [false, true],
+  );
+  assert.deepEqual(assignSlots(drained, routed(1, [1, 2])), drained);
+  const back = assignSlots(assignSlots(drained, routed(1, [1])), routed(1, [1, 2]));
+  assert.deepEqual(
+    back.sets[0]!.slots.map((slot) => slot.out),
+    [false, false],
+  );
 });
 
 test("encodeRule() and decodeRule() are inverse, through the map file too", () => {
@@ -129,7 +180,10 @@ test("encodeRule() refuses weights, hosts and paths that could not stand in a ma
 test("slotCommands() readies what comes before it takes out what goes, and is empty when all is as wanted", () => {
   const record = assignSlots(assignSlots(emptyRecord, routed(1, [1])), routed(1, [2]));
   const placed = record.sets[0]!;
-  const state = (server: string, address: string, port: number, ready: boolean): [string, ServerState] => [`b0/${server}`, { backend: "b0", server, address, port, ready }];
+  const state = (server: string, address: string, port: number, ready: boolean): [string, ServerState] => [
+    `b0/${server}`,
+    { backend: "b0", server, address, port, ready },
+  ];
   const before = new Map([state("s1", "10.1.1.1", 8080, true), state("s2", "127.0.0.1", 1, false)]);
   assert.deepEqual(slotCommands("b0", placed.slots, before), [
     "set server b0/s2 addr 10.1.1.2 port 8080",
@@ -147,11 +201,14 @@ test("parseSessions() and parseServersState() never take an empty or foreign ans
     assert.throws(() => parseServersState(text), RangeError);
   }
   assert.throws(() => parseSessions("# pxname,svname,scur,addr\nb0,s1,,10.0.0.1:80\n"), RangeError);
-  assert.deepEqual(parseSessions("# pxname,svname,scur,addr\nb0,s1,2,10.0.0.1:80\n\n"), [{ backend: "b0", server: "s1", address: "10.0.0.1:80", current: 2 }]);
+  assert.deepEqual(parseSessions("# pxname,svname,scur,addr\nb0,s1,2,10.0.0.1:80\n\n"), [
+    { backend: "b0", server: "s1", address: "10.0.0.1:80", current: 2 },
+  ]);
 });
 
 test("parseOldWorkers() names the workers that a reload replaced", () => {
-  const text = "#<PID>          <type>          <reloads>       <uptime>        <version>\n10              master          1               0d00h00m01s     2.6.12\n# workers\n14              worker          0               0d00h00m00s     2.6.12\n# old workers\n12              worker          1               0d00h00m01s     2.6.12\n# programs\n\n";
+  const text =
+    "#<PID>          <type>          <reloads>       <uptime>        <version>\n10              master          1               0d00h00m01s     2.6.12\n# workers\n14              worker          0               0d00h00m00s     2.6.12\n# old workers\n12              worker          1               0d00h00m01s     2.6.12\n# programs\n\n";
   assert.deepEqual(parseOldWorkers(text), [12]);
   assert.deepEqual(parseOldWorkers("# workers\n14 worker 0\n# programs\n"), []);
 });

@@ -16,7 +16,9 @@ export interface LogReceiver {
 export async function openReceiver(port: number, onDatagram: (bytes: Buffer) => void): Promise<LogReceiver> {
   const socket = (await bind(port)) ?? (await bind(0));
   if (socket === undefined) {
-    throw new OperatorError("ROUTER_FAILED", "Cannot open a port for the router's request log", { hint: "see whether UDP ports on 127.0.0.1 are free" });
+    throw new OperatorError("ROUTER_FAILED", "Cannot open a port for the router's request log", {
+      hint: "see whether UDP ports on 127.0.0.1 are free",
+    });
   }
   socket.on("message", onDatagram);
   return {

@@ -46,7 +46,7 @@ export const emptyRecord: PoolRecord = {
 };
 
 /**
- * Gives a set's endpoints their slots; instances that stay keep theirs. Grows the pool's sizes where they do not
+ * Gives a set's endpoints their slots; instances that stay keep theirs, drained ones drained. Grows the pool's sizes where they do not
  * suffice (the caller then has to reload).
  *
  * @throws {OperatorError} `MACHINE_REFUSED` beyond 4096 sets or 256 instances of one set
@@ -57,11 +57,15 @@ export function assignSlots(record: PoolRecord, wanted: RoutedSet): PoolRecord {
   if (wanted.endpoints.length === 0) return { ...record, sets: others };
 
   const slotsEach = grown(record.slotsEach, wanted.endpoints.length, largestPool.slotsEach);
-  const backends = before === undefined ? grown(record.backends, others.length + 1, largestPool.backends) : record.backends;
-  const backend = before?.backend ?? nextFree(record.lastBackend, backends, 0, new Set(others.map((placed) => placed.backend)));
+  const backends =
+    before === undefined ? grown(record.backends, others.length + 1, largestPool.backends) : record.backends;
+  const backend =
+    before?.backend ?? nextFree(record.lastBackend, backends, 0, new Set(others.map((placed) => placed.backend)));
 
-  const kept = (before?.slots ?? []).filter((slot) => wanted.endpoints.some((endpoint) => sameEndpoint(endpoint, slot)));
-  const slots: Slot[] = kept.map((slot) => ({ ...slot, out: false }));
+  const kept = (before?.slots ?? []).filter((slot) =>
+    wanted.endpoints.some((endpoint) => sameEndpoint(endpoint, slot)),
+  );
+  const slots: Slot[] = [...kept];
   const used = new Set((before?.slots ?? []).map((slot) => slot.slot));
   let lastSlot = before?.lastSlot ?? 0;
   for (const endpoint of wanted.endpoints) {
@@ -82,7 +86,10 @@ export function assignSlots(record: PoolRecord, wanted: RoutedSet): PoolRecord {
 export function takeOut(record: PoolRecord, set: SetName, instances: readonly InstanceName[]): PoolRecord {
   const sets = record.sets.map((placed) =>
     placed.set === set
-      ? { ...placed, slots: placed.slots.map((slot) => (instances.includes(slot.instance) ? { ...slot, out: true } : slot)) }
+      ? {
+          ...placed,
+          slots: placed.slots.map((slot) => (instances.includes(slot.instance) ? { ...slot, out: true } : slot)),
+        }
       : placed,
   );
   return { ...record, sets };
@@ -92,7 +99,12 @@ export function takeOut(record: PoolRecord, set: SetName, instances: readonly In
 export function parseRecord(text: string): PoolRecord {
   try {
     const value = JSON.parse(text) as PoolRecord;
-    if (value.version === 1 && Array.isArray(value.sets) && [value.webPort, value.logPort, value.backends, value.slotsEach].every(Number.isInteger)) return value;
+    if (
+      value.version === 1 &&
+      Array.isArray(value.sets) &&
+      [value.webPort, value.logPort, value.backends, value.slotsEach].every(Number.isInteger)
+    )
+      return value;
     throw new Error(`version ${String(value.version)}, 1 needed`);
   } catch (cause) {
     throw new OperatorError("ROUTER_FAILED", "Cannot read the router's record: it is not what was written", {
@@ -110,9 +122,13 @@ function grown(size: number, needed: number, largest: number): number {
   let result = size;
   while (result < needed) result *= 2;
   if (result <= largest) return result;
-  throw new OperatorError("MACHINE_REFUSED", `Cannot place a set: ${needed} places needed, the router has at most ${largest}`, {
-    hint: "run fewer instances or sets on this machine",
-  });
+  throw new OperatorError(
+    "MACHINE_REFUSED",
+    `Cannot place a set: ${needed} places needed, the router has at most ${largest}`,
+    {
+      hint: "run fewer instances or sets on this machine",
+    },
+  );
 }
 
 function nextFree(last: number, size: number, first: number, taken: ReadonlySet<number>): number {

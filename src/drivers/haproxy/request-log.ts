@@ -59,21 +59,69 @@ export function parseRequestLine(line: Uint8Array): RequestLine | undefined {
   const status = number();
   const activeMs = number();
   const termination = word();
-  if (!(pid > 0) || !(running > 0) || Number.isNaN(status) || Number.isNaN(activeMs) || termination.length < 2) return undefined;
-  return { pid, number: running, set: set === "-" ? "" : set, status: Math.max(0, status), activeMs: Math.max(0, activeMs), termination };
+  if (!(pid > 0) || !(running > 0) || Number.isNaN(status) || Number.isNaN(activeMs) || termination.length < 2)
+    return undefined;
+  return {
+    pid,
+    number: running,
+    set: set === "-" ? "" : set,
+    status: Math.max(0, status),
+    activeMs: Math.max(0, activeMs),
+    termination,
+  };
 }
 
 /** Upper bounds of the latency histogram in ms: about 25 % apart, so a quantile read from it is right within that. */
 export const latencyBoundsMs: readonly number[] = [
-  1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 63, 80, 100, 125, 160, 200, 250, 320, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500,
-  3200, 4000, 5000, 6300, 8000, 10_000, 20_000, 30_000, 60_000, Number.POSITIVE_INFINITY,
+  1,
+  2,
+  3,
+  4,
+  5,
+  6,
+  8,
+  10,
+  13,
+  16,
+  20,
+  25,
+  32,
+  40,
+  50,
+  63,
+  80,
+  100,
+  125,
+  160,
+  200,
+  250,
+  320,
+  400,
+  500,
+  630,
+  800,
+  1000,
+  1250,
+  1600,
+  2000,
+  2500,
+  3200,
+  4000,
+  5000,
+  6300,
+  8000,
+  10_000,
+  20_000,
+  30_000,
+  60_000,
+  Number.POSITIVE_INFINITY,
 ];
 
 /** How long a number may be missing before its line counts as lost: lines of two threads cross on their way. */
 const patienceMs = 1_000;
 /** How long a gap is shown before counting begins anew. */
 const gapShownMs = 600_000;
-/** Most sets and processes kept; the one that was silent longest goes first. */
+/** Most sets and processes kept; the one known longest goes first. */
 const mostSets = 1024;
 const mostProcesses = 32;
 
@@ -113,11 +161,11 @@ export class TrafficFold {
     const counts = this.#countsOf(line.set);
     counts.requests += 1;
     const { status, termination } = line;
-    if (status >= 100 && status < 600) counts.classes[Math.floor(status / 100) - 1]! += 1;
+    if (status >= 100 && status < 600) increment(counts.classes, Math.floor(status / 100) - 1);
     const brokenOff = termination[0] !== "-" && termination[1] === "D" && status !== 101;
     if (status < 100 || brokenOff) counts.aborted += 1;
     // A connection that was upgraded lasts as long as its user likes: not a latency.
-    if (status !== 101) counts.latency[bucketOf(line.activeMs)]! += 1;
+    if (status !== 101) increment(counts.latency, bucketOf(line.activeMs));
   }
 
   /** Looks for lines that are overdue; to be called about each second. */
@@ -174,7 +222,7 @@ export class TrafficFold {
   #countsOf(set: string): Counts {
     let counts = this.#sets.get(set);
     if (counts === undefined) {
-      if (this.#sets.size >= mostSets) this.#sets.delete(this.#sets.keys().next().value!);
+      if (this.#sets.size >= mostSets) dropFirst(this.#sets);
       counts = { requests: 0, classes: [0, 0, 0, 0, 0], aborted: 0, latency: latencyBoundsMs.map(() => 0) };
       this.#sets.set(set, counts);
     }
@@ -184,7 +232,7 @@ export class TrafficFold {
   #follow(line: RequestLine, nowMs: number): void {
     let numbering = this.#processes.get(line.pid);
     if (numbering === undefined) {
-      if (this.#processes.size >= mostProcesses) this.#processes.delete(this.#processes.keys().next().value!);
+      if (this.#processes.size >= mostProcesses) dropFirst(this.#processes);
       numbering = { first: line.number, highest: line.number, received: 0, missingSinceMs: null };
       this.#processes.set(line.pid, numbering);
     }
@@ -203,8 +251,19 @@ function bucketOf(ms: number): number {
   let high = latencyBoundsMs.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (ms <= latencyBoundsMs[middle]!) high = middle;
+    if (ms <= (latencyBoundsMs[middle] ?? 0)) high = middle;
     else low = middle + 1;
   }
   return low;
+}
+
+function increment(counters: number[], index: number): void {
+  counters[index] = (counters[index] ?? 0) + 1;
+}
+
+function dropFirst<K>(map: Map<K, unknown>): void {
+  for (const key of map.keys()) {
+    map.delete(key);
+    return;
+  }
 }

@@ -15,7 +15,14 @@ import { parseRequestLine, TrafficFold } from "./request-log.ts";
 import { decodeRule, encodeRule, parseRoutes, renderRoutes, routeKey } from "./routes.ts";
 import { slotCommands } from "./slots.ts";
 import { endSupervisor, findSupervisor, startSupervisor } from "./supervisor.ts";
-import { parseOldWorkers, parseServersState, parseSessions, parseShownMap, parseStreams, type ServerState } from "./tables.ts";
+import {
+  parseOldWorkers,
+  parseServersState,
+  parseSessions,
+  parseShownMap,
+  parseStreams,
+  type ServerState,
+} from "./tables.ts";
 
 export interface HaproxyRouterOptions {
   readonly places: Places;
@@ -80,7 +87,10 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
 
   async function workerPid(): Promise<number> {
     const pid = /^Pid: ([0-9]+)$/m.exec(await admin("show info"))?.[1];
-    if (pid === undefined) throw new OperatorError("ROUTER_FAILED", "Cannot tell which process routes: no pid in its answer", { hint: "see router.log in the log folder" });
+    if (pid === undefined)
+      throw new OperatorError("ROUTER_FAILED", "Cannot tell which process routes: no pid in its answer", {
+        hint: "see router.log in the log folder",
+      });
     return Number(pid);
   }
 
@@ -101,7 +111,11 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     const now = clock.monotonic();
     if (!workers.has(line.pid)) {
       workers.add(line.pid);
-      if (!starting) fold.gap(`HAProxy was started again as process ${line.pid}: what its predecessor had open was never logged`, now);
+      if (!starting)
+        fold.gap(
+          `HAProxy was started again as process ${line.pid}: what its predecessor had open was never logged`,
+          now,
+        );
     }
     fold.add(line, now);
   }
@@ -117,10 +131,16 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     try {
       const before = await insist(workerPid);
       const answer = await ask(layout.control, "reload");
-      if (!answer.startsWith("ok")) throw new OperatorError("ROUTER_FAILED", `Cannot reload the router: ${answer.trim()}`, { hint: "see router.log in the log folder" });
+      if (!answer.startsWith("ok"))
+        throw new OperatorError("ROUTER_FAILED", `Cannot reload the router: ${answer.trim()}`, {
+          hint: "see router.log in the log folder",
+        });
       await insist(async () => {
         const now = await workerPid();
-        if (now === before) throw new OperatorError("ROUTER_FAILED", "Cannot reload the router: no new worker came up", { hint: "see router.log in the log folder" });
+        if (now === before)
+          throw new OperatorError("ROUTER_FAILED", "Cannot reload the router: no new worker came up", {
+            hint: "see router.log in the log folder",
+          });
         workers.add(now);
       });
     } finally {
@@ -141,11 +161,16 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
         const commands = slotCommands(`b${backend}`, placed?.slots ?? [], await serversOf(`b${backend}`));
         if (commands.length === 0) return;
         if (attempt === 3) {
-          throw new OperatorError("ROUTER_FAILED", `Cannot place ${placed?.set ?? "nothing"} in backend b${backend}: it still needs "${commands[0] ?? ""}"`, {
-            hint: "see router.log in the log folder",
-          });
+          throw new OperatorError(
+            "ROUTER_FAILED",
+            `Cannot place ${placed?.set ?? "nothing"} in backend b${backend}: it still needs "${commands[0] ?? ""}"`,
+            {
+              hint: "see router.log in the log folder",
+            },
+          );
         }
-        for (let from = 0; from < commands.length; from += commandsPerLine) await admin(commands.slice(from, from + commandsPerLine).join(";"));
+        for (let from = 0; from < commands.length; from += commandsPerLine)
+          await admin(commands.slice(from, from + commandsPerLine).join(";"));
       }
     }, signal);
   }
@@ -178,7 +203,8 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
 
   async function start(): Promise<void> {
     if (running) return;
-    for (const folder of [layout.state, layout.run, layout.emptyFolder, places.log]) await mkdir(folder, { recursive: true, mode: 0o755 });
+    for (const folder of [layout.state, layout.run, layout.emptyFolder, places.log])
+      await mkdir(folder, { recursive: true, mode: 0o755 });
     record = await readFile(layout.record, "utf8").then(parseRecord, absent(emptyRecord));
     routes = await readFile(layout.routes, "utf8").then(parseRoutes, absent(new Map<string, string>()));
     receiver = await openReceiver(record.logPort, onDatagram);
@@ -189,7 +215,11 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       await endSupervisor(layout);
       found = undefined;
     }
-    const wanted: PoolRecord = { ...record, logPort: receiver.port, webPort: found?.port ?? (bind.port === 0 ? record.webPort : bind.port) };
+    const wanted: PoolRecord = {
+      ...record,
+      logPort: receiver.port,
+      webPort: found?.port ?? (bind.port === 0 ? record.webPort : bind.port),
+    };
     const configBefore = await readFile(layout.config, "utf8").catch(absent(""));
     if (routes.size === 0) writeDurable(layout.routes, "");
     if (found === undefined) {
@@ -199,7 +229,8 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     } else {
       save(wanted);
       await insist(workerPid);
-      if (renderConfig(wanted, layout, bind.host) !== configBefore) await reload("the configuration differs from the one that runs");
+      if (renderConfig(wanted, layout, bind.host) !== configBefore)
+        await reload("the configuration differs from the one that runs");
     }
     await reconcile();
     workers.add(await insist(workerPid));
@@ -215,7 +246,13 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       return await startSupervisor(layout, { host: bind.host, port: wanted.webPort });
     } catch (cause) {
       // A port that was ours by chance may be another's after a reboot.
-      if (bind.port !== 0 || wanted.webPort === 0 || !(cause instanceof OperatorError) || cause.code !== "MACHINE_REFUSED") throw cause;
+      if (
+        bind.port !== 0 ||
+        wanted.webPort === 0 ||
+        !(cause instanceof OperatorError) ||
+        cause.code !== "MACHINE_REFUSED"
+      )
+        throw cause;
       return startSupervisor(layout, { host: bind.host, port: 0 });
     }
   }
@@ -225,24 +262,35 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     const next = assignSlots(before, set);
     const had = before.sets.find((placed) => placed.set === set.set);
     const has = next.sets.find((placed) => placed.set === set.set);
-    if (had === undefined && has === undefined) return;
+    const target = has ?? had;
+    if (target === undefined) return;
     if (has === undefined && [...routes.values()].some((value) => setsOf(value).includes(set.set))) {
-      throw new OperatorError("ROUTER_FAILED", `Cannot free the place of "${set.set}": a route still leads to it, it must be routed away first`, {
-        hint: "this is a fault of Bronze itself; report it",
-      });
+      throw new OperatorError(
+        "ROUTER_FAILED",
+        `Cannot free the place of "${set.set}": a route still leads to it, it must be routed away first`,
+        {
+          hint: "this is a fault of Bronze itself; report it",
+        },
+      );
     }
     save(next);
     if (has === undefined) fold.forget(set.set);
     else fold.know(set.set);
     if (next.backends !== before.backends || next.slotsEach !== before.slotsEach) {
-      await reload(`the pool grew from ${before.backends} × ${before.slotsEach} to ${next.backends} × ${next.slotsEach}`);
+      await reload(
+        `the pool grew from ${before.backends} × ${before.slotsEach} to ${next.backends} × ${next.slotsEach}`,
+      );
     }
-    await applyBackend((has ?? had)!.backend, has, signal);
+    await applyBackend(target.backend, has, signal);
   }
 
   async function route(target: RouteRule["route"], rule: RouteRule | null, signal: AbortSignal): Promise<void> {
     const key = routeKey(target);
-    const value = rule === null ? undefined : encodeRule({ ...rule, route: target }, (set) => record.sets.find((placed) => placed.set === set)?.backend).value;
+    const value =
+      rule === null
+        ? undefined
+        : encodeRule({ ...rule, route: target }, (set) => record.sets.find((placed) => placed.set === set)?.backend)
+            .value;
     if (routes.get(key) !== value) {
       const next = new Map(routes);
       if (value === undefined) next.delete(key);
@@ -260,11 +308,14 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     await insist(async () => {
       const current = parseSessions(await admin(`show stat b${placed.backend} 4 -1`));
       const old: ReturnType<typeof parseSessions> = [];
-      for (const pid of await oldWorkers()) old.push(...parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)));
+      for (const pid of await oldWorkers())
+        old.push(...parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)));
       for (const slot of placed.slots) {
         const mine = current.find((sessions) => sessions.server === `s${slot.slot}`);
         if (mine === undefined) throw refused(`no statistics of b${placed.backend}/s${slot.slot}`);
-        const elsewhere = old.filter((sessions) => sessions.address === `${slot.address}:${slot.port}`).reduce((sum, sessions) => sum + sessions.current, 0);
+        const elsewhere = old
+          .filter((sessions) => sessions.address === `${slot.address}:${slot.port}`)
+          .reduce((sum, sessions) => sum + sessions.current, 0);
         result.set(slot.instance, mine.current + elsewhere);
       }
     });
@@ -278,17 +329,26 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     if (slots.some((slot) => !slot.out)) save(takeOut(record, set, instances));
     for (const slot of slots) {
       const server = `b${placed.backend}/s${slot.slot}`;
-      await insist(() => admin(cutting ? `set server ${server} state maint;shutdown sessions server ${server}` : `set server ${server} state drain`));
+      await insist(() =>
+        admin(
+          cutting
+            ? `set server ${server} state maint;shutdown sessions server ${server}`
+            : `set server ${server} state drain`,
+        ),
+      );
     }
     if (!cutting) return;
     const addresses = new Set(slots.map((slot) => `${slot.address}:${slot.port}`));
     for (const pid of await insist(oldWorkers)) {
-      const open = parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)).filter(({ address, current }) => current > 0 && addresses.has(address));
+      const open = parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)).filter(
+        ({ address, current }) => current > 0 && addresses.has(address),
+      );
       if (open.length === 0) continue;
       // A worker that stops refuses "shutdown sessions server": its proxies are disabled.
       const streams = parseStreams(await ask(layout.master, `@!${pid} show sess;quit`));
       for (const { id, backend, server } of streams) {
-        if (open.some((sessions) => sessions.backend === backend && sessions.server === server)) await ask(layout.master, `@!${pid} shutdown session ${id};quit`);
+        if (open.some((sessions) => sessions.backend === backend && sessions.server === server))
+          await ask(layout.master, `@!${pid} shutdown session ${id};quit`);
       }
     }
   }
@@ -301,10 +361,15 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       set: placed.set,
       endpoints: placed.slots.flatMap((slot) => {
         const state = states.get(`b${placed.backend}/s${slot.slot}`);
-        return state?.ready === true ? [{ instance: slot.instance, address: state.address, port: state.port }] : [];
+        return state !== undefined && (state.ready || slot.out)
+          ? [{ instance: slot.instance, address: state.address, port: state.port }]
+          : [];
       }),
     }));
-    return { rules: rules.sort((a, b) => (routeKey(a.route) < routeKey(b.route) ? -1 : 1)), sets: sets.sort((a, b) => (a.set < b.set ? -1 : 1)) };
+    return {
+      rules: rules.sort((a, b) => (routeKey(a.route) < routeKey(b.route) ? -1 : 1)),
+      sets: sets.sort((a, b) => (a.set < b.set ? -1 : 1)),
+    };
   }
 
   async function detach(): Promise<void> {
@@ -339,7 +404,9 @@ function setsOf(value: string): string[] {
 }
 
 function refused(answer: string): OperatorError {
-  return new OperatorError("ROUTER_FAILED", `Cannot change the router: it answered "${answer.slice(0, 200)}"`, { hint: "see router.log in the log folder" });
+  return new OperatorError("ROUTER_FAILED", `Cannot change the router: it answered "${answer.slice(0, 200)}"`, {
+    hint: "see router.log in the log folder",
+  });
 }
 
 function absent<T>(value: T): (cause: unknown) => T {

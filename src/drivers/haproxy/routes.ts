@@ -19,9 +19,13 @@ export function encodeRule(rule: RouteRule, backendOf: (set: SetName) => number 
   const part = (set: SetName): string => {
     const backend = backendOf(set);
     if (backend !== undefined) return `b${backend}:${set}`;
-    throw new OperatorError("NOT_FOUND", `Cannot route to "${set}": it has no place in the router, it must be placed first`, {
-      hint: "this is a fault of Bronze itself; report it",
-    });
+    throw new OperatorError(
+      "NOT_FOUND",
+      `Cannot route to "${set}": it has no place in the router, it must be placed first`,
+      {
+        hint: "this is a fault of Bronze itself; report it",
+      },
+    );
   };
   const weight = rule.canary?.weight ?? 0;
   if (!Number.isInteger(weight) || weight < 0 || weight > 10_000) {
@@ -49,15 +53,27 @@ export function decodeRule(entry: RouteEntry): RouteRule | undefined {
 /** @throws {OperatorError} `ARGUMENT_INVALID` when host or path could not stand in a map */
 export function routeKey(route: Route): string {
   const host = route.host ?? "*";
-  if (/^(\*|[a-z0-9._-]{1,253})$/.test(host) && /^\/([!-~]{0,1000}\/)?$/.test(route.path) && !/[;|\\#"']/.test(route.path)) return `${host}${route.path}`;
-  throw new OperatorError("ARGUMENT_INVALID", `Cannot route "${host}${route.path}": not a lower-case host and a path that begins and ends with "/"`, {
-    hint: "write the host in lower case without a port, and a path of printable ASCII characters",
-  });
+  if (
+    /^(\*|[a-z0-9._-]{1,253})$/.test(host) &&
+    /^\/([!-~]{0,1000}\/)?$/.test(route.path) &&
+    !/[;|\\#"']/.test(route.path)
+  )
+    return `${host}${route.path}`;
+  throw new OperatorError(
+    "ARGUMENT_INVALID",
+    `Cannot route "${host}${route.path}": not a lower-case host and a path that begins and ends with "/"`,
+    {
+      hint: "write the host in lower case without a port, and a path of printable ASCII characters",
+    },
+  );
 }
 
 /** The map file's text; keys sorted, so equal rules give equal bytes. */
 export function renderRoutes(entries: ReadonlyMap<string, string>): string {
-  return [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key} ${value}\n`).join("");
+  return [...entries]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key} ${value}\n`)
+    .join("");
 }
 
 /** Reads a map file. */

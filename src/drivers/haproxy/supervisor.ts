@@ -35,13 +35,20 @@ export async function findSupervisor(layout: RouterLayout): Promise<SupervisorSt
  * @returns the port it listens on
  * @throws {OperatorError} `MACHINE_REFUSED` when the port cannot be bound, `MACHINE_LACKS` without perl, `ROUTER_FAILED`
  */
-export async function startSupervisor(layout: RouterLayout, bind: { readonly host: string; readonly port: number }): Promise<number> {
-  const child = spawn("perl", [supervisorSource(), layout.run, bind.host, String(bind.port), layout.config, layout.log, "haproxy"], {
-    detached: true,
-    stdio: ["ignore", "pipe", "ignore"],
-    cwd: "/",
-    env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-  });
+export async function startSupervisor(
+  layout: RouterLayout,
+  bind: { readonly host: string; readonly port: number },
+): Promise<number> {
+  const child = spawn(
+    "perl",
+    [supervisorSource(), layout.run, bind.host, String(bind.port), layout.config, layout.log, "haproxy"],
+    {
+      detached: true,
+      stdio: ["ignore", "pipe", "ignore"],
+      cwd: "/",
+      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    },
+  );
   const line = await new Promise<string>((resolve, reject) => {
     let text = "";
     const timer = setTimeout(() => reject(new Error(`no word within ${startTimeoutMs} ms`)), startTimeoutMs);

@@ -24,7 +24,13 @@ export function parseServersState(text: string): ServerState[] {
     if (index < 0) throw new RangeError(`servers state without ${name}: ${text.slice(0, 200)}`);
     return index;
   };
-  const [backend, server, address, port, admin] = ["be_name", "srv_name", "srv_addr", "srv_port", "srv_admin_state"].map(column) as [number, number, number, number, number];
+  const [backend, server, address, port, admin] = [
+    "be_name",
+    "srv_name",
+    "srv_addr",
+    "srv_port",
+    "srv_admin_state",
+  ].map(column) as [number, number, number, number, number];
   return lines.slice(2).flatMap((line) => {
     const fields = line.split(" ");
     if (fields.length < header.length) return [];
@@ -56,14 +62,24 @@ export interface ServerSessions {
 export function parseSessions(text: string): ServerSessions[] {
   const lines = text.split("\n");
   const header = lines[0]?.replace(/^# /, "").split(",") ?? [];
-  const [backend, server, current, address] = ["pxname", "svname", "scur", "addr"].map((name) => header.indexOf(name)) as [number, number, number, number];
+  const [backend, server, current, address] = ["pxname", "svname", "scur", "addr"].map((name) =>
+    header.indexOf(name),
+  ) as [number, number, number, number];
   if (Math.min(backend, server, current, address) < 0) throw new RangeError(`no statistics: ${text.slice(0, 200)}`);
   return lines.slice(1).flatMap((line) => {
     if (line.trim() === "") return [];
     const fields = line.split(",");
     const count = fields[current];
-    if (count === undefined || !/^[0-9]+$/.test(count)) throw new RangeError(`statistics without sessions: ${line.slice(0, 200)}`);
-    return [{ backend: fields[backend] ?? "", server: fields[server] ?? "", address: fields[address] ?? "", current: Number(count) }];
+    if (count === undefined || !/^[0-9]+$/.test(count))
+      throw new RangeError(`statistics without sessions: ${line.slice(0, 200)}`);
+    return [
+      {
+        backend: fields[backend] ?? "",
+        server: fields[server] ?? "",
+        address: fields[address] ?? "",
+        current: Number(count),
+      },
+    ];
   });
 }
 
@@ -80,7 +96,8 @@ export function parseShownMap(text: string): Map<string, string> {
 /** Process ids of workers that a reload replaced and that still finish something, from the master's `show proc`. */
 export function parseOldWorkers(text: string): number[] {
   const old = text.split("# old workers")[1] ?? "";
-  return [...old.split("# programs")[0]!.matchAll(/^([0-9]+)\s+worker/gm)].map((match) => Number(match[1]));
+  const [workers = ""] = old.split("# programs");
+  return [...workers.matchAll(/^([0-9]+)\s+worker/gm)].map((match) => Number(match[1]));
 }
 
 /** One stream as `show sess` tells it. */

@@ -54,12 +54,20 @@ export function createMemoryRouter(): MemoryRouter {
   const key = (route: Route): string => `${route.host ?? "*"}${route.path}`;
 
   function tally(set: SetName, status: number | null, latencyMs: number): void {
-    const counts = tallies.get(set) ?? { requests: 0, classes: [0, 0, 0, 0, 0], aborted: 0, latency: boundsMs.map(() => 0) };
+    const counts = tallies.get(set) ?? {
+      requests: 0,
+      classes: [0, 0, 0, 0, 0],
+      aborted: 0,
+      latency: boundsMs.map(() => 0),
+    };
     tallies.set(set, counts);
     counts.requests += 1;
     if (status === null) counts.aborted += 1;
-    else counts.classes[Math.floor(status / 100) - 1]! += 1;
-    counts.latency[boundsMs.findIndex((bound) => latencyMs <= bound)]! += 1;
+    else increment(counts.classes, Math.floor(status / 100) - 1);
+    increment(
+      counts.latency,
+      boundsMs.findIndex((bound) => latencyMs <= bound),
+    );
   }
 
   function find(host: string, path: string): (RouteRule & { credit: number }) | undefined {
@@ -76,9 +84,18 @@ export function createMemoryRouter(): MemoryRouter {
     async start() {},
     async place({ set, endpoints }, signal) {
       signal.throwIfAborted();
-      if (endpoints.length > 0) sets.set(set, { endpoints: [...endpoints], out: new Set(), turn: sets.get(set)?.turn ?? 0 });
-      else if ([...rules.values()].some((rule) => rule.stable === set || rule.canary?.set === set)) {
-        throw new OperatorError("ROUTER_FAILED", `Cannot free the place of "${set}": a route still leads to it, it must be routed away first`, { hint: "this is a fault of Bronze itself; report it" });
+      if (endpoints.length > 0) {
+        // What is drained stays so for as long as it is placed.
+        const out = new Set(
+          endpoints.map(({ instance }) => instance).filter((instance) => sets.get(set)?.out.has(instance) === true),
+        );
+        sets.set(set, { endpoints: [...endpoints], out, turn: sets.get(set)?.turn ?? 0 });
+      } else if ([...rules.values()].some((rule) => rule.stable === set || rule.canary?.set === set)) {
+        throw new OperatorError(
+          "ROUTER_FAILED",
+          `Cannot free the place of "${set}": a route still leads to it, it must be routed away first`,
+          { hint: "this is a fault of Bronze itself; report it" },
+        );
       } else {
         sets.delete(set);
         tallies.delete(set);
@@ -89,13 +106,18 @@ export function createMemoryRouter(): MemoryRouter {
       if (rule === null) return void rules.delete(key(route));
       for (const set of [rule.stable, rule.canary?.set]) {
         if (set === undefined || sets.has(set)) continue;
-        throw new OperatorError("NOT_FOUND", `Cannot route to "${set}": it has no place in the router, it must be placed first`, { hint: "this is a fault of Bronze itself; report it" });
+        throw new OperatorError(
+          "NOT_FOUND",
+          `Cannot route to "${set}": it has no place in the router, it must be placed first`,
+          { hint: "this is a fault of Bronze itself; report it" },
+        );
       }
       rules.set(key(route), { ...rule, route, credit: 0 });
     },
     async inFlight(set) {
       const result = new Map<InstanceName, number>();
-      for (const { instance } of sets.get(set)?.endpoints ?? []) result.set(instance, [...open].filter((request) => request.instance === instance).length);
+      for (const { instance } of sets.get(set)?.endpoints ?? [])
+        result.set(instance, [...open].filter((request) => request.instance === instance).length);
       return result;
     },
     async drain(set, instances) {
@@ -112,7 +134,7 @@ export function createMemoryRouter(): MemoryRouter {
     async observe() {
       return {
         rules: [...rules.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { credit: _, ...rule }]) => rule),
-        sets: [...sets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([set, { endpoints, out }]) => ({ set, endpoints: endpoints.filter((endpoint) => !out.has(endpoint.instance)) })),
+        sets: [...sets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([set, { endpoints }]) => ({ set, endpoints })),
       };
     },
     traffic() {
@@ -120,7 +142,14 @@ export function createMemoryRouter(): MemoryRouter {
       for (const [set, counts] of tallies) {
         const [c1, c2, c3, c4, c5] = counts.classes;
         const status = { "1xx": c1, "2xx": c2, "3xx": c3, "4xx": c4, "5xx": c5 };
-        result.set(set, { epoch: String(epoch), requests: counts.requests, status, aborted: counts.aborted, gap, latency: { boundsMs, counts: [...counts.latency] } });
+        result.set(set, {
+          epoch: String(epoch),
+          requests: counts.requests,
+          status,
+          aborted: counts.aborted,
+          gap,
+          latency: { boundsMs, counts: [...counts.latency] },
+        });
       }
       return result;
     },
@@ -139,11 +168,13 @@ export function createMemoryRouter(): MemoryRouter {
       }
       const placed = sets.get(set);
       const ready = placed?.endpoints.filter((endpoint) => !placed.out.has(endpoint.instance)) ?? [];
-      if (placed === undefined || ready.length === 0) {
+      const chosen = placed === undefined ? undefined : ready[placed.turn % ready.length];
+      if (placed === undefined || chosen === undefined) {
         tally(set, 503, 0);
         return { status: 503 };
       }
-      const { instance } = ready[placed.turn++ % ready.length]!;
+      placed.turn += 1;
+      const { instance } = chosen;
       const request = { set, instance };
       open.add(request);
       const isOpen = (): boolean => open.has(request);
@@ -161,4 +192,8 @@ export function createMemoryRouter(): MemoryRouter {
       epoch += 1;
     },
   };
+}
+
+function increment(counters: number[], index: number): void {
+  counters[index] = (counters[index] ?? 0) + 1;
 }
