@@ -9,7 +9,15 @@ import { attempt, run } from "./lib/process.ts";
 /** What the machine of a first-time user has before the first command. */
 const packages = ["git", "ca-certificates"];
 /** How this machine reaches its registries; taken along, as a user's machine would have its own. */
-const takenAlong = ["/etc/apt", "/etc/npmrc", "/root/.npmrc", "/etc/ssl/certs", "/usr/local/share/ca-certificates", "/usr/share/keyrings", "/etc/hosts"];
+const takenAlong = [
+  "/etc/apt",
+  "/etc/npmrc",
+  "/root/.npmrc",
+  "/etc/ssl/certs",
+  "/usr/local/share/ca-certificates",
+  "/usr/share/keyrings",
+  "/etc/hosts",
+];
 
 /** `./bronze demo -y` as the first command after a clone in a fresh Debian root, and once more. */
 export async function demoBench({ runs, say }: BenchOptions): Promise<BenchResult> {
@@ -40,14 +48,25 @@ export async function demoBench({ runs, say }: BenchOptions): Promise<BenchResul
 
 async function makeRoot(root: string): Promise<void> {
   const sources = await readFile("/etc/apt/sources.list.d/debian.sources", "utf8").catch(() => "");
-  await run("mmdebstrap", ["--mode=root", "--variant=minbase", `--include=${packages.join(",")}`, "bookworm", root, ...(sources === "" ? [] : ["-"])], { stdin: sources });
+  await run(
+    "mmdebstrap",
+    [
+      "--mode=root",
+      "--variant=minbase",
+      `--include=${packages.join(",")}`,
+      "bookworm",
+      root,
+      ...(sources === "" ? [] : ["-"]),
+    ],
+    { stdin: sources },
+  );
   for (const path of takenAlong) if (await there(path)) await run("cp", ["-a", "--parents", path, root]);
   // It may be a link into what the fresh root lacks.
   await rm(join(root, "etc/resolv.conf"), { force: true });
   await cp("/etc/resolv.conf", join(root, "etc/resolv.conf"), { dereference: true });
   // Any Node with npm will do: this machine's.
-  const node = await run("sh", ["-c", "readlink -f \"$(command -v node)\""]);
-  const npm = await run("sh", ["-c", "readlink -f \"$(command -v npm)\""]);
+  const node = await run("sh", ["-c", 'readlink -f "$(command -v node)"']);
+  const npm = await run("sh", ["-c", 'readlink -f "$(command -v npm)"']);
   await mkdir(join(root, "usr/local/lib/node_modules"), { recursive: true });
   await cp(node.trim(), join(root, "usr/local/bin/node"));
   await cp(dirname(dirname(npm.trim())), join(root, "usr/local/lib/node_modules/npm"), { recursive: true });
@@ -76,7 +95,16 @@ exec env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bi
 
 async function timedDemo(root: string): Promise<number> {
   const startedAt = performance.now();
-  const { status, stdout, stderr } = await attempt("unshare", ["--mount", "--propagation", "private", "sh", "-c", enter, "sh", root]);
+  const { status, stdout, stderr } = await attempt("unshare", [
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    enter,
+    "sh",
+    root,
+  ]);
   if (status !== 0) throw new Error(`the demo ended with status ${status}\n${(stdout + stderr).slice(-3000)}`);
   return performance.now() - startedAt;
 }

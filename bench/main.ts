@@ -14,12 +14,17 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   daemon: async () => (await import("./daemon.ts")).daemonBench,
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" }, runs: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "boolean" }, runs: { type: "string" } },
+});
 const [name = ""] = positionals;
 const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
 const runs = values.runs === undefined ? undefined : Number(values.runs);
 if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && runs > 0))) {
-  console.error(`usage: npm run -s bench -- NAME [--json] [--runs N]; NAME is one of ${Object.keys(benches).join(", ")}`);
+  console.error(
+    `usage: npm run -s bench -- NAME [--json] [--runs N]; NAME is one of ${Object.keys(benches).join(", ")}`,
+  );
   process.exitCode = 2;
 } else if (process.getuid?.() !== 0) {
   console.error("the benches run instances: run them as root");
@@ -27,7 +32,9 @@ if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && run
 } else {
   const bench = await load();
   const result = await bench({ runs, say: (text) => console.error(`  ${text}`) });
-  console.log(values.json === true ? JSON.stringify({ bench: name, figures: result.figures }) : renderFigures(name, result));
+  console.log(
+    values.json === true ? JSON.stringify({ bench: name, figures: result.figures }) : renderFigures(name, result),
+  );
   // A child that was told to end may take its time; nothing is left to do here.
   process.exit(result.failed === true ? 1 : 0);
 }

@@ -6,7 +6,16 @@ import { machineMs } from "../src/load/probe.ts";
 import { startProbe, type Probe } from "../src/load/process.ts";
 import type { Digest } from "../src/model/canonical.ts";
 import type { RunSettings } from "../src/model/content.ts";
-import { demoApp, isSettled, layoutOf, loadMain, nodeProject, startBronze, staticProject, type Bronze } from "./lib/bronze.ts";
+import {
+  demoApp,
+  isSettled,
+  layoutOf,
+  loadMain,
+  nodeProject,
+  startBronze,
+  staticProject,
+  type Bronze,
+} from "./lib/bronze.ts";
 import { startDocker, type Docker } from "./lib/docker.ts";
 import { figure, type BenchOptions, type BenchResult, type Figure } from "./lib/figures.ts";
 import { firstAnswer } from "./lib/first-answer.ts";
@@ -35,12 +44,18 @@ export async function rollbackBench({ runs, say }: BenchOptions): Promise<BenchR
   const layouts = await mkdtemp(join(tmpdir(), "bronze-layouts-"));
   try {
     const node: Pair = {
-      artifacts: [await bronze.build("node-1", nodeProject("1"), nodeCopies), await bronze.build("node-2", nodeProject("2"), nodeCopies)],
+      artifacts: [
+        await bronze.build("node-1", nodeProject("1"), nodeCopies),
+        await bronze.build("node-2", nodeProject("2"), nodeCopies),
+      ],
       contents: ["x-version: 1", "x-version: 2"],
       settings: { resources: { memoryBytes: 256 * 2 ** 20, cpu: 0.5, pids: 256 } },
     };
     const site: Pair = {
-      artifacts: [await bronze.build("site-1", staticProject("content one"), siteCopies), await bronze.build("site-2", staticProject("content two"), siteCopies)],
+      artifacts: [
+        await bronze.build("site-1", staticProject("content one"), siteCopies),
+        await bronze.build("site-2", staticProject("content two"), siteCopies),
+      ],
       contents: ["content one", "content two"],
       settings: node.settings,
     };
@@ -51,7 +66,9 @@ export async function rollbackBench({ runs, say }: BenchOptions): Promise<BenchR
     const free = { ...node, settings: { resources: { ...unlimited, cpu: null } } };
     const warm = await warmRollbacks(bronze, free, runs ?? warmRuns, say);
     figures.push(figure("warm_p50_ms", "ms", 0.5, warm.ms), figure("warm_p95_ms", "ms", 0.95, warm.ms));
-    notes.push(`prober: ${Math.round(Math.min(...warm.rates))} probes/s or more on 8 keep-alive connections, ${warm.failed} failed`);
+    notes.push(
+      `prober: ${Math.round(Math.min(...warm.rates))} probes/s or more on 8 keep-alive connections, ${warm.failed} failed`,
+    );
     const byCli = await warmRollbacks(bronze, free, runs ?? cliRuns, say, true);
     figures.push(figure("warm_cli_p50_ms", "ms", 0.5, byCli.ms));
 
@@ -60,14 +77,23 @@ export async function rollbackBench({ runs, say }: BenchOptions): Promise<BenchR
     say("the same images under Docker");
     docker = await startDocker();
     const theirs: (readonly number[])[] = [];
-    for (const [name, { artifacts }] of [["bench-node:1", node], ["bench-site:1", site]] as const) {
+    for (const [name, { artifacts }] of [
+      ["bench-node:1", node],
+      ["bench-site:1", site],
+    ] as const) {
       const layout = join(layouts, name.replace(":", "-"));
       await layoutOf(bronze, artifacts[0], layout);
       await docker.load(layout, name);
       theirs.push(await dockerRuns(docker, name, runs ?? coldRuns, say));
     }
-    const versus = (values: readonly number[] | undefined) => ({ name: `docker run of ${instances} in parallel`, values: values ?? [] });
-    figures.push(figure("cold_p50_ms", "ms", 0.5, coldNode, versus(theirs[0])), figure("cold_static_p50_ms", "ms", 0.5, coldSite, versus(theirs[1])));
+    const versus = (values: readonly number[] | undefined) => ({
+      name: `docker run of ${instances} in parallel`,
+      values: values ?? [],
+    });
+    figures.push(
+      figure("cold_p50_ms", "ms", 0.5, coldNode, versus(theirs[0])),
+      figure("cold_static_p50_ms", "ms", 0.5, coldSite, versus(theirs[1])),
+    );
     return { figures, notes, failed: warm.failed > 0 || Math.min(...warm.rates) < 2000 };
   } finally {
     await docker?.stop();
@@ -80,7 +106,14 @@ const nodeCopies = { "package.json": join(demoApp, "package.json"), "server.js":
 const siteCopies = { busybox: needs.busybox.path };
 
 function proberOf(bronze: Bronze, pair: Pair, connections: number, everyMs: number): Promise<Probe> {
-  return startProbe(loadMain, { ...bronze.address, hostHeader: "bench", path: "/", connections, everyMs, contents: pair.contents });
+  return startProbe(loadMain, {
+    ...bronze.address,
+    hostHeader: "bench",
+    path: "/",
+    connections,
+    everyMs,
+    contents: pair.contents,
+  });
 }
 
 async function warmRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (text: string) => void, byCli = false) {
@@ -96,7 +129,9 @@ async function warmRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (tex
     const probe = await proberOf(bronze, pair, 8, 2.5);
     await sleep(300);
     const sinceMs = machineMs();
-    const askedAtMs = byCli ? (await bronze.cli("rollback", "--app", "shop", "-e", "production"), sinceMs) : (await bronze.rollback()).askedAtMs;
+    const askedAtMs = byCli
+      ? (await bronze.cli("rollback", "--app", "shop", "-e", "production"), sinceMs)
+      : (await bronze.rollback()).askedAtMs;
     await sleep(afterMs);
     const takeover = await probe.takeover(0, askedAtMs);
     const whole = await probe.takeover(0, 0);
@@ -110,7 +145,12 @@ async function warmRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (tex
   return { ms, rates, failed };
 }
 
-async function coldRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (text: string) => void): Promise<readonly number[]> {
+async function coldRollbacks(
+  bronze: Bronze,
+  pair: Pair,
+  runs: number,
+  say: (text: string) => void,
+): Promise<readonly number[]> {
   say(`${runs} cold rollbacks to ${instances} instances`);
   const environment = { instances, keepWarmMs: 0 };
   await bronze.deploy(pair.artifacts[0], pair.settings, environment);
@@ -118,7 +158,10 @@ async function coldRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (tex
   // The first one warms the page cache for both sides and is not counted.
   for (let i = -1; i < runs; i += 1) {
     await bronze.deploy(pair.artifacts[1], pair.settings, environment);
-    await bronze.until("nothing of the restored content runs", (status) => isSettled(status) && status.instances.length === instances);
+    await bronze.until(
+      "nothing of the restored content runs",
+      (status) => isSettled(status) && status.instances.length === instances,
+    );
     const probe = await proberOf(bronze, pair, 1, 5);
     const { askedAtMs } = await bronze.rollback();
     await sleep(afterMs);
@@ -126,12 +169,20 @@ async function coldRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (tex
     await probe.stop();
     if (atMs === null) throw new Error("the replaced content still answered after the rollback");
     if (i >= 0) ms.push(atMs - askedAtMs);
-    await bronze.until("what was taken back is gone", (status) => isSettled(status) && status.instances.length === instances);
+    await bronze.until(
+      "what was taken back is gone",
+      (status) => isSettled(status) && status.instances.length === instances,
+    );
   }
   return ms;
 }
 
-async function dockerRuns(docker: Docker, image: string, runs: number, say: (text: string) => void): Promise<readonly number[]> {
+async function dockerRuns(
+  docker: Docker,
+  image: string,
+  runs: number,
+  say: (text: string) => void,
+): Promise<readonly number[]> {
   say(`${runs} times ${instances} × docker run of ${image}`);
   const ms: number[] = [];
   for (let i = -1; i < runs; i += 1) {
@@ -139,7 +190,18 @@ async function dockerRuns(docker: Docker, image: string, runs: number, say: (tex
     const startedAtMs = machineMs();
     const healthy = await Promise.all(
       names.map(async (name, n) => {
-        const options = ["--cpus", "0.5", "--memory", "256m", "--pids-limit", "256", "--network", docker.network, "--ip", docker.address(n)];
+        const options = [
+          "--cpus",
+          "0.5",
+          "--memory",
+          "256m",
+          "--pids-limit",
+          "256",
+          "--network",
+          docker.network,
+          "--ip",
+          docker.address(n),
+        ];
         const answered = firstAnswer({ host: docker.address(n), port: 8080 }, 5);
         await docker.docker("run", "-d", "--name", name, ...options, image);
         return await answered;

@@ -36,21 +36,27 @@ export async function startBench({ runs, say }: BenchOptions): Promise<BenchResu
       // Other settings are other content: a new instance of the same artifact.
       const { result } = await bronze.deploy(artifact, settings(1001 + i), environment);
       ours.push(await acceptedToHealthy(bronze, result.release));
-      await bronze.until("the one before is gone", (status) => isSettled(status) && status.instances.length === 1);
+      await bronze.until("it is settled", ({ rollout, healthy }) => rollout === null && healthy === 1);
     }
 
     say(`${count} times runc run of the same bundle`);
     const bundles = join(bronze.places.run, "instances");
     const [name] = await readdir(bundles);
     if (name === undefined) throw new Error(`no bundle in ${bundles}`);
-    await writeFile(join(folder, "config.json"), bareConfig(await readFile(join(bundles, name, "config.json"), "utf8")));
+    await writeFile(
+      join(folder, "config.json"),
+      bareConfig(await readFile(join(bundles, name, "config.json"), "utf8")),
+    );
     const bare: number[] = [];
     for (let i = 0; i < count; i += 1) bare.push(await runBare(folder, `bare-${process.pid}-${i}`, port));
 
     const versus = { name: "bare runc run", values: bare };
     const overheadMs = percentile(ours, 0.5) - percentile(bare, 0.5);
     return {
-      figures: [figure("accepted_to_healthy_p50_ms", "ms", 0.5, ours, versus), { name: "overhead_ms", value: round(overheadMs), unit: "ms", runs: count }],
+      figures: [
+        figure("accepted_to_healthy_p50_ms", "ms", 0.5, ours, versus),
+        { name: "overhead_ms", value: round(overheadMs), unit: "ms", runs: count },
+      ],
       notes: ["bare runc: the same bundle and limits, in the host's network, without log, address or health check"],
     };
   } finally {
@@ -61,10 +67,17 @@ export async function startBench({ runs, say }: BenchOptions): Promise<BenchResu
 
 /** From the ledger's own times, which are whole ms. */
 async function acceptedToHealthy(bronze: Bronze, release: number): Promise<number> {
-  const events = await bronze.client.get<readonly LedgerEvent[]>("/v1/history", { app: "shop", environment: "production", limit: 100 });
+  const events = await bronze.client.get<readonly LedgerEvent[]>("/v1/history", {
+    app: "shop",
+    environment: "production",
+    limit: 100,
+  });
   const accepted = events.find(({ data }) => data.kind === "release.created" && data.release === release);
-  const healthy = events.find(({ data, seq }) => data.kind === "instance.healthy" && seq > (accepted?.seq ?? Number.POSITIVE_INFINITY));
-  if (accepted === undefined || healthy === undefined) throw new Error(`the ledger does not tell how long v${release} took`);
+  const healthy = events.find(
+    ({ data, seq }) => data.kind === "instance.healthy" && seq > (accepted?.seq ?? Number.POSITIVE_INFINITY),
+  );
+  if (accepted === undefined || healthy === undefined)
+    throw new Error(`the ledger does not tell how long v${release} took`);
   return healthy.atMs - accepted.atMs;
 }
 
@@ -76,13 +89,18 @@ interface OciConfig {
 function bareConfig(text: string): string {
   const config = JSON.parse(text) as OciConfig;
   const namespaces = config.linux.namespaces.filter(({ type }) => type !== "network");
-  return JSON.stringify({ ...config, linux: { ...config.linux, namespaces, cgroupsPath: `/bronze-bare-${process.pid}` } });
+  return JSON.stringify({
+    ...config,
+    linux: { ...config.linux, namespaces, cgroupsPath: `/bronze-bare-${process.pid}` },
+  });
 }
 
 async function runBare(bundle: string, id: string, port: number): Promise<number> {
   const state = join(bundle, "runc");
   const startedAtMs = machineMs();
-  const child = spawn("runc", ["--root", state, "run", "--bundle", bundle, id], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn("runc", ["--root", state, "run", "--bundle", bundle, id], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let said = "";
   child.stderr.on("data", (text: Buffer) => void (said += text.toString()));
   const exit = new Promise<never>((_, reject) => {

@@ -9,7 +9,12 @@ import { machineMs } from "../../src/load/probe.ts";
 import { fromErrorRecord } from "../../src/errors/operator-error.ts";
 import type { DeployResult, EnvironmentStatus, Ping, StatusReport, StreamLine } from "../../src/model/api.ts";
 import type { Digest } from "../../src/model/canonical.ts";
-import { defaultEnvironmentSettings, defaultRunSettings, type EnvironmentSettings, type RunSettings } from "../../src/model/content.ts";
+import {
+  defaultEnvironmentSettings,
+  defaultRunSettings,
+  type EnvironmentSettings,
+  type RunSettings,
+} from "../../src/model/content.ts";
 import type { Places } from "../../src/model/places.ts";
 import { attempt, run } from "./process.ts";
 
@@ -35,7 +40,11 @@ export interface Bronze {
   readonly ping: Ping;
   readonly address: { readonly host: string; readonly port: number };
   /** Builds a project into the store, as `bronze build` does. */
-  build(name: string, files: Readonly<Record<string, string>>, copies?: Readonly<Record<string, string>>): Promise<Digest>;
+  build(
+    name: string,
+    files: Readonly<Record<string, string>>,
+    copies?: Readonly<Record<string, string>>,
+  ): Promise<Digest>;
   deploy(artifact: Digest, settings: Partial<RunSettings>, environment: Partial<EnvironmentSettings>): Promise<Asked>;
   rollback(): Promise<Asked>;
   status(): Promise<EnvironmentStatus>;
@@ -50,7 +59,10 @@ export async function startBronze(): Promise<Bronze> {
   const place = await openPlace(launcher, join(tmpdir(), "bronze-bench"));
   const { places } = place;
   const env = { ...process.env, BRONZE_STATE: places.state, NO_COLOR: "1" };
-  const daemon = spawn(launcher, ["serve", "--http-host", "127.0.0.1", "--http-port", "0"], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const daemon = spawn(launcher, ["serve", "--http-host", "127.0.0.1", "--http-port", "0"], {
+    env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let said = "";
   daemon.stderr.on("data", (text: Buffer) => void (said = (said + text.toString()).slice(-4000)));
   const client = createApiClient(places.socket);
@@ -74,7 +86,9 @@ export async function startBronze(): Promise<Bronze> {
     throw new Error(`POST ${path} ended without a result`);
   };
   const status = async (): Promise<EnvironmentStatus> => {
-    const [environment] = (await client.get<StatusReport>("/v1/status", { app: target.app, environment: target.environment })).environments;
+    const [environment] = (
+      await client.get<StatusReport>("/v1/status", { app: target.app, environment: target.environment })
+    ).environments;
     if (environment === undefined) throw new Error("the daemon knows nothing of the bench's app");
     return environment;
   };
@@ -92,7 +106,9 @@ export async function startBronze(): Promise<Bronze> {
         await mkdir(dirname(join(folder, path)), { recursive: true });
         await writeFile(join(folder, path), text);
       }
-      const { digest } = JSON.parse(await run(launcher, ["build", "--json"], { cwd: folder, env })) as { digest: Digest };
+      const { digest } = JSON.parse(await run(launcher, ["build", "--json"], { cwd: folder, env })) as {
+        digest: Digest;
+      };
       return digest;
     },
     deploy: (artifact, settings, environment) =>
@@ -122,14 +138,20 @@ async function answered(client: ApiClient, daemon: ChildProcess, said: () => str
   for (;;) {
     const ping = await client.get<Ping>("/v1/ping").catch(() => undefined);
     if (ping !== undefined) return ping;
-    if (daemon.exitCode !== null || performance.now() > deadline) throw new Error(`the daemon did not start\n${said()}`);
+    if (daemon.exitCode !== null || performance.now() > deadline)
+      throw new Error(`the daemon did not start\n${said()}`);
     await sleep(20);
   }
 }
 
 /** Nothing of what was replaced is left, and what is warm has just been probed. */
 export function isSettled({ instances, rollout, rollback, wanted, healthy }: EnvironmentStatus): boolean {
-  return rollout === null && healthy >= wanted && instances.every(({ role }) => role !== "ending") && (rollback.target === null || rollback.warm === 0 || rollback.ready);
+  return (
+    rollout === null &&
+    healthy >= wanted &&
+    instances.every(({ role }) => role !== "ending") &&
+    (rollback.target === null || rollback.warm === 0 || rollback.ready)
+  );
 }
 
 /** The definition of the Node app in a version; built on Debian's nodejs. */

@@ -33,9 +33,16 @@ export async function startDocker(): Promise<Docker> {
   const daemon = spawn(
     needs.dockerd.path,
     [
-      ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec"), "--pidfile", join(folder, "pid"), "--host", host],
-      ...["--cgroup-parent", `/${network}`],
-      ...["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"],
+      `--data-root=${join(folder, "data")}`,
+      `--exec-root=${join(folder, "exec")}`,
+      `--pidfile=${join(folder, "pid")}`,
+      `--host=${host}`,
+      `--cgroup-parent=/${network}`,
+      "--bridge=none",
+      "--iptables=false",
+      "--ip6tables=false",
+      "--ip-forward=false",
+      "--ip-masq=false",
     ],
     { stdio: ["ignore", "ignore", "ignore"] },
   );
@@ -60,7 +67,15 @@ export async function startDocker(): Promise<Docker> {
       if (ended || performance.now() > deadline) throw new Error("dockerd did not start; try: dockerd --debug");
       await sleep(100);
     }
-    await docker("network", "create", "--subnet", `${subnet}.0/24`, "-o", `com.docker.network.bridge.name=${network}`, network);
+    await docker(
+      "network",
+      "create",
+      "--subnet",
+      `${subnet}.0/24`,
+      "-o",
+      `com.docker.network.bridge.name=${network}`,
+      network,
+    );
   } catch (error) {
     await stop();
     throw error;
@@ -81,5 +96,6 @@ export async function startDocker(): Promise<Docker> {
 
 async function unmountUnder(folder: string): Promise<void> {
   const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
-  for (const path of mounts.filter((mount) => mount.startsWith(`${folder}/`)).reverse()) await attempt("umount", [path]);
+  for (const path of mounts.filter((mount) => mount.startsWith(`${folder}/`)).reverse())
+    await attempt("umount", [path]);
 }

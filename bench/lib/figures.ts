@@ -37,11 +37,24 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** A figure of the p-th percentile, held against the same percentile of what others measured. */
-export function figure(name: string, unit: string, share: number, values: readonly number[], versus?: { name: string; values: readonly number[] }): Figure {
+export function figure(
+  name: string,
+  unit: string,
+  share: number,
+  values: readonly number[],
+  versus?: { name: string; values: readonly number[] },
+): Figure {
   const value = round(percentile(values, share));
   if (versus === undefined) return { name, value, unit, runs: values.length };
   const theirs = round(percentile(versus.values, share));
-  return { name, value, unit, runs: values.length, versus: { name: versus.name, value: theirs }, ratio: round(value / theirs) };
+  return {
+    name,
+    value,
+    unit,
+    runs: values.length,
+    versus: { name: versus.name, value: theirs },
+    ratio: round(value / theirs),
+  };
 }
 
 export function round(value: number): number {
@@ -52,9 +65,18 @@ export function round(value: number): number {
 export function renderFigures(bench: string, result: BenchResult): string {
   const rows = [["figure", "value", "unit", "runs", "versus", "ratio"]];
   for (const { name, value, unit, runs, versus, ratio } of result.figures) {
-    rows.push([name, String(value), unit, String(runs), versus === undefined ? "" : `${versus.name} ${versus.value}`, ratio === undefined ? "" : String(ratio)]);
+    rows.push([
+      name,
+      String(value),
+      unit,
+      String(runs),
+      versus === undefined ? "" : `${versus.name} ${versus.value}`,
+      ratio === undefined ? "" : String(ratio),
+    ]);
   }
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd());
+  const lines = rows.map((row) =>
+    `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd(),
+  );
   return [`bench ${bench}`, ...lines, ...(result.notes ?? []).map((note) => `  ${note}`)].join("\n");
 }

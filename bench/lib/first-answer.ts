@@ -9,7 +9,10 @@ const timeoutMs = 60_000;
  *
  * @returns when it came, in ms of the machine's monotonic clock
  */
-export async function firstAnswer(address: { readonly host: string; readonly port: number }, everyMs: number): Promise<number> {
+export async function firstAnswer(
+  address: { readonly host: string; readonly port: number },
+  everyMs: number,
+): Promise<number> {
   const request = Buffer.from("GET / HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
   const deadline = machineMs() + timeoutMs;
   const { promise, resolve, reject } = Promise.withResolvers<number>();

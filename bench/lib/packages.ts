@@ -26,7 +26,9 @@ export async function require(...wanted: readonly Need[]): Promise<void> {
   if ((await attempt("apt-get", line, { env })).status === 0) return;
   await run("apt-get", ["update"], { env });
   await run("apt-get", line, { env }).catch((error: unknown) => {
-    throw new Error(`this bench needs packages that could not be installed; run: apt-get ${line.join(" ")}`, { cause: error });
+    throw new Error(`this bench needs packages that could not be installed; run: apt-get ${line.join(" ")}`, {
+      cause: error,
+    });
   });
 }
 

@@ -10,7 +10,8 @@ export interface RunOptions {
 /** Runs a program to its end. @returns standard output @throws {Error} with the end of its output when it fails */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const { status, stdout, stderr } = await attempt(command, args, options);
-  if (status !== 0) throw new Error(`${command} ${args.join(" ")} ended with status ${status}\n${(stderr + stdout).slice(-2000)}`);
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(" ")} ended with status ${status}\n${(stderr + stdout).slice(-2000)}`);
   return stdout;
 }
 
@@ -21,7 +22,11 @@ export function attempt(
   options: RunOptions = {},
 ): Promise<{ status: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: options.cwd, env: options.env ?? process.env, stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (text: Buffer) => void (stdout += text.toString()));

@@ -9,13 +9,17 @@ import { createScreen } from "./demo/screen.ts";
 /** `bronze demo`: the promises, held on real processes, in a state folder of its own. */
 export function demoCommand(): Command {
   return withShared(new Command("demo"))
-    .description("Shows the promises hold on this machine: deploys and rollbacks under load, faulty versions, drift, tampering. Takes everything down afterwards.")
+    .description(
+      "Shows the promises hold on this machine: deploys and rollbacks under load, faulty versions, drift, tampering. Takes everything down afterwards.",
+    )
     .option("-y, --yes", "install missing packages without asking")
     .action(async (options: SharedOptions) => {
       const { output, signal } = createContext(options, "the demo was taken down");
       const screen = createScreen(output.json ? process.stderr : process.stdout);
       const stateDir = options.state ?? process.env["BRONZE_STATE"];
-      output.record(await runDemo(screen, { signal, ...(stateDir === undefined || stateDir === "" ? {} : { stateDir }) }));
+      output.record(
+        await runDemo(screen, { signal, ...(stateDir === undefined || stateDir === "" ? {} : { stateDir }) }),
+      );
       try {
         conclude(screen);
       } catch (thrown) {

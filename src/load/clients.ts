@@ -137,7 +137,11 @@ async function talk(config: LoadConfig): Promise<Done> {
     socket.on("error", (error) => settle(reasonOf(error)));
     socket.on("close", () => settle("closed early"));
     socket.write(
-      get(config, paths.echo, `upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n`),
+      get(
+        config,
+        paths.echo,
+        `upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n`,
+      ),
     );
   });
 }

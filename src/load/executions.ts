@@ -58,13 +58,21 @@ export class Executions {
 }
 
 /** The report with uploads that were executed 0 or 2 times counted as failed. */
-export function withExecutions(report: LoadReport, wrong: { readonly never: number; readonly twice: number }): LoadReport {
+export function withExecutions(
+  report: LoadReport,
+  wrong: { readonly never: number; readonly twice: number },
+): LoadReport {
   const added = wrong.never + wrong.twice;
   if (added === 0) return report;
-  const reasons = { ...(wrong.never > 0 ? { "not executed": wrong.never } : {}), ...(wrong.twice > 0 ? { "executed twice": wrong.twice } : {}) };
+  const reasons = {
+    ...(wrong.never > 0 ? { "not executed": wrong.never } : {}),
+    ...(wrong.twice > 0 ? { "executed twice": wrong.twice } : {}),
+  };
   return {
     ...report,
     failed: report.failed + added,
-    kinds: report.kinds.map((row) => (row.kind === "upload" ? { ...row, failed: row.failed + added, reasons: { ...row.reasons, ...reasons } } : row)),
+    kinds: report.kinds.map((row) =>
+      row.kind === "upload" ? { ...row, failed: row.failed + added, reasons: { ...row.reasons, ...reasons } } : row,
+    ),
   };
 }

@@ -18,7 +18,7 @@ export type Request =
 /** One reply to each request, in order. */
 export type Reply =
   | { readonly kind: "done" }
-  | { readonly kind: "open"; readonly requests: number }
+  | { readonly kind: "marked"; readonly open: number; readonly ended: number }
   | { readonly kind: "takeover"; readonly takeover: Takeover }
   | { readonly kind: "report"; readonly report: LoadReport };
 
@@ -40,9 +40,11 @@ async function serve(request: Request): Promise<Reply> {
       await load?.settle();
       return { kind: "done" };
     case "mark":
-      return { kind: "open", requests: load?.mark() ?? 0 };
+      return load === undefined ? { kind: "done" } : { kind: "marked", ...load.mark() };
     case "takeover":
-      return probe === undefined ? { kind: "done" } : { kind: "takeover", takeover: probe.takeover(request.content, request.sinceMs) };
+      return probe === undefined
+        ? { kind: "done" }
+        : { kind: "takeover", takeover: probe.takeover(request.content, request.sinceMs) };
     case "stop":
       await probe?.stop();
       return load === undefined ? { kind: "done" } : { kind: "report", report: await load.stop() };

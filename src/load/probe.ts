@@ -50,7 +50,9 @@ export function runProbe(config: ProbeConfig): RunningProbe {
       const outcome = await connection.ask(request, { timeoutMs: 5000 });
       const answeredAt = machineMs();
       const right = typeof outcome !== "string" && outcome.status === 200;
-      const content = right ? marks.findIndex((mark) => outcome.head.includes(mark.toString("latin1")) || outcome.body.includes(mark)) : -1;
+      const content = right
+        ? marks.findIndex((mark) => outcome.head.includes(mark.toString("latin1")) || outcome.body.includes(mark))
+        : -1;
       times[count % kept] = answeredAt;
       seen[count % kept] = content;
       count += 1;
@@ -64,18 +66,25 @@ export function runProbe(config: ProbeConfig): RunningProbe {
       let atMs: number | null = null;
       let probes = 0;
       let failed = 0;
-      let lastMs = sinceMs;
+      let firstMs = Number.NaN;
+      let lastMs = Number.NaN;
       for (let i = Math.max(0, count - kept); i < count; i += 1) {
         const time = times[i % kept] ?? 0;
         if (time < sinceMs) continue;
         probes += 1;
+        if (probes === 1) firstMs = time;
         lastMs = time;
         const which = seen[i % kept];
         if (which === -1) failed += 1;
         if (which !== content) atMs = null;
         else atMs ??= time;
       }
-      return { atMs, probes, failed, probesPerSecond: probes === 0 ? 0 : (probes * 1000) / Math.max(1, lastMs - sinceMs) };
+      return {
+        atMs,
+        probes,
+        failed,
+        probesPerSecond: probes < 2 ? 0 : ((probes - 1) * 1000) / Math.max(1, lastMs - firstMs),
+      };
     },
     stop: async () => {
       stopping = true;

@@ -9,8 +9,8 @@ export interface Load {
   window(): Promise<LoadReport>;
   /** Resolves when every request that is open now has ended. */
   settle(): Promise<void>;
-  /** Notes and returns how many requests are open. */
-  mark(): Promise<number>;
+  /** Notes how many requests are open; tells also how many have ended in this window. */
+  mark(): Promise<{ readonly open: number; readonly ended: number }>;
   /** Lets open requests end and reports. */
   stop(): Promise<LoadReport>;
   /** Ends it at once, without a report. */
@@ -42,7 +42,8 @@ export async function startLoad(main: string, config: LoadConfig): Promise<Load>
     settle: async () => void (await ask({ kind: "settle" })),
     mark: async () => {
       const reply = await ask({ kind: "mark" });
-      return reply.kind === "open" ? reply.requests : 0;
+      if (reply.kind !== "marked") throw new Error(`the load process answered ${reply.kind} instead of its mark`);
+      return reply;
     },
     stop: async () => {
       const last = await report("stop");

@@ -10,8 +10,8 @@ export interface RunningLoad {
   window(): LoadReport;
   /** Resolves when every request that is open now has ended: nobody waits for what served before. */
   settle(): Promise<void>;
-  /** Notes how many requests are open now. */
-  mark(): number;
+  /** Notes how many requests are open now; tells also how many have ended in this window. */
+  mark(): { readonly open: number; readonly ended: number };
   /** Lets every open request end, then reports. */
   stop(): Promise<LoadReport>;
 }
@@ -64,7 +64,7 @@ export function runLoad(config: LoadConfig): RunningLoad {
     settle: async () => void (await Promise.all(open)),
     mark: () => {
       tally.mark();
-      return tally.open;
+      return { open: tally.open, ended: tally.ended };
     },
     stop: async () => {
       stopping = true;

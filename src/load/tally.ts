@@ -32,6 +32,13 @@ export class Tally {
     return this.#open;
   }
 
+  /** Requests that have ended in this window. */
+  get ended(): number {
+    let ended = 0;
+    for (const row of this.#rows.values()) ended += row.requests;
+    return ended;
+  }
+
   begin(): void {
     this.#open += 1;
   }
@@ -55,7 +62,9 @@ export class Tally {
     if (done.nonce !== undefined) this.#uploadFailures.push(done.nonce);
     if (this.#examples.length < maxExamples) {
       const at = Math.round(performance.now() - this.#openedAt);
-      this.#examples.push(`${at} ms: ${kind}: ${done.fault}${done.instance === undefined ? "" : ` from ${done.instance}`}`);
+      this.#examples.push(
+        `${at} ms: ${kind}: ${done.fault}${done.instance === undefined ? "" : ` from ${done.instance}`}`,
+      );
     }
   }
 
@@ -78,7 +87,7 @@ export class Tally {
         kind,
         requests: row.requests,
         failed: row.failed,
-        reasons: Object.fromEntries([...row.reasons].sort()),
+        reasons: sortedRecord(row.reasons),
         latencyMs: { p50: rank(sorted, 0.5), p95: rank(sorted, 0.95), p99: rank(sorted, 0.99), max: rank(sorted, 1) },
       });
     }
@@ -86,7 +95,7 @@ export class Tally {
       requests: rows.reduce((sum, row) => sum + row.requests, 0),
       failed: rows.reduce((sum, row) => sum + row.failed, 0),
       kinds: rows,
-      versions: Object.fromEntries([...this.#versions].sort()),
+      versions: sortedRecord(this.#versions),
       inFlight: { min: Number.isFinite(this.#min) ? this.#min : this.#open, max: this.#max, atMarks: this.#atMarks },
       uploaded: this.#uploaded,
       uploadFailures: this.#uploadFailures,
@@ -107,4 +116,8 @@ export function rank(sorted: readonly number[], share: number): number {
 
 function round(value: number): number {
   return Math.round(value * 100) / 100;
+}
+
+function sortedRecord(counts: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries([...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -5,7 +5,9 @@ const acceptSuffix = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** @returns what the server must send as Sec-WebSocket-Accept for a key */
 export function acceptOf(key: string): string {
-  return createHash("sha1").update(key + acceptSuffix).digest("base64");
+  return createHash("sha1")
+    .update(key + acceptSuffix)
+    .digest("base64");
 }
 
 export const opcodes = { text: 1, close: 8 } as const;

@@ -32,18 +32,33 @@ export async function drift({ screen, product }: Stage): Promise<DemoResult["dri
   const victim = await victimOf(product);
   const before = (await product.status()).figures.config_drift_pct ?? Number.NaN;
   screen.note(`config_drift_pct is ${before} %`);
-  const entered = enter("nsenter", ["--target", String(victim.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", ...intruder], screen.command);
+  const entered = enter(
+    "nsenter",
+    ["--target", String(victim.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", ...intruder],
+    screen.command,
+  );
   try {
     const startedAt = performance.now();
-    const drifted = await product.until("the second process is seen", undoMs, ({ figures }) => (figures.config_drift_pct ?? 0) > 0);
+    const drifted = await product.until(
+      "the second process is seen",
+      undoMs,
+      ({ figures }) => (figures.config_drift_pct ?? 0) > 0,
+    );
     const during = drifted.figures.config_drift_pct ?? Number.NaN;
     const finding = drifted.instances.find(({ name }) => name === victim.name)?.drift[0] ?? "";
     screen.note(`config_drift_pct is ${during} %: ${victim.name}: ${finding}`);
-    const after = await product.until("the instance is replaced", undoMs, (status) => isWhole(status) && !has(status, victim.name));
+    const after = await product.until(
+      "the instance is replaced",
+      undoMs,
+      (status) => isWhole(status) && !has(status, victim.name),
+    );
     const seconds = formatDuration(performance.now() - startedAt);
     const end = after.figures.config_drift_pct ?? Number.NaN;
     screen.note(`config_drift_pct is ${end} %: ${replacementFor(victim.name, after)}`);
-    screen.promise(before === 0 && during > 0 && end === 0, `an instance that differs from its release is replaced, never mended: ${seconds}`);
+    screen.promise(
+      before === 0 && during > 0 && end === 0,
+      `an instance that differs from its release is replaced, never mended: ${seconds}`,
+    );
     return { before, during, after: end };
   } finally {
     entered.end();
@@ -81,10 +96,17 @@ async function enterInstance({ screen, product }: Stage, places: Places): Promis
   const entered = enter("runc", ["--root", join(places.run, "runc"), "exec", victim.name, ...intruder], screen.command);
   try {
     const startedAt = performance.now();
-    const after = await product.until("the entered instance is replaced", undoMs, (status) => isWhole(status) && !has(status, victim.name));
+    const after = await product.until(
+      "the entered instance is replaced",
+      undoMs,
+      (status) => isWhole(status) && !has(status, victim.name),
+    );
     const outcome = `undone after ${formatDuration(performance.now() - startedAt)}: ${replacementFor(victim.name, after)}`;
     const gone = await entered.gone(1000);
-    screen.promise(gone, `${attempt}: ${outcome}${gone ? ", and what had entered ended with it" : "; what had entered still runs"}`);
+    screen.promise(
+      gone,
+      `${attempt}: ${outcome}${gone ? ", and what had entered ended with it" : "; what had entered still runs"}`,
+    );
     return { attempt, outcome };
   } finally {
     entered.end();

@@ -10,11 +10,21 @@ export interface Ended {
 export function runShown(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly line?: (text: string) => void; readonly signal?: AbortSignal },
+  options: {
+    readonly cwd?: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly line?: (text: string) => void;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     // A process group of its own: the terminal's Ctrl-C reaches the demo alone, which then takes everything down.
-    const child = spawn(command, args, { cwd: options.cwd, env: options.env ?? process.env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     let rest = "";
     const stop = () => void child.kill("SIGTERM");

@@ -34,9 +34,13 @@ export async function openPlace(launcher: string, stateDir: string): Promise<Own
   const other = await readFile(owner, "utf8").catch(() => undefined);
   const otherPid = other?.split(" ")[0] ?? "";
   if (other !== undefined && other === (await identityOf(Number(otherPid)))) {
-    throw new OperatorError("LOCKED", `Cannot use "${places.state}": process ${otherPid} does, one at a time is possible`, {
-      hint: "wait until it has ended, or name another folder with --state DIR",
-    });
+    throw new OperatorError(
+      "LOCKED",
+      `Cannot use "${places.state}": process ${otherPid} does, one at a time is possible`,
+      {
+        hint: "wait until it has ended, or name another folder with --state DIR",
+      },
+    );
   }
   const clearState = async () => {
     if ((await readdir(places.state)).some((name) => !kept.has(name) && name !== ownerName)) {

@@ -40,9 +40,13 @@ export function createProduct(launcher: string, place: OwnPlace, screen: Screen,
         const now = await status();
         if (wanted(now)) return now;
         if (performance.now() > deadline) {
-          throw new OperatorError("INTERNAL", `Cannot go on with the demo: waited ${timeoutMs / 1000} s in vain until ${what}`, {
-            hint: `run \`bronze demo\` again; if it comes back, report it with the log in ${place.places.log}`,
-          });
+          throw new OperatorError(
+            "INTERNAL",
+            `Cannot go on with the demo: waited ${timeoutMs / 1000} s in vain until ${what}`,
+            {
+              hint: `run \`bronze demo\` again; if it comes back, report it with the log in ${place.places.log}`,
+            },
+          );
         }
         await new Promise((resolve) => setTimeout(resolve, 15));
       }

@@ -44,7 +44,12 @@ export const versions: readonly Version[] = [
   }),
 ];
 
-function version(number: string, title: string, greeting: string, fault: { healthy?: string; mayAnswer?: string; comment?: string } = {}): Version {
+function version(
+  number: string,
+  title: string,
+  greeting: string,
+  fault: { healthy?: string; mayAnswer?: string; comment?: string } = {},
+): Version {
   return {
     title,
     behaviour: `${fault.comment ?? ""}export const version = "${number}";
@@ -61,7 +66,8 @@ export const mayAnswer = () => ${fault.mayAnswer ?? "true"};
 
 /** Makes a git project of the example's real source. */
 export async function createProject(example: string, folder: string): Promise<void> {
-  for (const name of await readdir(example)) if (/\.(js|json)$/.test(name)) await copyFile(join(example, name), join(folder, name));
+  for (const name of await readdir(example))
+    if (/\.(js|json)$/.test(name)) await copyFile(join(example, name), join(folder, name));
   await writeFile(join(folder, "bronze.yaml"), definition);
   await git(folder, "init", "--quiet");
 }
@@ -70,7 +76,19 @@ export async function createProject(example: string, folder: string): Promise<vo
 export async function commitVersion(folder: string, { title, behaviour }: Version): Promise<string> {
   await writeFile(join(folder, "behaviour.js"), behaviour);
   await git(folder, "add", "--all");
-  await git(folder, "-c", "user.name=Bronze demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", title);
+  await git(
+    folder,
+    "-c",
+    "user.name=Bronze demo",
+    "-c",
+    "user.email=demo@localhost",
+    "-c",
+    "commit.gpgsign=false",
+    "commit",
+    "--quiet",
+    "--message",
+    title,
+  );
   return (await git(folder, "rev-parse", "--short", "HEAD")).trim();
 }
 

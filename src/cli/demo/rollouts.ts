@@ -23,8 +23,12 @@ export async function commit({ screen, project }: Stage, number: number): Promis
 
 function sayTraffic(screen: Screen, report: LoadReport): void {
   const { requests, failed, versions: answered } = report;
-  const shares = Object.entries(answered).map(([version, count]) => `version ${version}: ${count.toLocaleString("en")}`);
-  screen.note(`${requests.toLocaleString("en")} requests, ${failed.toLocaleString("en")} failed; answered by ${shares.join(", ")}`);
+  const shares = Object.entries(answered).map(
+    ([version, count]) => `version ${version}: ${count.toLocaleString("en")}`,
+  );
+  screen.note(
+    `${requests.toLocaleString("en")} requests, ${failed.toLocaleString("en")} failed; answered by ${shares.join(", ")}`,
+  );
   for (const failure of failuresOf(report).slice(0, 8)) screen.note(`  ${failure}`);
 }
 
@@ -36,7 +40,10 @@ export async function replace(stage: Stage, traffic: Traffic): Promise<Row> {
   const report = await traffic.during(async () => void ({ status } = await product.bronze("up")));
   sayTraffic(screen, report);
   const now = await product.status();
-  screen.promise(status === 0 && now.live?.release === 2, `version 2 is live on ${stage.instances} new instances; those of version 1 are kept warm`);
+  screen.promise(
+    status === 0 && now.live?.release === 2,
+    `version 2 is live on ${stage.instances} new instances; those of version 1 are kept warm`,
+  );
   screen.promise(report.failed === 0, `not one request failed while it took over`);
   return rowOf("v1 → v2", report, now.figures);
 }
@@ -50,7 +57,10 @@ export async function refuse(stage: Stage, traffic: Traffic): Promise<Row> {
   sayTraffic(screen, report);
   const now = await product.status();
   screen.promise(status === 5, "`bronze up` says so: exit status 5");
-  screen.promise(now.live?.release === 2 && report.versions["3"] === undefined, "version 3 never got a request; version 2 is still live");
+  screen.promise(
+    now.live?.release === 2 && report.versions["3"] === undefined,
+    "version 3 never got a request; version 2 is still live",
+  );
   screen.promise(report.failed === 0, "not one request failed meanwhile");
   return rowOf("v3, never healthy", report, now.figures);
 }
@@ -64,7 +74,11 @@ export async function takeBack(stage: Stage, traffic: Traffic): Promise<Row> {
   const report = await traffic.during(async () => {
     ({ status } = await product.bronze("up"));
     const liveAt = performance.now();
-    await product.until("version 4 is taken back", demoTimes.watchMs + 5000, ({ live, rollout }) => live !== null && live.release > 4 && rollout === null);
+    await product.until(
+      "version 4 is taken back",
+      demoTimes.watchMs + 5000,
+      ({ live, rollout }) => live !== null && live.release > 4 && rollout === null,
+    );
     backAfterMs = performance.now() - liveAt;
   });
   sayTraffic(screen, report);
@@ -73,9 +87,14 @@ export async function takeBack(stage: Stage, traffic: Traffic): Promise<Row> {
   screen.promise(
     now.live?.of === 2,
     `it was taken back ${formatDuration(backAfterMs)} later, by itself: v${now.live?.release} is the content of v2` +
-      (now.figures.deploy_rollback_time_ms === null ? "" : `; the way back took ${formatDuration(now.figures.deploy_rollback_time_ms)}`),
+      (now.figures.deploy_rollback_time_ms === null
+        ? ""
+        : `; the way back took ${formatDuration(now.figures.deploy_rollback_time_ms)}`),
   );
-  screen.promise(report.failed > 0, `its errors cost ${report.failed.toLocaleString("en")} requests: none hidden, none asked again`);
+  screen.promise(
+    report.failed > 0,
+    `its errors cost ${report.failed.toLocaleString("en")} requests: none hidden, none asked again`,
+  );
   return rowOf("v4, fails under traffic, taken back", report, now.figures);
 }
 
@@ -95,14 +114,23 @@ export async function goBack(stage: Stage, traffic: Traffic): Promise<Row> {
     sayTraffic(screen, report);
     const now = await product.status();
     const took = now.figures.deploy_rollback_time_ms;
-    screen.promise(status === 0 && now.live?.of === 1, `v${now.live?.release} is the content of v1, whole: artifact, settings, all of it`);
-    screen.promise(took !== null && took < 1000, `from the daemon's being asked to every new request answered by version 1: ${took === null ? "not measured" : formatDuration(took)}`);
+    screen.promise(
+      status === 0 && now.live?.of === 1,
+      `v${now.live?.release} is the content of v1, whole: artifact, settings, all of it`,
+    );
+    screen.promise(
+      took !== null && took < 1000,
+      `from the daemon's being asked to every new request answered by version 1: ${took === null ? "not measured" : formatDuration(took)}`,
+    );
     screen.note(
       takeover.atMs === null
         ? "the prober saw no end of the old version"
         : `seen by a prober (${Math.round(takeover.probesPerSecond).toLocaleString("en")} requests/s): ${formatDuration(takeover.atMs - sinceMs)} after the command was typed, its start included`,
     );
-    screen.promise(takeover.atMs !== null && takeover.failed === 0, "after that no other version answered any of the prober's requests");
+    screen.promise(
+      takeover.atMs !== null && takeover.failed === 0,
+      "after that no other version answered any of the prober's requests",
+    );
     screen.promise(report.failed === 0, "not one request failed");
     return rowOf("rollback", report, now.figures);
   } finally {

@@ -55,5 +55,7 @@ function show(value: number | null, unit: string): string {
 
 /** Failures by kind and reason, in words; empty when there was none. */
 export function failuresOf(report: LoadReport): readonly string[] {
-  return report.kinds.flatMap(({ kind, reasons }) => Object.entries(reasons).map(([reason, count]) => `${count} × ${kind}: ${reason}`));
+  return report.kinds.flatMap(({ kind, reasons }) =>
+    Object.entries(reasons).map(([reason, count]) => `${count} × ${kind}: ${reason}`),
+  );
 }

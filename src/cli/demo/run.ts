@@ -32,7 +32,11 @@ export async function runDemo(screen: Screen, options: DemoOptions): Promise<Dem
   const stage: Stage = { screen, product, project: place.project, instances };
   let traffic: Traffic | undefined;
   try {
-    screen.line(screen.paint.bold("Bronze: what runs is what was tested, a deploy loses no request, going back takes milliseconds."));
+    screen.line(
+      screen.paint.bold(
+        "Bronze: what runs is what was tested, a deploy loses no request, going back takes milliseconds.",
+      ),
+    );
     screen.note(`project ${place.project}, state ${place.places.state}: the demo's own`);
     screen.note(describeTimes());
     await createProject(join(root, "examples/demo-app"), place.project);
@@ -40,7 +44,10 @@ export async function runDemo(screen: Screen, options: DemoOptions): Promise<Dem
     screen.act(`Version 1: built from source, ${instances} instances go live`);
     await commit(stage, 1);
     const first = await product.bronze("up", "--http-host", "127.0.0.1", "--http-port", "0");
-    if (first.status !== 0) throw new OperatorError("PROMISE_BROKEN", "Cannot show the demo: its first version did not go live", { hint: "what `bronze up` said stands above; `bronze doctor` tells what this machine lacks" });
+    if (first.status !== 0)
+      throw new OperatorError("PROMISE_BROKEN", "Cannot show the demo: its first version did not go live", {
+        hint: "what `bronze up` said stands above; `bronze doctor` tells what this machine lacks",
+      });
     screen.promise(true, `${instances} instances answer after ${formatDuration(first.elapsedMs)}, build included`);
 
     traffic = await startTraffic(await product.address(), join(place.places.log, "instances"));
@@ -78,10 +85,16 @@ export function conclude(screen: Screen): void {
   const broken = screen.broken();
   screen.line();
   if (broken.length > 0) {
-    throw new OperatorError("PROMISE_BROKEN", `Cannot call the demo a success: ${broken.length} of its promises did not hold: ${broken.join("; ")}`, {
-      hint: "run it again on a machine with less to do; if it comes back, report it with what stands above",
-    });
+    throw new OperatorError(
+      "PROMISE_BROKEN",
+      `Cannot call the demo a success: ${broken.length} of its promises did not hold: ${broken.join("; ")}`,
+      {
+        hint: "run it again on a machine with less to do; if it comes back, report it with what stands above",
+      },
+    );
   }
-  screen.line(`${screen.paint.good("Every promise held.")} ${formatDuration(screen.elapsedMs())} in all. Now your own app: \`bronze init\`, then \`bronze up\`.`);
+  screen.line(
+    `${screen.paint.good("Every promise held.")} ${formatDuration(screen.elapsedMs())} in all. Now your own app: \`bronze init\`, then \`bronze up\`.`,
+  );
   screen.line(`To have \`bronze\` on the PATH:  ln -s ${launcher} /usr/local/bin/bronze`);
 }

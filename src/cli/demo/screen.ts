@@ -34,7 +34,9 @@ export function createScreen(stream: NodeJS.WriteStream): Screen {
     act: (title) => {
       acts += 1;
       line();
-      line(`${paint.bold(`${acts}. ${title}`)}  ${paint.dim(`(${formatDuration(performance.now() - startedAt)} since the start)`)}`);
+      line(
+        `${paint.bold(`${acts}. ${title}`)}  ${paint.dim(`(${formatDuration(performance.now() - startedAt)} since the start)`)}`,
+      );
     },
     note: (text) => line(`   ${text}`),
     command: (text) => line(`   ${paint.bold(`$ ${text}`)}`),

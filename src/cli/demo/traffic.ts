@@ -30,7 +30,7 @@ export async function startTraffic(address: Address, logs: string): Promise<Traf
     hostHeader: "shop.example",
     clients: { "keep-alive": 12, "new connection": 4, "slow response": 6, upload: 2, stream: 6, websocket: 6 },
     pauseMs: { "keep-alive": 8, "new connection": 20, upload: 50 },
-    lastingMs: 1000,
+    lastingMs: 750,
   });
   const executions = new Executions(logs);
   const check = async (report: LoadReport): Promise<LoadReport> => {
@@ -57,5 +57,12 @@ export async function startTraffic(address: Address, logs: string): Promise<Traf
 /** Asks 2,000 times a second and more which version answers. */
 export function startVersionProbe(address: Address): Promise<Probe> {
   const contents = ["x-version: 1", "x-version: 2"];
-  return startProbe(main, { ...address, hostHeader: "shop.example", path: "/", connections: 8, everyMs: 2.5, contents });
+  return startProbe(main, {
+    ...address,
+    hostHeader: "shop.example",
+    path: "/",
+    connections: 8,
+    everyMs: 2.5,
+    contents,
+  });
 }
