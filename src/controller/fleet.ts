@@ -114,7 +114,7 @@ export class Fleet {
     for (const [name, instance] of this.#instances) {
       if (seen.has(name)) continue;
       // Gone without a trace, as after a reboot: nobody saw how it ended.
-      if (instance.phase === "running") this.#markExited(name, null);
+      if (instance.phase === "running") this.#markExited(name, null, "broken");
       this.forget(name);
     }
   }

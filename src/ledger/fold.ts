@@ -211,6 +211,11 @@ function abortRollout(record: EnvironmentRecord, data: EventOf<"rollout.aborted"
 }
 
 function takeDown(record: EnvironmentRecord, atMs: number): void {
+  const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
+  if (watched !== undefined) {
+    watched.proof = "taken back";
+    watched.takenBackBecause = "taken down while it was watched";
+  }
   record.live = null;
   record.switching = null;
   record.watch = null;

@@ -41,7 +41,7 @@ export function diagnose(failed: FailedRollout): Failure {
     `${ready} of ${wanted} instances healthy after ${after}, ${wanted} needed` +
     (cause === undefined ? "" : `; ${instance?.name ?? ""} ${cause.finding}`);
   const traffic = serving === null ? "no release serves" : `all traffic is still on v${serving}`;
-  const logs = instance === null ? "" : `; all it wrote: \`bronze logs --instance ${instance.name}\``;
+  const logs = instance === null ? "" : `; all it wrote: \`bronze logs ${instance.name}\``;
   return {
     code: failed.reason === "deadline" ? "ROLLOUT_FAILED" : "ROLLOUT_UNHEALTHY",
     summary,

@@ -150,7 +150,8 @@ function failureOf(release: ReleaseRecord, set: SetRecord, instances: readonly I
     reason,
   });
   const fresh = instances.filter(({ name }) => !set.proven.has(name) && !set.condemned.has(name));
-  const exited = fresh.find(({ phase }) => phase !== "running");
+  // Half-made or unsupervised ones say nothing about the content: they are replaced.
+  const exited = fresh.find(({ phase }) => phase === "exited");
   if (exited !== undefined) return fail(exited, "exited");
   const late = fresh.find(
     ({ health, startedAtMs }) => health.state === "starting" && nowMs >= startedAtMs + set.content.settings.health.deadlineMs,
@@ -175,7 +176,7 @@ function planSet(
   const isFirstStart = set.role === "next";
 
   const missing = wanted - alive.length;
-  if (missing > 0 && nowMs >= earliestStartMs(set) && !(isFirstStart && instances.some(({ phase }) => phase !== "running"))) {
+  if (missing > 0 && nowMs >= earliestStartMs(set) && !(isFirstStart && instances.some(({ phase }) => phase === "exited"))) {
     const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
     steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
   }
@@ -185,14 +186,15 @@ function planSet(
   const usable = alive.filter(isUsable).length;
   for (const instance of instances) {
     const condemned = set.condemned.get(instance.name);
-    const gone = instance.phase !== "running";
-    if (gone && !isFirstStart) steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: null });
+    // One that ended in its first start is kept until the rollout's failure has been told from it.
+    const gone = instance.phase === "broken" || (instance.phase === "exited" && !isFirstStart);
+    if (gone) steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: null });
     else if (condemned !== undefined && (usable >= wanted || !isUsable(instance))) {
       // A condemned instance serves until its replacement does.
       steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: nowMs + set.content.settings.drainMs });
     }
   }
-  const endpoints = planEndpoints(instances, view.placed.get(set.name) ?? []);
+  const endpoints = planEndpoints(set, instances, view.placed.get(set.name) ?? []);
   if (endpoints !== undefined) steps.push({ kind: "place", set: set.name, instances: endpoints });
   return steps;
 }
@@ -235,11 +237,17 @@ function planCondemned(
  * The endpoints a set is to have, or undefined when it has them. One that is being drained keeps its place until it is
  * gone, so that its requests can still be counted.
  */
-function planEndpoints(instances: readonly InstanceView[], placed: readonly InstanceName[]): readonly InstanceName[] | undefined {
+function planEndpoints(
+  set: SetRecord,
+  instances: readonly InstanceView[],
+  placed: readonly InstanceName[],
+): readonly InstanceName[] | undefined {
   const running = instances.filter(({ phase, address }) => phase === "running" && address !== null);
   let wanted = running.filter(isUsable).map(({ name }) => name);
   // All fail their probes while they run: they stay in traffic, a wrong answer is better than none.
   if (wanted.length === 0) wanted = running.filter(({ name }) => placed.includes(name)).map(({ name }) => name);
+  // A route leads to what is live: its place stays, and its next instance takes over from those that are gone.
+  if (wanted.length === 0 && set.role === "live") return undefined;
   wanted.sort();
   return wanted.length === placed.length && wanted.every((name, i) => name === placed[i]) ? undefined : wanted;
 }
