@@ -9,7 +9,8 @@ import { createSite, eventually } from "./support/bronze.ts";
 /** What of a state folder is on the machine: all that `down` must take away. */
 function traces(state: string, pids: readonly number[]): Record<string, readonly string[]> {
   const { tag } = placesOf(state);
-  const lines = (file: string, args: readonly string[]): string[] => execFileSync(file, args, { encoding: "utf8" }).split("\n");
+  const lines = (file: string, args: readonly string[]): string[] =>
+    execFileSync(file, args, { encoding: "utf8" }).split("\n");
   const mine = (line: string): boolean => line.includes(tag) || line.includes(state);
   const processes: string[] = [];
   const files: string[] = [];
@@ -26,7 +27,9 @@ function traces(state: string, pids: readonly number[]): Record<string, readonly
     }
   }
   const namespaces = pids.filter((pid) => existsSync(`/proc/${pid}/ns/net`)).map(String);
-  const cgroups = execFileSync("find", ["/sys/fs/cgroup", "-type", "d", "-name", `*${tag}*`], { encoding: "utf8" }).split("\n");
+  const cgroups = execFileSync("find", ["/sys/fs/cgroup", "-type", "d", "-name", `*${tag}*`], {
+    encoding: "utf8",
+  }).split("\n");
   return {
     processes,
     files,
@@ -34,26 +37,37 @@ function traces(state: string, pids: readonly number[]): Record<string, readonly
     mounts: readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(mine),
     links: lines("ip", ["-o", "link"]).filter((line) => mine(line) || line.includes(`bz${tag}`)),
     addresses: lines("ip", ["-o", "addr"]).filter((line) => line.includes(`bz${tag}`)),
-    rules: [...lines("iptables", ["-S"]), ...lines("iptables", ["-t", "nat", "-S"])].filter((line) => line.toLowerCase().includes(tag)),
+    rules: [...lines("iptables", ["-S"]), ...lines("iptables", ["-t", "nat", "-S"])].filter((line) =>
+      line.toLowerCase().includes(tag),
+    ),
     cgroups: cgroups.filter(Boolean),
   };
 }
 
-test("after down nothing is left: processes, mounts, namespaces, addresses, cgroups, rules, open files", { timeout: 120_000 }, async (t) => {
-  const site = createSite(t);
-  const before = traces(site.state, []);
-  await site.json(["up", "--http-port", "0"]);
-  site.write({ "root/www/index.html": "v2\n" });
-  await site.json(["up"]);
-  const pids = (await site.status()).instances.flatMap(({ pid }) => pid ?? []);
-  const during = traces(site.state, pids);
-  for (const kind of ["processes", "mounts", "links", "rules", "cgroups", "namespaces"]) assert.ok((during[kind] ?? []).length > 0, `${kind} while up`);
-  const down = await site.bronze(["down"]);
-  assert.equal(down.status, 0, down.stderr);
-  await eventually("every trace is gone", () => JSON.stringify(traces(site.state, pids)) === JSON.stringify(before), 15_000).catch(() => {
-    assert.deepEqual(traces(site.state, pids), before);
-  });
-  assert.equal(existsSync(join(site.state, "ledger.sqlite")), true);
-  const again = await site.json<{ release: number }>(["up", "--http-port", "0"]);
-  assert.equal(again.release, 3);
-});
+test(
+  "after down nothing is left: processes, mounts, namespaces, addresses, cgroups, rules, open files",
+  { timeout: 120_000 },
+  async (t) => {
+    const site = createSite(t);
+    const before = traces(site.state, []);
+    await site.json(["up", "--http-port", "0"]);
+    site.write({ "root/www/index.html": "v2\n" });
+    await site.json(["up"]);
+    const pids = (await site.status()).instances.flatMap(({ pid }) => pid ?? []);
+    const during = traces(site.state, pids);
+    for (const kind of ["processes", "mounts", "links", "rules", "cgroups", "namespaces"])
+      assert.ok((during[kind] ?? []).length > 0, `${kind} while up`);
+    const down = await site.bronze(["down"]);
+    assert.equal(down.status, 0, down.stderr);
+    await eventually(
+      "every trace is gone",
+      () => JSON.stringify(traces(site.state, pids)) === JSON.stringify(before),
+      15_000,
+    ).catch(() => {
+      assert.deepEqual(traces(site.state, pids), before);
+    });
+    assert.equal(existsSync(join(site.state, "ledger.sqlite")), true);
+    const again = await site.json<{ release: number }>(["up", "--http-port", "0"]);
+    assert.equal(again.release, 3);
+  },
+);

@@ -54,7 +54,10 @@ test("up releases, replaces and rolls back without one failed request", { timeou
 test("a release that fails under traffic is taken back by itself", { timeout: 120_000 }, async (t) => {
   const site = createSite(t);
   const { url } = await site.json<DeployResult>(["up", "--http-port", "0"]);
-  site.write({ "root/www/cgi-bin/app": "#!/bin/busybox sh\nprintf 'Status: 500 Broken\\r\\n\\r\\nbroken\\n'\n" }, 0o755);
+  site.write(
+    { "root/www/cgi-bin/app": "#!/bin/busybox sh\nprintf 'Status: 500 Broken\\r\\n\\r\\nbroken\\n'\n" },
+    0o755,
+  );
   site.write({ "root/www/index.html": "v2\n" });
   const second = await site.json<DeployResult>(["up"]);
   assert.equal(second.state, "watching");

@@ -19,7 +19,11 @@ export async function follow<Result>(context: Context, path: string, body: unkno
 }
 
 /** Follows a deploy or rollback to its end, also across a restart of the daemon. */
-export async function followRelease(context: Context, path: "/v1/deploy" | "/v1/rollback", body: Target & { readonly who: string }): Promise<DeployResult> {
+export async function followRelease(
+  context: Context,
+  path: "/v1/deploy" | "/v1/rollback",
+  body: Target & { readonly who: string },
+): Promise<DeployResult> {
   const startedAtMs = Date.now();
   try {
     return await follow<DeployResult>(context, path, body);
@@ -30,7 +34,11 @@ export async function followRelease(context: Context, path: "/v1/deploy" | "/v1/
 }
 
 /** The same for work that a daemon which goes away leaves undone. */
-export async function followDone<Result extends object = object>(context: Context, path: string, body: unknown): Promise<Result> {
+export async function followDone<Result extends object = object>(
+  context: Context,
+  path: string,
+  body: unknown,
+): Promise<Result> {
   try {
     return await follow<Result>(context, path, body);
   } catch (thrown) {
@@ -39,7 +47,12 @@ export async function followDone<Result extends object = object>(context: Contex
   }
 }
 
-async function pickUp(context: Context, path: string, body: Target & { readonly who: string }, startedAtMs: number): Promise<DeployResult> {
+async function pickUp(
+  context: Context,
+  path: string,
+  body: Target & { readonly who: string },
+  startedAtMs: number,
+): Promise<DeployResult> {
   const { client, output, signal } = context;
   output.note(`the daemon went away; trying for ${reconnectMs / 1000} s to reach it again`);
   const type = path === "/v1/deploy" ? "deploy" : "rollback";
@@ -50,17 +63,28 @@ async function pickUp(context: Context, path: string, body: Target & { readonly 
       const daemon = await client.get<Ping>("/v1/ping", {}, signal);
       // While it answers, the rollout's own deadline bounds the wait.
       deadline = performance.now() + reconnectMs;
-      const rows = await client.get<readonly ReleaseRow[]>("/v1/releases", { app: body.app, environment: body.environment }, signal);
+      const rows = await client.get<readonly ReleaseRow[]>(
+        "/v1/releases",
+        { app: body.app, environment: body.environment },
+        signal,
+      );
       const row = rows
-        .filter((one) => (release === undefined ? one.type === type && one.who === body.who && one.createdAtMs >= startedAtMs - slackMs : one.release === release))
+        .filter((one) =>
+          release === undefined
+            ? one.type === type && one.who === body.who && one.createdAtMs >= startedAtMs - slackMs
+            : one.release === release,
+        )
         .toSorted((a, b) => b.release - a.release)[0];
       if (row === undefined) throw gone(`the daemon came back and knows of no such ${type}`, undefined);
       if (release === undefined) output.note(`the daemon is back (process ${daemon.pid}), v${row.release} goes on`);
       release = row.release;
-      if (row.state !== "pending" && row.state !== "progressing" && row.state !== "paused") return await resultOf(context, row);
+      if (row.state !== "pending" && row.state !== "progressing" && row.state !== "paused")
+        return await resultOf(context, row);
     } catch (thrown) {
       signal.throwIfAborted();
-      const retry = thrown instanceof ConnectionLost || (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final");
+      const retry =
+        thrown instanceof ConnectionLost ||
+        (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final");
       if (!retry) throw thrown;
     }
     await sleep(100, undefined, { signal }).catch(() => signal.throwIfAborted());
@@ -70,11 +94,19 @@ async function pickUp(context: Context, path: string, body: Target & { readonly 
 
 async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<DeployResult> {
   if (row.state === "aborted" || row.state === "rolled back" || row.state === "taken back") {
-    throw new OperatorError("ROLLOUT_FAILED", `Cannot complete rollout of ${row.app} to v${row.release} in ${row.environment}: ${row.failure ?? row.state}`, {
-      hint: "`bronze status` tells what serves now, `bronze history` what happened",
-    });
+    throw new OperatorError(
+      "ROLLOUT_FAILED",
+      `Cannot complete rollout of ${row.app} to v${row.release} in ${row.environment}: ${row.failure ?? row.state}`,
+      {
+        hint: "`bronze status` tells what serves now, `bronze history` what happened",
+      },
+    );
   }
-  const { environments } = await client.get<StatusReport>("/v1/status", { app: row.app, environment: row.environment }, signal);
+  const { environments } = await client.get<StatusReport>(
+    "/v1/status",
+    { app: row.app, environment: row.environment },
+    signal,
+  );
   const environment = environments[0];
   return {
     release: row.release,

@@ -102,7 +102,14 @@ export class Controller {
     await this.fleet.refresh();
     await this.#removeStrangers();
     this.#every(sampleMs, () => this.#sample());
-    this.#every(refreshMs, () => void this.fleet.refresh().then(() => this.tickAll(), (error: unknown) => this.#warn("cannot look at the runtime", error)));
+    this.#every(
+      refreshMs,
+      () =>
+        void this.fleet.refresh().then(
+          () => this.tickAll(),
+          (error: unknown) => this.#warn("cannot look at the runtime", error),
+        ),
+    );
     this.#drift.start((ms, callback) => this.#every(ms, callback));
     this.recorder.listen((event) => this.#onEvent(event));
     for (const record of this.state.environments.values()) {
@@ -126,9 +133,14 @@ export class Controller {
     return {
       instances: this.fleet.all().filter(({ set }) => record.sets.has(set)),
       placed: this.executor.placed,
-      rules: [...this.executor.rules.values()].filter(({ stable }) => stable.startsWith(`${record.app}-${record.environment}-v`)),
+      rules: [...this.executor.rules.values()].filter(({ stable }) =>
+        stable.startsWith(`${record.app}-${record.environment}-v`),
+      ),
       memory: this.ports.machine.memory(),
-      recent: watch === null || live === null ? { requests: 0, errors: 0 } : this.#share(live.set, watchWindowMs, watch.startedAtMs),
+      recent:
+        watch === null || live === null
+          ? { requests: 0, errors: 0 }
+          : this.#share(live.set, watchWindowMs, watch.startedAtMs),
     };
   }
 
@@ -218,7 +230,11 @@ export class Controller {
   #schedule(key: string, atMs: number | null): void {
     this.#timers.get(key)?.();
     if (atMs === null) this.#timers.delete(key);
-    else this.#timers.set(key, this.ports.clock.after(Math.max(1, atMs - this.ports.clock.now()), () => this.tick(key)));
+    else
+      this.#timers.set(
+        key,
+        this.ports.clock.after(Math.max(1, atMs - this.ports.clock.now()), () => this.tick(key)),
+      );
   }
 
   #takeBack(record: EnvironmentRecord, step: Extract<Step, { kind: "take-back" }>): void {
@@ -234,7 +250,9 @@ export class Controller {
     if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
   }
 
-  async #measure(data: Extract<EventData, { kind: "traffic.switched" | "rollout.aborted" }> & { from: SetName | null }): Promise<void> {
+  async #measure(
+    data: Extract<EventData, { kind: "traffic.switched" | "rollout.aborted" }> & { from: SetName | null },
+  ): Promise<void> {
     const { app, environment, release } = data;
     const key = `${environmentKey(app, environment)} ${release}`;
     const start = this.#countsAt.get(key);
@@ -304,12 +322,15 @@ export class Controller {
       }
       if (record.watch !== null) this.tick(keyOf(record));
     }
-    for (const name of this.#windows.keys()) if (this.#recordOfSet(name)?.sets.has(name) !== true) this.#windows.delete(name);
+    for (const name of this.#windows.keys())
+      if (this.#recordOfSet(name)?.sets.has(name) !== true) this.#windows.delete(name);
   }
 
   #share(set: SetName, stretchMs: number, sinceMs: number): TrafficShare {
     const window = this.#windows.get(set);
-    return window === undefined ? { requests: 0, errors: 0 } : shareOf(window, stretchMs, sinceMs, this.ports.clock.now());
+    return window === undefined
+      ? { requests: 0, errors: 0 }
+      : shareOf(window, stretchMs, sinceMs, this.ports.clock.now());
   }
 
   /** Instances that no record knows of are ended: a crash between their start and its record may leave such. */
@@ -317,7 +338,11 @@ export class Controller {
     const strangers = this.fleet.all().filter(({ set }) => this.#recordOfSet(set)?.sets.has(set) !== true);
     if (strangers.length === 0) return;
     this.#log("warn", "ending instances that no release knows", { instances: strangers.map(({ name }) => name) });
-    await this.ports.runtime.remove(strangers.map(({ name }) => name), 0, this.#stopping.signal);
+    await this.ports.runtime.remove(
+      strangers.map(({ name }) => name),
+      0,
+      this.#stopping.signal,
+    );
     for (const { name } of strangers) this.fleet.forget(name);
   }
 

@@ -64,7 +64,14 @@ export class DriftWatch {
     const { app, environment } = record;
     recorder.append(
       { kind: "drift.found", app, environment, instance: name, type: "modified", findings },
-      { kind: "instance.condemned", app, environment, instance: name, type: "drift", reason: `it drifted: ${findings[0] ?? ""}` },
+      {
+        kind: "instance.condemned",
+        app,
+        environment,
+        instance: name,
+        type: "drift",
+        reason: `it drifted: ${findings[0] ?? ""}`,
+      },
     );
     onFound(record);
   }

@@ -62,7 +62,14 @@ export class Executor {
         recorder.append({ kind: "release.proven", app, environment, release: step.release, reason: step.reason });
         return true;
       case "warn":
-        recorder.append({ kind: "watch.warned", app, environment, release: step.release, figures: step.figures, reason: step.reason });
+        recorder.append({
+          kind: "watch.warned",
+          app,
+          environment,
+          release: step.release,
+          figures: step.figures,
+          reason: step.reason,
+        });
         return true;
       case "retire":
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
@@ -110,7 +117,14 @@ export class Executor {
     const set = record.sets.get(step.set);
     const nextOrdinal = step.ordinals[0];
     if (set === undefined || nextOrdinal === undefined) return;
-    recorder.append({ kind: "instances.starting", app, environment, set: set.name, count: step.count, ordinals: step.ordinals });
+    recorder.append({
+      kind: "instances.starting",
+      app,
+      environment,
+      set: set.name,
+      count: step.count,
+      ordinals: step.ordinals,
+    });
     try {
       await ports.runtime.prepare(set.content.artifact, signal);
       await ports.runtime.ensure(instanceSet(set), step.count, nextOrdinal, signal);
@@ -148,7 +162,9 @@ export class Executor {
     const { ports, fleet, signal } = this.#options;
     const endpoints = step.instances.flatMap((name) => {
       const instance = fleet.get(name);
-      return instance?.address == null ? [] : [{ instance: name, address: instance.address, port: instance.port }];
+      return instance === undefined || instance.address === null
+        ? []
+        : [{ instance: name, address: instance.address, port: instance.port }];
     });
     await ports.router.place({ set: step.set, endpoints }, signal);
     if (endpoints.length === 0) this.placed.delete(step.set);
@@ -164,7 +180,8 @@ export class Executor {
     const from = live?.set ?? null;
     const warm = set.role === "warm";
     const rule: RouteRule = { route: record.settings.route, stable: set.name };
-    if (record.switching === null) recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
+    if (record.switching === null)
+      recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
     await ports.router.route(rule.route, rule, signal);
     this.rules.set(formatRoute(rule.route), rule);
     const now = ports.clock.monotonic();
@@ -173,9 +190,20 @@ export class Executor {
     const events: EventData[] = [];
     const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
     if (watched !== undefined) events.push(endOfWatch(record, watched, release));
-    events.push({ kind: "traffic.switched", app, environment, release: step.release, set: set.name, from, elapsedMs, warm, baseline });
+    events.push({
+      kind: "traffic.switched",
+      app,
+      environment,
+      release: step.release,
+      set: set.name,
+      from,
+      elapsedMs,
+      warm,
+      baseline,
+    });
     const proven = provenAtSwitch(record, release);
-    if (proven !== undefined) events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
+    if (proven !== undefined)
+      events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
     recorder.append(...events);
   }
 
@@ -210,7 +238,13 @@ export class Executor {
           ? null
           : { name: instance.name, facts, health: instance.health, settings: set.content.settings },
     });
-    recorder.append({ kind: "rollout.aborted", app: record.app, environment: record.environment, release: release.number, failure });
+    recorder.append({
+      kind: "rollout.aborted",
+      app: record.app,
+      environment: record.environment,
+      release: release.number,
+      failure,
+    });
   }
 
   async #end(record: EnvironmentRecord, step: Extract<Step, { kind: "end" }>): Promise<void> {
@@ -280,6 +314,8 @@ export function servingText(record: EnvironmentRecord): string {
 export function failureError(failure: Failure): OperatorError {
   return new OperatorError(failure.code, failure.summary, {
     hint: failure.hint,
-    ...(failure.evidence.length === 0 ? {} : { cause: failure.evidence.join("\n"), details: { evidence: failure.evidence } }),
+    ...(failure.evidence.length === 0
+      ? {}
+      : { cause: failure.evidence.join("\n"), details: { evidence: failure.evidence } }),
   });
 }

@@ -141,7 +141,7 @@ export class Fleet {
     const { prober, clock, settingsOf, onHealth } = this.#options;
     const target = this.#instances.get(name);
     const settings = target === undefined ? undefined : settingsOf(target.set);
-    if (this.#stopped || target?.address == null || settings === undefined) return;
+    if (this.#stopped || target === undefined || target.address === null || settings === undefined) return;
     const { address, port } = target;
     const result = await prober.probe({ address, port, path: probePath(settings.health) }, probeTimeoutMs);
     const now = this.#instances.get(name);

@@ -23,7 +23,15 @@ export function newRelease(record: EnvironmentRecord, release: NewRelease, nowMs
   const set = setOfContent(record, release.digest)?.name ?? setName(app, environment, number);
   return [
     ...abortActive(record, superseded(record, `v${number}`)),
-    { kind: "release.created", app, environment, release: number, set, ...release, deadlineAtMs: nowMs + record.settings.deadlineMs },
+    {
+      kind: "release.created",
+      app,
+      environment,
+      release: number,
+      set,
+      ...release,
+      deadlineAtMs: nowMs + record.settings.deadlineMs,
+    },
   ];
 }
 
@@ -44,13 +52,22 @@ export function superseded(record: EnvironmentRecord, by: string): Failure {
 }
 
 /** What a rollback to this earlier release makes. */
-export function rollbackTo(record: EnvironmentRecord, target: ReleaseRecord, cause: Cause, automatic: boolean): NewRelease {
+export function rollbackTo(
+  record: EnvironmentRecord,
+  target: ReleaseRecord,
+  cause: Cause,
+  automatic: boolean,
+): NewRelease {
   const origin = originOf(record, target);
   return { type: "rollback", of: origin.number, automatic, digest: origin.digest, content: origin.content, cause };
 }
 
 /** The events of a release that the watch takes back: it is marked, and its predecessor's content comes back. */
-export function automaticRollback(record: EnvironmentRecord, step: Extract<Step, { kind: "take-back" }>, nowMs: number): readonly EventData[] {
+export function automaticRollback(
+  record: EnvironmentRecord,
+  step: Extract<Step, { kind: "take-back" }>,
+  nowMs: number,
+): readonly EventData[] {
   const { app, environment } = record;
   const { release, figures, reason } = step;
   const target = record.releases.get(step.to);

@@ -40,8 +40,14 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
     return { record, release: live, created: false };
   }
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (active?.digest === digest) return { record, release: await rolloutEnd(controller, record, active.number), created: true };
-  const release = create(controller, record, { type: "deploy", of: null, automatic: false, digest, content, cause }, askedAtMs);
+  if (active?.digest === digest)
+    return { record, release: await rolloutEnd(controller, record, active.number), created: true };
+  const release = create(
+    controller,
+    record,
+    { type: "deploy", of: null, automatic: false, digest, content, cause },
+    askedAtMs,
+  );
   return { record, release: await rolloutEnd(controller, record, release), created: true };
 }
 
@@ -72,9 +78,13 @@ export async function rollback(controller: Controller, request: RollbackRequest)
   if (live !== undefined && named?.digest === live.digest) return { record, release: live, created: false };
   const target = named ?? rollbackTarget(record);
   if (target === undefined) {
-    throw new OperatorError("NO_ROLLBACK_TARGET", `Cannot roll back ${record.app} in ${record.environment}: ${nothingText(record)}`, {
-      hint: "name a release with `bronze rollback vN` (see `bronze releases`), or deploy a new one",
-    });
+    throw new OperatorError(
+      "NO_ROLLBACK_TARGET",
+      `Cannot roll back ${record.app} in ${record.environment}: ${nothingText(record)}`,
+      {
+        hint: "name a release with `bronze rollback vN` (see `bronze releases`), or deploy a new one",
+      },
+    );
   }
   const release = create(controller, record, rollbackTo(record, target, cause, false), askedAtMs);
   return { record, release: await rolloutEnd(controller, record, release), created: true };
@@ -83,15 +93,25 @@ export async function rollback(controller: Controller, request: RollbackRequest)
 /** Changes the number of instances; resolves when as many serve. */
 export async function scale(controller: Controller, request: ScaleRequest): Promise<EnvironmentRecord> {
   const record = knownEnvironment(controller, request.app, request.environment);
-  changeSettings(controller, request.app, request.environment, { ...record.settings, instances: request.instances }, causeOf(request));
+  changeSettings(
+    controller,
+    request.app,
+    request.environment,
+    { ...record.settings, instances: request.instances },
+    causeOf(request),
+  );
   controller.tick(keyOf(record));
   if (record.live === null) return record;
   const deadlineMs = controller.ports.clock.monotonic() + record.settings.deadlineMs;
   const settled = await until(controller, () => isSettled(record, controller.fleet.all()), deadlineMs);
   if (!settled) {
-    throw new OperatorError("ROLLOUT_UNHEALTHY", `Cannot scale ${record.app} to ${request.instances} instances in time`, {
-      hint: "`bronze status` names the instances that do not become healthy; those that serve go on",
-    });
+    throw new OperatorError(
+      "ROLLOUT_UNHEALTHY",
+      `Cannot scale ${record.app} to ${request.instances} instances in time`,
+      {
+        hint: "`bronze status` names the instances that do not become healthy; those that serve go on",
+      },
+    );
   }
   return record;
 }
@@ -100,9 +120,12 @@ export async function scale(controller: Controller, request: ScaleRequest): Prom
 export async function down(controller: Controller, request: DownRequest): Promise<readonly EnvironmentRecord[]> {
   const all = [...controller.state.environments.values()];
   const chosen = all.filter(
-    (record) => request.all === true || (record.app === request.app && (request.environment === undefined || record.environment === request.environment)),
+    (record) =>
+      request.all === true ||
+      (record.app === request.app && (request.environment === undefined || record.environment === request.environment)),
   );
-  if (chosen.length === 0 && request.all !== true) throw unknownEnvironment(controller, request.app, request.environment);
+  if (chosen.length === 0 && request.all !== true)
+    throw unknownEnvironment(controller, request.app, request.environment);
   const cause: Cause = { who: request.who, why: request.why };
   for (const record of chosen) {
     const { app, environment } = record;
@@ -112,10 +135,15 @@ export async function down(controller: Controller, request: DownRequest): Promis
       hint: "bring it back with `bronze up`",
       evidence: [],
     });
-    if (record.live !== null || record.sets.size > 0) controller.recorder.append(...aborted, { kind: "app.down", app, environment, cause });
+    if (record.live !== null || record.sets.size > 0)
+      controller.recorder.append(...aborted, { kind: "app.down", app, environment, cause });
     controller.tick(keyOf(record));
   }
-  await until(controller, () => chosen.every((record) => record.sets.size === 0 && controller.view(record).rules.length === 0), Number.POSITIVE_INFINITY);
+  await until(
+    controller,
+    () => chosen.every((record) => record.sets.size === 0 && controller.view(record).rules.length === 0),
+    Number.POSITIVE_INFINITY,
+  );
   return chosen;
 }
 
@@ -123,18 +151,30 @@ export async function down(controller: Controller, request: DownRequest): Promis
 export async function watched(controller: Controller, request: WaitRequest): Promise<ReleaseRecord> {
   const record = knownEnvironment(controller, request.app, request.environment);
   const release = namedRelease(record, request.release);
-  await until(controller, () => release.rollout === "aborted" || release.proof === "proven" || release.proof === "taken back", Number.POSITIVE_INFINITY);
+  await until(
+    controller,
+    () => release.rollout === "aborted" || release.proof === "proven" || release.proof === "taken back",
+    Number.POSITIVE_INFINITY,
+  );
   if (release.failure !== null) throw failureError(release.failure);
   if (release.proof === "taken back") {
-    throw new OperatorError("ROLLOUT_FAILED", `Cannot prove v${release.number} of ${record.app}: taken back, ${release.takenBackBecause}`, {
-      hint: servingText(record),
-    });
+    throw new OperatorError(
+      "ROLLOUT_FAILED",
+      `Cannot prove v${release.number} of ${record.app}: taken back, ${release.takenBackBecause}`,
+      {
+        hint: servingText(record),
+      },
+    );
   }
   return release;
 }
 
 /** @throws {OperatorError} `NOT_FOUND`, naming what is there */
-export function knownEnvironment(controller: Controller, app: AppName, environment: EnvironmentName): EnvironmentRecord {
+export function knownEnvironment(
+  controller: Controller,
+  app: AppName,
+  environment: EnvironmentName,
+): EnvironmentRecord {
   const record = controller.state.environments.get(environmentKey(app, environment));
   if (record === undefined) throw unknownEnvironment(controller, app, environment);
   return record;
@@ -145,15 +185,25 @@ export function namedRelease(record: EnvironmentRecord, number: number): Release
   const release = record.releases.get(number);
   if (release !== undefined) return release;
   throw new OperatorError("NOT_FOUND", `Cannot find release v${number} of ${record.app} in ${record.environment}`, {
-    hint: record.lastRelease === 0 ? "it has no release yet" : `there are v1 to v${record.lastRelease}: see \`bronze releases\``,
+    hint:
+      record.lastRelease === 0
+        ? "it has no release yet"
+        : `there are v1 to v${record.lastRelease}: see \`bronze releases\``,
   });
 }
 
-function unknownEnvironment(controller: Controller, app: string | undefined, environment: string | undefined): OperatorError {
-  const known = [...controller.state.environments.values()].map((record) => `${record.app} in ${record.environment}`).sort();
+function unknownEnvironment(
+  controller: Controller,
+  app: string | undefined,
+  environment: string | undefined,
+): OperatorError {
+  const known = [...controller.state.environments.values()]
+    .map((record) => `${record.app} in ${record.environment}`)
+    .sort();
   const wanted = environment === undefined ? `${app}` : `${app} in ${environment}`;
   return new OperatorError("NOT_FOUND", `Cannot find ${wanted}: this daemon does not know it`, {
-    hint: known.length === 0 ? "nothing was deployed yet: run `bronze up`" : `it knows ${known.slice(0, 10).join(", ")}`,
+    hint:
+      known.length === 0 ? "nothing was deployed yet: run `bronze up`" : `it knows ${known.slice(0, 10).join(", ")}`,
     details: { known },
   });
 }
@@ -167,14 +217,23 @@ function causeOf(request: { readonly who: string; readonly why: string; readonly
   return { who: request.who, why: request.why, ...(request.commit === undefined ? {} : { commit: request.commit }) };
 }
 
-function refuseOwnedRoute(controller: Controller, app: AppName, environment: EnvironmentName, settings: EnvironmentSettings): void {
+function refuseOwnedRoute(
+  controller: Controller,
+  app: AppName,
+  environment: EnvironmentName,
+  settings: EnvironmentSettings,
+): void {
   const wanted = formatRoute(settings.route);
   for (const other of controller.state.environments.values()) {
     if (other.app === app && other.environment === environment) continue;
     if ((other.live === null && other.active === null) || formatRoute(other.settings.route) !== wanted) continue;
-    throw new OperatorError("ROUTE_OWNED", `Cannot use route ${wanted} for ${app} in ${environment}: ${other.app} in ${other.environment} has it`, {
-      hint: "give one of them another `route.host` or `route.path`, or take the other down",
-    });
+    throw new OperatorError(
+      "ROUTE_OWNED",
+      `Cannot use route ${wanted} for ${app} in ${environment}: ${other.app} in ${other.environment} has it`,
+      {
+        hint: "give one of them another `route.host` or `route.path`, or take the other down",
+      },
+    );
   }
 }
 
@@ -182,11 +241,18 @@ function refuseOwnedRoute(controller: Controller, app: AppName, environment: Env
 async function rollbackEnded(controller: Controller, app: AppName, environment: EnvironmentName): Promise<void> {
   const record = controller.state.environments.get(environmentKey(app, environment));
   if (record === undefined) return;
-  const isRollingBack = (): boolean => record.active !== null && record.releases.get(record.active)?.type === "rollback";
+  const isRollingBack = (): boolean =>
+    record.active !== null && record.releases.get(record.active)?.type === "rollback";
   if (isRollingBack()) await until(controller, () => !isRollingBack(), Number.POSITIVE_INFINITY);
 }
 
-function changeSettings(controller: Controller, app: AppName, environment: EnvironmentName, settings: EnvironmentSettings, cause: Cause): void {
+function changeSettings(
+  controller: Controller,
+  app: AppName,
+  environment: EnvironmentName,
+  settings: EnvironmentSettings,
+  cause: Cause,
+): void {
   const record = controller.state.environments.get(environmentKey(app, environment));
   if (record !== undefined && same(record.settings, settings)) return;
   controller.recorder.append({ kind: "environment.changed", app, environment, settings, cause });
@@ -244,9 +310,13 @@ function until(controller: Controller, condition: () => boolean, deadlineMs: num
     const onStop = (): void =>
       finish(() =>
         reject(
-          new OperatorError("DAEMON_UNREACHABLE", "Cannot wait any longer: the daemon stops; the rollout goes on when it is back", {
-            hint: "see `bronze status`",
-          }),
+          new OperatorError(
+            "DAEMON_UNREACHABLE",
+            "Cannot wait any longer: the daemon stops; the rollout goes on when it is back",
+            {
+              hint: "see `bronze status`",
+            },
+          ),
         ),
       );
     const poll = (): void => {

@@ -40,7 +40,8 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
             artifact: release.content.artifact,
             state: releaseState(release),
             sinceMs: Math.max(0, input.nowMs - live.sinceMs),
-            watchEndsInMs: record.watch === null ? null : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
+            watchEndsInMs:
+              record.watch === null ? null : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
           },
     rollout: rolloutStatus(record, instances, input.nowMs),
     wanted: live === null ? 0 : settings.instances,
@@ -88,11 +89,13 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
   const { settings } = record;
   const target = rollbackTarget(record);
   const set = target === undefined ? undefined : warmSetOf(record, target);
-  const own = set === undefined ? [] : instances.filter((instance) => instance.set === set.name && instance.phase === "running");
+  const own =
+    set === undefined ? [] : instances.filter((instance) => instance.set === set.name && instance.phase === "running");
   const ready = set === undefined ? [] : readyInstances(set, own, nowMs);
   const probes = own.map(({ health }) => health.lastPassedAtMs).filter((atMs) => atMs !== null);
   const probedAgoMs = probes.length === 0 ? null : Math.max(0, nowMs - Math.min(...probes));
-  const isReady = target !== undefined && ready.length >= settings.instances && probedAgoMs !== null && probedAgoMs <= freshMs;
+  const isReady =
+    target !== undefined && ready.length >= settings.instances && probedAgoMs !== null && probedAgoMs <= freshMs;
   return {
     target: target?.number ?? null,
     warm: own.filter(isUsable).length,
@@ -126,7 +129,11 @@ function instanceStatus(record: EnvironmentRecord, instance: FleetInstance, nowM
   };
 }
 
-function rolloutStatus(record: EnvironmentRecord, instances: readonly FleetInstance[], nowMs: number): EnvironmentStatus["rollout"] {
+function rolloutStatus(
+  record: EnvironmentRecord,
+  instances: readonly FleetInstance[],
+  nowMs: number,
+): EnvironmentStatus["rollout"] {
   const release = record.active === null ? undefined : record.releases.get(record.active);
   const set = release === undefined ? undefined : record.sets.get(release.set);
   if (release === undefined || set === undefined) return null;
@@ -153,7 +160,8 @@ function figuresOf(record: EnvironmentRecord, live: readonly FleetInstance[], in
         : Number((100 * (1 - lastMeasured.failed / lastMeasured.requests)).toFixed(4)),
     deploy_rollback_time_ms: record.lastRollbackMs,
     config_drift_pct: running.length === 0 ? null : Number(((100 * drifted) / running.length).toFixed(2)),
-    instance_age_hours: running.length === 0 ? null : Number((Math.max(0, input.nowMs - oldest) / 3_600_000).toFixed(4)),
+    instance_age_hours:
+      running.length === 0 ? null : Number((Math.max(0, input.nowMs - oldest) / 3_600_000).toFixed(4)),
   };
 }
 
@@ -167,14 +175,19 @@ function warningsOf(
   if (!isNow) return [];
   const warnings: string[] = [];
   const { live, settings, watch } = record;
-  if (live !== null && healthy < settings.instances) warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);
+  if (live !== null && healthy < settings.instances)
+    warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);
   for (const row of rows) for (const finding of row.drift) warnings.push(`${row.name} drifted: ${finding}`);
-  if (watch?.warned === true) warnings.push(`v${watch.release} looks bad and was not taken back: see \`bronze history\``);
+  if (watch?.warned === true)
+    warnings.push(`v${watch.release} looks bad and was not taken back: see \`bronze history\``);
   if (rollback.target !== null && !rollback.promiseKept) {
-    warnings.push(`a rollback within ${formatDuration(rollback.withinMs ?? 0)} is promised, but v${rollback.target} is not warm`);
+    warnings.push(
+      `a rollback within ${formatDuration(rollback.withinMs ?? 0)} is promised, but v${rollback.target} is not warm`,
+    );
   }
   for (const set of record.sets.values()) {
-    if (set.retiredBecause?.includes("memory") === true) warnings.push(`${set.name} is not kept warm: ${set.retiredBecause}`);
+    if (set.retiredBecause?.includes("memory") === true)
+      warnings.push(`${set.name} is not kept warm: ${set.retiredBecause}`);
   }
   return warnings;
 }

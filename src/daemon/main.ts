@@ -38,7 +38,9 @@ const stopDeadlineMs = 15_000;
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   if (process.getuid?.() !== 0) {
-    throw new OperatorError("MACHINE_LACKS", "Cannot run the daemon: not root", { hint: "run it as root: it mounts images and makes networks" });
+    throw new OperatorError("MACHINE_LACKS", "Cannot run the daemon: not root", {
+      hint: "run it as root: it mounts images and makes networks",
+    });
   }
   const places = placesOf(options.stateDir);
   for (const folder of [places.state, places.run, places.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
@@ -61,7 +63,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   });
   const router = createHaproxyRouter({ places, bind: options.http, clock });
   journal.append([{ atMs: clock.now(), data: { kind: "daemon.started", version, pid: process.pid } }]);
-  const controller = new Controller({ runtime, router, journal, clock, prober: createProber(), machine: systemMachine }, log);
+  const controller = new Controller(
+    { runtime, router, journal, clock, prober: createProber(), machine: systemMachine },
+    log,
+  );
   record.append = (data) => controller.recorder.append(data);
 
   const ping = (): Ping => {
@@ -74,7 +79,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     logs: (query) => readLogs(places, query),
     onAllDown: () => stopped.resolve({ everything: true }),
   });
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve({ everything: false }));
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => stopped.resolve({ everything: false }));
 
   try {
     await controller.start();
@@ -139,4 +145,3 @@ function groupId(name: string): Promise<number | undefined> {
     });
   });
 }
-

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { OperatorError } from "../errors/operator-error.ts";
-import { isDigest, type Digest } from "../model/canonical.ts";
-import { parseAppName, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
+import type { Digest } from "../model/canonical.ts";
+import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
 
 /** Longest text of who and why, in characters. */
 const mostText = 1_000;
@@ -10,15 +10,20 @@ const mostInstances = 1_000;
 
 const appName = z.string().transform((text): AppName => parseAppName(text));
 const environmentName = z.string().transform((text): EnvironmentName => parseEnvironmentName(text));
-const digest = z
-  .string()
-  .refine((text) => isDigest(text), "must be sha256: and 64 hex digits")
-  .transform((text) => text as Digest);
+const digest = z.string().transform((text): Digest => parseDigest(text));
 const ms = z.int().min(0).max(mostMs);
-const absolutePath = z.string().max(4_096).regex(/^\/[^\0\n]*$/);
+const absolutePath = z
+  .string()
+  .max(4_096)
+  .regex(/^\/[^\0\n]*$/);
 const release = z.int().min(1).max(999_999_999);
 
-const asked = { app: appName, environment: environmentName, who: z.string().max(mostText), why: z.string().max(mostText) };
+const asked = {
+  app: appName,
+  environment: environmentName,
+  who: z.string().max(mostText),
+  why: z.string().max(mostText),
+};
 
 const runSettings = z.strictObject({
   command: z.array(z.string().max(32_768)).min(1).max(1_000).nullable(),
@@ -27,7 +32,11 @@ const runSettings = z.strictObject({
   drainMs: ms,
   minReadyMs: ms,
   resources: z.strictObject({
-    memoryBytes: z.int().min(1_048_576).max(2 ** 50).nullable(),
+    memoryBytes: z
+      .int()
+      .min(1_048_576)
+      .max(2 ** 50)
+      .nullable(),
     cpu: z.number().min(0.01).max(1_024).nullable(),
     pids: z.int().min(1).max(4_194_304),
   }),
@@ -36,8 +45,15 @@ const runSettings = z.strictObject({
 });
 
 const route = z.strictObject({
-  host: z.string().max(253).regex(/^[a-z0-9.-]+$/).nullable(),
-  path: z.string().max(1_024).regex(/^\/([^\s?#]*\/)?$/),
+  host: z
+    .string()
+    .max(253)
+    .regex(/^[a-z0-9.-]+$/)
+    .nullable(),
+  path: z
+    .string()
+    .max(1_024)
+    .regex(/^\/([^\s?#]*\/)?$/),
 });
 
 const environmentSettings = z.strictObject({
@@ -55,7 +71,10 @@ export const deploySchema = z.strictObject({
   artifact: digest,
   settings: runSettings,
   environmentSettings,
-  commit: z.string().regex(/^[0-9a-f]{40,64}$/).optional(),
+  commit: z
+    .string()
+    .regex(/^[0-9a-f]{40,64}$/)
+    .optional(),
 });
 export const rollbackSchema = z.strictObject({ ...asked, to: release.optional() });
 export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(0).max(mostInstances) });
@@ -68,7 +87,10 @@ export const downSchema = z.strictObject({
 });
 export const waitSchema = z.strictObject({ app: appName, environment: environmentName, release });
 
-const number = z.string().regex(/^[0-9]{1,15}$/).transform(Number);
+const number = z
+  .string()
+  .regex(/^[0-9]{1,15}$/)
+  .transform(Number);
 /** Query parameters of all reading routes; each takes those it needs. */
 export const querySchema = z.strictObject({
   app: appName.optional(),
@@ -86,7 +108,9 @@ export const querySchema = z.strictObject({
 export function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
   const parsed = schema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
+  const problems = parsed.error.issues
+    .slice(0, 10)
+    .map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
   throw new OperatorError("ARGUMENT_INVALID", `Cannot read the ${what}: ${problems.join("; ")}`, {
     hint: "docs/api shapes stand in src/model/api.ts; use the CLI of this version",
     details: { problems },

@@ -6,13 +6,40 @@ import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import { foldEvents } from "../ledger/fold.ts";
 import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
-import type { AuditReport, DeployRequest, DeployResult, DownRequest, DownResult, LogLine, Ping, RollbackRequest, StatusReport } from "../model/api.ts";
+import type {
+  AuditReport,
+  DeployRequest,
+  DeployResult,
+  DownRequest,
+  DownResult,
+  LogLine,
+  Ping,
+  RollbackRequest,
+  StatusReport,
+} from "../model/api.ts";
 import type { AppName, EnvironmentName, InstanceName } from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
-import { deploy, down, knownEnvironment, namedRelease, rollback, scale, watched, type ReleaseOutcome } from "../controller/requests.ts";
+import {
+  deploy,
+  down,
+  knownEnvironment,
+  namedRelease,
+  rollback,
+  scale,
+  watched,
+  type ReleaseOutcome,
+} from "../controller/requests.ts";
 import { environmentStatus, releaseRow, urlOf } from "../controller/status.ts";
 import { releaseState } from "../ledger/state.ts";
-import { deploySchema, downSchema, parseWith, querySchema, rollbackSchema, scaleSchema, waitSchema } from "./schemas.ts";
+import {
+  deploySchema,
+  downSchema,
+  parseWith,
+  querySchema,
+  rollbackSchema,
+  scaleSchema,
+  waitSchema,
+} from "./schemas.ts";
 import { streamLines, streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
@@ -43,30 +70,42 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   app.setErrorHandler((thrown: unknown, _request, reply) => {
     const error = fromFastify(thrown);
-    return reply.code(error.exitStatus === 1 ? 500 : error.exitStatus === 4 ? 404 : 400).send({ error: error.toJSON() });
+    return reply
+      .code(error.exitStatus === 1 ? 500 : error.exitStatus === 4 ? 404 : 400)
+      .send({ error: error.toJSON() });
   });
   app.setNotFoundHandler((request) => {
-    throw new OperatorError("NOT_FOUND", `Cannot answer ${request.method} ${request.url.slice(0, 200)}: no such route`, {
-      hint: "the routes stand in src/model/api.ts; client and daemon may be of different versions",
-    });
+    throw new OperatorError(
+      "NOT_FOUND",
+      `Cannot answer ${request.method} ${request.url.slice(0, 200)}: no such route`,
+      {
+        hint: "the routes stand in src/model/api.ts; client and daemon may be of different versions",
+      },
+    );
   });
 
   app.get("/v1/ping", () => options.ping());
 
   app.post("/v1/deploy", async (request, reply) => {
     const body = parseWith(deploySchema, request.body, "deploy request") as DeployRequest;
-    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => outcome(await deploy(controller, body))));
+    await streamWork(reply, (progress) =>
+      withProgress(controller, body, progress, async () => outcome(await deploy(controller, body))),
+    );
   });
   app.post("/v1/rollback", async (request, reply) => {
     const body = parseWith(rollbackSchema, request.body, "rollback request") as RollbackRequest;
-    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => outcome(await rollback(controller, body))));
+    await streamWork(reply, (progress) =>
+      withProgress(controller, body, progress, async () => outcome(await rollback(controller, body))),
+    );
   });
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request");
-    await streamWork(reply, (progress) => withProgress(controller, body, progress, async () => {
+    await streamWork(reply, (progress) =>
+      withProgress(controller, body, progress, async () => {
         await scale(controller, body);
         return {};
-      }));
+      }),
+    );
   });
   app.post("/v1/down", async (request, reply) => {
     const body = parseWith(downSchema, request.body, "down request") as DownRequest;
@@ -74,7 +113,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     await streamWork(reply, (progress) =>
       withProgress(controller, body, progress, async (): Promise<DownResult> => {
         await down(controller, body);
-        ends = body.all === true || [...controller.state.environments.values()].every(({ live, sets }) => live === null && sets.size === 0);
+        ends =
+          body.all === true ||
+          [...controller.state.environments.values()].every(({ live, sets }) => live === null && sets.size === 0);
         return { endingPid: ends ? process.pid : null };
       }),
     );
@@ -92,11 +133,16 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.get("/v1/status", (request): StatusReport => {
     const query = parseWith(querySchema, request.query, "query");
     const nowMs = query.at ?? controller.ports.clock.now();
-    const state = query.at === undefined ? controller.state : foldEvents(controller.ports.journal.read(), { atMs: query.at });
+    const state =
+      query.at === undefined ? controller.state : foldEvents(controller.ports.journal.read(), { atMs: query.at });
     const instances = query.at === undefined ? controller.fleet.all() : null;
     const input = { instances, nowMs, routerUrl: options.ping().url };
     const records = select(controller, state, query);
-    return { daemon: options.ping(), atMs: nowMs, environments: records.map((record) => environmentStatus(record, input)) };
+    return {
+      daemon: options.ping(),
+      atMs: nowMs,
+      environments: records.map((record) => environmentStatus(record, input)),
+    };
   });
   app.get("/v1/releases", (request) => {
     const query = parseWith(querySchema, request.query, "query");
@@ -106,7 +152,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.get("/v1/release", (request) => {
     const query = parseWith(querySchema, request.query, "query");
-    const record = knownEnvironment(controller, query.app ?? ("" as AppName), query.environment ?? ("" as EnvironmentName));
+    const record = knownEnvironment(
+      controller,
+      query.app ?? ("" as AppName),
+      query.environment ?? ("" as EnvironmentName),
+    );
     const release = namedRelease(record, query.release ?? record.live?.release ?? 0);
     return { ...releaseRow(record, release), content: release.content };
   });
@@ -163,14 +213,29 @@ interface Filter {
   readonly environment?: EnvironmentName | undefined;
 }
 
-type Progress = (line: { readonly atMs: number; readonly step: string; readonly text: string; readonly instance?: InstanceName }) => void;
+type Progress = (line: {
+  readonly atMs: number;
+  readonly step: string;
+  readonly text: string;
+  readonly instance?: InstanceName;
+}) => void;
 
 /** Runs work and reports the events of its environment meanwhile. */
-async function withProgress<Result>(controller: Controller, filter: Filter, progress: Progress, work: () => Promise<Result>): Promise<Result> {
+async function withProgress<Result>(
+  controller: Controller,
+  filter: Filter,
+  progress: Progress,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const stop = controller.recorder.listen((event) => {
     if (!isAbout(event, filter)) return;
     const { data, atMs } = event;
-    progress({ atMs, step: data.kind, text: describeEvent(data), ...("instance" in data ? { instance: data.instance } : {}) });
+    progress({
+      atMs,
+      step: data.kind,
+      text: describeEvent(data),
+      ...("instance" in data ? { instance: data.instance } : {}),
+    });
   });
   try {
     return await work();
@@ -185,12 +250,16 @@ function isAbout({ data }: LedgerEvent, { app, environment }: Filter): boolean {
 }
 
 function select(controller: Controller, state: LedgerState, filter: Filter): readonly EnvironmentRecord[] {
-  const all = [...state.environments.values()].sort((a, b) => (`${a.app} ${a.environment}` < `${b.app} ${b.environment}` ? -1 : 1));
+  const all = [...state.environments.values()].sort((a, b) =>
+    `${a.app} ${a.environment}` < `${b.app} ${b.environment}` ? -1 : 1,
+  );
   if (filter.app === undefined) return all;
   const chosen = all.filter(
-    (record) => record.app === filter.app && (filter.environment === undefined || record.environment === filter.environment),
+    (record) =>
+      record.app === filter.app && (filter.environment === undefined || record.environment === filter.environment),
   );
-  if (chosen.length === 0 && state === controller.state) knownEnvironment(controller, filter.app, filter.environment ?? ("" as EnvironmentName));
+  if (chosen.length === 0 && state === controller.state)
+    knownEnvironment(controller, filter.app, filter.environment ?? ("" as EnvironmentName));
   return chosen;
 }
 
@@ -202,7 +271,9 @@ function fromFastify(thrown: unknown): OperatorError {
     });
   }
   if ((thrown as { statusCode?: unknown }).statusCode === 400) {
-    return new OperatorError("ARGUMENT_INVALID", `Cannot read the request: ${(thrown as Error).message}`, { hint: "send valid JSON" });
+    return new OperatorError("ARGUMENT_INVALID", `Cannot read the request: ${(thrown as Error).message}`, {
+      hint: "send valid JSON",
+    });
   }
   return asOperatorError(thrown);
 }

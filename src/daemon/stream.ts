@@ -27,7 +27,10 @@ export async function streamWork<Result>(
 }
 
 /** Answers with lines until the source ends or the client goes away. */
-export async function streamLines(reply: FastifyReply, open: (signal: AbortSignal) => AsyncIterable<unknown>): Promise<void> {
+export async function streamLines(
+  reply: FastifyReply,
+  open: (signal: AbortSignal) => AsyncIterable<unknown>,
+): Promise<void> {
   const response = takeOver(reply);
   const gone = new AbortController();
   response.once("close", () => gone.abort());

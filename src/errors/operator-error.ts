@@ -76,6 +76,6 @@ export function fromErrorRecord(record: ErrorRecord): OperatorError {
 /** The cause's own words, printable, or undefined where there is none. */
 export function causeText(cause: unknown): string | undefined {
   if (cause === undefined || cause === null) return undefined;
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = cause instanceof Error ? cause.message : typeof cause === "string" ? cause : JSON.stringify(cause);
   return printable(text.trim()) || undefined;
 }

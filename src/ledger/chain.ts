@@ -38,13 +38,19 @@ export function verifyChain(events: Iterable<LedgerEvent>): ChainCheck {
   for (const event of events) {
     const expected = head.seq + 1;
     if (event.seq !== expected) {
-      return { head, damage: { seq: expected, finding: `event ${expected} is missing: ${event.seq} follows ${head.seq}` } };
+      return {
+        head,
+        damage: { seq: expected, finding: `event ${expected} is missing: ${event.seq} follows ${head.seq}` },
+      };
     }
     if (event.prev !== head.hash) {
       return { head, damage: { seq: event.seq, finding: `event ${event.seq} does not continue event ${head.seq}` } };
     }
     if (event.hash !== eventHash(event)) {
-      return { head, damage: { seq: event.seq, finding: `event ${event.seq} was altered: its hash does not fit its bytes` } };
+      return {
+        head,
+        damage: { seq: event.seq, finding: `event ${event.seq} was altered: its hash does not fit its bytes` },
+      };
     }
     head = event;
   }

@@ -43,7 +43,11 @@ export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken";
 export type EventData =
   | { readonly kind: "daemon.started"; readonly version: string; readonly pid: number }
   | { readonly kind: "daemon.stopped" }
-  | (InEnvironment & { readonly kind: "environment.changed"; readonly settings: EnvironmentSettings; readonly cause: Cause })
+  | (InEnvironment & {
+      readonly kind: "environment.changed";
+      readonly settings: EnvironmentSettings;
+      readonly cause: Cause;
+    })
   | (InEnvironment & {
       readonly kind: "release.created";
       readonly release: number;
@@ -58,7 +62,12 @@ export type EventData =
       readonly cause: Cause;
       readonly deadlineAtMs: number;
     })
-  | (InEnvironment & { readonly kind: "traffic.switching"; readonly release: number; readonly set: SetName; readonly from: SetName | null })
+  | (InEnvironment & {
+      readonly kind: "traffic.switching";
+      readonly release: number;
+      readonly set: SetName;
+      readonly from: SetName | null;
+    })
   | (InEnvironment & {
       readonly kind: "traffic.switched";
       readonly release: number;
@@ -79,17 +88,51 @@ export type EventData =
       readonly failed: number | null;
     })
   | (InEnvironment & { readonly kind: "rollout.aborted"; readonly release: number; readonly failure: Failure })
-  | (InEnvironment & { readonly kind: "release.proven"; readonly release: number; readonly reason: "watched" | "replaced" | "no watch" | "proven before" })
-  | (InEnvironment & { readonly kind: "release.taken_back"; readonly release: number; readonly figures: WatchFigures | null; readonly reason: string })
-  | (InEnvironment & { readonly kind: "watch.warned"; readonly release: number; readonly figures: WatchFigures; readonly reason: string })
+  | (InEnvironment & {
+      readonly kind: "release.proven";
+      readonly release: number;
+      readonly reason: "watched" | "replaced" | "no watch" | "proven before";
+    })
+  | (InEnvironment & {
+      readonly kind: "release.taken_back";
+      readonly release: number;
+      readonly figures: WatchFigures | null;
+      readonly reason: string;
+    })
+  | (InEnvironment & {
+      readonly kind: "watch.warned";
+      readonly release: number;
+      readonly figures: WatchFigures;
+      readonly reason: string;
+    })
   | (InEnvironment & { readonly kind: "set.retired"; readonly set: SetName; readonly reason: string })
   | (InEnvironment & { readonly kind: "set.removed"; readonly set: SetName })
-  | (InEnvironment & { readonly kind: "instances.starting"; readonly set: SetName; readonly count: number; readonly ordinals: readonly number[] })
+  | (InEnvironment & {
+      readonly kind: "instances.starting";
+      readonly set: SetName;
+      readonly count: number;
+      readonly ordinals: readonly number[];
+    })
   | (InEnvironment & { readonly kind: "instance.healthy"; readonly instance: InstanceName; readonly afterMs: number })
-  | (InEnvironment & { readonly kind: "instance.exited"; readonly instance: InstanceName; readonly code: number | null; readonly outOfMemory: boolean })
-  | (InEnvironment & { readonly kind: "instance.condemned"; readonly instance: InstanceName; readonly type: CondemnType; readonly reason: string })
+  | (InEnvironment & {
+      readonly kind: "instance.exited";
+      readonly instance: InstanceName;
+      readonly code: number | null;
+      readonly outOfMemory: boolean;
+    })
+  | (InEnvironment & {
+      readonly kind: "instance.condemned";
+      readonly instance: InstanceName;
+      readonly type: CondemnType;
+      readonly reason: string;
+    })
   | (InEnvironment & { readonly kind: "instance.removed"; readonly instance: InstanceName })
-  | (InEnvironment & { readonly kind: "drift.found"; readonly instance: InstanceName; readonly type: "missing" | "unexpected" | "modified" | "stale"; readonly findings: readonly string[] })
+  | (InEnvironment & {
+      readonly kind: "drift.found";
+      readonly instance: InstanceName;
+      readonly type: "missing" | "unexpected" | "modified" | "stale";
+      readonly findings: readonly string[];
+    })
   | (InEnvironment & { readonly kind: "app.down"; readonly cause: Cause })
   | { readonly kind: "layer.imaged"; readonly diffId: Digest; readonly imageDigest: Digest; readonly sizeBytes: number }
   | { readonly kind: "image.touched"; readonly artifact: Digest; readonly path: string; readonly finding: string }

@@ -1,7 +1,14 @@
 import { defaultEnvironmentSettings } from "../model/content.ts";
 import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
 import type { EventData, LedgerEvent } from "./event.ts";
-import { emptyState, environmentKey, type EnvironmentRecord, type LedgerState, type ReleaseRecord, type SetRecord } from "./state.ts";
+import {
+  emptyState,
+  environmentKey,
+  type EnvironmentRecord,
+  type LedgerState,
+  type ReleaseRecord,
+  type SetRecord,
+} from "./state.ts";
 
 type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }>;
 
@@ -44,7 +51,14 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
   }
 }
 
-type Plain = "daemon.started" | "daemon.stopped" | "image.touched" | "drift.found" | "layer.imaged" | "network.chosen" | "environment.changed";
+type Plain =
+  | "daemon.started"
+  | "daemon.stopped"
+  | "image.touched"
+  | "drift.found"
+  | "layer.imaged"
+  | "network.chosen"
+  | "environment.changed";
 
 function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, { kind: Plain }>, atMs: number): void {
   switch (data.kind) {
@@ -59,7 +73,8 @@ function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, 
       return abortRollout(record, data, atMs);
     case "rollout.measured": {
       releaseOf(record, data.release).measured = { requests: data.requests, failed: data.failed };
-      if (data.requests !== null && data.failed !== null) record.lastMeasured = { requests: data.requests, failed: data.failed };
+      if (data.requests !== null && data.failed !== null)
+        record.lastMeasured = { requests: data.requests, failed: data.failed };
       return;
     }
     case "release.proven":
@@ -86,7 +101,8 @@ function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, 
       return;
     case "instances.starting": {
       const set = record.sets.get(data.set);
-      if (set !== undefined) set.nextOrdinal = Math.max(set.nextOrdinal, ...data.ordinals.map((ordinal) => ordinal + 1));
+      if (set !== undefined)
+        set.nextOrdinal = Math.max(set.nextOrdinal, ...data.ordinals.map((ordinal) => ordinal + 1));
       return;
     }
     case "instance.healthy":
@@ -95,7 +111,8 @@ function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, 
     case "instance.condemned": {
       const set = setOf(record, data.instance);
       set?.condemned.set(data.instance, { atMs, type: data.type, reason: data.reason });
-      if (set !== undefined && data.type === "late") countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);
+      if (set !== undefined && data.type === "late")
+        countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);
       return;
     }
     case "instance.exited": {
@@ -262,7 +279,8 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
 
 function releaseOf(record: EnvironmentRecord, number: number): ReleaseRecord {
   const release = record.releases.get(number);
-  if (release === undefined) throw new Error(`the ledger speaks of v${number} of ${record.app}, which it never created`);
+  if (release === undefined)
+    throw new Error(`the ledger speaks of v${number} of ${record.app}, which it never created`);
   return release;
 }
 

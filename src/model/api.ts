@@ -89,7 +89,13 @@ export interface DeployResult {
 
 /** Lines of a stream, in order; the last is `result` or `error`. */
 export type StreamLine<Result> =
-  | { readonly kind: "progress"; readonly atMs: number; readonly step: string; readonly text: string; readonly instance?: InstanceName }
+  | {
+      readonly kind: "progress";
+      readonly atMs: number;
+      readonly step: string;
+      readonly text: string;
+      readonly instance?: InstanceName;
+    }
   | { readonly kind: "result"; readonly result: Result }
   | { readonly kind: "error"; readonly error: ErrorRecord };
 
@@ -171,7 +177,14 @@ export interface EnvironmentStatus {
     readonly sinceMs: number;
     readonly watchEndsInMs: number | null;
   } | null;
-  readonly rollout: { readonly release: number; readonly of: number | null; readonly healthy: number; readonly wanted: number; readonly sinceMs: number; readonly deadlineInMs: number } | null;
+  readonly rollout: {
+    readonly release: number;
+    readonly of: number | null;
+    readonly healthy: number;
+    readonly wanted: number;
+    readonly sinceMs: number;
+    readonly deadlineInMs: number;
+  } | null;
   readonly wanted: number;
   readonly healthy: number;
   readonly instances: readonly InstanceStatus[];

@@ -66,7 +66,13 @@ export interface TrafficCounts {
   readonly epoch: string;
   readonly requests: number;
   /** By class of status, the router's own answers for this set included. */
-  readonly status: { readonly "1xx": number; readonly "2xx": number; readonly "3xx": number; readonly "4xx": number; readonly "5xx": number };
+  readonly status: {
+    readonly "1xx": number;
+    readonly "2xx": number;
+    readonly "3xx": number;
+    readonly "4xx": number;
+    readonly "5xx": number;
+  };
   /** Requests that the client or the instance broke off, or that got no status. */
   readonly aborted: number;
   /** True when log lines were lost since `epoch` began: the counts are then a lower bound and prove nothing. */

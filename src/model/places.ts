@@ -28,9 +28,19 @@ export function placesOf(stateDir: string = defaultStateDir): Places {
   const run = own ? join(state, "run") : "/run/bronze";
   const socket = join(run, "bronze.sock");
   if (Buffer.byteLength(socket) > 90) {
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${state}" as the state folder: its path is too long for a socket`, {
-      hint: "choose a folder whose path has at most 70 bytes",
-    });
+    throw new OperatorError(
+      "ARGUMENT_INVALID",
+      `Cannot use "${state}" as the state folder: its path is too long for a socket`,
+      {
+        hint: "choose a folder whose path has at most 70 bytes",
+      },
+    );
   }
-  return { state, run, log: own ? join(state, "log") : "/var/log/bronze", socket, tag: digestHex(sha256(state)).slice(0, 8) };
+  return {
+    state,
+    run,
+    log: own ? join(state, "log") : "/var/log/bronze",
+    socket,
+    tag: digestHex(sha256(state)).slice(0, 8),
+  };
 }

@@ -9,7 +9,10 @@ function started(pid: number): NewEvent {
 }
 
 /** What every journal does. @param open makes an empty one; `reopen` gives what a new process finds */
-export function journalSuite(name: string, open: () => { readonly journal: Journal; readonly reopen: (journal: Journal) => Journal; readonly clean: () => void }): void {
+export function journalSuite(
+  name: string,
+  open: () => { readonly journal: Journal; readonly reopen: (journal: Journal) => Journal; readonly clean: () => void },
+): void {
   test(`${name}: append() numbers and chains events, read() gives them back in order`, () => {
     const { journal, clean } = open();
     const first = journal.append([started(1), started(2)]);

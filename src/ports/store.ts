@@ -18,7 +18,10 @@ export interface Store {
   /** A local file that holds the blob, for those who read it in bulk. @throws `NOT_FOUND` */
   path(digest: Digest): Promise<string>;
   /** Writes bytes under their digest; nothing is visible unless all of it arrived and `expected` (if given) matches. */
-  write(source: Readable | Uint8Array, expected?: { readonly digest: Digest; readonly size?: number }): Promise<{ readonly digest: Digest; readonly size: number }>;
+  write(
+    source: Readable | Uint8Array,
+    expected?: { readonly digest: Digest; readonly size?: number },
+  ): Promise<{ readonly digest: Digest; readonly size: number }>;
   /** Points a name at a manifest. Names are `[a-z0-9._/-]+:[A-Za-z0-9._-]+`. */
   tag(name: string, digest: Digest): Promise<void>;
   /** The digest a name points at, or undefined. */

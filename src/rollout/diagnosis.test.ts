@@ -18,14 +18,22 @@ function summary(facts: Partial<InstanceFacts>, health: Partial<Health> = {}): {
     wanted: 2,
     afterMs: 30_000,
     reason: facts.exit === undefined ? "unhealthy" : "exited",
-    instance: { name: instance(12, 1).name, facts: { ...nothing, ...facts }, health: { ...startingHealth, ...health }, settings: defaultRunSettings },
+    instance: {
+      name: instance(12, 1).name,
+      facts: { ...nothing, ...facts },
+      health: { ...startingHealth, ...health },
+      settings: defaultRunSettings,
+    },
   });
   assert.match(failure.hint, /all traffic is still on v11/);
   return { text: failure.summary, hint: failure.hint };
 }
 
 test("diagnose() tells an exit at once, with its status", () => {
-  assert.match(summary({ exit: { code: 3, outOfMemory: false, atMs: 1 } }).text, /exited with status 3 before it was healthy/);
+  assert.match(
+    summary({ exit: { code: 3, outOfMemory: false, atMs: 1 } }).text,
+    /exited with status 3 before it was healthy/,
+  );
 });
 
 test("diagnose() tells an app that never listens", () => {
@@ -34,11 +42,17 @@ test("diagnose() tells an app that never listens", () => {
 });
 
 test("diagnose() tells an app that listens on loopback only", () => {
-  assert.match(summary({ listening: [{ address: "127.0.0.1", port: 8080 }] }).text, /listens on 127\.0\.0\.1:8080 only/);
+  assert.match(
+    summary({ listening: [{ address: "127.0.0.1", port: 8080 }] }).text,
+    /listens on 127\.0\.0\.1:8080 only/,
+  );
 });
 
 test("diagnose() tells an app that answers errors", () => {
-  assert.match(summary({}, { last: { kind: "answered", status: 503, latencyMs: 1, body: "no" } }).text, /answered 503 to GET \//);
+  assert.match(
+    summary({}, { last: { kind: "answered", status: 503, latencyMs: 1, body: "no" } }).text,
+    /answered 503 to GET \//,
+  );
 });
 
 test("diagnose() tells a write to the read-only root, its path and the way out", () => {
@@ -46,7 +60,13 @@ test("diagnose() tells a write to the read-only root, its path and the way out",
   const found = summary({ exit: { code: 1, outOfMemory: false, atMs: 1 }, logTail });
   assert.match(found.text, /\/var\/cache\/shop\/x\.db/);
   assert.match(found.hint, /add \/var\/cache\/shop to `run\.tmpfs`/);
-  assert.match(summary({ exit: { code: 1, outOfMemory: false, atMs: 1 }, logTail: ["sh: can't create /data/a: Read-only file system"] }).hint, /add \/data to/);
+  assert.match(
+    summary({
+      exit: { code: 1, outOfMemory: false, atMs: 1 },
+      logTail: ["sh: can't create /data/a: Read-only file system"],
+    }).hint,
+    /add \/data to/,
+  );
 });
 
 test("diagnose() tells an instance that ran out of memory", () => {

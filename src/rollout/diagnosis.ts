@@ -83,7 +83,10 @@ function causeOf({ facts, health, settings }: FailedInstance, reason: FailReason
   if (health.last?.kind === "answered") {
     return {
       finding: `answered ${health.last.status} to GET ${settings.health.path ?? "/"}, ${settings.health.path === null ? "below 500" : "2xx"} is needed`,
-      hint: settings.health.path === null ? "set `run.health.path` to a path that tells health, or mend the app" : "mend what the health path checks",
+      hint:
+        settings.health.path === null
+          ? "set `run.health.path` to a path that tells health, or mend the app"
+          : "mend what the health path checks",
     };
   }
   const onPort = listening.filter((socket) => socket.port === port);
@@ -93,11 +96,15 @@ function causeOf({ facts, health, settings }: FailedInstance, reason: FailReason
       hint: "make the app listen on 0.0.0.0",
     };
   }
-  if (onPort.length > 0) return { finding: `listens on port ${port} but did not answer`, hint: "see what it waits for in its log" };
+  if (onPort.length > 0)
+    return { finding: `listens on port ${port} but did not answer`, hint: "see what it waits for in its log" };
   const others = listening.map((socket) => socket.port);
   return {
     finding: `never listened on port ${port}${others.length === 0 ? "" : ` (it listens on ${[...new Set(others)].join(", ")})`}`,
-    hint: others.length === 0 ? "the app is told its port in PORT; give it more time with `run.health.deadline` if it starts slowly" : `set \`run.port\` to the port it uses, or let it use PORT`,
+    hint:
+      others.length === 0
+        ? "the app is told its port in PORT; give it more time with `run.health.deadline` if it starts slowly"
+        : `set \`run.port\` to the port it uses, or let it use PORT`,
   };
 }
 
@@ -105,7 +112,11 @@ function causeOf({ facts, health, settings }: FailedInstance, reason: FailReason
 function readOnlyPath(logTail: readonly string[]): string | undefined {
   for (const line of logTail) {
     if (!/EROFS|read-only file system/i.test(line)) continue;
-    return /['"`]?(\/[^\s'"`:,)]+)/.exec(line.replace(/^.*?(EROFS|read-only file system)/i, (text) => (text.includes("/") ? text : "")))?.[1] ?? "";
+    return (
+      /['"`]?(\/[^\s'"`:,)]+)/.exec(
+        line.replace(/^.*?(EROFS|read-only file system)/i, (text) => (text.includes("/") ? text : "")),
+      )?.[1] ?? ""
+    );
   }
   return undefined;
 }
@@ -123,9 +134,14 @@ function evidenceOf({ facts, health }: FailedInstance): readonly string[] {
   const lines: string[] = [];
   const { last } = health;
   if (last !== null) {
-    lines.push(last.kind === "answered" ? `last response: ${last.status} ${last.body.slice(0, 200).trim()}`.trim() : `last probe: ${last.kind}`);
+    lines.push(
+      last.kind === "answered"
+        ? `last response: ${last.status} ${last.body.slice(0, 200).trim()}`.trim()
+        : `last probe: ${last.kind}`,
+    );
   }
-  if (facts.exit !== null) lines.push(`exit status: ${facts.exit.code ?? "unknown"}${facts.exit.outOfMemory ? " (out of memory)" : ""}`);
+  if (facts.exit !== null)
+    lines.push(`exit status: ${facts.exit.code ?? "unknown"}${facts.exit.outOfMemory ? " (out of memory)" : ""}`);
   for (const line of facts.logTail.slice(-logLinesShown)) lines.push(`log: ${line}`);
   return lines;
 }

@@ -29,7 +29,11 @@ test("planEnvironment() does not switch before all instances are healthy and pla
   const next = [instance(2, 1), instance(2, 2, { health: startingHealth })];
   const steps = planEnvironment(story.record, served([...liveTwo, ...next], set(1)), story.nowMs);
   assert.ok(!steps.some(({ kind }) => kind === "switch"));
-  const unplaced = view({ instances: [...liveTwo, instance(2, 1), instance(2, 2)], placed: new Map([[set(1), liveTwo.map(({ name }) => name)]]), rules: served(liveTwo, set(1)).rules });
+  const unplaced = view({
+    instances: [...liveTwo, instance(2, 1), instance(2, 2)],
+    placed: new Map([[set(1), liveTwo.map(({ name }) => name)]]),
+    rules: served(liveTwo, set(1)).rules,
+  });
   assert.deepEqual(planEnvironment(story.record, unplaced, story.nowMs), [
     { kind: "place", set: set(2), instances: [instance(2, 1).name, instance(2, 2).name] },
   ]);
@@ -37,21 +41,37 @@ test("planEnvironment() does not switch before all instances are healthy and pla
 
 test("planEnvironment() switches when all instances are healthy and placed", () => {
   const story = liveStory().create(2, v2);
-  const steps = planEnvironment(story.record, served([...liveTwo, instance(2, 1), instance(2, 2)], set(1)), story.nowMs);
+  const steps = planEnvironment(
+    story.record,
+    served([...liveTwo, instance(2, 1), instance(2, 2)], set(1)),
+    story.nowMs,
+  );
   assert.deepEqual(steps, [{ kind: "switch", release: 2, set: set(2) }]);
 });
 
 test("planEnvironment() fails a rollout at once when an instance ends before it was healthy", () => {
   const story = liveStory().create(2, v2);
-  const gone = instance(2, 1, { phase: "exited", exit: { code: 1, outOfMemory: false, atMs: story.nowMs }, health: startingHealth });
-  const steps = planEnvironment(story.record, served([...liveTwo, gone], set(1), { placed: served(liveTwo, null).placed }), story.nowMs);
+  const gone = instance(2, 1, {
+    phase: "exited",
+    exit: { code: 1, outOfMemory: false, atMs: story.nowMs },
+    health: startingHealth,
+  });
+  const steps = planEnvironment(
+    story.record,
+    served([...liveTwo, gone], set(1), { placed: served(liveTwo, null).placed }),
+    story.nowMs,
+  );
   assert.deepEqual(steps[0], { kind: "fail", release: 2, instance: gone.name, reason: "exited" });
 });
 
 test("planEnvironment() fails a rollout when an instance is not healthy by its deadline", () => {
   const story = liveStory().create(2, v2).later(30_000);
   const slow = [instance(2, 1, { health: startingHealth }), instance(2, 2, { health: startingHealth })];
-  const steps = planEnvironment(story.record, served([...liveTwo, ...slow], set(1), { placed: served(liveTwo, null).placed }), story.nowMs);
+  const steps = planEnvironment(
+    story.record,
+    served([...liveTwo, ...slow], set(1), { placed: served(liveTwo, null).placed }),
+    story.nowMs,
+  );
   assert.deepEqual(steps[0], { kind: "fail", release: 2, instance: slow[0]?.name, reason: "unhealthy" });
 });
 
@@ -59,7 +79,11 @@ test("planEnvironment() finishes a switch that is in effect, whatever became of 
   const story = liveStory()
     .create(2, v2)
     .tell({ kind: "traffic.switching", app, environment, release: 2, set: set(2), from: set(1) });
-  const broken = instance(2, 1, { phase: "exited", exit: { code: 1, outOfMemory: false, atMs: story.nowMs }, health: startingHealth });
+  const broken = instance(2, 1, {
+    phase: "exited",
+    exit: { code: 1, outOfMemory: false, atMs: story.nowMs },
+    health: startingHealth,
+  });
   const steps = planEnvironment(story.record, served([...liveTwo, broken], set(2)), story.nowMs);
   assert.deepEqual(steps[0], { kind: "switch", release: 2, set: set(2) });
 });
@@ -75,17 +99,34 @@ test("planEnvironment() keeps the replaced set warm, and ends it when its time i
 });
 
 test("planEnvironment() never keeps the set warm that was rolled back from", () => {
-  const story = liveStory().create(2, v2).goLive(2).prove(2).create(3, v1, { of: 1, set: set(1) }).goLive(3).prove(3);
-  const steps = planEnvironment(story.record, served([...liveTwo, instance(2, 1), instance(2, 2)], set(1)), story.nowMs);
+  const story = liveStory()
+    .create(2, v2)
+    .goLive(2)
+    .prove(2)
+    .create(3, v1, { of: 1, set: set(1) })
+    .goLive(3)
+    .prove(3);
+  const steps = planEnvironment(
+    story.record,
+    served([...liveTwo, instance(2, 1), instance(2, 2)], set(1)),
+    story.nowMs,
+  );
   assert.deepEqual(steps, [{ kind: "retire", set: set(2), reason: "it was rolled back from" }]);
 });
 
 test("planEnvironment() goes live from a warm set only on a fresh probe", () => {
-  const story = liveStory().create(2, v2).goLive(2).prove(2).later(10_000).create(3, v1, { of: 1, set: set(1) });
+  const story = liveStory()
+    .create(2, v2)
+    .goLive(2)
+    .prove(2)
+    .later(10_000)
+    .create(3, v1, { of: 1, set: set(1) });
   const stale = [...liveTwo, instance(2, 1), instance(2, 2)];
   assert.deepEqual(planEnvironment(story.record, served(stale, set(2)), story.nowMs), []);
   const fresh = stale.map((one) => ({ ...one, health: healthyNow(story.nowMs - 500) }));
-  assert.deepEqual(planEnvironment(story.record, served(fresh, set(2)), story.nowMs), [{ kind: "switch", release: 3, set: set(1) }]);
+  assert.deepEqual(planEnvironment(story.record, served(fresh, set(2)), story.nowMs), [
+    { kind: "switch", release: 3, set: set(1) },
+  ]);
 });
 
 test("planEnvironment() takes a watched release back when the rule fires", () => {
@@ -101,7 +142,11 @@ test("planEnvironment() takes a watched release back when the rule fires", () =>
 
 test("planEnvironment() only warns about a first release", () => {
   const story = new Story().settings({ instances: 2 }).create(1, v1).goLive(1);
-  const steps = planEnvironment(story.record, served(liveTwo, set(1), { recent: { requests: 100, errors: 40 } }), story.nowMs);
+  const steps = planEnvironment(
+    story.record,
+    served(liveTwo, set(1), { recent: { requests: 100, errors: 40 } }),
+    story.nowMs,
+  );
   assert.equal(steps[0]?.kind, "warn");
 });
 
@@ -115,7 +160,11 @@ test("planEnvironment() takes a watched release back when all its instances fail
 
 test("planEnvironment() proves a release when its watch ends", () => {
   const story = liveStory().create(2, v2).goLive(2).later(60_000);
-  const steps = planEnvironment(story.record, served([...liveTwo, instance(2, 1), instance(2, 2)], set(2)), story.nowMs);
+  const steps = planEnvironment(
+    story.record,
+    served([...liveTwo, instance(2, 1), instance(2, 2)], set(2)),
+    story.nowMs,
+  );
   assert.deepEqual(steps[0], { kind: "prove", release: 2, reason: "watched" });
 });
 
@@ -129,7 +178,12 @@ test("planEnvironment() replaces an instance that ended: at once, then after 1, 
     story.tell({ kind: "instance.exited", app, environment, instance: gone.name, code: 1, outOfMemory: false });
     let waited = 0;
     const other = instance(1, 100);
-    while (!planEnvironment(story.record, served([other, gone], set(1)), story.nowMs + waited).some(({ kind }) => kind === "ensure")) waited += 500;
+    while (
+      !planEnvironment(story.record, served([other, gone], set(1)), story.nowMs + waited).some(
+        ({ kind }) => kind === "ensure",
+      )
+    )
+      waited += 500;
     delays.push(waited);
     story.later(waited);
   }
@@ -137,29 +191,63 @@ test("planEnvironment() replaces an instance that ended: at once, then after 1, 
 });
 
 test("planEnvironment() counts instances that ended together as one exit", () => {
-  const story = liveStory().tell({ kind: "instances.starting", app, environment, set: set(1), count: 4, ordinals: [1, 2, 3, 4] });
+  const story = liveStory().tell({
+    kind: "instances.starting",
+    app,
+    environment,
+    set: set(1),
+    count: 4,
+    ordinals: [1, 2, 3, 4],
+  });
   for (const ordinal of [1, 2, 3, 4]) {
-    story.tell({ kind: "instance.exited", app, environment, instance: instance(1, ordinal).name, code: 137, outOfMemory: false });
+    story.tell({
+      kind: "instance.exited",
+      app,
+      environment,
+      instance: instance(1, ordinal).name,
+      code: 137,
+      outOfMemory: false,
+    });
   }
-  const steps = planEnvironment(story.record, served([], set(1), { placed: new Map([[set(1), [instance(1, 9).name]]]) }), story.nowMs);
+  const steps = planEnvironment(
+    story.record,
+    served([], set(1), { placed: new Map([[set(1), [instance(1, 9).name]]]) }),
+    story.nowMs,
+  );
   assert.ok(steps.some(({ kind }) => kind === "ensure"));
 });
 
 test("planEnvironment() takes an instance out after 3 failed probes and replaces it 10 s later", () => {
   const story = liveStory();
-  const failing = instance(1, 2, { health: { ...startingHealth, state: "unhealthy", failures: 3, unhealthySinceMs: story.nowMs } });
+  const failing = instance(1, 2, {
+    health: { ...startingHealth, state: "unhealthy", failures: 3, unhealthySinceMs: story.nowMs },
+  });
   const now = [instance(1, 1), failing];
   assert.deepEqual(planEnvironment(story.record, served(now, set(1)), story.nowMs), [
     { kind: "place", set: set(1), instances: [instance(1, 1).name] },
   ]);
   const steps = planEnvironment(story.record, served(now, set(1)), story.nowMs + 10_000);
-  assert.deepEqual(steps[0], { kind: "condemn", instance: failing.name, type: "unhealthy", reason: "it failed 3 probes in a row" });
+  assert.deepEqual(steps[0], {
+    kind: "condemn",
+    instance: failing.name,
+    type: "unhealthy",
+    reason: "it failed 3 probes in a row",
+  });
 });
 
 test("planEnvironment() leaves all in traffic when all fail, and replaces one at a time", () => {
   const story = liveStory();
-  const health = { ...startingHealth, state: "unhealthy", failures: 30, unhealthySinceMs: story.nowMs - 20_000 } as const;
-  const steps = planEnvironment(story.record, served([instance(1, 1, { health }), instance(1, 2, { health })], set(1)), story.nowMs);
+  const health = {
+    ...startingHealth,
+    state: "unhealthy",
+    failures: 30,
+    unhealthySinceMs: story.nowMs - 20_000,
+  } as const;
+  const steps = planEnvironment(
+    story.record,
+    served([instance(1, 1, { health }), instance(1, 2, { health })], set(1)),
+    story.nowMs,
+  );
   assert.deepEqual(
     steps.map(({ kind }) => kind),
     ["condemn"],
@@ -168,12 +256,22 @@ test("planEnvironment() leaves all in traffic when all fail, and replaces one at
 
 test("planEnvironment() replaces a drifted instance before it ends it", () => {
   const story = liveStory();
-  story.tell({ kind: "instance.condemned", app, environment, instance: instance(1, 2).name, type: "drift", reason: "entered" });
+  story.tell({
+    kind: "instance.condemned",
+    app,
+    environment,
+    instance: instance(1, 2).name,
+    type: "drift",
+    reason: "entered",
+  });
   const steps = planEnvironment(story.record, served(liveTwo, set(1)), story.nowMs);
   assert.deepEqual(steps, [{ kind: "ensure", set: set(1), count: 3, ordinals: [1] }]);
   const three = [...liveTwo, instance(1, 3)];
   assert.deepEqual(
-    planEnvironment(story.record, served(three, set(1)), story.nowMs).map((step) => [step.kind, step.kind === "end" ? step.instance : ""]),
+    planEnvironment(story.record, served(three, set(1)), story.nowMs).map((step) => [
+      step.kind,
+      step.kind === "end" ? step.instance : "",
+    ]),
     [["end", instance(1, 2).name]],
   );
 });
@@ -202,7 +300,9 @@ test("planEnvironment() takes the route away first when an app is taken down", (
 
 test("planEnvironment() brings everything back when nothing runs, as after a reboot", () => {
   const story = liveStory();
-  assert.deepEqual(planEnvironment(story.record, view(), story.nowMs), [{ kind: "ensure", set: set(1), count: 2, ordinals: [1, 2] }]);
+  assert.deepEqual(planEnvironment(story.record, view(), story.nowMs), [
+    { kind: "ensure", set: set(1), count: 2, ordinals: [1, 2] },
+  ]);
   assert.deepEqual(planEnvironment(story.record, served(liveTwo, null), story.nowMs), [
     { kind: "route", route: { host: null, path: "/" }, rule: { route: { host: null, path: "/" }, stable: set(1) } },
   ]);

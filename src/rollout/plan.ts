@@ -1,6 +1,6 @@
 import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
-import { formatRoute, type Route } from "../model/content.ts";
+import { formatRoute } from "../model/content.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
 import type { Step } from "./step.ts";
@@ -81,7 +81,11 @@ export function isUsable(instance: InstanceView): boolean {
 }
 
 /** Instances of a set that count for a switch: healthy for long enough, and of a warm set probed lately. */
-export function readyInstances(set: SetRecord, instances: readonly InstanceView[], nowMs: number): readonly InstanceView[] {
+export function readyInstances(
+  set: SetRecord,
+  instances: readonly InstanceView[],
+  nowMs: number,
+): readonly InstanceView[] {
   return instances.filter(
     ({ name, phase, health }) =>
       phase === "running" &&
@@ -107,10 +111,12 @@ function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySe
     const figures = verdict.fires ? verdict.figures : null;
     const reason = verdict.fires ? verdict.reason : (dead ?? "");
     // A first deploy has nothing to go back to; a rollback brought back what is wanted: both are only warned about.
-    if (to !== null && release.type === "deploy") return [{ kind: "take-back", release: release.number, to, figures, reason }];
+    if (to !== null && release.type === "deploy")
+      return [{ kind: "take-back", release: release.number, to, figures, reason }];
     if (!watch.warned) return [{ kind: "warn", release: release.number, figures: verdict.figures, reason }];
   }
-  if (nowMs >= watch.startedAtMs + record.settings.watchMs) return [{ kind: "prove", release: release.number, reason: "watched" }];
+  if (nowMs >= watch.startedAtMs + record.settings.watchMs)
+    return [{ kind: "prove", release: release.number, reason: "watched" }];
   return [];
 }
 
@@ -142,7 +148,12 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   return [toSwitch];
 }
 
-function failureOf(release: ReleaseRecord, set: SetRecord, instances: readonly InstanceView[], nowMs: number): Step | undefined {
+function failureOf(
+  release: ReleaseRecord,
+  set: SetRecord,
+  instances: readonly InstanceView[],
+  nowMs: number,
+): Step | undefined {
   const fail = (instance: InstanceView | undefined, reason: "exited" | "unhealthy" | "deadline"): Step => ({
     kind: "fail",
     release: release.number,
@@ -154,7 +165,8 @@ function failureOf(release: ReleaseRecord, set: SetRecord, instances: readonly I
   const exited = fresh.find(({ phase }) => phase === "exited");
   if (exited !== undefined) return fail(exited, "exited");
   const late = fresh.find(
-    ({ health, startedAtMs }) => health.state === "starting" && nowMs >= startedAtMs + set.content.settings.health.deadlineMs,
+    ({ health, startedAtMs }) =>
+      health.state === "starting" && nowMs >= startedAtMs + set.content.settings.health.deadlineMs,
   );
   if (late !== undefined) return fail(late, "unhealthy");
   if (nowMs < release.deadlineAtMs) return undefined;
@@ -176,7 +188,11 @@ function planSet(
   const isFirstStart = set.role === "next";
 
   const missing = wanted - alive.length;
-  if (missing > 0 && nowMs >= earliestStartMs(set) && !(isFirstStart && instances.some(({ phase }) => phase === "exited"))) {
+  if (
+    missing > 0 &&
+    nowMs >= earliestStartMs(set) &&
+    !(isFirstStart && instances.some(({ phase }) => phase === "exited"))
+  ) {
     const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
     steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
   }
@@ -191,7 +207,12 @@ function planSet(
     if (gone) steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: null });
     else if (condemned !== undefined && (usable >= wanted || !isUsable(instance))) {
       // A condemned instance serves until its replacement does.
-      steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: nowMs + set.content.settings.drainMs });
+      steps.push({
+        kind: "end",
+        set: set.name,
+        instance: instance.name,
+        drainUntilMs: nowMs + set.content.settings.drainMs,
+      });
     }
   }
   const endpoints = planEndpoints(set, instances, view.placed.get(set.name) ?? []);
@@ -215,11 +236,14 @@ function planCondemned(
   if (alive.length > wanted) {
     // Those that do not serve go first, then the newest.
     const order = alive.toSorted((a, b) => Number(isUsable(a)) - Number(isUsable(b)) || b.ordinal - a.ordinal);
-    return order.slice(0, alive.length - wanted).map((instance) => condemn(instance, "surplus", `${wanted} instances are wanted`));
+    return order
+      .slice(0, alive.length - wanted)
+      .map((instance) => condemn(instance, "surplus", `${wanted} instances are wanted`));
   }
   const { deadlineMs } = set.content.settings.health;
   const late = alive.filter(
-    ({ health, startedAtMs, name }) => health.state === "starting" && !set.proven.has(name) && nowMs >= startedAtMs + deadlineMs,
+    ({ health, startedAtMs, name }) =>
+      health.state === "starting" && !set.proven.has(name) && nowMs >= startedAtMs + deadlineMs,
   );
   if (late.length > 0) return late.map((instance) => condemn(instance, "late", "it did not become healthy in time"));
   const failing = alive.filter(
@@ -290,7 +314,10 @@ export function earliestStartMs(set: SetRecord): number {
 }
 
 /** Whether a release needs no watch: its content came through one before, or none is asked for. */
-export function provenAtSwitch(record: EnvironmentRecord, release: ReleaseRecord): "no watch" | "proven before" | undefined {
+export function provenAtSwitch(
+  record: EnvironmentRecord,
+  release: ReleaseRecord,
+): "no watch" | "proven before" | undefined {
   if (release.type === "rollback" && isProven(record, release.digest)) return "proven before";
   return record.settings.watchMs === 0 ? "no watch" : undefined;
 }

@@ -12,13 +12,29 @@ export type Step =
   | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
   | { readonly kind: "switch"; readonly release: number; readonly set: SetName }
   | { readonly kind: "route"; readonly route: Route; readonly rule: RouteRule | null }
-  | { readonly kind: "fail"; readonly release: number; readonly instance: InstanceName | null; readonly reason: FailReason }
+  | {
+      readonly kind: "fail";
+      readonly release: number;
+      readonly instance: InstanceName | null;
+      readonly reason: FailReason;
+    }
   | { readonly kind: "prove"; readonly release: number; readonly reason: "watched" }
-  | { readonly kind: "take-back"; readonly release: number; readonly to: number; readonly figures: WatchFigures | null; readonly reason: string }
+  | {
+      readonly kind: "take-back";
+      readonly release: number;
+      readonly to: number;
+      readonly figures: WatchFigures | null;
+      readonly reason: string;
+    }
   | { readonly kind: "warn"; readonly release: number; readonly figures: WatchFigures; readonly reason: string }
   | { readonly kind: "retire"; readonly set: SetName; readonly reason: string }
   | { readonly kind: "condemn"; readonly instance: InstanceName; readonly type: CondemnType; readonly reason: string }
-  | { readonly kind: "end"; readonly set: SetName; readonly instance: InstanceName; /** ms since the epoch; null: at once. */ readonly drainUntilMs: number | null }
+  | {
+      readonly kind: "end";
+      readonly set: SetName;
+      readonly instance: InstanceName;
+      /** ms since the epoch; null: at once. */ readonly drainUntilMs: number | null;
+    }
   | { readonly kind: "forget"; readonly set: SetName };
 
 /** Why a rollout cannot come through: an instance ended, never became healthy, or the rollout's own time is over. */

@@ -3,7 +3,13 @@ import type { EventData } from "../ledger/event.ts";
 import { applyEvent } from "../ledger/fold.ts";
 import { emptyState, environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { sha256 } from "../model/canonical.ts";
-import { contentDigest, defaultEnvironmentSettings, defaultRunSettings, type Content, type EnvironmentSettings } from "../model/content.ts";
+import {
+  contentDigest,
+  defaultEnvironmentSettings,
+  defaultRunSettings,
+  type Content,
+  type EnvironmentSettings,
+} from "../model/content.ts";
 import { instanceName, parseAppName, parseEnvironmentName, setName, type SetName } from "../model/names.ts";
 import { startingHealth, type Health } from "./health.ts";
 import type { EnvironmentView, InstanceView } from "./plan.ts";
@@ -50,7 +56,13 @@ export class Story {
   }
 
   settings(settings: Partial<EnvironmentSettings>): this {
-    return this.tell({ kind: "environment.changed", app, environment, settings: { ...defaultEnvironmentSettings, ...settings }, cause });
+    return this.tell({
+      kind: "environment.changed",
+      app,
+      environment,
+      settings: { ...defaultEnvironmentSettings, ...settings },
+      cause,
+    });
   }
 
   create(release: number, content: Content, options: { of?: number; set?: SetName; automatic?: boolean } = {}): this {
@@ -75,7 +87,17 @@ export class Story {
     const from = this.record.live?.set ?? null;
     return this.tell(
       { kind: "traffic.switching", app, environment, release, set: to, from },
-      { kind: "traffic.switched", app, environment, release, set: to, from, elapsedMs: 3, warm: false, baseline: { requests: 0, errors: 0 } },
+      {
+        kind: "traffic.switched",
+        app,
+        environment,
+        release,
+        set: to,
+        from,
+        elapsedMs: 3,
+        warm: false,
+        baseline: { requests: 0, errors: 0 },
+      },
     );
   }
 
@@ -120,9 +142,15 @@ export function view(change: Partial<EnvironmentView> = {}): EnvironmentView {
 }
 
 /** A view in which these instances run, are placed, and `live` answers the route. */
-export function served(instances: readonly InstanceView[], live: SetName | null, change: Partial<EnvironmentView> = {}): EnvironmentView {
+export function served(
+  instances: readonly InstanceView[],
+  live: SetName | null,
+  change: Partial<EnvironmentView> = {},
+): EnvironmentView {
   const placed = new Map(
-    [...Map.groupBy(instances, (one) => one.set)].map(([name, members]) => [name, members.map((one) => one.name).sort()] as const),
+    [...Map.groupBy(instances, (one) => one.set)].map(
+      ([name, members]) => [name, members.map((one) => one.name).sort()] as const,
+    ),
   );
   const rules = live === null ? [] : [{ route: { host: null, path: "/" }, stable: live }];
   return view({ instances, placed, rules, ...change });

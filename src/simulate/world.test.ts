@@ -6,7 +6,12 @@ import { environmentStatus } from "../controller/status.ts";
 import { environmentKey, releaseState, type EnvironmentRecord } from "../ledger/state.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { sha256 } from "../model/canonical.ts";
-import { contentDigest, defaultEnvironmentSettings, defaultRunSettings, type EnvironmentSettings } from "../model/content.ts";
+import {
+  contentDigest,
+  defaultEnvironmentSettings,
+  defaultRunSettings,
+  type EnvironmentSettings,
+} from "../model/content.ts";
 import { parseAppName, parseEnvironmentName, type InstanceName } from "../model/names.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -54,9 +59,14 @@ function recordOf(controller: Controller): EnvironmentRecord {
   return record;
 }
 
-const states = (controller: Controller) => [...recordOf(controller).releases.values()].map((release) => [release.number, release.of, releaseState(release)]);
+const states = (controller: Controller) =>
+  [...recordOf(controller).releases.values()].map((release) => [release.number, release.of, releaseState(release)]);
 const live = (controller: Controller) => recordOf(controller).live?.release;
-const names = (controller: Controller, set: string) => controller.fleet.all().filter((one) => one.set === set).map(({ name }) => name);
+const names = (controller: Controller, set: string) =>
+  controller.fleet
+    .all()
+    .filter((one) => one.set === set)
+    .map(({ name }) => name);
 
 test("deploy() goes live when all instances are healthy, and says so again without a new release", async () => {
   const world = createWorld();
@@ -99,7 +109,11 @@ test("a rollback to a warm set starts no instance and takes no time", async () =
   await done(world, deploy(controller, request("one")));
   await done(world, deploy(controller, request("two")));
   const before = names(controller, "shop-production-v1");
-  const status = environmentStatus(recordOf(controller), { instances: controller.fleet.all(), nowMs: world.clock.now(), routerUrl: "http://127.0.0.1:80" });
+  const status = environmentStatus(recordOf(controller), {
+    instances: controller.fleet.all(),
+    nowMs: world.clock.now(),
+    routerUrl: "http://127.0.0.1:80",
+  });
   assert.deepEqual([status.rollback.target, status.rollback.warm, status.rollback.ready], [1, 2, true]);
   const started = world.clock.now();
   const { release } = await done(world, rollback(controller, asked));
@@ -127,13 +141,23 @@ test("a failed deploy leaves traffic, desired state and running instances as the
   const world = createWorld();
   const controller = await world.startController();
   await done(world, deploy(controller, request("one")));
-  const before = { rules: await world.router.observe(), names: names(controller, "shop-production-v1"), settings: recordOf(controller).settings, line: [...recordOf(controller).line] };
+  const before = {
+    rules: await world.router.observe(),
+    names: names(controller, "shop-production-v1"),
+    settings: recordOf(controller).settings,
+    line: [...recordOf(controller).line],
+  };
   world.machine.behave({ readyMs: null }, digestOf("two"));
   const error = await fails(world, deploy(controller, request("two")), "ROLLOUT_UNHEALTHY");
   assert.match(error.message, /0 of 2 instances healthy/);
   await world.clock.advance(60_000);
   assert.deepEqual(
-    { rules: await world.router.observe(), names: names(controller, "shop-production-v1"), settings: recordOf(controller).settings, line: recordOf(controller).line },
+    {
+      rules: await world.router.observe(),
+      names: names(controller, "shop-production-v1"),
+      settings: recordOf(controller).settings,
+      line: recordOf(controller).line,
+    },
     before,
   );
   assert.deepEqual(names(controller, "shop-production-v2"), []);
@@ -298,7 +322,11 @@ test("a route has one owner, and the second is told who", async () => {
   const world = createWorld();
   const controller = await world.startController();
   await done(world, deploy(controller, request("one")));
-  const error = await fails(world, deploy(controller, { ...request("one"), app: parseAppName("thief") }), "ROUTE_OWNED");
+  const error = await fails(
+    world,
+    deploy(controller, { ...request("one"), app: parseAppName("thief") }),
+    "ROUTE_OWNED",
+  );
   assert.match(error.message, /shop in production has it/);
   await controller.stop();
 });

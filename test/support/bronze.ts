@@ -22,7 +22,10 @@ export interface Site {
   readonly state: string;
   readonly project: string;
   /** Runs `bronze ARGS --state …` in the project. */
-  bronze(args: readonly string[], options?: { readonly signal?: AbortSignal; readonly cwd?: string }): Promise<CommandResult>;
+  bronze(
+    args: readonly string[],
+    options?: { readonly signal?: AbortSignal; readonly cwd?: string },
+  ): Promise<CommandResult>;
   /** The same with `--json`; fails the test unless it exits 0, and gives the last line as JSON. */
   json<Result>(args: readonly string[]): Promise<Result>;
   status(): Promise<EnvironmentStatus>;
@@ -30,7 +33,12 @@ export interface Site {
   /** Writes files of the project; a mode makes them executable. */
   write(files: Readonly<Record<string, string>>, mode?: number): void;
   /** Writes bronze.yaml for the busybox app, with lines added to `run` and to the environment. */
-  define(options?: { readonly run?: readonly string[]; readonly environment?: readonly string[]; readonly app?: string; readonly top?: readonly string[] }): void;
+  define(options?: {
+    readonly run?: readonly string[];
+    readonly environment?: readonly string[];
+    readonly app?: string;
+    readonly top?: readonly string[];
+  }): void;
 }
 
 /** Makes a site whose app is busybox's httpd; taken down and removed when the test ends. */
@@ -48,7 +56,8 @@ export function createSite(t: TestContext): Site {
     bronze: (args, options = {}) => run(launcher, [...args, "--state", state], options.cwd ?? project, options.signal),
     async json<Result>(args: readonly string[]): Promise<Result> {
       const result = await site.bronze([...args, "--json"]);
-      if (result.status !== 0) throw new Error(`bronze ${args.join(" ")} exited ${result.status}: ${result.stderr}${result.stdout}`);
+      if (result.status !== 0)
+        throw new Error(`bronze ${args.join(" ")} exited ${result.status}: ${result.stderr}${result.stdout}`);
       const text = result.stdout.trim();
       try {
         return JSON.parse(text) as Result;
@@ -99,13 +108,23 @@ export function createSite(t: TestContext): Site {
 }
 
 /** Busybox's httpd under a shell that ends at SIGTERM: a first process without a handler would ignore it. */
-export const server = ["/bin/busybox", "sh", "-c", "trap 'kill $!; exit 0' TERM; /bin/busybox httpd -f -p 8080 -h /www & wait $!"];
+export const server = [
+  "/bin/busybox",
+  "sh",
+  "-c",
+  "trap 'kill $!; exit 0' TERM; /bin/busybox httpd -f -p 8080 -h /www & wait $!",
+];
 
 export function dockerfile(command: readonly string[]): string {
   return ["FROM scratch", "COPY root/ /", "USER 65532:65532", `CMD ${JSON.stringify(command)}`, ""].join("\n");
 }
 
-function run(file: string, args: readonly string[], cwd: string, signal: AbortSignal | undefined): Promise<CommandResult> {
+function run(
+  file: string,
+  args: readonly string[],
+  cwd: string,
+  signal: AbortSignal | undefined,
+): Promise<CommandResult> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
@@ -117,7 +136,9 @@ function run(file: string, args: readonly string[], cwd: string, signal: AbortSi
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.once("error", reject);
     // "exit", not "close": a daemon that the command started may keep the pipes.
-    child.once("exit", (status) => setImmediate(() => resolve({ status, stdout, stderr, ms: performance.now() - began })));
+    child.once("exit", (status) =>
+      setImmediate(() => resolve({ status, stdout, stderr, ms: performance.now() - began })),
+    );
   });
 }
 
@@ -144,7 +165,16 @@ export function get(url: string, headers: Readonly<Record<string, string>> = {})
 }
 
 /** Asks again and again until told to stop; what failed is listed, nothing is repeated. */
-export function keepAsking(url: string, everyMs = 5): { stop(): Promise<{ readonly requests: number; readonly failures: readonly string[]; readonly bodies: readonly string[] }> } {
+export function keepAsking(
+  url: string,
+  everyMs = 5,
+): {
+  stop(): Promise<{
+    readonly requests: number;
+    readonly failures: readonly string[];
+    readonly bodies: readonly string[];
+  }>;
+} {
   const failures: string[] = [];
   const bodies = new Set<string>();
   let requests = 0;
@@ -173,7 +203,11 @@ export function keepAsking(url: string, everyMs = 5): { stop(): Promise<{ readon
 }
 
 /** Waits until a condition holds. @throws after `mostMs` */
-export async function eventually(what: string, condition: () => Promise<boolean> | boolean, mostMs = 30_000): Promise<void> {
+export async function eventually(
+  what: string,
+  condition: () => Promise<boolean> | boolean,
+  mostMs = 30_000,
+): Promise<void> {
   const end = performance.now() + mostMs;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`${what}: not so within ${mostMs} ms`);

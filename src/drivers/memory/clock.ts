@@ -27,7 +27,8 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
     let next: Timer | undefined;
     for (const timer of timers) {
       if (timer.atMs > untilMs) continue;
-      if (next === undefined || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order)) next = timer;
+      if (next === undefined || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order))
+        next = timer;
     }
     return next;
   }

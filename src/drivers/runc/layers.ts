@@ -109,9 +109,8 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     const exists = (await stat(path).catch(() => undefined)) !== undefined;
     let digest: Digest;
     if (exists && recorded !== undefined) {
-      digest = (await hashImage(path)).digest;
+      digest = (await Promise.all([hashImage(path), setImmutable(path, true)]))[0].digest;
       if (digest !== recorded) throw await setAside(diffId, path, recorded, digest);
-      await setImmutable(path, true);
     } else {
       // A file that the ledger does not know is from a crash before it was recorded: made again, not believed.
       const image = await make();

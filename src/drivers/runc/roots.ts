@@ -89,7 +89,7 @@ export function createRoots(options: {
 
   async function prepare(artifact: Digest): Promise<PreparedArtifact> {
     const config = prepared.get(artifact)?.config ?? (await readImageConfig(options.store, artifact));
-    for (const layer of config.layers) await layers.ready(layer);
+    await Promise.all(config.layers.map((layer) => layers.ready(layer)));
     const already = prepared.get(artifact);
     if (already !== undefined) return already;
     const entry = await withImage(config, digestHex(artifact).slice(0, 16), async (root) => ({

@@ -31,7 +31,9 @@ test("openSqliteJournal() refuses a folder that another process holds, and says 
   journal.append([started(1)]);
   const script = `import { openSqliteJournal } from ${JSON.stringify(join(import.meta.dirname, "journal.ts"))};
     try { openSqliteJournal(${JSON.stringify(dir)}); } catch (error) { console.log(error.code, error.message); }`;
-  const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", script], { encoding: "utf8" });
+  const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", script], {
+    encoding: "utf8",
+  });
   assert.match(stdout, new RegExp(`^LOCKED .*process id ${process.pid}`));
   journal.close();
   rmSync(dir, { recursive: true });
@@ -43,7 +45,9 @@ test("openSqliteJournal() gives every event that append() acknowledged before ki
     const journal = openSqliteJournal(${JSON.stringify(dir)});
     for (let i = 1; i <= 50; i += 1) { journal.append([{ atMs: i, data: { kind: "daemon.started", version: "1", pid: i } }]); process.stdout.write(i + "\\n"); }
     process.kill(process.pid, "SIGKILL");`;
-  const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", script], { encoding: "utf8" });
+  const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", script], {
+    encoding: "utf8",
+  });
   const journal = openSqliteJournal(dir);
   assert.equal([...journal.read()].length, stdout.trim().split("\n").length);
   journal.close();

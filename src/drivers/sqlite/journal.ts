@@ -1,4 +1,15 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -43,7 +54,9 @@ export function openSqliteJournal(stateDir: string): Journal {
     head = check.head;
   } catch (error) {
     database.close();
-    throw error instanceof OperatorError ? error : damaged(file, error instanceof Error ? error.message : String(error));
+    throw error instanceof OperatorError
+      ? error
+      : damaged(file, error instanceof Error ? error.message : String(error));
   }
   keepReserve(reserve);
 
@@ -100,7 +113,9 @@ function openExclusively(file: string, stateDir: string): DatabaseSync {
     database.exec("PRAGMA locking_mode=EXCLUSIVE");
     database.exec("PRAGMA journal_mode=WAL");
     database.exec("PRAGMA synchronous=FULL");
-    database.exec("CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL, data TEXT NOT NULL) STRICT");
+    database.exec(
+      "CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL, data TEXT NOT NULL) STRICT",
+    );
     // A write takes the lock; reading alone would leave a second daemon undetected.
     database.exec("BEGIN IMMEDIATE; COMMIT");
   } catch (error) {
@@ -147,7 +162,9 @@ function parseData(row: Row): LedgerEvent["data"] {
 
 /** Events that end something may use the reserve; those that begin something may not. */
 function isEnding(events: readonly NewEvent[]): boolean {
-  return events.every(({ data }) => data.kind === "rollout.aborted" || data.kind === "set.retired" || data.kind === "traffic.switched");
+  return events.every(
+    ({ data }) => data.kind === "rollout.aborted" || data.kind === "set.retired" || data.kind === "traffic.switched",
+  );
 }
 
 function damaged(file: string, finding: string): OperatorError {
