@@ -3,13 +3,11 @@
  * are removed.
  */
 export function printable(text: string): string {
-  return (
-    text
-      .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]*@/gi, "$1[redacted]@")
-      // oxlint-disable-next-line no-control-regex -- control characters are what this removes
-      .replace(
-        /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-        (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-      )
-  );
+  const withoutCredentials = text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@]*@/gi, "$1[redacted]@");
+  // oxlint-disable-next-line no-control-regex -- control characters are what this makes visible
+  return withoutCredentials.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, visible);
+}
+
+function visible(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }
