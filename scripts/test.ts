@@ -59,8 +59,6 @@ if (files.length === 0) {
 if (unit.length > 0) run(unit, Math.max(2, availableParallelism()));
 for (const name of real) run([name], 1);
 
-console.log(
-  `\ntests ${totals.tests}, passed ${totals.pass}, failed ${totals.fail + totals.cancelled}, skipped ${totals.skipped + totals.todo}; files ${files.length}`,
-);
 if (failedFiles.length > 0) console.log(`failed: ${failedFiles.join(", ")}`);
+console.log(`\n${totals.pass} passed, ${totals.fail + totals.cancelled} failed, ${totals.skipped + totals.todo} skipped`);
 process.exitCode = failedFiles.length === 0 ? 0 : 1;
