@@ -60,5 +60,7 @@ if (unit.length > 0) run(unit, Math.max(2, availableParallelism()));
 for (const name of real) run([name], 1);
 
 if (failedFiles.length > 0) console.log(`failed: ${failedFiles.join(", ")}`);
-console.log(`\n${totals.pass} passed, ${totals.fail + totals.cancelled} failed, ${totals.skipped + totals.todo} skipped`);
+console.log(
+  `\n${totals.pass} passed, ${totals.fail + totals.cancelled} failed, ${totals.skipped + totals.todo} skipped`,
+);
 process.exitCode = failedFiles.length === 0 ? 0 : 1;
