@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readText } from "./files.ts";
 import { readMounts } from "./mountinfo.ts";
 
 /** The machine's cgroup trees, and our parts of them. */
@@ -15,6 +16,8 @@ export interface Cgroups {
    * for all CPUs to notice.
    */
   adopt(pid: number): Promise<void>;
+  /** Processes in an instance's groups. */
+  members(name: string): readonly number[];
   /** Removes an instance's groups; they are empty once its processes are gone. */
   removeInstance(name: string): Promise<void>;
   removeAll(): Promise<void>;
@@ -52,6 +55,19 @@ export function createCgroups(tag: string): Cgroups {
           await writeFile(join(folder, "cgroup.procs"), String(pid));
         }),
       );
+    },
+    members: (name) => {
+      const lists = trees.map((tree) => readText(join(tree, parent, name, "cgroup.procs")) ?? "");
+      return [
+        ...new Set(
+          lists.flatMap((text) =>
+            text
+              .split("\n")
+              .filter((line) => line !== "")
+              .map(Number),
+          ),
+        ),
+      ];
     },
     removeInstance: async (name) => {
       await Promise.all(trees.map((tree) => removeTree(join(tree, parent, name))));

@@ -116,38 +116,41 @@ test("after start, kill, failure, remove and close nothing is left", async () =>
 
 test("a daemon killed in the middle of starts leaves what the next one finds, ends and removes", async () => {
   const bench = await createBench();
-  const artifact = await putPatientImage(bench.store);
-  const settings = JSON.stringify({ state: bench.places.state, artifact });
-  for (const delayMs of [40, 90, 160]) {
-    const child = spawn(
-      process.execPath,
-      ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "starter.suite.ts"), settings],
-      { stdio: ["ignore", "pipe", "inherit"] },
-    );
-    await new Promise((resolve) => child.stdout.once("data", resolve));
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("exit", resolve));
-    const runtime = await bench.runtime();
+  let runtime = await bench.runtime();
+  try {
+    const artifact = await putPatientImage(bench.store);
     const set = bench.set(artifact);
-    await runtime.remove(
-      (await runtime.observe()).filter(({ phase }) => phase !== "running").map(({ name }) => name),
-      0,
-      bench.signal,
-    );
-    await runtime.ensure(set, 4, 1, bench.signal);
-    const seen = await runtime.observe();
-    assert.equal(seen.filter(({ phase }) => phase === "running").length, 4, JSON.stringify(seen));
-    assert.equal(new Set(seen.map(({ address }) => address)).size, seen.length);
-    await runtime.remove(
-      seen.map(({ name }) => name),
-      0,
-      bench.signal,
-    );
-    runtime.stop();
+    const settings = JSON.stringify({ state: bench.places.state, artifact });
+    for (const delayMs of [5, 20, 40, 60, 80, 100, 130, 160]) {
+      runtime.stop();
+      const child = spawn(
+        process.execPath,
+        ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "starter.suite.ts"), settings],
+        { stdio: ["ignore", "pipe", "inherit"] },
+      );
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      await Promise.race([ended, new Promise((resolve) => child.stdout.once("data", resolve))]);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      child.kill("SIGKILL");
+      await ended;
+      runtime = await bench.runtime();
+      const found = await runtime.observe();
+      const unfit = found.filter(({ phase }) => phase !== "running").map(({ name }) => name);
+      await runtime.remove(unfit, 0, bench.signal);
+      await runtime.ensure(set, 4, 1, bench.signal);
+      const seen = await runtime.observe();
+      assert.deepEqual(
+        seen.map(({ phase }) => phase),
+        ["running", "running", "running", "running"],
+        JSON.stringify(seen),
+      );
+      assert.equal(new Set(seen.map(({ address }) => address)).size, seen.length);
+      const names = seen.map(({ name }) => name);
+      await runtime.remove(names, 0, bench.signal);
+    }
+  } finally {
+    await bench.end(runtime);
   }
-  const last = await bench.runtime();
-  await bench.end(last);
   const left = traces(bench);
   assert.deepEqual(
     [left["processes"], left["mounts"], left["interfaces"], left["cgroups"], left["rules"]],

@@ -1,5 +1,5 @@
+import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { InstanceName } from "../../model/names.ts";
 import type { Cgroups } from "./cgroups.ts";
 import type { Exits } from "./exits.ts";
@@ -15,6 +15,7 @@ export interface RemoveTools {
 
 const killMs = 10_000;
 const supervisorMs = 2_000;
+const pauseMs = 5;
 
 /**
  * Ends an instance and removes its traces. `runc delete` would take 107 ms, because it looks for the end of what it
@@ -27,7 +28,8 @@ export async function removeInstance(
   signal: AbortSignal,
 ): Promise<void> {
   const paths = instancePaths(tools.folders, name);
-  const first = firstProcess(paths);
+  if (readBirth(paths) === undefined) await stopMaking(tools, name, paths);
+  const first = readBirth(paths)?.process;
   const supervisor = supervisorProcess(paths);
   if (first !== undefined) await end(tools, name, first, graceMs, signal);
   if (supervisor !== undefined && first !== undefined && isAlive(supervisor))
@@ -58,22 +60,30 @@ async function end(
   await waitGone(first, killMs);
 }
 
-/** Also of an instance that was never finished: from runc's own notes. */
-function firstProcess(paths: InstancePaths): ProcessIdentity | undefined {
-  const birth = readBirth(paths);
-  if (birth !== undefined) return birth.process;
-  const text = readText(join(paths.runtimeState, "state.json"));
-  if (text === undefined) return undefined;
-  const state = JSON.parse(text) as { readonly init_process_pid?: number; readonly init_process_start?: number };
-  return state.init_process_pid === undefined
-    ? undefined
-    : { pid: state.init_process_pid, start: String(state.init_process_start) };
+function supervisorProcess(paths: InstancePaths): ProcessIdentity | undefined {
+  const supervisor = readBirth(paths)?.supervisor;
+  return supervisor !== undefined && isAlive(supervisor) ? supervisor : undefined;
 }
 
-function supervisorProcess(paths: InstancePaths): ProcessIdentity | undefined {
-  const birth = readBirth(paths);
-  if (birth !== undefined) return isAlive(birth.supervisor) ? birth.supervisor : undefined;
-  const pid = Number(readText(paths.supervisorPid));
-  const ours = pid > 0 && readText(`/proc/${pid}/cmdline`)?.includes(`\0${paths.bundle}\0`) === true;
-  return ours ? identify(pid) : undefined;
+/**
+ * Ends what is left of an instance that was being made when its daemon was killed: conmon and `runc create` may still be
+ * at work, and the first process then appears only later, told by nothing but its cgroup.
+ */
+async function stopMaking(tools: RemoveTools, name: InstanceName, paths: InstancePaths): Promise<void> {
+  for (let waitedMs = 0; waitedMs < killMs; waitedMs += pauseMs) {
+    const left = [...makersOf(paths.bundle), ...tools.cgroups.members(name)]
+      .flatMap((pid) => identify(pid) ?? [])
+      .filter(isAlive);
+    if (left.length === 0) return;
+    for (const identity of left) signalProcess(identity, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/** conmon and runc that work on a bundle. */
+function makersOf(bundle: string): readonly number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && /^(conmon|runc|crun)\n$/.test(readText(`/proc/${pid}/comm`) ?? ""))
+    .filter((pid) => readText(`/proc/${pid}/cmdline`)?.includes(`\0${bundle}\0`) === true);
 }
