@@ -109,6 +109,8 @@ export class Fleet {
       else if (known.phase === "running" && one.phase !== "running") this.#markExited(one.name, one.exit, one.phase);
       else if (known.address !== one.address || known.pid !== one.pid) {
         this.#instances.set(one.name, { ...known, address: one.address, pid: one.pid });
+        // Seen before it had an address, it could not be probed.
+        if (known.address === null && known.phase === "running") void this.#probe(one.name);
       }
     }
     for (const [name, instance] of this.#instances) {

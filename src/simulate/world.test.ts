@@ -1,72 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Controller } from "../controller/controller.ts";
 import { deploy, down, rollback, scale, type ReleaseOutcome } from "../controller/requests.ts";
 import { environmentStatus } from "../controller/status.ts";
-import { environmentKey, releaseState, type EnvironmentRecord } from "../ledger/state.ts";
-import { OperatorError } from "../errors/operator-error.ts";
-import { sha256 } from "../model/canonical.ts";
-import {
-  contentDigest,
-  defaultEnvironmentSettings,
-  defaultRunSettings,
-  type EnvironmentSettings,
-} from "../model/content.ts";
-import { parseAppName, parseEnvironmentName, type InstanceName } from "../model/names.ts";
-import { createWorld, type World } from "./world.ts";
-
-const app = parseAppName("shop");
-const environment = parseEnvironmentName("production");
-const asked = { app, environment, who: "ada", why: "" };
-
-function request(text: string, settings: Partial<EnvironmentSettings> = {}) {
-  return {
-    ...asked,
-    artifact: sha256(text),
-    settings: defaultRunSettings,
-    environmentSettings: { ...defaultEnvironmentSettings, instances: 2, ...settings },
-  };
-}
-
-/** Digest of the content that `request(text)` releases. */
-function digestOf(text: string) {
-  return contentDigest({ artifact: sha256(text), config: {}, secrets: {}, settings: defaultRunSettings });
-}
-
-/** Lets time pass until a request is answered. */
-async function done<Result>(world: World, work: Promise<Result>, mostMs = 120_000): Promise<Result> {
-  let settled = false;
-  const watched = work.finally(() => (settled = true));
-  watched.catch(() => {});
-  await world.clock.until(() => settled, mostMs);
-  assert.ok(settled, "the request was not answered in time");
-  return watched;
-}
-
-async function fails(world: World, work: Promise<unknown>, code: string): Promise<OperatorError> {
-  const error = await done(world, work).then(
-    () => assert.fail(`${code} was expected`),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof OperatorError, String(error));
-  assert.equal(error.code, code, error.message);
-  return error;
-}
-
-function recordOf(controller: Controller): EnvironmentRecord {
-  const record = controller.state.environments.get(environmentKey(app, environment));
-  assert.ok(record);
-  return record;
-}
-
-const states = (controller: Controller) =>
-  [...recordOf(controller).releases.values()].map((release) => [release.number, release.of, releaseState(release)]);
-const live = (controller: Controller) => recordOf(controller).live?.release;
-const names = (controller: Controller, set: string) =>
-  controller.fleet
-    .all()
-    .filter((one) => one.set === set)
-    .map(({ name }) => name);
+import { parseAppName, type InstanceName } from "../model/names.ts";
+import { app, asked, digestOf, done, fails, live, names, recordOf, request, states } from "./testing.ts";
+import { createWorld } from "./world.ts";
 
 test("deploy() goes live when all instances are healthy, and says so again without a new release", async () => {
   const world = createWorld();
@@ -329,4 +267,15 @@ test("a route has one owner, and the second is told who", async () => {
   );
   assert.match(error.message, /shop in production has it/);
   await controller.stop();
+});
+
+test("scale() probes an instance at once that was first seen while it was being started", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("a")));
+  world.machine.behave({ startMs: 500 }, digestOf("b"));
+  await done(world, deploy(controller, request("b")));
+  // The warm set has its new instance sooner, and everything is looked at then.
+  await done(world, scale(controller, { ...asked, instances: 3 }), 5_000);
+  assert.ok(controller.fleet.all().every(({ health }) => health.state === "healthy"));
 });
