@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import type { Controller } from "../controller/controller.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { environmentKey, releaseState, type EnvironmentRecord } from "../ledger/state.ts";
+import { sha256 } from "../model/canonical.ts";
+import {
+  contentDigest,
+  defaultEnvironmentSettings,
+  defaultRunSettings,
+  type EnvironmentSettings,
+} from "../model/content.ts";
+import { parseAppName, parseEnvironmentName } from "../model/names.ts";
+import type { World } from "./world.ts";
+
+/** Helpers of the tests that run a whole world: one app, asked for things by one person. */
+export const app = parseAppName("shop");
+const environment = parseEnvironmentName("production");
+export const asked = { app, environment, who: "ada", why: "" };
+
+export function request(text: string, settings: Partial<EnvironmentSettings> = {}) {
+  return {
+    ...asked,
+    artifact: sha256(text),
+    settings: defaultRunSettings,
+    environmentSettings: { ...defaultEnvironmentSettings, instances: 2, ...settings },
+  };
+}
+
+/** Digest of the content that `request(text)` releases. */
+export function digestOf(text: string) {
+  return contentDigest({ artifact: sha256(text), config: {}, secrets: {}, settings: defaultRunSettings });
+}
+
+/** Lets time pass until a request is answered. */
+export async function done<Result>(world: World, work: Promise<Result>, mostMs = 120_000): Promise<Result> {
+  let settled = false;
+  const watched = work.finally(() => (settled = true));
+  watched.catch(() => {});
+  await world.clock.until(() => settled, mostMs);
+  assert.ok(settled, "the request was not answered in time");
+  return watched;
+}
+
+export async function fails(world: World, work: Promise<unknown>, code: string): Promise<OperatorError> {
+  const error = await done(world, work).then(
+    () => assert.fail(`${code} was expected`),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof OperatorError, String(error));
+  assert.equal(error.code, code, error.message);
+  return error;
+}
+
+export function recordOf(controller: Controller): EnvironmentRecord {
+  const record = controller.state.environments.get(environmentKey(app, environment));
+  assert.ok(record);
+  return record;
+}
+
+export const states = (controller: Controller) =>
+  [...recordOf(controller).releases.values()].map((release) => [release.number, release.of, releaseState(release)]);
+export const live = (controller: Controller) => recordOf(controller).live?.release;
+export const names = (controller: Controller, set: string) =>
+  controller.fleet
+    .all()
+    .filter((one) => one.set === set)
+    .map(({ name }) => name);
