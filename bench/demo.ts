@@ -12,12 +12,16 @@ const packages = ["git", "ca-certificates"];
 const takenAlong = [
   "/etc/apt",
   "/etc/npmrc",
+  "/usr/etc/npmrc",
   "/root/.npmrc",
   "/etc/ssl/certs",
   "/usr/local/share/ca-certificates",
   "/usr/share/keyrings",
   "/etc/hosts",
 ];
+const variablesTakenAlong = /^(.*_proxy|npm_config_.*|node_extra_ca_certs|ssl_cert_file|ssl_cert_dir)$/i;
+/** A run that takes longer is ended, in ms: it will not reach what is promised. */
+const mostMs = 8 * 60_000;
 
 /** `./bronze demo -y` as the first command after a clone in a fresh Debian root, and once more. */
 export async function demoBench({ runs, say }: BenchOptions): Promise<BenchResult> {
@@ -60,17 +64,21 @@ async function makeRoot(root: string): Promise<void> {
     ],
     { stdin: sources },
   );
-  for (const path of takenAlong) if (await there(path)) await run("cp", ["-a", "--parents", path, root]);
+  for (const path of takenAlong) {
+    if (!(await there(path))) continue;
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await run("cp", ["-aT", path, join(root, path)]);
+  }
   // It may be a link into what the fresh root lacks.
   await rm(join(root, "etc/resolv.conf"), { force: true });
   await cp("/etc/resolv.conf", join(root, "etc/resolv.conf"), { dereference: true });
   // Any Node with npm will do: this machine's.
   const node = await run("sh", ["-c", 'readlink -f "$(command -v node)"']);
   const npm = await run("sh", ["-c", 'readlink -f "$(command -v npm)"']);
-  await mkdir(join(root, "usr/local/lib/node_modules"), { recursive: true });
-  await cp(node.trim(), join(root, "usr/local/bin/node"));
-  await cp(dirname(dirname(npm.trim())), join(root, "usr/local/lib/node_modules/npm"), { recursive: true });
-  await run("ln", ["-s", "../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/local/bin/npm")]);
+  await mkdir(join(root, "usr/lib/node_modules"), { recursive: true });
+  await cp(node.trim(), join(root, "usr/bin/node"));
+  await cp(dirname(dirname(npm.trim())), join(root, "usr/lib/node_modules/npm"), { recursive: true });
+  await run("ln", ["-s", "../lib/node_modules/npm/bin/npm-cli.js", join(root, "usr/bin/npm")]);
   await run("git", ["clone", "--quiet", "--no-hardlinks", checkout, join(root, "root/bronze")]);
 }
 
@@ -90,21 +98,21 @@ mkdir -p old
 pivot_root . old
 umount -l /old
 cd /root/bronze
-exec env -i HOME=/root TERM=dumb LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ./bronze demo -y
+exec ./bronze demo -y
 `;
 
 async function timedDemo(root: string): Promise<number> {
+  const variables = Object.entries(process.env).filter(([name]) => variablesTakenAlong.test(name));
+  const env = {
+    ...Object.fromEntries(variables),
+    HOME: "/root",
+    TERM: "dumb",
+    LANG: "C.UTF-8",
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  };
   const startedAt = performance.now();
-  const { status, stdout, stderr } = await attempt("unshare", [
-    "--mount",
-    "--propagation",
-    "private",
-    "sh",
-    "-c",
-    enter,
-    "sh",
-    root,
-  ]);
+  const args = ["--mount", "--propagation", "private", "sh", "-c", enter, "sh", root];
+  const { status, stdout, stderr } = await attempt("unshare", args, { env, timeoutMs: mostMs });
   if (status !== 0) throw new Error(`the demo ended with status ${status}\n${(stdout + stderr).slice(-3000)}`);
   return performance.now() - startedAt;
 }

@@ -3,8 +3,9 @@ import { spawn } from "node:child_process";
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Where its standard error goes; its end is part of the error thrown. */
   readonly stdin?: string;
+  /** Ends it and what it started by SIGTERM when it takes longer. */
+  readonly timeoutMs?: number;
 }
 
 /** Runs a program to its end. @returns standard output @throws {Error} with the end of its output when it fails */
@@ -26,13 +27,19 @@ export function attempt(
       cwd: options.cwd,
       env: options.env ?? process.env,
       stdio: ["pipe", "pipe", "pipe"],
+      detached: options.timeoutMs !== undefined,
     });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (text: Buffer) => void (stdout += text.toString()));
     child.stderr.on("data", (text: Buffer) => void (stderr += text.toString()));
+    const end = () => void (child.pid === undefined || process.kill(-child.pid, "SIGTERM"));
+    const timer = options.timeoutMs === undefined ? undefined : setTimeout(end, options.timeoutMs);
     child.on("error", reject);
-    child.on("close", (status) => resolve({ status: status ?? 137, stdout, stderr }));
+    child.on("close", (status) => {
+      clearTimeout(timer);
+      resolve({ status: status ?? 137, stdout, stderr });
+    });
     child.stdin.on("error", () => {});
     child.stdin.end(options.stdin ?? "");
   });
