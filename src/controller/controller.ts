@@ -1,6 +1,7 @@
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { EventData, LedgerEvent } from "../ledger/event.ts";
 import { environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import { formatRoute } from "../model/content.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
 import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
 import { stepKey, type Step } from "../rollout/step.ts";
@@ -20,6 +21,8 @@ const sampleMs = 250;
 const refreshMs = 5_000;
 const firstRetryMs = 250;
 const slowestRetryMs = 10_000;
+/** Longest wait for a deadline before it is worked out anew, in ms: timers end at 2^31, and clocks are put right. */
+const longestWaitMs = 60_000;
 /** More replans than this at one moment mean that two rules contradict each other. */
 const mostReplans = 100;
 
@@ -130,12 +133,13 @@ export class Controller {
   /** What a plan for this environment is made of. */
   view(record: EnvironmentRecord): EnvironmentView {
     const { watch, live } = record;
+    const rules = new Map(this.executor.rules);
+    const flip = this.executor.flips.get(keyOf(record));
+    if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
     return {
       instances: this.fleet.all().filter(({ set }) => record.sets.has(set)),
       placed: this.executor.placed,
-      rules: [...this.executor.rules.values()].filter(({ stable }) =>
-        stable.startsWith(`${record.app}-${record.environment}-v`),
-      ),
+      rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
       memory: this.ports.machine.memory(),
       recent:
         watch === null || live === null
@@ -189,7 +193,7 @@ export class Controller {
   #begin(key: string, record: EnvironmentRecord, step: Step): boolean {
     const id = `${key} ${stepKey(step)}`;
     if (this.#running.has(id)) return false;
-    if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.now()) return false;
+    if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.monotonic()) return false;
     try {
       if (step.kind === "take-back") {
         this.#takeBack(record, step);
@@ -215,7 +219,7 @@ export class Controller {
   #retryLater(key: string, id: string, error: unknown): void {
     if (this.#stopping.signal.aborted) return;
     const delayMs = Math.min(slowestRetryMs, (this.#retries.get(id)?.delayMs ?? firstRetryMs / 2) * 2);
-    this.#retries.set(id, { notBeforeMs: this.ports.clock.now() + delayMs, delayMs });
+    this.#retries.set(id, { notBeforeMs: this.ports.clock.monotonic() + delayMs, delayMs });
     this.#warn(`cannot carry out: ${id}; again in ${delayMs} ms`, error);
     this.#timers.get(id)?.();
     this.#timers.set(
@@ -233,7 +237,9 @@ export class Controller {
     else
       this.#timers.set(
         key,
-        this.ports.clock.after(Math.max(1, atMs - this.ports.clock.now()), () => this.tick(key)),
+        this.ports.clock.after(Math.min(longestWaitMs, Math.max(1, atMs - this.ports.clock.now())), () =>
+          this.tick(key),
+        ),
       );
   }
 

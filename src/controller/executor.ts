@@ -1,7 +1,7 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
 import type { EventData, Failure } from "../ledger/event.ts";
-import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
-import { formatRoute } from "../model/content.ts";
+import { environmentKey, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import { formatRoute, type Route } from "../model/content.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
@@ -36,6 +36,8 @@ export class Executor {
   readonly rules = new Map<string, RouteRule>();
   /** Instances the router knows, by set; sorted. */
   readonly placed = new Map<SetName, readonly InstanceName[]>();
+  /** Switches under way, by environment: such a rule may be in effect already. */
+  readonly flips = new Map<string, RouteRule>();
   readonly #options: ExecutorOptions;
 
   constructor(options: ExecutorOptions) {
@@ -172,20 +174,29 @@ export class Executor {
   }
 
   async #switch(record: EnvironmentRecord, step: Extract<Step, { kind: "switch" }>): Promise<void> {
-    const { recorder, ports, signal, share, askedAt } = this.#options;
+    const { recorder, ports, share, askedAt } = this.#options;
     const { app, environment, live } = record;
     const release = record.releases.get(step.release);
     const set = record.sets.get(step.set);
-    if (release === undefined || set === undefined) return;
+    if (release === undefined || set === undefined || record.active !== step.release) return;
     const from = live?.set ?? null;
     const warm = set.role === "warm";
     const rule: RouteRule = { route: record.settings.route, stable: set.name };
     if (record.switching === null)
       recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
-    await ports.router.route(rule.route, rule, signal);
-    this.rules.set(formatRoute(rule.route), rule);
-    const now = ports.clock.monotonic();
-    const elapsedMs = Math.max(0, Number((now - (askedAt(record, step.release) ?? now)).toFixed(2)));
+    const key = environmentKey(app, environment);
+    this.flips.set(key, rule);
+    try {
+      await this.#changeRoute(rule.route, rule);
+    } finally {
+      this.flips.delete(key);
+    }
+    // Ended meanwhile: what answers the route is put right by the next plan.
+    if (record.active !== step.release) return;
+    const asked = askedAt(record, step.release);
+    // A daemon that was started since knows only what the ledger tells of the request.
+    const tookMs = asked === undefined ? ports.clock.now() - release.createdAtMs : ports.clock.monotonic() - asked;
+    const elapsedMs = Math.max(0, Number(tookMs.toFixed(2)));
     const baseline = from === null ? { requests: 0, errors: 0 } : share(from, baselineWindowMs);
     const events: EventData[] = [];
     const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
@@ -208,10 +219,22 @@ export class Executor {
   }
 
   async #route(step: Extract<Step, { kind: "route" }>): Promise<void> {
-    const { ports, signal } = this.#options;
-    await ports.router.route(step.route, step.rule, signal);
-    if (step.rule === null) this.rules.delete(formatRoute(step.route));
-    else this.rules.set(formatRoute(step.route), step.rule);
+    await this.#changeRoute(step.route, step.rule);
+  }
+
+  async #changeRoute(route: Route, rule: RouteRule | null): Promise<void> {
+    const { router } = this.#options.ports;
+    try {
+      await router.route(route, rule, this.#options.signal);
+    } catch (error) {
+      // It may have come into effect or not: only the router knows.
+      const observed = await router.observe().catch(() => undefined);
+      const found = observed?.rules.find((one) => formatRoute(one.route) === formatRoute(route));
+      if (found !== undefined) this.rules.set(formatRoute(route), found);
+      throw error;
+    }
+    if (rule === null) this.rules.delete(formatRoute(route));
+    else this.rules.set(formatRoute(route), rule);
   }
 
   async #fail(record: EnvironmentRecord, step: Extract<Step, { kind: "fail" }>): Promise<void> {

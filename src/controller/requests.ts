@@ -30,7 +30,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   const content: Content = { artifact, config: {}, secrets: {}, settings };
   const digest = contentDigest(content);
   refuseOwnedRoute(controller, app, environment, environmentSettings);
-  await rollbackEnded(controller, app, environment);
+  await deployMayBegin(controller, app, environment);
   changeSettings(controller, app, environment, environmentSettings, cause);
   const record = recordOf(controller, app, environment);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
@@ -60,6 +60,8 @@ export async function rollback(controller: Controller, request: RollbackRequest)
   const askedAtMs = controller.ports.clock.monotonic();
   const record = knownEnvironment(controller, request.app, request.environment);
   const cause = causeOf(request);
+  if (isSwitching(controller, record))
+    await until(controller, () => !isSwitching(controller, record), Number.POSITIVE_INFINITY);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   const named = request.to === undefined ? undefined : namedRelease(record, request.to);
   const active = record.active === null ? undefined : record.releases.get(record.active);
@@ -237,13 +239,19 @@ function refuseOwnedRoute(
   }
 }
 
-/** A deploy that arrives during a rollback waits for its end. */
-async function rollbackEnded(controller: Controller, app: AppName, environment: EnvironmentName): Promise<void> {
+/** Whether requests may be answered by the next release at any moment: what comes now comes after the switch. */
+function isSwitching(controller: Controller, record: EnvironmentRecord): boolean {
+  return controller.executor.flips.has(keyOf(record));
+}
+
+/** A deploy that arrives during a rollback, or a switch, waits for its end. */
+async function deployMayBegin(controller: Controller, app: AppName, environment: EnvironmentName): Promise<void> {
   const record = controller.state.environments.get(environmentKey(app, environment));
   if (record === undefined) return;
-  const isRollingBack = (): boolean =>
-    record.active !== null && record.releases.get(record.active)?.type === "rollback";
-  if (isRollingBack()) await until(controller, () => !isRollingBack(), Number.POSITIVE_INFINITY);
+  const mayBegin = (): boolean =>
+    !isSwitching(controller, record) &&
+    (record.active === null || record.releases.get(record.active)?.type !== "rollback");
+  while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
 }
 
 function changeSettings(

@@ -156,7 +156,14 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
   });
   record.lastRelease = data.release;
   record.active = data.release;
-  if (!record.sets.has(data.set)) {
+  const known = record.sets.get(data.set);
+  if (known?.role === "ending") {
+    // It was started for a rollout that this one superseded, and runs what this one wants.
+    known.role = "next";
+    known.sinceMs = atMs;
+    known.retiredBecause = null;
+  }
+  if (known === undefined) {
     record.sets.set(data.set, {
       name: data.set,
       app: data.app,

@@ -105,7 +105,7 @@ function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySe
   const set = record.sets.get(live.set);
   if (release === undefined || set === undefined) return [];
   const verdict = judgeWatch(view.recent, watch.baseline);
-  const dead = allDown(bySet.get(live.set) ?? [], nowMs);
+  const dead = allDown(set, bySet.get(live.set) ?? [], watch.startedAtMs, nowMs);
   const to = watch.previous;
   if (verdict.fires || dead !== undefined) {
     const figures = verdict.fires ? verdict.figures : null;
@@ -121,8 +121,18 @@ function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySe
 }
 
 /** In words, when every instance that has been healthy is out of order, and has been for a while. */
-function allDown(instances: readonly InstanceView[], nowMs: number): string | undefined {
-  if (instances.length === 0 || instances.some(isUsable)) return undefined;
+function allDown(
+  set: SetRecord,
+  instances: readonly InstanceView[],
+  sinceMs: number,
+  nowMs: number,
+): string | undefined {
+  if (instances.some(isUsable)) return undefined;
+  // Those that ended are soon gone: that they keep ending is told by the set. A first one's replacement has its chance.
+  const { crashes } = set;
+  if (crashes.count > 1 && crashes.atMs >= sinceMs && nowMs - crashes.atMs >= deadInWatchMs)
+    return "its instances keep ending";
+  if (instances.length === 0) return undefined;
   const failing = instances.filter(
     ({ phase, health }) => phase === "running" && health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs,
   ).length;
@@ -190,8 +200,8 @@ function planSet(
   const missing = wanted - alive.length;
   if (
     missing > 0 &&
-    nowMs >= earliestStartMs(set) &&
-    !(isFirstStart && instances.some(({ phase }) => phase === "exited"))
+    mayStart(set, nowMs) &&
+    !(isFirstStart && instances.some(({ name, phase }) => phase === "exited" && !set.proven.has(name)))
   ) {
     const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
     steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
@@ -199,13 +209,21 @@ function planSet(
   if (!isFirstStart || record.active === null) {
     steps.push(...planCondemned(set, alive, running, wanted, nowMs));
   }
-  const usable = alive.filter(isUsable).length;
+  const placed = view.placed.get(set.name) ?? [];
+  const serving = alive.filter((instance) => isUsable(instance) && placed.includes(instance.name)).length;
+  for (const name of set.condemned.keys()) {
+    // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
+    if (!instances.some((instance) => instance.name === name))
+      steps.push({ kind: "end", set: set.name, instance: name, drainUntilMs: null });
+  }
   for (const instance of instances) {
     const condemned = set.condemned.get(instance.name);
     // One that ended in its first start is kept until the rollout's failure has been told from it.
-    const gone = instance.phase === "broken" || (instance.phase === "exited" && !isFirstStart);
+    const gone =
+      instance.phase === "broken" ||
+      (instance.phase === "exited" && (!isFirstStart || set.proven.has(instance.name) || condemned !== undefined));
     if (gone) steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: null });
-    else if (condemned !== undefined && (usable >= wanted || !isUsable(instance))) {
+    else if (condemned !== undefined && (serving >= wanted || !isUsable(instance))) {
       // A condemned instance serves until its replacement does.
       steps.push({
         kind: "end",
@@ -215,7 +233,7 @@ function planSet(
       });
     }
   }
-  const endpoints = planEndpoints(set, instances, view.placed.get(set.name) ?? []);
+  const endpoints = planEndpoints(set, instances, placed);
   if (endpoints !== undefined) steps.push({ kind: "place", set: set.name, instances: endpoints });
   return steps;
 }
@@ -304,6 +322,11 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly 
     if (formatRoute(rule.route) !== wantedKey) steps.push({ kind: "route", route: rule.route, rule: null });
   }
   return steps.slice(0, 1);
+}
+
+function mayStart(set: SetRecord, nowMs: number): boolean {
+  // A last exit in the future: the clock was put back since, and says nothing about how long to wait.
+  return nowMs >= earliestStartMs(set) || nowMs < set.crashes.atMs;
 }
 
 /** When a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
