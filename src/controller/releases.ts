@@ -3,6 +3,7 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Content } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
+import { isStale, type InstanceView } from "../rollout/plan.ts";
 import { originOf, setOfContent } from "../rollout/target.ts";
 import type { Step } from "../rollout/step.ts";
 
@@ -16,13 +17,27 @@ export interface NewRelease {
   readonly cause: Cause;
 }
 
-/** The events that create the next release, superseding what is under way. Its number is `record.lastRelease + 1`. */
-export function newRelease(record: EnvironmentRecord, release: NewRelease, nowMs: number): readonly EventData[] {
+/**
+ * The events that create the next release, superseding what is under way. Its number is `record.lastRelease + 1`. It
+ * goes on with a set that runs its content, but never waits for a warm one that does not answer.
+ */
+export function newRelease(
+  record: EnvironmentRecord,
+  release: NewRelease,
+  instances: readonly InstanceView[],
+  nowMs: number,
+): readonly EventData[] {
   const { app, environment } = record;
   const number = record.lastRelease + 1;
-  const set = setOfContent(record, release.digest)?.name ?? setName(app, environment, number);
+  const known = setOfContent(record, release.digest);
+  const stale = known !== undefined && isStale(known, instances, nowMs);
+  const set = known === undefined || stale ? setName(app, environment, number) : known.name;
+  const retired: EventData[] = stale
+    ? [{ kind: "set.retired", app, environment, set: known.name, reason: "it was wanted and not all of it answered" }]
+    : [];
   return [
     ...abortActive(record, superseded(record, `v${number}`)),
+    ...retired,
     {
       kind: "release.created",
       app,
@@ -66,6 +81,7 @@ export function rollbackTo(
 export function automaticRollback(
   record: EnvironmentRecord,
   step: Extract<Step, { kind: "take-back" }>,
+  instances: readonly InstanceView[],
   nowMs: number,
 ): readonly EventData[] {
   const { app, environment } = record;
@@ -74,5 +90,5 @@ export function automaticRollback(
   const takenBack: EventData = { kind: "release.taken_back", app, environment, release, figures, reason };
   if (target === undefined) return [takenBack];
   const cause: Cause = { who: "bronze", why: reason };
-  return [takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), nowMs)];
+  return [takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), instances, nowMs)];
 }

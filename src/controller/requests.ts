@@ -277,7 +277,12 @@ function recordOf(controller: Controller, app: AppName, environment: Environment
 }
 
 function create(controller: Controller, record: EnvironmentRecord, release: NewRelease, askedAtMs: number): number {
-  const events: readonly EventData[] = newRelease(record, release, controller.ports.clock.now());
+  const events: readonly EventData[] = newRelease(
+    record,
+    release,
+    controller.fleet.all(),
+    controller.ports.clock.now(),
+  );
   const number = record.lastRelease + 1;
   controller.asked(record, number, askedAtMs);
   controller.recorder.append(...events);

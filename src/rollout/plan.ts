@@ -96,6 +96,17 @@ export function readyInstances(
   );
 }
 
+/** Whether a set is warm but cannot be counted on: nothing of it runs, or one instance passed no probe lately. */
+export function isStale(set: SetRecord, instances: readonly InstanceView[], nowMs: number): boolean {
+  if (set.role !== "warm") return false;
+  const own = instances.filter(
+    (instance) => instance.set === set.name && instance.phase === "running" && !set.condemned.has(instance.name),
+  );
+  const failed = ({ state, lastPassedAtMs }: Health): boolean =>
+    state === "unhealthy" || (lastPassedAtMs !== null && nowMs - lastPassedAtMs > freshProbeMs);
+  return own.length === 0 || own.some(({ health }) => failed(health));
+}
+
 type BySet = ReadonlyMap<SetName, readonly InstanceView[]>;
 
 function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet, nowMs: number): readonly Step[] {

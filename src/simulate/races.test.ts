@@ -250,3 +250,16 @@ test("the time of a rollback that outlives its daemon counts from the request", 
   assert.ok((recordOf(second).lastRollbackMs ?? 0) >= 5_000);
   await second.stop();
 });
+
+test("a warm set that does not answer is not waited for: the rollback starts anew", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  await done(world, deploy(controller, request("two")));
+  await world.clock.advance(5_000);
+  for (const name of names(controller, "shop-production-v1")) world.machine.answer(name, null);
+  await world.clock.advance(4_000);
+  const { release } = await done(world, rollback(controller, asked), 2_000);
+  assert.deepEqual([release.warm, release.set], [false, "shop-production-v3"]);
+  await controller.stop();
+});
