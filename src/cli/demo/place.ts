@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { placesOf, type Places } from "../../model/places.ts";
@@ -11,21 +10,23 @@ import { runQuietly } from "./child.ts";
  */
 export interface OwnPlace {
   readonly places: Places;
-  /** The folder of the example project, temporary. */
+  /** The folder of the example project; gone with the rest. */
   readonly project: string;
   /** Takes everything down and removes all but the base. */
   clear(): Promise<void>;
 }
 
 /** What a second run may take from the first. */
-const kept = new Set(["store", "cache"]);
+const kept = new Set(["store", "cache", "about.txt"]);
 const ownerName = "owner.pid";
+const markName = "about.txt";
+const markText = "A state folder of `bronze demo` or of a bench: each run removes what is in it but the Debian base.\n";
 
 /**
  * Takes a state folder for one run and clears what an earlier run left that was killed.
  *
  * @param launcher the `bronze` command
- * @throws {OperatorError} `LOCKED` when another run has the folder
+ * @throws {OperatorError} `LOCKED` when another run has the folder, `ARGUMENT_INVALID` when it holds something else
  */
 export async function openPlace(launcher: string, stateDir: string): Promise<OwnPlace> {
   const places = placesOf(stateDir);
@@ -42,7 +43,14 @@ export async function openPlace(launcher: string, stateDir: string): Promise<Own
       },
     );
   }
-  const clearState = async () => {
+  const names = await readdir(places.state);
+  if (!names.includes(markName) && names.some((name) => !kept.has(name))) {
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${places.state}": it holds what no demo has made`, {
+      hint: "name another folder with --state DIR: the demo uses DIR-demo and clears it",
+    });
+  }
+  await writeFile(join(places.state, markName), markText);
+  const clear = async () => {
     if ((await readdir(places.state)).some((name) => !kept.has(name) && name !== ownerName)) {
       await runQuietly(launcher, ["down", "--all", "--state", places.state]);
     }
@@ -54,17 +62,11 @@ export async function openPlace(launcher: string, stateDir: string): Promise<Own
       await rm(path, { recursive: true, force: true });
     }
   };
-  await clearState();
+  await clear();
   await writeFile(owner, (await identityOf(process.pid)) ?? "");
-  const project = await mkdtemp(join(tmpdir(), "bronze-project-"));
-  return {
-    places,
-    project,
-    clear: async () => {
-      await clearState();
-      await rm(project, { recursive: true, force: true });
-    },
-  };
+  const project = join(places.state, "project");
+  await mkdir(project, { mode: 0o755 });
+  return { places, project, clear };
 }
 
 /** A process's number and start time, which no other process shares; undefined when it is gone. */
