@@ -1,6 +1,12 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
 import type { EventData, Failure } from "../ledger/event.ts";
-import { environmentKey, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import {
+  environmentKey,
+  settingsFor,
+  type EnvironmentRecord,
+  type ReleaseRecord,
+  type SetRecord,
+} from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
@@ -181,7 +187,7 @@ export class Executor {
     if (release === undefined || set === undefined || record.active !== step.release) return;
     const from = live?.set ?? null;
     const warm = set.role === "warm";
-    const rule: RouteRule = { route: record.settings.route, stable: set.name };
+    const rule: RouteRule = { route: settingsFor(record, set.name).route, stable: set.name };
     if (record.switching === null)
       recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
     const key = environmentKey(app, environment);
@@ -201,6 +207,8 @@ export class Executor {
     const events: EventData[] = [];
     const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
     if (watched !== undefined) events.push(endOfWatch(record, watched, release));
+    const { settings, cause } = release;
+    if (settings !== null) events.push({ kind: "environment.changed", app, environment, settings, cause });
     events.push({
       kind: "traffic.switched",
       app,
@@ -253,7 +261,7 @@ export class Executor {
       release: release.number,
       serving: record.live?.release ?? null,
       ready: readyInstances(set, instances, now).length,
-      wanted: record.settings.instances,
+      wanted: settingsFor(record, set.name).instances,
       afterMs: now - release.createdAtMs,
       reason: step.reason,
       instance:

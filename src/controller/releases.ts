@@ -1,6 +1,6 @@
 import type { Cause, EventData, Failure } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { Content } from "../model/content.ts";
+import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
 import { isStale, type InstanceView } from "../rollout/plan.ts";
@@ -15,6 +15,8 @@ export interface NewRelease {
   readonly digest: Digest;
   readonly content: Content;
   readonly cause: Cause;
+  /** Settings that come into effect at its switch. */
+  readonly settings?: EnvironmentSettings;
 }
 
 /**
@@ -45,7 +47,7 @@ export function newRelease(
       release: number,
       set,
       ...release,
-      deadlineAtMs: nowMs + record.settings.deadlineMs,
+      deadlineAtMs: nowMs + (release.settings ?? record.settings).deadlineMs,
     },
   ];
 }

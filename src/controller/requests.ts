@@ -31,21 +31,32 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   const digest = contentDigest(content);
   refuseOwnedRoute(controller, app, environment, environmentSettings);
   await deployMayBegin(controller, app, environment);
-  changeSettings(controller, app, environment, environmentSettings, cause);
+  // What is live keeps its settings until the new content takes over; without such, they hold at once.
+  const before = controller.state.environments.get(environmentKey(app, environment));
+  const live = before === undefined || before.live === null ? undefined : before.releases.get(before.live.release);
+  if (live === undefined) changeSettings(controller, app, environment, environmentSettings, cause);
   const record = recordOf(controller, app, environment);
-  const live = record.live === null ? undefined : record.releases.get(record.live.release);
   if (live?.digest === digest) {
     controller.recorder.append(...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)));
+    changeSettings(controller, app, environment, environmentSettings, cause);
     controller.tick(keyOf(record));
     return { record, release: live, created: false };
   }
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (active?.digest === digest)
+  if (active?.digest === digest && same(active.settings ?? record.settings, environmentSettings))
     return { record, release: await rolloutEnd(controller, record, active.number), created: true };
   const release = create(
     controller,
     record,
-    { type: "deploy", of: null, automatic: false, digest, content, cause },
+    {
+      type: "deploy",
+      of: null,
+      automatic: false,
+      digest,
+      content,
+      cause,
+      ...(same(record.settings, environmentSettings) ? {} : { settings: environmentSettings }),
+    },
     askedAtMs,
   );
   return { record, release: await rolloutEnd(controller, record, release), created: true };
@@ -228,7 +239,10 @@ function refuseOwnedRoute(
   const wanted = formatRoute(settings.route);
   for (const other of controller.state.environments.values()) {
     if (other.app === app && other.environment === environment) continue;
-    if ((other.live === null && other.active === null) || formatRoute(other.settings.route) !== wanted) continue;
+    const coming = other.active === null ? undefined : other.releases.get(other.active)?.settings?.route;
+    const routes =
+      other.live === null && other.active === null ? [] : [other.settings.route, coming ?? other.settings.route];
+    if (!routes.some((route) => formatRoute(route) === wanted)) continue;
     throw new OperatorError(
       "ROUTE_OWNED",
       `Cannot use route ${wanted} for ${app} in ${environment}: ${other.app} in ${other.environment} has it`,

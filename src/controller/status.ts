@@ -1,4 +1,10 @@
-import { releaseState, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import {
+  releaseState,
+  settingsFor,
+  type EnvironmentRecord,
+  type ReleaseRecord,
+  type SetRecord,
+} from "../ledger/state.ts";
 import type { EnvironmentStatus, Figures, InstanceStatus, ReleaseRow, RollbackReadiness } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { isUsable, readyInstances } from "../rollout/plan.ts";
@@ -142,7 +148,7 @@ function rolloutStatus(
     release: release.number,
     of: release.of,
     healthy: readyInstances(set, own, nowMs).length,
-    wanted: record.settings.instances,
+    wanted: settingsFor(record, set.name).instances,
     sinceMs: Math.max(0, nowMs - release.createdAtMs),
     deadlineInMs: Math.max(0, release.deadlineAtMs - nowMs),
   };

@@ -61,6 +61,8 @@ export type EventData =
       readonly automatic: boolean;
       readonly cause: Cause;
       readonly deadlineAtMs: number;
+      /** Settings of the environment that come into effect with it, at its switch; absent: they stay as they are. */
+      readonly settings?: EnvironmentSettings;
     })
   | (InEnvironment & {
       readonly kind: "traffic.switching";

@@ -1,4 +1,4 @@
-import { defaultEnvironmentSettings } from "../model/content.ts";
+import { defaultEnvironmentSettings, type EnvironmentSettings } from "../model/content.ts";
 import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
 import type { EventData, LedgerEvent } from "./event.ts";
 import {
@@ -42,8 +42,7 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
       state.subnet = data.subnet;
       return;
     case "environment.changed":
-      environmentOf(state, data.app, data.environment).settings = data.settings;
-      return;
+      return changeSettings(environmentOf(state, data.app, data.environment), data.settings);
     default: {
       const environment = environmentOf(state, data.app, data.environment);
       applyToEnvironment(environment, data, atMs);
@@ -133,6 +132,14 @@ function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, 
   }
 }
 
+function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings): void {
+  record.settings = settings;
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  // Scaled during its rollout: the newer number holds.
+  if (active !== undefined && active.settings !== null)
+    active.settings = { ...active.settings, instances: settings.instances };
+}
+
 function createRelease(record: EnvironmentRecord, data: EventOf<"release.created">, atMs: number): void {
   record.releases.set(data.release, {
     number: data.release,
@@ -145,6 +152,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     cause: data.cause,
     createdAtMs: atMs,
     deadlineAtMs: data.deadlineAtMs,
+    settings: data.settings ?? null,
     rollout: "progressing",
     proof: null,
     endedAtMs: null,

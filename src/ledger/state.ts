@@ -17,6 +17,8 @@ export interface ReleaseRecord {
   readonly cause: Cause;
   readonly createdAtMs: number;
   readonly deadlineAtMs: number;
+  /** Settings that come into effect at its switch; null: they stay as they are. */
+  settings: EnvironmentSettings | null;
   rollout: "progressing" | "completed" | "aborted";
   /** After the switch. */
   proof: "watching" | "proven" | "taken back" | null;
@@ -99,6 +101,12 @@ export function emptyState(): LedgerState {
 /** Key of an environment in the state's map. */
 export function environmentKey(app: AppName, environment: EnvironmentName): string {
   return `${app}/${environment}`;
+}
+
+/** The settings a set is held to: those that the release under way brings for its own set, else those in effect. */
+export function settingsFor(record: EnvironmentRecord, set: SetName): EnvironmentSettings {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  return active?.set === set ? (active.settings ?? record.settings) : record.settings;
 }
 
 /** A release's state in one word, for people and the API. */

@@ -1,4 +1,4 @@
-import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
+import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
 import { formatRoute } from "../model/content.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
@@ -165,7 +165,8 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   if (failure !== undefined) return [failure];
   const ready = readyInstances(set, instances, nowMs);
   const placed = view.placed.get(set.name) ?? [];
-  if (ready.length < record.settings.instances || !ready.every(({ name }) => placed.includes(name))) return [];
+  if (ready.length < settingsFor(record, set.name).instances || !ready.every(({ name }) => placed.includes(name)))
+    return [];
   return [toSwitch];
 }
 
@@ -203,7 +204,7 @@ function planSet(
 ): readonly Step[] {
   if (set.role === "ending") return planEnding(set, instances, view);
   const steps: Step[] = [];
-  const wanted = record.settings.instances;
+  const wanted = settingsFor(record, set.name).instances;
   const running = instances.filter(({ phase }) => phase === "running");
   const alive = running.filter(({ name }) => !set.condemned.has(name));
   const isFirstStart = set.role === "next";
@@ -353,5 +354,5 @@ export function provenAtSwitch(
   release: ReleaseRecord,
 ): "no watch" | "proven before" | undefined {
   if (release.type === "rollback" && isProven(record, release.digest)) return "proven before";
-  return record.settings.watchMs === 0 ? "no watch" : undefined;
+  return (release.settings ?? record.settings).watchMs === 0 ? "no watch" : undefined;
 }

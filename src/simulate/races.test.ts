@@ -263,3 +263,55 @@ test("a warm set that does not answer is not waited for: the rollback starts ane
   assert.deepEqual([release.warm, release.set], [false, "shop-production-v3"]);
   await controller.stop();
 });
+
+test("a failed deploy leaves the environment's settings as they were; one that succeeds brings its own", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  const before = recordOf(controller).settings;
+  const settings = { instances: 3, route: { host: "shop", path: "/" } };
+  world.machine.behave({ readyMs: null }, digestOf("two"));
+  await fails(world, deploy(controller, request("two", settings)), "ROLLOUT_UNHEALTHY");
+  assert.deepEqual(recordOf(controller).settings, before);
+  assert.equal(names(controller, "shop-production-v1").length, 2);
+  const next = deploy(controller, request("three", settings));
+  assert.equal(await failedWhile(world, 2_000), 0);
+  await done(world, next);
+  assert.equal(recordOf(controller).settings.instances, 3);
+  assert.equal(names(controller, "shop-production-v3").length, 3);
+  assert.deepEqual(
+    (await world.router.observe()).rules.map(({ route }) => route),
+    [{ host: "shop", path: "/" }],
+  );
+  await controller.stop();
+});
+
+test("scale() during a rollout holds for what goes live, with the other settings it brings", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  world.machine.behave({ readyMs: 3_000 }, digestOf("two"));
+  const next = deploy(controller, request("two", { keepWarmMs: 0 }));
+  await world.clock.advance(500);
+  const scaled = scale(controller, { ...asked, instances: 3 });
+  await done(world, next);
+  await done(world, scaled);
+  const { instances, keepWarmMs } = recordOf(controller).settings;
+  assert.deepEqual([instances, keepWarmMs, names(controller, "shop-production-v2").length], [3, 0, 3]);
+  await controller.stop();
+});
+
+test("a deploy of what is on its way, with other settings, takes over its instances", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  world.machine.behave({ readyMs: 3_000 }, digestOf("two"));
+  const first = deploy(controller, request("two"));
+  first.catch(() => {});
+  await world.clock.advance(500);
+  const { release } = await done(world, deploy(controller, request("two", { instances: 3 })));
+  await fails(world, first, "ROLLOUT_SUPERSEDED");
+  assert.deepEqual([release.number, release.set], [3, "shop-production-v2"]);
+  assert.equal(names(controller, "shop-production-v2").length, 3);
+  await controller.stop();
+});
