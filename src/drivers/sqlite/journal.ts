@@ -162,9 +162,9 @@ function parseData(row: Row): LedgerEvent["data"] {
 
 /** Events that end something may use the reserve; those that begin something may not. */
 function isEnding(events: readonly NewEvent[]): boolean {
-  return events.every(
-    ({ data }) => data.kind === "rollout.aborted" || data.kind === "set.retired" || data.kind === "traffic.switched",
-  );
+  // What a switch that is in effect brings along ends with it.
+  if (events.some(({ data }) => data.kind === "traffic.switched")) return true;
+  return events.every(({ data }) => data.kind === "rollout.aborted" || data.kind === "set.retired");
 }
 
 function damaged(file: string, finding: string): OperatorError {
