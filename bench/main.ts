@@ -3,6 +3,10 @@
  * go. Standard output holds the table or, with `--json`, one object; what is being done goes to standard error.
  */
 import { parseArgs } from "node:util";
+import { asOperatorError } from "../src/errors/operator-error.ts";
+import { renderError } from "../src/render/error.ts";
+import { plainPaint } from "../src/render/paint.ts";
+import { stopAll } from "./lib/cleanup.ts";
 import { renderFigures, type Bench } from "./lib/figures.ts";
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -30,11 +34,23 @@ if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && run
   console.error("the benches run instances: run them as root");
   process.exitCode = 11;
 } else {
-  const bench = await load();
-  const result = await bench({ runs, say: (text) => console.error(`  ${text}`) });
-  console.log(
-    values.json === true ? JSON.stringify({ bench: name, figures: result.figures }) : renderFigures(name, result),
-  );
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void stopAll().then(() => process.exit(130)));
+  }
+  try {
+    const bench = await load();
+    const result = await bench({ runs, say: (text) => console.error(`  ${text}`) });
+    console.log(
+      values.json === true ? JSON.stringify({ bench: name, figures: result.figures }) : renderFigures(name, result),
+    );
+    process.exitCode = result.failed === true ? 1 : 0;
+  } catch (thrown) {
+    const error = asOperatorError(thrown);
+    console.error(renderError(error, plainPaint));
+    if (error.code === "INTERNAL" && thrown instanceof Error) console.error(thrown.stack);
+    process.exitCode = error.exitStatus;
+  }
+  await stopAll();
   // A child that was told to end may take its time; nothing is left to do here.
-  process.exit(result.failed === true ? 1 : 0);
+  process.exit();
 }

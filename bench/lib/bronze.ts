@@ -16,6 +16,7 @@ import {
   type RunSettings,
 } from "../../src/model/content.ts";
 import type { Places } from "../../src/model/places.ts";
+import { stopsOnce } from "./cleanup.ts";
 import { attempt, run } from "./process.ts";
 
 export const root = join(import.meta.dirname, "../..");
@@ -62,14 +63,16 @@ export async function startBronze(): Promise<Bronze> {
   const daemon = spawn(launcher, ["serve", "--http-host", "127.0.0.1", "--http-port", "0"], {
     env,
     stdio: ["ignore", "ignore", "pipe"],
+    // Ctrl-C is for the bench, which then takes everything down in order.
+    detached: true,
   });
   let said = "";
   daemon.stderr.on("data", (text: Buffer) => void (said = (said + text.toString()).slice(-4000)));
   const client = createApiClient(places.socket);
-  const stop = async () => {
+  const stop = stopsOnce(async () => {
     await place.clear();
     daemon.kill("SIGTERM");
-  };
+  });
   let ping: Ping;
   try {
     ping = await answered(client, daemon, () => said);

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { stopsOnce } from "./cleanup.ts";
 import { needs, require } from "./packages.ts";
 import { attempt, run } from "./process.ts";
 
@@ -44,12 +45,12 @@ export async function startDocker(): Promise<Docker> {
       "--ip-forward=false",
       "--ip-masq=false",
     ],
-    { stdio: ["ignore", "ignore", "ignore"] },
+    { stdio: ["ignore", "ignore", "ignore"], detached: true },
   );
   let ended = false;
   const exit = new Promise<void>((resolve) => daemon.on("exit", () => ((ended = true), resolve())));
   const docker = (...args: readonly string[]) => run(needs.docker.path, ["--host", host, ...args]);
-  const stop = async () => {
+  const stop = stopsOnce(async () => {
     if (!ended) {
       const ids = (await docker("ps", "-aq").catch(() => "")).split("\n").filter((id) => id !== "");
       if (ids.length > 0) await docker("rm", "-f", ...ids).catch(() => "");
@@ -60,7 +61,7 @@ export async function startDocker(): Promise<Docker> {
     await unmountUnder(folder);
     for (const hierarchy of await readdir(cgroups)) await rmdir(join(cgroups, hierarchy, network)).catch(() => {});
     await rm(folder, { recursive: true, force: true });
-  };
+  });
   try {
     const deadline = performance.now() + startMs;
     while ((await attempt(needs.docker.path, ["--host", host, "version"])).status !== 0) {
