@@ -94,6 +94,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       await runtime.close();
     } else {
       await router.detach();
+      runtime.stop();
     }
     journal.append([{ atMs: clock.now(), data: { kind: "daemon.stopped" } }]);
   } catch (error) {

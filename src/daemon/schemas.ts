@@ -57,7 +57,7 @@ const route = z.strictObject({
 });
 
 const environmentSettings = z.strictObject({
-  instances: z.int().min(0).max(mostInstances),
+  instances: z.int().min(1).max(mostInstances),
   strategy: z.literal("blue-green"),
   deadlineMs: ms.min(1),
   keepWarmMs: ms,
@@ -77,7 +77,7 @@ export const deploySchema = z.strictObject({
     .optional(),
 });
 export const rollbackSchema = z.strictObject({ ...asked, to: release.optional() });
-export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(0).max(mostInstances) });
+export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(mostInstances) });
 export const downSchema = z.strictObject({
   app: appName.optional(),
   environment: environmentName.optional(),

@@ -54,3 +54,19 @@ export async function waitGone(process: ProcessIdentity, forMs: number): Promise
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
+
+const termBit = 1n << 14n;
+
+/**
+ * Whether SIGTERM would do nothing to the first process of a pid namespace: the kernel drops it unless a handler is set,
+ * or it is blocked to be read by signalfd or sigwait.
+ *
+ * @see pid_namespaces(7), "The namespace init process"
+ */
+export function dropsTerm(pid: number): boolean {
+  const status = readText(`/proc/${pid}/status`);
+  if (status === undefined) return false;
+  const mask = (name: string): bigint =>
+    BigInt(`0x${new RegExp(`^${name}:\\s+([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
+  return ((mask("SigCgt") | mask("SigBlk")) & termBit) === 0n;
+}

@@ -4,7 +4,7 @@ import type { InstanceName } from "../../model/names.ts";
 import type { Cgroups } from "./cgroups.ts";
 import type { Exits } from "./exits.ts";
 import { readText } from "./files.ts";
-import { identify, isAlive, signalProcess, waitGone, type ProcessIdentity } from "./processes.ts";
+import { dropsTerm, identify, isAlive, signalProcess, waitGone, type ProcessIdentity } from "./processes.ts";
 import { instancePaths, readBirth, readExit, type Folders, type InstancePaths } from "./record.ts";
 
 export interface RemoveTools {
@@ -51,7 +51,8 @@ async function end(
   signal: AbortSignal,
 ): Promise<void> {
   const paths = instancePaths(tools.folders, name);
-  if (graceMs > 0 && readExit(paths) === undefined && signalProcess(first, "SIGTERM")) {
+  // A grace period is of use only to those who hear that it has begun.
+  if (graceMs > 0 && !dropsTerm(first.pid) && readExit(paths) === undefined && signalProcess(first, "SIGTERM")) {
     const ended = tools.exits.wait(name, graceMs, signal);
     // Where nobody tells of its exit any more, its process does.
     await Promise.race([ended, supervisorProcess(paths) === undefined ? waitGone(first, graceMs) : ended]);
