@@ -115,9 +115,6 @@ export class Controller {
     );
     this.#drift.start((ms, callback) => this.#every(ms, callback));
     this.recorder.listen((event) => this.#onEvent(event));
-    for (const record of this.state.environments.values()) {
-      if (record.active !== null) this.#countsAt.set(`${keyOf(record)} ${record.active}`, countsNow(router));
-    }
     this.tickAll();
   }
 
@@ -168,10 +165,19 @@ export class Controller {
       for (const one of this.#dirty) {
         this.#dirty.delete(one);
         const record = this.state.environments.get(one);
-        if (record !== undefined && !this.#stopping.signal.aborted) this.#tickOne(one, record);
+        if (record !== undefined && !this.#stopping.signal.aborted) this.#tickOrRetry(one, record);
       }
     } finally {
       this.#ticking = false;
+    }
+  }
+
+  #tickOrRetry(key: string, record: EnvironmentRecord): void {
+    try {
+      this.#tickOne(key, record);
+    } catch (error) {
+      this.#warn(`cannot plan ${key}; again in ${slowestRetryMs} ms`, error);
+      this.#schedule(key, this.ports.clock.now() + slowestRetryMs);
     }
   }
 

@@ -1,7 +1,7 @@
 import { compareObservation } from "../drift/compare.ts";
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import type { SetName } from "../model/names.ts";
+import type { InstanceName, SetName } from "../model/names.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -34,22 +34,26 @@ export class DriftWatch {
 
   /** One look at all instances, one after the other. */
   async look(): Promise<void> {
-    const { fleet, signal, log } = this.#options;
+    const { fleet, signal } = this.#options;
     if (this.#looking) return;
     this.#looking = true;
     try {
       for (const { name, set, phase, health } of fleet.all()) {
         if (signal.aborted) return;
-        if (phase === "running" && health.state !== "starting") await this.#inspect(name, set);
+        if (phase === "running" && health.state !== "starting")
+          await this.#inspect(name, set).catch((error: unknown) => this.#warn(name, error));
       }
-    } catch (error) {
-      if (!signal.aborted) log("warn", "cannot look for drift", { error: asOperatorError(error).toJSON() });
     } finally {
       this.#looking = false;
     }
   }
 
-  async #inspect(name: Parameters<Fleet["get"]>[0], setName: SetName): Promise<void> {
+  #warn(instance: InstanceName, error: unknown): void {
+    const { signal, log } = this.#options;
+    if (!signal.aborted) log("warn", "cannot look for drift", { instance, error: asOperatorError(error).toJSON() });
+  }
+
+  async #inspect(name: InstanceName, setName: SetName): Promise<void> {
     const { ports, fleet, recorder, recordOf, onFound } = this.#options;
     const inspected = await ports.runtime.inspect(name);
     if (inspected === null) return;

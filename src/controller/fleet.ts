@@ -44,6 +44,8 @@ export class Fleet {
   #stopped = false;
   #refreshing: Promise<void> | null = null;
   #refreshAgain = false;
+  /** Forgotten since the look under way began: what it saw of them is out of date. */
+  readonly #forgotten = new Set<InstanceName>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -76,16 +78,17 @@ export class Fleet {
       return this.#refreshing;
     }
     this.#refreshing = (async () => {
-      do {
-        this.#refreshAgain = false;
-        this.#merge(await this.#options.runtime.observe());
-      } while (this.#refreshAgain && !this.#stopped);
+      try {
+        do {
+          this.#refreshAgain = false;
+          this.#forgotten.clear();
+          this.#merge(await this.#options.runtime.observe());
+        } while (this.#refreshAgain && !this.#stopped);
+      } finally {
+        this.#refreshing = null;
+      }
     })();
-    try {
-      await this.#refreshing;
-    } finally {
-      this.#refreshing = null;
-    }
+    return this.#refreshing;
   }
 
   setDrift(name: InstanceName, findings: readonly string[]): void {
@@ -97,12 +100,14 @@ export class Fleet {
     this.#cancelProbe.get(name)?.();
     this.#cancelProbe.delete(name);
     this.#instances.delete(name);
+    this.#forgotten.add(name);
   }
 
   #merge(observed: readonly ObservedInstance[]): void {
     if (this.#stopped) return;
     const seen = new Set<InstanceName>();
     for (const one of observed) {
+      if (this.#forgotten.has(one.name)) continue;
       seen.add(one.name);
       const known = this.#instances.get(one.name);
       if (known === undefined) this.#adopt(one);

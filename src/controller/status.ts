@@ -163,12 +163,18 @@ function figuresOf(record: EnvironmentRecord, live: readonly FleetInstance[], in
     availability_during_deploy_pct:
       lastMeasured === null || lastMeasured.requests === 0
         ? null
-        : Number((100 * (1 - lastMeasured.failed / lastMeasured.requests)).toFixed(4)),
+        : availability(lastMeasured.requests, lastMeasured.failed),
     deploy_rollback_time_ms: record.lastRollbackMs,
     config_drift_pct: running.length === 0 ? null : Number(((100 * drifted) / running.length).toFixed(2)),
     instance_age_hours:
       running.length === 0 ? null : Number((Math.max(0, input.nowMs - oldest) / 3_600_000).toFixed(4)),
   };
+}
+
+/** In percent, to four digits; never 100 when one has failed. */
+function availability(requests: number, failed: number): number {
+  const percent = Number((100 * (1 - failed / requests)).toFixed(4));
+  return failed === 0 ? percent : Math.min(percent, 99.9999);
 }
 
 function warningsOf(

@@ -1,5 +1,6 @@
 import { chainEvent, chainStart, type ChainHead } from "../../ledger/chain.ts";
 import type { LedgerEvent } from "../../ledger/event.ts";
+import { canonicalJson, type Json } from "../../model/canonical.ts";
 import type { Journal } from "../../ports/journal.ts";
 
 /** A ledger in memory, for the simulator and tests. It outlives the controller that writes to it. */
@@ -8,13 +9,14 @@ export function createMemoryJournal(): Journal {
   let head: ChainHead = chainStart;
   return {
     append(events) {
-      const chained = events.map((event) => {
+      const chained: LedgerEvent[] = [];
+      for (const { atMs, data } of events) {
         // Through JSON, as on disk: what cannot be stored must not work here either.
-        const next = chainEvent(head, structuredClone(event));
-        head = next;
-        return next;
-      });
+        const kept = JSON.parse(canonicalJson(data as unknown as Json)) as LedgerEvent["data"];
+        chained.push(chainEvent(chained.at(-1) ?? head, { atMs, data: kept }));
+      }
       stored.push(...chained);
+      head = chained.at(-1) ?? head;
       return chained;
     },
     *read(after = 0) {
