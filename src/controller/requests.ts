@@ -140,6 +140,8 @@ export async function down(controller: Controller, request: DownRequest): Promis
   if (chosen.length === 0 && request.all !== true)
     throw unknownEnvironment(controller, request.app, request.environment);
   const cause: Cause = { who: request.who, why: request.why };
+  const newest = new Map(chosen.map((record) => [record, record.lastRelease]));
+  const broughtBack = (record: EnvironmentRecord): boolean => record.lastRelease !== newest.get(record);
   for (const record of chosen) {
     const { app, environment } = record;
     const aborted = abortActive(record, {
@@ -154,9 +156,19 @@ export async function down(controller: Controller, request: DownRequest): Promis
   }
   await until(
     controller,
-    () => chosen.every((record) => record.sets.size === 0 && controller.view(record).rules.length === 0),
+    () =>
+      chosen.some(broughtBack) ||
+      chosen.every((record) => record.sets.size === 0 && controller.view(record).rules.length === 0),
     Number.POSITIVE_INFINITY,
   );
+  const back = chosen.find(broughtBack);
+  if (back !== undefined) {
+    throw new OperatorError(
+      "ROLLOUT_SUPERSEDED",
+      `Cannot take ${back.app} down in ${back.environment}: v${back.lastRelease} was asked for meanwhile`,
+      { hint: "see `bronze status`; run `bronze down` again if it is to go" },
+    );
+  }
   return chosen;
 }
 

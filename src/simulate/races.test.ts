@@ -315,3 +315,15 @@ test("a deploy of what is on its way, with other settings, takes over its instan
   assert.equal(names(controller, "shop-production-v2").length, 3);
   await controller.stop();
 });
+
+test("down() that a deploy follows at once says so, and does not wait for what stays up", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  const next = deploy(controller, request("two"));
+  await fails(world, down(controller, { who: "ada", why: "", app }), "ROLLOUT_SUPERSEDED");
+  await done(world, next);
+  await world.clock.advance(60_000);
+  assert.deepEqual([live(controller), names(controller, "shop-production-v1")], [2, []]);
+  await controller.stop();
+});
