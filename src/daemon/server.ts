@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
+import type { z } from "zod";
 import fastify, { type FastifyInstance } from "fastify";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
-import { verifyChain } from "../ledger/chain.ts";
 import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import { foldEvents } from "../ledger/fold.ts";
 import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
 import type {
   AuditReport,
@@ -31,6 +30,7 @@ import {
 } from "../controller/requests.ts";
 import { environmentStatus, releaseRow, urlOf } from "../controller/status.ts";
 import { releaseState } from "../ledger/state.ts";
+import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
 import {
   deploySchema,
   downSchema,
@@ -130,19 +130,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
 
-  app.get("/v1/status", (request): StatusReport => {
+  app.get("/v1/status", (request): StatusReport | Promise<StatusReport> => {
     const query = parseWith(querySchema, request.query, "query");
-    const nowMs = query.at ?? controller.ports.clock.now();
-    const state =
-      query.at === undefined ? controller.state : foldEvents(controller.ports.journal.read(), { atMs: query.at });
-    const instances = query.at === undefined ? controller.fleet.all() : null;
-    const input = { instances, nowMs, routerUrl: options.ping().url };
-    const records = select(controller, state, query);
-    return {
-      daemon: options.ping(),
-      atMs: nowMs,
-      environments: records.map((record) => environmentStatus(record, input)),
-    };
+    if (query.at === undefined) return status(controller.state, query, controller.ports.clock.now());
+    const { at } = query;
+    return stateAt(controller.ports.journal, at).then((state) => status(state, query, at));
   });
   app.get("/v1/releases", (request) => {
     const query = parseWith(querySchema, request.query, "query");
@@ -160,17 +152,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const release = namedRelease(record, query.release ?? record.live?.release ?? 0);
     return { ...releaseRow(record, release), content: release.content };
   });
-  app.get("/v1/history", (request): readonly LedgerEvent[] => {
-    const query = parseWith(querySchema, request.query, "query");
-    const limit = Math.min(query.limit ?? mostHistory, mostHistory);
-    const kept: LedgerEvent[] = [];
-    for (const event of controller.ports.journal.read(query.after ?? 0)) {
-      if (!isAbout(event, query)) continue;
-      kept.push(event);
-      if (kept.length > limit) kept.shift();
-    }
-    return kept;
-  });
+  app.get("/v1/history", (request) => history(parseWith(querySchema, request.query, "query")));
   app.get("/v1/logs", async (request, reply) => {
     const query = parseWith(querySchema, request.query, "query");
     await streamLines(reply, (signal) =>
@@ -184,14 +166,30 @@ export function createServer(options: ServerOptions): FastifyInstance {
       }),
     );
   });
-  app.get("/v1/audit", (): AuditReport => {
-    const { journal } = controller.ports;
-    const { head, damage } = verifyChain(journal.read());
-    const ok = damage === null;
-    const projectionsEqual = ok && isDeepStrictEqual(controller.state, foldEvents(journal.read()));
-    return { events: head.seq, head: head.hash, ok: ok && projectionsEqual, damage, projectionsEqual };
+  app.get("/v1/audit", async (): Promise<AuditReport> => {
+    const { head, damage, equal } = await audit(controller.ports.journal, (folded) =>
+      isDeepStrictEqual(controller.state, folded),
+    );
+    return { events: head.seq, head: head.hash, ok: damage === null && equal, damage, projectionsEqual: equal };
   });
   return app;
+
+  function status(state: LedgerState, filter: Filter, atMs: number): StatusReport {
+    const instances = state === controller.state ? controller.fleet.all() : null;
+    const input = { instances, nowMs: atMs, routerUrl: options.ping().url };
+    const environments = select(controller, state, filter).map((record) => environmentStatus(record, input));
+    return { daemon: options.ping(), atMs, environments };
+  }
+
+  async function history(query: z.output<typeof querySchema>): Promise<readonly LedgerEvent[]> {
+    const limit = Math.min(query.limit ?? mostHistory, mostHistory);
+    let kept: readonly LedgerEvent[] = [];
+    for await (const page of ledgerPages(controller.ports.journal, query.after)) {
+      const all = [...kept, ...page.filter((event) => isAbout(event, query))];
+      kept = all.slice(Math.max(0, all.length - limit));
+    }
+    return kept;
+  }
 
   function outcome({ record, release, created }: ReleaseOutcome): DeployResult {
     return {

@@ -32,9 +32,10 @@ export interface ChainCheck {
  * Goes through events from the first one and stops at the first that is missing, out of order or altered.
  *
  * @param events all events in the order they are stored
+ * @param after where the chain before them ended; default: they begin it
  */
-export function verifyChain(events: Iterable<LedgerEvent>): ChainCheck {
-  let head = chainStart;
+export function verifyChain(events: Iterable<LedgerEvent>, after: ChainHead = chainStart): ChainCheck {
+  let head = after;
   for (const event of events) {
     const expected = head.seq + 1;
     if (event.seq !== expected) {
