@@ -1,8 +1,12 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { DownRequest, DownResult } from "../../model/api.ts";
+import type { Places } from "../../model/places.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
+import { ensureDaemon } from "../daemon-start.ts";
 import { followDone } from "../follow.ts";
 import { findTarget, type Target } from "../project.ts";
 import { whoAsks } from "../who.ts";
@@ -26,6 +30,8 @@ export function downCommand(): Command {
       const context = createContext(options, "what was asked for goes on in the daemon: look with `bronze status`");
       const asked = { who: whoAsks(), why: options.why ?? "" };
       if (options.all === true) {
+        // What a daemon started outlives it: only a daemon can take it down.
+        if (outlives(context.places)) await ensureDaemon(context, {});
         if (await isDown(takeDown(context, { ...asked, all: true })))
           context.output.note("no daemon runs: nothing is up");
         context.output.line("everything is down; ledger, numbers and artifacts stay");
@@ -58,6 +64,20 @@ async function takeDown(
     }
     await sleep(20, undefined, { signal: context.signal });
   }
+}
+
+/** Whether instances or the router of this state folder are there, with or without a daemon. */
+function outlives({ run }: Places): boolean {
+  const read = <Value>(look: () => Value, otherwise: Value): Value => {
+    try {
+      return look();
+    } catch {
+      return otherwise;
+    }
+  };
+  const instances = read(() => readdirSync(join(run, "instances")).length, 0);
+  const router = read(() => Number(readFileSync(join(run, "router", "supervisor.pid"), "utf8")), 0);
+  return instances > 0 || (router > 0 && isAlive(router));
 }
 
 function isAlive(pid: number): boolean {
