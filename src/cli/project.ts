@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { StatusReport } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
+import { nearestName } from "../model/nearest.ts";
 import { parseAppName, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
 import type { Context, TargetOptions } from "./context.ts";
 
@@ -71,11 +72,15 @@ export function chooseEnvironment(
       ? (environments.find(({ from }) => from === null) ?? environments[0])
       : environments.find((one) => one.name === name);
   if (chosen !== undefined) return chosen;
+  const near = nearestName(
+    name ?? "",
+    environments.map((one) => one.name),
+  );
   throw new OperatorError(
     "NOT_FOUND",
     `Cannot use environment "${name ?? ""}": the definition of ${definition.app} has no such environment`,
     {
-      hint: `it has ${environments.map((one) => one.name).join(", ")}`,
+      hint: `${near === undefined ? "" : `did you mean ${near}? `}it has ${environments.map((one) => one.name).join(", ")}`,
     },
   );
 }

@@ -5,6 +5,7 @@ import type { DeployRequest, DownRequest, RollbackRequest, ScaleRequest, WaitReq
 import { canonicalJson, type Json } from "../model/canonical.ts";
 import { contentDigest, formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
+import { nearestName } from "../model/nearest.ts";
 import { rollbackTarget } from "../rollout/target.ts";
 import { isSettled, keyOf, type Controller } from "./controller.ts";
 import { failureError, servingText } from "./executor.ts";
@@ -29,8 +30,8 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   const cause = causeOf(request);
   const content: Content = { artifact, config: {}, secrets: {}, settings };
   const digest = contentDigest(content);
-  refuseOwnedRoute(controller, app, environment, environmentSettings);
   await deployMayBegin(controller, app, environment);
+  refuseOwnedRoute(controller, app, environment, environmentSettings);
   // What is live keeps its settings until the new content takes over; without such, they hold at once.
   const before = controller.state.environments.get(environmentKey(app, environment));
   const live = before === undefined || before.live === null ? undefined : before.releases.get(before.live.release);
@@ -38,8 +39,10 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   const record = recordOf(controller, app, environment);
   if (live?.digest === digest) {
     controller.recorder.append(...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)));
+    const changed = !same(record.settings, environmentSettings);
     changeSettings(controller, app, environment, environmentSettings, cause);
     controller.tick(keyOf(record));
+    if (changed) await settingsHold(controller, record);
     return { record, release: live, created: false };
   }
   const active = record.active === null ? undefined : record.releases.get(record.active);
@@ -114,19 +117,22 @@ export async function scale(controller: Controller, request: ScaleRequest): Prom
     causeOf(request),
   );
   controller.tick(keyOf(record));
-  if (record.live === null) return record;
-  const deadlineMs = controller.ports.clock.monotonic() + record.settings.deadlineMs;
-  const settled = await until(controller, () => isSettled(record, controller.fleet.all()), deadlineMs);
-  if (!settled) {
-    throw new OperatorError(
-      "ROLLOUT_UNHEALTHY",
-      `Cannot scale ${record.app} to ${request.instances} instances in time`,
-      {
-        hint: "`bronze status` names the instances that do not become healthy; those that serve go on",
-      },
-    );
-  }
+  if (record.live !== null) await settingsHold(controller, record);
   return record;
+}
+
+/** Waits until as many instances as wanted serve, at the route that is wanted and at no other. */
+async function settingsHold(controller: Controller, record: EnvironmentRecord): Promise<void> {
+  const { instances, route, deadlineMs } = record.settings;
+  const holds = (): boolean =>
+    isSettled(record, controller.fleet.all()) &&
+    controller.view(record).rules.every((rule) => formatRoute(rule.route) === formatRoute(record.settings.route));
+  if (await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs)) return;
+  throw new OperatorError(
+    "ROLLOUT_UNHEALTHY",
+    `Cannot bring ${record.app} to ${instances} instances at ${formatRoute(route)} in time`,
+    { hint: "`bronze status` names the instances that do not become healthy; those that serve go on" },
+  );
 }
 
 /** Takes environments down; resolves when nothing of them runs any more. Their ledger and numbers stay. */
@@ -217,7 +223,8 @@ export function namedRelease(record: EnvironmentRecord, number: number): Release
   });
 }
 
-function unknownEnvironment(
+/** `NOT_FOUND`, naming what is there and what was most likely meant. */
+export function unknownEnvironment(
   controller: Controller,
   app: string | undefined,
   environment: string | undefined,
@@ -226,9 +233,15 @@ function unknownEnvironment(
     .map((record) => `${record.app} in ${record.environment}`)
     .sort();
   const wanted = environment === undefined ? `${app}` : `${app} in ${environment}`;
+  const near = nearestName(
+    wanted,
+    environment === undefined ? [...controller.state.environments.values()].map((record) => record.app) : known,
+  );
   return new OperatorError("NOT_FOUND", `Cannot find ${wanted}: this daemon does not know it`, {
     hint:
-      known.length === 0 ? "nothing was deployed yet: run `bronze up`" : `it knows ${known.slice(0, 10).join(", ")}`,
+      known.length === 0
+        ? "nothing was deployed yet: run `bronze up`"
+        : `${near === undefined ? "" : `did you mean ${near}? `}it knows ${known.slice(0, 10).join(", ")}`,
     details: { known },
   });
 }

@@ -16,7 +16,7 @@ import type {
   RollbackRequest,
   StatusReport,
 } from "../model/api.ts";
-import type { AppName, EnvironmentName, InstanceName } from "../model/names.ts";
+import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
 import {
   deploy,
@@ -25,6 +25,7 @@ import {
   namedRelease,
   rollback,
   scale,
+  unknownEnvironment,
   watched,
   type ReleaseOutcome,
 } from "../controller/requests.ts";
@@ -155,6 +156,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.get("/v1/history", (request) => history(parseWith(querySchema, request.query, "query")));
   app.get("/v1/logs", async (request, reply) => {
     const query = parseWith(querySchema, request.query, "query");
+    if (query.app !== undefined && query.environment !== undefined)
+      refuseUnknownInstance(controller, knownEnvironment(controller, query.app, query.environment), query.instance);
     await streamLines(reply, (signal) =>
       options.logs({
         ...(query.app === undefined ? {} : { app: query.app }),
@@ -247,6 +250,21 @@ function isAbout({ data }: LedgerEvent, { app, environment }: Filter): boolean {
   return "app" in data && data.app === app && (environment === undefined || data.environment === environment);
 }
 
+/** Of a set that is gone only its release is known; its instances may have left their logs. */
+function refuseUnknownInstance(controller: Controller, record: EnvironmentRecord, name: string | undefined): void {
+  const parts = name === undefined ? undefined : splitInstanceName(name);
+  if (name === undefined || controller.fleet.get(name as InstanceName) !== undefined) return;
+  if (
+    parts !== undefined &&
+    parts.release <= record.lastRelease &&
+    parts.ordinal < (record.sets.get(parts.set)?.nextOrdinal ?? Number.POSITIVE_INFINITY)
+  )
+    return;
+  throw new OperatorError("NOT_FOUND", `Cannot show the log of instance "${name}": there has been no such instance`, {
+    hint: "`bronze status` names those that run; without a name, `bronze logs` shows all of the environment",
+  });
+}
+
 function select(controller: Controller, state: LedgerState, filter: Filter): readonly EnvironmentRecord[] {
   const all = [...state.environments.values()].sort((a, b) =>
     `${a.app} ${a.environment}` < `${b.app} ${b.environment}` ? -1 : 1,
@@ -257,7 +275,7 @@ function select(controller: Controller, state: LedgerState, filter: Filter): rea
       record.app === filter.app && (filter.environment === undefined || record.environment === filter.environment),
   );
   if (chosen.length === 0 && state === controller.state)
-    knownEnvironment(controller, filter.app, filter.environment ?? ("" as EnvironmentName));
+    throw unknownEnvironment(controller, filter.app, filter.environment);
   return chosen;
 }
 

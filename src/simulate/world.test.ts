@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy, down, rollback, scale, type ReleaseOutcome } from "../controller/requests.ts";
 import { environmentStatus } from "../controller/status.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 import { parseAppName, type InstanceName } from "../model/names.ts";
 import { app, asked, digestOf, done, fails, live, names, recordOf, request, states } from "./testing.ts";
 import { createWorld } from "./world.ts";
@@ -278,4 +279,14 @@ test("scale() probes an instance at once that was first seen while it was being 
   // The warm set has its new instance sooner, and everything is looked at then.
   await done(world, scale(controller, { ...asked, instances: 3 }), 5_000);
   assert.ok(controller.fleet.all().every(({ health }) => health.state === "healthy"));
+});
+
+test("down() of an app that is not there names what was most likely meant", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("a")));
+  await assert.rejects(
+    down(controller, { ...asked, app: parseAppName("shpo") }),
+    (error: unknown) => error instanceof OperatorError && /did you mean shop in production/.test(error.hint),
+  );
 });
