@@ -10,10 +10,18 @@ const slackMs = 2000;
 
 /** Posts work to the daemon, shows its progress and returns its result. @throws {ConnectionLost} */
 export async function follow<Result>(context: Context, path: string, body: unknown): Promise<Result> {
+  const note = (text: string): void => context.output.note(context.output.paint.dim(`  ${text}`));
+  let held: string | undefined;
   for await (const line of context.client.stream<StreamLine<Result>>("POST", path, { body }, context.signal)) {
     if (line.kind === "result") return line.result;
-    if (line.kind === "error") throw fromErrorRecord(line.error);
-    context.output.note(context.output.paint.dim(`  ${line.text}`));
+    if (line.kind === "error") {
+      // The error tells the same with its cause and hint.
+      if (held?.includes(line.error.message) === false) note(held);
+      throw fromErrorRecord(line.error);
+    }
+    if (held !== undefined) note(held);
+    held = line.step === "rollout.aborted" ? line.text : undefined;
+    if (held === undefined) note(line.text);
   }
   throw new ConnectionLost();
 }

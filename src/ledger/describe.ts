@@ -11,7 +11,7 @@ export function describeEvent(data: EventData): string {
     case "daemon.stopped":
       return "daemon stopped";
     case "environment.changed":
-      return `settings: ${data.settings.instances} instances, route ${formatRoute(data.settings.route)}, by ${data.cause.who}`;
+      return `settings: ${data.settings.instances} ${data.settings.instances === 1 ? "instance" : "instances"}, route ${formatRoute(data.settings.route)}, by ${data.cause.who}`;
     case "release.created": {
       const of = data.of === null ? "" : ` (= v${data.of})`;
       const how = data.automatic ? "automatic rollback" : data.type;
@@ -24,7 +24,9 @@ export function describeEvent(data: EventData): string {
     case "rollout.measured":
       return data.requests === null
         ? `v${data.release}: requests during the rollout unknown, log lines were lost`
-        : `v${data.release}: ${data.failed} of ${data.requests} requests failed during the rollout`;
+        : data.requests === 0
+          ? `v${data.release}: no requests came during the rollout`
+          : `v${data.release}: ${data.failed} of ${data.requests} requests failed during the rollout`;
     case "rollout.aborted":
       return `v${data.release} aborted: ${data.failure.summary}`;
     case "release.proven":

@@ -18,7 +18,8 @@ export function renderReleases(rows: readonly ReleaseRow[], paint: Paint): reado
       row.elapsedMs === null ? "-" : formatDuration(row.elapsedMs),
       shortDigest(row.artifact),
       row.who,
-      row.failure ?? row.why,
+      // The row itself says which rollout it was.
+      row.failure?.replace(/^Cannot complete rollout of \S+ to v[0-9]+ in \S+: /, "") ?? row.why,
     ]);
   return renderTable([
     ["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "WHO", "WHY"],

@@ -72,3 +72,9 @@ test("diagnose() tells a write to the read-only root, its path and the way out",
 test("diagnose() tells an instance that ran out of memory", () => {
   assert.match(summary({ exit: { code: 137, outOfMemory: true, atMs: 1 } }).text, /ran out of memory/);
 });
+
+test("diagnose() points to the last lines only where there are any", () => {
+  const exit = { code: 3, outOfMemory: false, atMs: 1 };
+  assert.match(summary({ exit, logTail: ["", "Error: boom"] }).hint, /last lines, above/);
+  assert.match(summary({ exit, logTail: [""] }).hint, /it wrote nothing/);
+});

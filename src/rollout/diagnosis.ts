@@ -26,7 +26,8 @@ export interface FailedRollout {
   readonly instance: FailedInstance | null;
 }
 
-const logLinesShown = 8;
+/** An uncaught error of Node with its stack fits. */
+const logLinesShown = 20;
 
 /**
  * Tells a person why a rollout did not come through: which of the usual causes it was, what still serves, and what to
@@ -77,7 +78,9 @@ function causeOf({ facts, health, settings }: FailedInstance, reason: FailReason
     const code = exit?.code ?? null;
     return {
       finding: `exited ${code === null ? "without a known status" : `with status ${code}`} before it was healthy`,
-      hint: "its last lines below say why; try the same command where you built it",
+      hint: logTail.some((line) => line.trim() !== "")
+        ? "its last lines, above, say why; try the same command where you built it"
+        : "it wrote nothing; try the same command where you built it",
     };
   }
   if (health.last?.kind === "answered") {
@@ -142,6 +145,7 @@ function evidenceOf({ facts, health }: FailedInstance): readonly string[] {
   }
   if (facts.exit !== null)
     lines.push(`exit status: ${facts.exit.code ?? "unknown"}${facts.exit.outOfMemory ? " (out of memory)" : ""}`);
-  for (const line of facts.logTail.slice(-logLinesShown)) lines.push(`log: ${line}`);
+  for (const line of facts.logTail.filter((text) => text.trim() !== "").slice(-logLinesShown))
+    lines.push(`log: ${line}`);
   return lines;
 }

@@ -320,7 +320,7 @@ test("planEnvironment() ends surplus instances after a scale-down, the newest fi
     kind: "condemn",
     instance: instance(1, 2).name,
     type: "surplus",
-    reason: "1 instances are wanted",
+    reason: "1 instance is wanted",
   });
 });
 

@@ -268,7 +268,9 @@ function planCondemned(
     const order = alive.toSorted((a, b) => Number(isUsable(a)) - Number(isUsable(b)) || b.ordinal - a.ordinal);
     return order
       .slice(0, alive.length - wanted)
-      .map((instance) => condemn(instance, "surplus", `${wanted} instances are wanted`));
+      .map((instance) =>
+        condemn(instance, "surplus", `${wanted} ${wanted === 1 ? "instance is" : "instances are"} wanted`),
+      );
   }
   const { deadlineMs } = set.content.settings.health;
   const late = alive.filter(
