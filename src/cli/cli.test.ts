@@ -216,3 +216,52 @@ test("bronze completion prints scripts that name every command", async () => {
     for (const name of ["rollback", "status", "audit"]) assert.match(stdout, new RegExp(`\\b${name}\\b`));
   }
 });
+
+test("bronze tells a failed rollout once, and one that was superseded by another", async () => {
+  const aborted = (text: string): object => ({ kind: "progress", atMs: 1, step: "rollout.aborted", text });
+  const error = { code: "ROLLOUT_UNHEALTHY", message: "Cannot complete rollout of v2", hint: "look" };
+  const { stderr } = await against(
+    lines(aborted("v1 aborted: superseded by v2"), aborted("v2 aborted: Cannot complete rollout of v2"), {
+      kind: "error",
+      error,
+    }),
+    "rollback",
+  );
+  assert.equal(
+    stderr,
+    "  v1 aborted: superseded by v2\nerror[ROLLOUT_UNHEALTHY]: Cannot complete rollout of v2\nhint:  look\n",
+  );
+});
+
+test("bronze names what is missing of a command of several words, and a moment that has not come", async () => {
+  const audit = await bronze("audit");
+  assert.equal(audit.status, 2);
+  assert.match(audit.stderr, /names a group/);
+  const future = await bronze("status", "--at", "2999-01-01T00:00:00Z");
+  assert.equal(future.status, 2);
+  assert.match(future.stderr, /has not come yet/);
+  assert.deepEqual(Object.keys(JSON.parse((await bronze("--version", "--json")).stdout) as object), ["version"]);
+});
+
+test("bronze logs --follow ends at Ctrl-C with 130 and no complaint", async () => {
+  const server = await listen((_request, response) => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    response.write(
+      `${JSON.stringify({ instance: "shop-production-v1-1", at: "", stream: "stdout", text: "hello" })}\n`,
+    );
+  });
+  try {
+    const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), "logs", "-f"], {
+      cwd: join(home, "project"),
+      env: { PATH: process.env["PATH"], BRONZE_STATE: home },
+    });
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdout.once("data", () => child.kill("SIGINT"));
+    const status = await new Promise((resolve) => child.once("close", resolve));
+    assert.deepEqual([status, stderr], [130, ""]);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});

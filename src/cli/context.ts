@@ -28,13 +28,26 @@ export interface Context {
 
 const interruption = new AbortController();
 
+/** The end of what goes on until Ctrl-C: no fault to tell of. */
+export const untilInterrupted = Symbol("until interrupted");
+
 /** @param whatGoesOn what still happens after Ctrl-C, for the hint; null: nothing */
-export function createContext(options: SharedOptions, whatGoesOn: string | null = null): Context {
+export function createContext(
+  options: SharedOptions,
+  whatGoesOn: string | typeof untilInterrupted | null = null,
+): Context {
   const places = placesOf(options.state ?? (process.env["BRONZE_STATE"] || undefined));
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
-      const hint = whatGoesOn ?? "nothing was changed; run the command again when you like";
-      interruption.abort(new OperatorError("INTERRUPTED", "Cannot finish: interrupted", { hint }));
+      const isAsked = whatGoesOn === untilInterrupted;
+      const hint =
+        isAsked || whatGoesOn === null ? "nothing was changed; run the command again when you like" : whatGoesOn;
+      interruption.abort(
+        new OperatorError("INTERRUPTED", "Cannot finish: interrupted", {
+          hint,
+          ...(isAsked ? { details: untilInterrupted } : {}),
+        }),
+      );
     });
   }
   return {

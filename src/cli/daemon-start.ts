@@ -20,8 +20,13 @@ export interface HttpOptions {
 /** The daemon's answer; starts it detached when none runs. */
 export async function ensureDaemon(context: Context, http: HttpOptions): Promise<Ping> {
   const { places, output, signal } = context;
+  if (http.httpPort !== undefined) parsePort(http.httpPort);
   const running = await ping(context);
-  if (running !== undefined) return running;
+  if (running !== undefined) {
+    if (http.httpPort !== undefined || http.httpHost !== undefined)
+      output.note(`the daemon runs already, requests come in at ${running.url}: where it listens stays as it is`);
+    return running;
+  }
   if (process.getuid?.() !== 0) {
     throw new OperatorError("DAEMON_UNREACHABLE", "Cannot start the daemon: not root", {
       hint: "run this command once as root, or start the daemon with `bronze serve` as root",
@@ -79,6 +84,14 @@ function daemonEntry(): string {
   const started = realpathSync(process.argv[1] ?? "");
   if (basename(started) === "cli.js") return join(dirname(started), "daemon.js");
   return join(import.meta.dirname, "daemon-entry.ts");
+}
+
+/** @throws {OperatorError} `USAGE` */
+export function parsePort(text: string): number {
+  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new OperatorError("USAGE", `Cannot use "${text}" as a port: not a number from 0 to 65535`, {
+    hint: "0 takes a free one",
+  });
 }
 
 export function httpArguments({ httpHost, httpPort }: HttpOptions): readonly string[] {

@@ -3,6 +3,7 @@ import { asOperatorError, OperatorError } from "../errors/operator-error.ts";
 import { nearestName } from "../model/nearest.ts";
 import { createPaint } from "../render/paint.ts";
 import { renderError } from "../render/error.ts";
+import { untilInterrupted } from "./context.ts";
 import { commands, type CommandEntry } from "./commands.ts";
 import { renderHelp } from "./help.ts";
 import { version } from "../daemon/version.ts";
@@ -82,7 +83,7 @@ async function runHelp(args: readonly string[]): Promise<number> {
     });
   }
   if (args.includes("--version") || args.includes("-V")) {
-    process.stdout.write(`${version}\n`);
+    process.stdout.write(`${args.includes("--json") ? JSON.stringify({ version }) : version}\n`);
     return 0;
   }
   const name = args.find((argument) => !argument.startsWith("-"));
@@ -92,6 +93,11 @@ async function runHelp(args: readonly string[]): Promise<number> {
 }
 
 function usageError(error: CommanderError): OperatorError {
+  if (error.code === "commander.help") {
+    return new OperatorError("USAGE", "Cannot run this command line: it names a group, not what to do", {
+      hint: "--help shows what belongs to it",
+    });
+  }
   const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
   return new OperatorError("USAGE", `Cannot run this command line: ${message}`, {
     hint: suggestion === undefined ? "--help shows what the command takes" : suggestion.replace(/^\((.*)\)$/, "$1"),
@@ -99,6 +105,7 @@ function usageError(error: CommanderError): OperatorError {
 }
 
 function report(error: OperatorError, argv: readonly string[]): number {
+  if (error.details === untilInterrupted) return error.exitStatus;
   if (argv.includes("--json")) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
   process.stderr.write(`${renderError(error, createPaint(process.stderr.isTTY, process.env))}\n`);
   if (process.env["BRONZE_DEBUG"] && error.code === "INTERNAL")

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runDaemon } from "../daemon/main.ts";
-import { OperatorError } from "../errors/operator-error.ts";
 import { placesOf } from "../model/places.ts";
+import { parsePort } from "./daemon-start.ts";
 import { writeDurably } from "./durable.ts";
 
 export interface ServeOptions {
@@ -37,11 +37,4 @@ function readRemembered(file: string): { readonly host: string; readonly port: n
   } catch {
     return undefined;
   }
-}
-
-function parsePort(text: string): number {
-  if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new OperatorError("USAGE", `Cannot use "${text}" as a port: not a number from 0 to 65535`, {
-    hint: "0 takes a free one",
-  });
 }

@@ -1,10 +1,11 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
+import type { ReleaseRow } from "../../model/api.ts";
 import type { Digest } from "../../model/canonical.ts";
 import { parseDigest } from "../../model/names.ts";
 import type { Store } from "../../ports/store.ts";
 import { newestTag, openStore } from "../build-project.ts";
-import { createContext, withTarget } from "../context.ts";
+import { createContext, withTarget, type Context } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { chooseEnvironment, loadProject } from "../project.ts";
@@ -16,19 +17,19 @@ export function deployCommand(): Command {
     .description(
       "Puts an artifact of the local store live with this folder's definition; without one the newest that was built here.",
     )
-    .argument("[artifact]", "digest, or name in the store")
+    .argument("[artifact]", "digest, its first characters as status and releases show them, or name in the store")
     .action(async (artifact: string | undefined, options: ReleaseOptions & HttpOptions) => {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
       const environment = chooseEnvironment(project.definition, options.environment);
-      const deployable = await findArtifact(openStore(context), artifact ?? newestTag(project.definition.app));
+      const deployable = await findArtifact(context, openStore(context), artifact ?? newestTag(project.definition.app));
       await ensureDaemon(context, options);
       await deployArtifact(context, project, environment, deployable, options);
     });
 }
 
-async function findArtifact(store: Store, name: string): Promise<Deployable> {
-  const digest = name.startsWith("sha256:") ? parseDigest(name) : await store.resolve(name);
+async function findArtifact(context: Context, store: Store, name: string): Promise<Deployable> {
+  const digest = name.startsWith("sha256:") ? await wholeDigest(context, store, name) : await store.resolve(name);
   if (digest === undefined || (await store.stat(digest)) === undefined) {
     throw new OperatorError("NOT_FOUND", `Cannot deploy artifact "${name}": the store has no such artifact`, {
       hint: "`bronze build` makes this folder's, `bronze import PATH` takes one in",
@@ -48,6 +49,20 @@ async function findArtifact(store: Store, name: string): Promise<Deployable> {
     /^[0-9]{1,5}\/tcp$/.test(key) ? Number.parseInt(key, 10) : [],
   );
   return { digest, exposedPorts: exposedPorts.toSorted((a, b) => a - b) };
+}
+
+/** A digest in full, or by its first characters where only one release or named image begins with them. */
+async function wholeDigest(context: Context, store: Store, text: string): Promise<Digest> {
+  if (!/^sha256:[0-9a-f]{6,63}$/.test(text)) return parseDigest(text);
+  const rows = await context.client.get<readonly ReleaseRow[]>("/v1/releases", {}, context.signal).catch(() => []);
+  context.signal.throwIfAborted();
+  const known = [...(await store.tags()).map(({ digest }) => digest), ...rows.map(({ artifact }) => artifact)];
+  const [only, second] = new Set(known.filter((digest) => digest.startsWith(text)));
+  if (only !== undefined && second === undefined) return only;
+  const state = only === undefined ? "no release or named image begins with it" : "several artifacts begin with it";
+  throw new OperatorError(only === undefined ? "NOT_FOUND" : "USAGE", `Cannot deploy artifact "${text}": ${state}`, {
+    hint: "give the whole digest, as `bronze build`, `bronze import` and `bronze releases --json` print it",
+  });
 }
 
 async function readJson(store: Store, digest: Digest): Promise<unknown> {

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { fromErrorRecord, type ErrorRecord } from "../../errors/operator-error.ts";
 import type { LogLine } from "../../model/api.ts";
 import { splitInstanceName } from "../../model/names.ts";
-import { createContext, withTarget, type TargetOptions } from "../context.ts";
+import { createContext, untilInterrupted, withTarget, type TargetOptions } from "../context.ts";
 import { parseCount } from "../numbers.ts";
 import { findTarget } from "../project.ts";
 
@@ -20,7 +20,7 @@ export function logsCommand(): Command {
     .option("-f, --follow", "go on as more is written, until Ctrl-C")
     .option("-n, --lines <count>", "the last so many lines", parseCount, 100)
     .action(async (instance: string | undefined, options: LogsOptions) => {
-      const context = createContext(options, "instances were not touched");
+      const context = createContext(options, options.follow === true ? untilInterrupted : null);
       const parts = instance === undefined ? undefined : splitInstanceName(instance);
       const target =
         parts === undefined ? await findTarget(context, options) : { app: parts.app, environment: parts.environment };

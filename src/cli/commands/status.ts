@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { StatusReport } from "../../model/api.ts";
 import { renderStatus } from "../../render/status.ts";
-import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
+import { createContext, untilInterrupted, withTarget, type Context, type TargetOptions } from "../context.ts";
 
 interface StatusOptions extends TargetOptions {
   readonly at?: string;
@@ -19,7 +19,7 @@ export function statusCommand(): Command {
     .option("--at <time>", "as it was then: 2026-08-01T12:00:00Z, or 10m for ten minutes ago")
     .option("--watch", "again every second, until Ctrl-C")
     .action(async (options: StatusOptions) => {
-      const context = createContext(options, "nothing was changed");
+      const context = createContext(options, options.watch === true ? untilInterrupted : null);
       const { environment, at } = options;
       if (environment !== undefined && options.app === undefined) {
         const { findTarget } = await import("../project.ts");
@@ -54,6 +54,11 @@ async function show(
 async function parseAt(text: string | undefined): Promise<number | undefined> {
   if (text === undefined) return undefined;
   const moment = /^[0-9]{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  if (moment > Date.now()) {
+    throw new OperatorError("USAGE", `Cannot show the status at "${text.slice(0, 80)}": it has not come yet`, {
+      hint: "leave --at out for the status now",
+    });
+  }
   if (Number.isFinite(moment)) return moment;
   const { parseDurationMs } = await import("../../model/quantities.ts");
   try {
