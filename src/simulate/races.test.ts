@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy, down, rollback, scale } from "../controller/requests.ts";
-import type { InstanceName, SetName } from "../model/names.ts";
+import { parseAppName, type InstanceName, type SetName } from "../model/names.ts";
 import { app, asked, digestOf, done, fails, live, names, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -325,5 +325,47 @@ test("down() that a deploy follows at once says so, and does not wait for what s
   await done(world, next);
   await world.clock.advance(60_000);
   assert.deepEqual([live(controller), names(controller, "shop-production-v1")], [2, []]);
+  await controller.stop();
+});
+
+test("deploy() of what is live returns when its new settings hold, and loses no request on the way", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  world.machine.behave({ readyMs: 500 });
+  slowRoutes(world, 300);
+  const again = deploy(controller, request("one", { instances: 3, route: { host: "shop", path: "/" } }));
+  assert.equal(await failedWhile(world, 2_000), 0);
+  const { created } = await done(world, again);
+  assert.deepEqual([created, names(controller, "shop-production-v1").length], [false, 3]);
+  await controller.stop();
+});
+
+test("deploy() of what is live is not answered before its instances serve", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  world.machine.behave({ readyMs: 500 });
+  await done(world, deploy(controller, request("one", { instances: 3 })));
+  const serving = controller.fleet.all().filter(({ health }) => health.state === "healthy");
+  assert.equal(serving.length, 3);
+  await controller.stop();
+});
+
+test("a route that was taken while a deploy waited for a rollback is refused", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one", { keepWarmMs: 0 })));
+  await done(world, deploy(controller, request("two", { keepWarmMs: 0 })));
+  await world.clock.advance(61_000);
+  world.machine.behave({ readyMs: 3_000 }, digestOf("one"));
+  const back = rollback(controller, asked);
+  await world.clock.advance(500);
+  const route = { host: "new", path: "/" };
+  const waiting = deploy(controller, request("three", { route }));
+  waiting.catch(() => {});
+  await done(world, deploy(controller, { ...request("two", { route }), app: parseAppName("other") }));
+  await done(world, back);
+  await fails(world, waiting, "ROUTE_OWNED");
   await controller.stop();
 });
