@@ -32,11 +32,7 @@ export async function drift({ screen, product }: Stage): Promise<DemoResult["dri
   const victim = await victimOf(product);
   const before = (await product.status()).figures.config_drift_pct ?? Number.NaN;
   screen.note(`config_drift_pct is ${before} %`);
-  const entered = enter(
-    "nsenter",
-    ["--target", String(victim.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", ...intruder],
-    screen.command,
-  );
+  const entered = enter(victim.pid, ["--uts", "--ipc", "--net"], screen.command);
   try {
     const startedAt = performance.now();
     const drifted = await product.until(
@@ -67,7 +63,7 @@ export async function drift({ screen, product }: Stage): Promise<DemoResult["dri
 
 /** Three attempts to change what runs, and what stopped or undid each. */
 export async function tamper(stage: Stage, places: Places): Promise<readonly Tamper[]> {
-  const results = [await writeToRoot(stage), await writeToImage(stage, places), await enterInstance(stage, places)];
+  const results = [await writeToRoot(stage), await writeToImage(stage, places), await enterInstance(stage)];
   return results;
 }
 
@@ -90,10 +86,10 @@ async function writeToImage({ screen }: Stage, places: Places): Promise<Tamper> 
   return { attempt, outcome: refusal ?? "not stopped: it was written" };
 }
 
-async function enterInstance({ screen, product }: Stage, places: Places): Promise<Tamper> {
+async function enterInstance({ screen, product }: Stage): Promise<Tamper> {
   const attempt = "enter an instance";
   const victim = await victimOf(product);
-  const entered = enter("runc", ["--root", join(places.run, "runc"), "exec", victim.name, ...intruder], screen.command);
+  const entered = enter(victim.pid, [], screen.command);
   try {
     const startedAt = performance.now();
     const after = await product.until(
@@ -128,9 +124,11 @@ interface Entered {
   end(): void;
 }
 
-function enter(command: string, args: readonly string[], show: (text: string) => void): Entered {
-  show(`${command} ${args.map((word) => (/[^\w./:-]/.test(word) ? `'${word}'` : word)).join(" ")} &`);
-  const child = spawn(command, args, { stdio: "ignore", detached: true });
+/** Runs a second process in an instance. Its root is named too: in a chroot the namespace's own is another. */
+function enter(pid: number, namespaces: readonly string[], show: (text: string) => void): Entered {
+  const args = ["--target", String(pid), ...namespaces, "--mount", "--pid", "--root", "--wd", "--", ...intruder];
+  show(`nsenter ${args.map((word) => (/[^\w./:-]/.test(word) ? `'${word}'` : word)).join(" ")} &`);
+  const child = spawn("nsenter", args, { stdio: "ignore", detached: true });
   const ended = new Promise<boolean>((resolve) => {
     child.once("exit", () => resolve(true));
     child.once("error", () => resolve(true));

@@ -179,6 +179,8 @@ test("inspect() tells an added mount", async () => {
       "--target",
       String(pid),
       "--mount",
+      "--root",
+      "--wd",
       "/bin/busybox",
       "mount",
       "-t",

@@ -33,7 +33,16 @@ test("rotation while an instance writes loses no line, and a follower sees each 
     })();
     await eventually(async () => (followed.length === 1 ? true : undefined));
     const [instance] = await runtime.observe();
-    execFileSync("nsenter", ["--target", String(instance?.pid), "--mount", "/bin/busybox", "touch", "/tmp/go"]);
+    execFileSync("nsenter", [
+      "--target",
+      String(instance?.pid),
+      "--mount",
+      "--root",
+      "--wd",
+      "/bin/busybox",
+      "touch",
+      "/tmp/go",
+    ]);
     const paths = instancePaths(foldersOf(bench.places), name);
     let rotations = 0;
     await eventually(async () => {
