@@ -265,3 +265,10 @@ test("bronze logs --follow ends at Ctrl-C with 130 and no complaint", async () =
     await new Promise((resolve) => server.close(resolve));
   }
 });
+
+test("bronze down does not guess which app is meant in a folder that names none", async () => {
+  const environments = [{ app: "blog", environment: "production" }];
+  const { status, stderr } = await against(json({ daemon: {}, atMs: 0, environments }), "down", "--file", "none.yaml");
+  assert.equal(status, 2);
+  assert.match(stderr, /neither options nor this folder name an app.*\nhint: {2}.*there are: blog production/);
+});

@@ -85,8 +85,16 @@ export function chooseEnvironment(
   );
 }
 
-/** Which environment a command is about: options, else this folder's definition, else the only one the daemon has. */
-export async function findTarget(context: Context, options: TargetOptions): Promise<Target> {
+/**
+ * Which environment a command is about: options, else this folder's definition, else the only one the daemon has.
+ *
+ * @param from `named`: for what cannot be undone, one that neither the options nor the folder name is not guessed
+ */
+export async function findTarget(
+  context: Context,
+  options: TargetOptions,
+  from: "named" | "any" = "any",
+): Promise<Target> {
   const named = options.app === undefined ? undefined : parseAppName(options.app);
   if (named !== undefined && options.environment !== undefined) {
     return { app: named, environment: parseEnvironmentName(options.environment) };
@@ -108,11 +116,12 @@ export async function findTarget(context: Context, options: TargetOptions): Prom
       (options.environment === undefined || environment === options.environment),
   );
   const [only, second] = fitting;
-  if (only !== undefined && second === undefined) return { app: only.app, environment: only.environment };
+  const isGuess = from === "named" && named === undefined;
+  if (only !== undefined && second === undefined && !isGuess) return { app: only.app, environment: only.environment };
   const there = environments.map(({ app, environment }) => `${app} ${environment}`).join(", ") || "none yet";
   throw new OperatorError(
     "USAGE",
-    `Cannot tell which environment is meant: ${fitting.length === 0 ? "nothing fits" : "several fit"}`,
+    `Cannot tell which environment is meant: ${fitting.length === 0 ? "nothing fits" : isGuess ? "neither options nor this folder name an app" : "several fit"}`,
     {
       hint: `name it with --app and -e, or run in the folder of a ${defaultFile}; there are: ${there}`,
     },

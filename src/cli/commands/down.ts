@@ -38,7 +38,7 @@ export function downCommand(): Command {
         context.output.record({ all: true });
         return;
       }
-      const target = await findTarget(context, options);
+      const target = await findTarget(context, options, "named");
       await takeDown(context, { ...asked, ...target });
       context.output.line(`${target.app} ${target.environment} is down; ledger, numbers and artifacts stay`);
       context.output.record(target);

@@ -52,7 +52,7 @@ test("proposeDefinition() makes a recipe of a Node project: start script, port, 
     ["package.json", "src"],
   );
   assert.equal(definition.run.port, 3000);
-  assert.match(proposal.todo[0] ?? "", /1 dependencies are not installed/);
+  assert.match(proposal.todo[0] ?? "", /1 dependency is not installed: run npm install --omit=dev/);
 });
 
 test("proposeDefinition() finds the program where the start script needs a shell, and says when there is none", () => {
@@ -82,6 +82,14 @@ test("proposeDefinition() serves a folder of static files, from the top or from 
   );
   assert.ok(below.build.kind === "debian");
   assert.deepEqual(below.build.copy, [{ from: "public", to: "/srv/www" }]);
+});
+
+test("proposeDefinition() takes a lone server.js for a program, also beside a page that it may serve", () => {
+  const alone = proposeDefinition(folderOf({ "server.js": "listen(3000)", "index.html": "" }));
+  assert.match(alone.yaml, /command: \[node, server\.js\]/);
+  assert.match(proposeDefinition(folderOf({ "app.js": "" })).yaml, /command: \[node, app\.js\]/);
+  assert.equal(proposeDefinition(folderOf({ "app.js": "", "index.html": "" })).kind, "static");
+  assert.deepEqual([alone.kind, parseDefinition(alone.yaml, "bronze.yaml").run.port], ["node", 3000]);
 });
 
 test("proposeDefinition() refuses a folder of no known kind", () => {

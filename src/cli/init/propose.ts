@@ -12,6 +12,10 @@ export interface Proposal {
   readonly todo: readonly string[];
 }
 
+/** Names that only a program for Node has. */
+const serverPrograms = ["server.js", "server.mjs", "server.cjs"];
+/** Names that scripts of a page may have as well. */
+const otherPrograms = ["index.js", "app.js", "main.js", "index.mjs"];
 const suite = "bookworm";
 const defaultPort = 8080;
 
@@ -22,10 +26,12 @@ export function proposeDefinition(folder: Folder): Proposal {
   const manifest = folder.read("package.json");
   if (manifest !== undefined && !isOnlySite(folder, manifest)) return proposeNode(folder, manifest);
   const site = siteFolder(folder);
+  const programs = site === undefined ? [...serverPrograms, ...otherPrograms] : serverPrograms;
+  if (manifest === undefined && programs.some((name) => folder.hasFile(name))) return proposeNode(folder, "{}");
   if (site !== undefined) return proposeStatic(folder, site);
   throw new OperatorError(
     "NOT_FOUND",
-    `Cannot write a definition for "${folder.name}": it has no Dockerfile, package.json or index.html`,
+    `Cannot write a definition for "${folder.name}": it has no Dockerfile, package.json, server.js or index.html`,
     {
       hint: "write bronze.yaml yourself: `app: NAME` and `build: { dockerfile: PATH }`, `{ debian: bookworm, packages: […], copy: […], command: […] }` or `{ image: PATH }`",
     },
@@ -119,7 +125,7 @@ function proposeNode(folder: Folder, text: string): Proposal {
     todo: [
       ...(dependencies.length > 0 && !folder.entries.includes("node_modules/")
         ? [
-            `${dependencies.length} dependencies are not installed: run npm ci --omit=dev, then add node_modules to copy`,
+            `${dependencies.length === 1 ? "1 dependency is" : `${dependencies.length} dependencies are`} not installed: run npm ${folder.entries.includes("package-lock.json") ? "ci" : "install"} --omit=dev, then add node_modules to copy`,
           ]
         : []),
       ...(typeof manifest.scripts?.["build"] === "string"
@@ -139,7 +145,7 @@ function nodeCommand(
     return { command: start.trim().split(/\s+/), from: "scripts.start" };
   }
   const main = typeof manifest.main === "string" ? manifest.main : undefined;
-  const program = [main, "server.js", "index.js", "app.js", "main.js", "server.mjs", "index.mjs"].find(
+  const program = [main, ...serverPrograms, ...otherPrograms].find(
     (name) => name !== undefined && folder.hasFile(name),
   );
   if (program !== undefined) return { command: ["node", program], from: program === main ? "main" : "its name" };
