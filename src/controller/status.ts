@@ -29,7 +29,11 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
   const liveInstances = instances.filter(({ set }) => set === live?.set);
   const rollback = readiness(record, instances, input.nowMs);
   const rows = instances.map((instance) => instanceStatus(record, instance, input.nowMs));
-  const healthy = liveInstances.filter(isUsable).length;
+  const liveSet = live === null ? undefined : record.sets.get(live.set);
+  const healthy =
+    input.instances === null
+      ? [...(liveSet?.proven ?? [])].filter((name) => liveSet?.condemned.has(name) !== true).length
+      : liveInstances.filter(isUsable).length;
   return {
     app: record.app,
     environment: record.environment,

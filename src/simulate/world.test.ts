@@ -290,3 +290,13 @@ test("down() of an app that is not there names what was most likely meant", asyn
     (error: unknown) => error instanceof OperatorError && /did you mean shop in production/.test(error.hint),
   );
 });
+
+test("environmentStatus() of the past counts the instances that the ledger knows to be healthy", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  const { record } = await done(world, deploy(controller, request("a")));
+  const past = { instances: null, nowMs: world.clock.now(), routerUrl: "http://127.0.0.1:80" };
+  const { healthy, wanted, warnings } = environmentStatus(record, past);
+  assert.deepEqual([healthy, wanted, warnings], [2, 2, []]);
+  await controller.stop();
+});
