@@ -250,7 +250,7 @@ export class Controller {
   }
 
   #takeBack(record: EnvironmentRecord, step: Extract<Step, { kind: "take-back" }>): void {
-    const events = automaticRollback(record, step, this.fleet.all(), this.ports.clock.now());
+    const events = automaticRollback(record, step, this.view(record), this.ports.clock.now());
     this.recorder.append(...events);
     const created = events.find((event) => event.kind === "release.created");
     if (created !== undefined) this.asked(record, created.release, this.ports.clock.monotonic());

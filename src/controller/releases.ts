@@ -3,7 +3,7 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
-import { isStale, type InstanceView } from "../rollout/plan.ts";
+import { canSwitch, isStale, type EnvironmentView } from "../rollout/plan.ts";
 import { originOf, setOfContent } from "../rollout/target.ts";
 import type { Step } from "../rollout/step.ts";
 
@@ -19,6 +19,9 @@ export interface NewRelease {
   readonly settings?: EnvironmentSettings;
 }
 
+/** What a new release depends on besides the record. */
+export type ViewForRelease = Pick<EnvironmentView, "instances" | "placed">;
+
 /**
  * The events that create the next release, superseding what is under way. Its number is `record.lastRelease + 1`. It
  * goes on with a set that runs its content, but never waits for a warm one that does not answer.
@@ -26,14 +29,20 @@ export interface NewRelease {
 export function newRelease(
   record: EnvironmentRecord,
   release: NewRelease,
-  instances: readonly InstanceView[],
+  view: ViewForRelease,
   nowMs: number,
 ): readonly EventData[] {
   const { app, environment } = record;
   const number = record.lastRelease + 1;
   const known = setOfContent(record, release.digest);
-  const stale = known !== undefined && isStale(known, instances, nowMs);
+  const stale = known !== undefined && isStale(known, view.instances, nowMs);
   const set = known === undefined || stale ? setName(app, environment, number) : known.name;
+  const { instances: wanted, deadlineMs } = release.settings ?? record.settings;
+  // What is ready at once is also meant to be switched to at once: one record on disk in place of two.
+  const switching: EventData[] =
+    known !== undefined && !stale && record.switching === null && canSwitch(known, wanted, view, nowMs)
+      ? [{ kind: "traffic.switching", app, environment, release: number, set, from: record.live?.set ?? null }]
+      : [];
   const retired: EventData[] = stale
     ? [{ kind: "set.retired", app, environment, set: known.name, reason: "it was wanted and not all of it answered" }]
     : [];
@@ -47,8 +56,9 @@ export function newRelease(
       release: number,
       set,
       ...release,
-      deadlineAtMs: nowMs + (release.settings ?? record.settings).deadlineMs,
+      deadlineAtMs: nowMs + deadlineMs,
     },
+    ...switching,
   ];
 }
 
@@ -83,7 +93,7 @@ export function rollbackTo(
 export function automaticRollback(
   record: EnvironmentRecord,
   step: Extract<Step, { kind: "take-back" }>,
-  instances: readonly InstanceView[],
+  view: ViewForRelease,
   nowMs: number,
 ): readonly EventData[] {
   const { app, environment } = record;
@@ -92,5 +102,5 @@ export function automaticRollback(
   const takenBack: EventData = { kind: "release.taken_back", app, environment, release, figures, reason };
   if (target === undefined) return [takenBack];
   const cause: Cause = { who: "bronze", why: reason };
-  return [takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), instances, nowMs)];
+  return [takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), view, nowMs)];
 }

@@ -319,7 +319,7 @@ function create(controller: Controller, record: EnvironmentRecord, release: NewR
   const events: readonly EventData[] = newRelease(
     record,
     release,
-    controller.fleet.all(),
+    controller.view(record),
     controller.ports.clock.now(),
   );
   const number = record.lastRelease + 1;

@@ -163,11 +163,22 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   const instances = bySet.get(set.name) ?? [];
   const failure = failureOf(release, set, instances, nowMs);
   if (failure !== undefined) return [failure];
-  const ready = readyInstances(set, instances, nowMs);
+  return canSwitch(set, settingsFor(record, set.name).instances, { instances, placed: view.placed }, nowMs)
+    ? [toSwitch]
+    : [];
+}
+
+/** Whether traffic may go to a set: enough instances are ready, and the router knows them. */
+export function canSwitch(
+  set: SetRecord,
+  wanted: number,
+  view: Pick<EnvironmentView, "instances" | "placed">,
+  nowMs: number,
+): boolean {
+  const own = view.instances.filter((instance) => instance.set === set.name);
+  const ready = readyInstances(set, own, nowMs);
   const placed = view.placed.get(set.name) ?? [];
-  if (ready.length < settingsFor(record, set.name).instances || !ready.every(({ name }) => placed.includes(name)))
-    return [];
-  return [toSwitch];
+  return ready.length >= wanted && ready.every(({ name }) => placed.includes(name));
 }
 
 function failureOf(

@@ -23,3 +23,19 @@ export function writeDurable(path: string, text: string): void {
     closeSync(folder);
   }
 }
+
+/**
+ * Replaces a file so that whoever opens it finds all of the old bytes or all of the new ones, without waiting for the
+ * disk: after a power cut it may hold the old ones.
+ */
+export function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.tmp`;
+  const file = openSync(temporary, "w", 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}

@@ -7,7 +7,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { RoutedSet, Router, RouteRule } from "../../ports/router.ts";
 import { ask } from "./admin.ts";
 import { renderConfig } from "./config.ts";
-import { writeDurable } from "./durable.ts";
+import { replaceFile, writeDurable } from "./durable.ts";
 import { layoutOf } from "./layout.ts";
 import { openReceiver, type LogReceiver } from "./receiver.ts";
 import { assignSlots, emptyRecord, parseRecord, takeOut, type PlacedSet, type PoolRecord } from "./record.ts";
@@ -221,7 +221,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       webPort: found?.port ?? (bind.port === 0 ? record.webPort : bind.port),
     };
     const configBefore = await readFile(layout.config, "utf8").catch(absent(""));
-    if (routes.size === 0) writeDurable(layout.routes, "");
+    if (found === undefined) writeDurable(layout.routes, renderRoutes(routes));
     if (found === undefined) {
       const webPort = await freshSupervisor(wanted);
       save({ ...wanted, webPort });
@@ -295,7 +295,9 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       const next = new Map(routes);
       if (value === undefined) next.delete(key);
       else next.set(key, value);
-      writeDurable(layout.routes, renderRoutes(next));
+      // A flip waits for this. HAProxy needs the file only when it alone is started again, which no power cut is: after
+      // that the ledger says what answers a route, and `start` writes the file anew.
+      replaceFile(layout.routes, renderRoutes(next));
       routes = next;
     }
     await applyRoute(key, value, signal);
