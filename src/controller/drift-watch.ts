@@ -5,9 +5,12 @@ import type { InstanceName, SetName } from "../model/names.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { sleep } from "./sleep.ts";
 
 /** How often each instance is held against its content, in ms. */
 const intervalMs = 1_000;
+/** Pause after each instance, in ms. */
+const pauseMs = 2;
 
 export interface DriftWatchOptions {
   readonly ports: ControllerPorts;
@@ -34,14 +37,16 @@ export class DriftWatch {
 
   /** One look at all instances, one after the other. */
   async look(): Promise<void> {
-    const { fleet, signal } = this.#options;
+    const { fleet, ports, signal } = this.#options;
     if (this.#looking) return;
     this.#looking = true;
     try {
       for (const { name, set, phase, health } of fleet.all()) {
         if (signal.aborted) return;
-        if (phase === "running" && health.state !== "starting")
-          await this.#inspect(name, set).catch((error: unknown) => this.#warn(name, error));
+        if (phase !== "running" || health.state === "starting") continue;
+        await this.#inspect(name, set).catch((error: unknown) => this.#warn(name, error));
+        // A flip that is asked for meanwhile goes first.
+        await sleep(ports.clock, pauseMs, signal);
       }
     } finally {
       this.#looking = false;

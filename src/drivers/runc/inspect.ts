@@ -90,6 +90,8 @@ function readProgram(pid: number): Baseline {
   return { stackStart: processStat(pid)?.stackStart ?? "", arguments: words("cmdline"), environment: words("environ") };
 }
 
+/** How old a scan of all processes may be, in ms. */
+const scanAgeMs = 100;
 const namespaceKinds = ["pid", "mnt", "net"] as const;
 
 /**
@@ -102,11 +104,8 @@ function enteredProcesses(first: number): InstanceObservation["entered"] {
   if (own === undefined) return [];
   const inside = new Set<number>([first]);
   const sharing: number[] = [];
-  for (const entry of readdirSync("/proc")) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === first) continue;
-    const namespaces = namespacesOf(pid);
-    if (namespaces === undefined || !namespaces.some((id, index) => id === own[index])) continue;
+  for (const [pid, namespaces] of namespaceTable()) {
+    if (pid === first || !namespaces.some((id, index) => id === own[index])) continue;
     if (namespaces[0] === own[0]) inside.add(pid);
     sharing.push(pid);
   }
@@ -121,6 +120,22 @@ function enteredProcesses(first: number): InstanceObservation["entered"] {
       command: (readText(`/proc/${pid}/cmdline`) ?? "").split("\0").join(" ").trim().slice(0, 200),
     }))
     .sort((a, b) => a.pid - b.pid);
+}
+
+let lastScan: { readonly atMs: number; readonly table: ReadonlyMap<number, readonly string[]> } | undefined;
+
+/** Namespaces of every process. One look at many instances scans procfs once, not once for each. */
+function namespaceTable(): ReadonlyMap<number, readonly string[]> {
+  const nowMs = performance.now();
+  if (lastScan !== undefined && nowMs - lastScan.atMs < scanAgeMs) return lastScan.table;
+  const table = new Map<number, readonly string[]>();
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    const namespaces = Number.isInteger(pid) ? namespacesOf(pid) : undefined;
+    if (namespaces !== undefined) table.set(pid, namespaces);
+  }
+  lastScan = { atMs: nowMs, table };
+  return table;
 }
 
 function namespacesOf(pid: number): readonly string[] | undefined {
