@@ -20,10 +20,16 @@ export const defaultStateDir = "/var/lib/bronze";
 
 /**
  * @param stateDir the folder given by `--state` or `BRONZE_STATE`; default `/var/lib/bronze`
- * @throws {OperatorError} `ARGUMENT_INVALID` when the socket's path would be longer than the kernel takes (107 bytes)
+ * @throws {OperatorError} `ARGUMENT_INVALID` when the socket's path would be longer than the kernel takes (107 bytes), or the folder
+ *   belongs to the kernel
  */
 export function placesOf(stateDir: string = defaultStateDir): Places {
   const state = resolve(stateDir);
+  if (/^\/(proc|sys|dev)(\/|$)/.test(state)) {
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${state}" as the state folder: it is the kernel's`, {
+      hint: "choose a folder on a disk, such as /var/lib/bronze",
+    });
+  }
   const own = state !== defaultStateDir;
   const run = own ? join(state, "run") : "/run/bronze";
   const socket = join(run, "bronze.sock");
