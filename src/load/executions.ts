@@ -4,11 +4,12 @@ import { executionPattern, type LoadReport } from "./protocol.ts";
 
 /**
  * Counts how often each upload was executed, from what the instances wrote to their output. Folders are read again and
- * again while instances come and go: each file is known by its inode, so rotation neither hides nor doubles a line.
+ * again while instances come and go: each file is known by its inode and birth, so rotation neither hides nor doubles a
+ * line, and a file that got the inode of a removed one is read from its beginning.
  */
 export class Executions {
   readonly #folder: string;
-  readonly #read = new Map<number, number>();
+  readonly #read = new Map<string, number>();
   readonly #counts = new Map<string, number>();
 
   /** @param folder where the instances' logs are, files of lines */
@@ -26,8 +27,9 @@ export class Executions {
     const file = await open(path, "r").catch(() => undefined);
     if (file === undefined) return;
     try {
-      const { ino, size } = await file.stat();
-      const from = this.#read.get(ino) ?? 0;
+      const { ino, birthtimeMs, size } = await file.stat();
+      const id = `${ino} ${birthtimeMs}`;
+      const from = this.#read.get(id) ?? 0;
       if (size <= from) return;
       const bytes = Buffer.alloc(size - from);
       const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
@@ -37,7 +39,7 @@ export class Executions {
         const nonce = match[1] ?? "";
         this.#counts.set(nonce, (this.#counts.get(nonce) ?? 0) + 1);
       }
-      this.#read.set(ino, from + end);
+      this.#read.set(id, from + end);
     } finally {
       await file.close();
     }

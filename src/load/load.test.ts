@@ -173,3 +173,19 @@ function listen(serve: (socket: Socket) => void): Promise<Server> {
     listening.listen(0, "127.0.0.1", () => resolve(listening));
   });
 }
+
+test("Executions reads a file from its beginning that got the inode of a removed one", async () => {
+  const logs = await mkdtemp(join(tmpdir(), "bronze-logs-"));
+  const executions = new Executions(logs);
+  const uploaded: string[] = [];
+  for (let i = 0; i < 20; i += 1) {
+    const nonce = `dddddddd${String(i).padStart(2, "0")}`;
+    uploaded.push(nonce);
+    await writeFile(join(logs, `${i}.log`), `upload ${nonce}\n`);
+    await executions.scan();
+    await rm(join(logs, `${i}.log`));
+  }
+  await rm(logs, { recursive: true });
+  const load = runLoad(configFor(port, {}));
+  assert.deepEqual(executions.wrong({ ...(await load.stop()), uploaded }), { never: 0, twice: 0 });
+});
