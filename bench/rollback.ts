@@ -137,7 +137,7 @@ async function warmRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (tex
   for (let i = 0; i < runs; i += 1) {
     await bronze.deploy(pair.artifacts[1], pair.settings, environment);
     await bronze.until("a warm rollback is ready", (status) => isSettled(status) && status.rollback.ready);
-    const probe = await proberOf(bronze, pair, 8, 3.5);
+    const probe = await proberOf(bronze, pair, 8, 2.8);
     await sleep(300);
     const sinceMs = machineMs();
     const askedAtMs = byCli

@@ -9,6 +9,7 @@ export class Recorder {
   readonly state: LedgerState;
   readonly #journal: Journal;
   readonly #clock: Clock;
+  readonly #untold: LedgerEvent[] = [];
   readonly #listeners = new Set<(event: LedgerEvent) => void>();
 
   constructor(journal: Journal, clock: Clock) {
@@ -22,7 +23,19 @@ export class Recorder {
     const atMs = this.#clock.now();
     const events = this.#journal.append(data.map((one) => ({ atMs, data: one })));
     for (const event of events) applyEvent(this.state, event);
-    for (const event of events) for (const listener of this.#listeners) listener(event);
+    const told = [...this.#untold.splice(0), ...events];
+    for (const event of told) for (const listener of this.#listeners) listener(event);
+  }
+
+  /**
+   * Appends an intent that is carried out at once and whose result is appended next: it is in the state, survives this
+   * process, and listeners hear of it when it is on disk with its result.
+   */
+  appendIntent(...data: readonly EventData[]): void {
+    const atMs = this.#clock.now();
+    const events = this.#journal.appendIntent(data.map((one) => ({ atMs, data: one })));
+    for (const event of events) applyEvent(this.state, event);
+    this.#untold.push(...events);
   }
 
   /** Calls back after each event; returns the way to stop. */

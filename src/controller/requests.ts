@@ -324,7 +324,9 @@ function create(controller: Controller, record: EnvironmentRecord, release: NewR
   );
   const number = record.lastRelease + 1;
   controller.asked(record, number, askedAtMs);
-  controller.recorder.append(...events);
+  // What is switched to at once is followed at once by its result, which takes it to the disk.
+  if (events.at(-1)?.kind === "traffic.switching") controller.recorder.appendIntent(...events);
+  else controller.recorder.append(...events);
   controller.tick(keyOf(record));
   return number;
 }

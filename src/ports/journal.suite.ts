@@ -30,6 +30,17 @@ export function journalSuite(
     clean();
   });
 
+  test(`${name}: appendIntent() is in the chain before what is appended next, also for the next process`, () => {
+    const { journal, reopen, clean } = open();
+    const [intent] = journal.appendIntent([started(1)]);
+    const after = reopen(journal);
+    const [result] = after.append([started(2)]);
+    assert.equal(result?.prev, intent?.hash);
+    assert.equal(verifyChain(after.read()).damage, null);
+    after.close();
+    clean();
+  });
+
   test(`${name}: append() of nothing changes nothing`, () => {
     const { journal, clean } = open();
     assert.deepEqual(journal.append([]), []);

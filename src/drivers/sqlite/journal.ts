@@ -80,21 +80,32 @@ export function openSqliteJournal(stateDir: string): Journal {
     return chained;
   }
 
-  return {
-    append(events) {
-      if (events.length === 0) return [];
-      try {
+  function append(events: readonly NewEvent[]): readonly LedgerEvent[] {
+    if (events.length === 0) return [];
+    try {
+      return insertAll(events);
+    } catch (error) {
+      if (errcode(error) !== sqliteFull) throw error;
+      if (isEnding(events) && existsSync(reserve)) {
+        rmSync(reserve);
         return insertAll(events);
-      } catch (error) {
-        if (errcode(error) !== sqliteFull) throw error;
-        if (isEnding(events) && existsSync(reserve)) {
-          rmSync(reserve);
-          return insertAll(events);
-        }
-        throw new OperatorError("DISK_FULL", `Cannot record in "${file}": the disk is full, nothing was written`, {
-          hint: "make room on that disk and run the command again; what runs goes on",
-          cause: error,
-        });
+      }
+      throw new OperatorError("DISK_FULL", `Cannot record in "${file}": the disk is full, nothing was written`, {
+        hint: "make room on that disk and run the command again; what runs goes on",
+        cause: error,
+      });
+    }
+  }
+
+  return {
+    append,
+    appendIntent(events) {
+      // Without waiting for the disk: the next commit that waits covers all that came before it in the log.
+      database.exec("PRAGMA synchronous=NORMAL");
+      try {
+        return append(events);
+      } finally {
+        database.exec("PRAGMA synchronous=FULL");
       }
     },
     *read(after = 0) {
