@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,8 +41,8 @@ export async function startBench({ runs, say }: BenchOptions): Promise<BenchResu
 
     say(`${count} times runc run of the same bundle`);
     const bundles = join(bronze.places.run, "instances");
-    const [name] = await readdir(bundles);
-    if (name === undefined) throw new Error(`no bundle in ${bundles}`);
+    const { instances } = await bronze.until("one instance is left", (status) => status.instances.length === 1);
+    const name = instances[0]?.name ?? "";
     await writeFile(
       join(folder, "config.json"),
       bareConfig(await readFile(join(bundles, name, "config.json"), "utf8")),
