@@ -27,6 +27,8 @@ const cliRuns = 20;
 const coldRuns = 10;
 /** After the result, the prober goes on this long: no other content may answer any more. */
 const afterMs = 200;
+/** Time the prober has to come into its stride before it matters. */
+const settleMs = 500;
 
 /** Two contents of one app: `[restored, replaced]`, and the texts that tell their answers apart. */
 interface Pair {
@@ -138,7 +140,7 @@ async function warmRollbacks(bronze: Bronze, pair: Pair, runs: number, say: (tex
     await bronze.deploy(pair.artifacts[1], pair.settings, environment);
     await bronze.until("a warm rollback is ready", (status) => isSettled(status) && status.rollback.ready);
     const probe = await proberOf(bronze, pair, 8, 2.8);
-    await sleep(300);
+    await sleep(settleMs);
     const sinceMs = machineMs();
     const askedAtMs = byCli
       ? (await bronze.cli("rollback", "--app", "shop", "-e", "production"), sinceMs)
@@ -172,6 +174,8 @@ async function coldRollbacks(
       (status) => isSettled(status) && status.instances.length === instances,
     );
     const probe = await proberOf(bronze, pair, 1, 5);
+    // Docker's prober runs already: ours is not to start beside the instances either.
+    await sleep(settleMs);
     const { askedAtMs } = await bronze.rollback();
     const { atMs } = await takenOver(probe, askedAtMs);
     await probe.stop();
