@@ -7,7 +7,8 @@ import type { Clock } from "../../ports/clock.ts";
 import type { RoutedSet, Router, RouteRule } from "../../ports/router.ts";
 import { ask } from "./admin.ts";
 import { renderConfig } from "./config.ts";
-import { replaceFile, writeDurable } from "./durable.ts";
+import { writeDurable } from "./durable.ts";
+import { QuickFile } from "./quick-file.ts";
 import { layoutOf } from "./layout.ts";
 import { openReceiver, type LogReceiver } from "./receiver.ts";
 import { assignSlots, emptyRecord, parseRecord, takeOut, type PlacedSet, type PoolRecord } from "./record.ts";
@@ -52,6 +53,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   const fold = new TrafficFold(randomUUID(), options.onGap);
   let record: PoolRecord = emptyRecord;
   let routes = new Map<string, string>();
+  const routesFile = new QuickFile(layout.routes);
   let receiver: LogReceiver | undefined;
   let stopChecking: () => void = () => {};
   let running = false;
@@ -297,7 +299,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       else next.set(key, value);
       // A flip waits for this. HAProxy needs the file only when it alone is started again, which no power cut is: after
       // that the ledger says what answers a route, and `start` writes the file anew.
-      replaceFile(layout.routes, renderRoutes(next));
+      routesFile.replace(renderRoutes(next));
       routes = next;
     }
     await applyRoute(key, value, signal);
@@ -377,6 +379,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   async function detach(): Promise<void> {
     stopChecking();
     await receiver?.close();
+    await routesFile.close();
     receiver = undefined;
     running = false;
     starting = true;
