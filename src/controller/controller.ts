@@ -48,10 +48,11 @@ export class Controller {
   #ticking = false;
   readonly #dirty = new Set<string>();
 
-  constructor(ports: ControllerPorts, log: Log) {
+  /** @param recorder of `ports.journal`, where there is one already */
+  constructor(ports: ControllerPorts, log: Log, recorder = new Recorder(ports.journal, ports.clock)) {
     this.ports = ports;
     this.#log = log;
-    this.recorder = new Recorder(ports.journal, ports.clock);
+    this.recorder = recorder;
     this.fleet = new Fleet({
       runtime: ports.runtime,
       prober: ports.prober,

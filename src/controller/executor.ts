@@ -201,7 +201,7 @@ export class Executor {
     if (record.active !== step.release) return;
     const asked = askedAt(record, step.release);
     // A daemon that was started since knows only what the ledger tells of the request.
-    const tookMs = asked === undefined ? ports.clock.now() - release.createdAtMs : ports.clock.monotonic() - asked;
+    const tookMs = asked === undefined ? ports.clock.now() - release.sinceMs : ports.clock.monotonic() - asked;
     const elapsedMs = Math.max(0, Number(tookMs.toFixed(2)));
     const baseline = from === null ? { requests: 0, errors: 0 } : share(from, baselineWindowMs);
     const events: EventData[] = [];
@@ -262,7 +262,7 @@ export class Executor {
       serving: record.live?.release ?? null,
       ready: readyInstances(set, instances, now).length,
       wanted: settingsFor(record, set.name).instances,
-      afterMs: now - release.createdAtMs,
+      afterMs: now - release.sinceMs,
       reason: step.reason,
       instance:
         instance === undefined || facts === undefined

@@ -129,7 +129,20 @@ export class Fleet {
   #adopt(observed: ObservedInstance): void {
     const { name, set, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
     const health = this.#options.isPlaced(name) ? unknownHealth : startingHealth;
-    this.#instances.set(name, { name, set, ordinal, phase, address, port, pid, startedAtMs, exit, health, drift: [] });
+    const ended = exit === null ? null : { ...exit, atMs: this.#options.clock.now() };
+    this.#instances.set(name, {
+      name,
+      set,
+      ordinal,
+      phase,
+      address,
+      port,
+      pid,
+      startedAtMs,
+      exit: ended,
+      health,
+      drift: [],
+    });
     if (phase === "running") void this.#probe(name);
   }
 
@@ -138,7 +151,8 @@ export class Fleet {
     if (instance === undefined || instance.phase !== "running" || this.#stopped) return;
     this.#cancelProbe.get(name)?.();
     this.#cancelProbe.delete(name);
-    const ended: Exit = exit ?? { code: null, outOfMemory: false, atMs: this.#options.clock.now() };
+    // When it was noticed counts: what its files say is the time of day, which may have been set meanwhile.
+    const ended: Exit = { ...(exit ?? { code: null, outOfMemory: false }), atMs: this.#options.clock.now() };
     const after: FleetInstance = { ...instance, phase, exit: ended, pid: null };
     this.#instances.set(name, after);
     this.#options.onExit(after, ended);

@@ -1,6 +1,7 @@
-import type { EventData, LedgerEvent } from "../ledger/event.ts";
+import type { EventData, LedgerEvent, NewEvent } from "../ledger/event.ts";
 import { applyEvent, foldEvents } from "../ledger/fold.ts";
 import type { LedgerState } from "../ledger/state.ts";
+import { jumpOf } from "../ledger/timeline.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Journal } from "../ports/journal.ts";
 
@@ -12,16 +13,16 @@ export class Recorder {
   readonly #untold: LedgerEvent[] = [];
   readonly #listeners = new Set<(event: LedgerEvent) => void>();
 
-  constructor(journal: Journal, clock: Clock) {
+  /** @param state what the journal folds to, where that is known already */
+  constructor(journal: Journal, clock: Clock, state: LedgerState = foldEvents(journal.read())) {
     this.#journal = journal;
     this.#clock = clock;
-    this.state = foldEvents(journal.read());
+    this.state = state;
   }
 
   /** Appends events, all or none; when it returns they are on disk and in the state. */
   append(...data: readonly EventData[]): void {
-    const atMs = this.#clock.now();
-    const events = this.#journal.append(data.map((one) => ({ atMs, data: one })));
+    const events = this.#journal.append(this.#stamp(data));
     for (const event of events) applyEvent(this.state, event);
     const told = [...this.#untold.splice(0), ...events];
     for (const event of told) for (const listener of this.#listeners) listener(event);
@@ -32,8 +33,7 @@ export class Recorder {
    * process, and listeners hear of it when it is on disk with its result.
    */
   appendIntent(...data: readonly EventData[]): void {
-    const atMs = this.#clock.now();
-    const events = this.#journal.appendIntent(data.map((one) => ({ atMs, data: one })));
+    const events = this.#journal.appendIntent(this.#stamp(data));
     for (const event of events) applyEvent(this.state, event);
     this.#untold.push(...events);
   }
@@ -42,5 +42,15 @@ export class Recorder {
   listen(listener: (event: LedgerEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Stamps follow the timeline exactly, so that durations between them are true; a jump of the clock comes first. */
+  #stamp(data: readonly EventData[]): readonly NewEvent[] {
+    const nowMs = this.#clock.now();
+    const { timeline } = this.state;
+    const byMs = jumpOf(timeline, nowMs, this.#clock.wall());
+    const atMs = nowMs + timeline.offsetMs + byMs;
+    const all: readonly EventData[] = byMs === 0 ? data : [{ kind: "clock.jumped", byMs }, ...data];
+    return all.map((one) => ({ atMs, data: one }));
   }
 }

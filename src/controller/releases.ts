@@ -56,7 +56,7 @@ export function newRelease(
       release: number,
       set,
       ...release,
-      deadlineAtMs: nowMs + deadlineMs,
+      deadlineMs,
     },
     ...switching,
   ];

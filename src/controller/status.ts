@@ -153,7 +153,7 @@ function rolloutStatus(
     of: release.of,
     healthy: readyInstances(set, own, nowMs).length,
     wanted: settingsFor(record, set.name).instances,
-    sinceMs: Math.max(0, nowMs - release.createdAtMs),
+    sinceMs: Math.max(0, nowMs - release.sinceMs),
     deadlineInMs: Math.max(0, release.deadlineAtMs - nowMs),
   };
 }

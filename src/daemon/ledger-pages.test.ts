@@ -61,3 +61,17 @@ test("stateAt() is the state before what came later", async () => {
   assert.equal((await stateAt(journal, 1_500)).seq, 1_500);
   assert.equal((await stateAt(journal, 2_000)).subnet, "10.128.99.0/20");
 });
+
+test("stateAt() passes over a time that was only on the clock for a while", async () => {
+  const { clock, journal, recorder } = world(0);
+  recorder.append(subnet(1));
+  clock.jump(3_600_000);
+  await clock.advance(1_000);
+  recorder.append(subnet(2));
+  clock.jump(-3_600_000);
+  await clock.advance(1_000);
+  recorder.append(subnet(3));
+  assert.equal((await stateAt(journal, 1_500)).subnet, "10.128.1.0/20");
+  assert.equal((await stateAt(journal, 3_000)).subnet, "10.128.3.0/20");
+  assert.equal((await stateAt(journal, 9_999_999)).timeline.offsetMs, 0);
+});

@@ -21,12 +21,17 @@ export async function* ledgerPages(journal: Journal, after = 0): AsyncGenerator<
   }
 }
 
-/** The state as it was at a moment in the past, in ms since the epoch. */
+/**
+ * The state as it was at a time of day in the past, in ms since the epoch. Where the clock was set back, a time has been
+ * twice: the later one counts.
+ */
 export async function stateAt(journal: Journal, atMs: number): Promise<LedgerState> {
+  let last = 0;
+  for await (const page of ledgerPages(journal)) last = page.findLast((event) => event.atMs <= atMs)?.seq ?? last;
   const state = emptyState();
   for await (const page of ledgerPages(journal)) {
     for (const event of page) {
-      if (event.atMs > atMs) return state;
+      if (event.seq > last) return state;
       applyEvent(state, event);
     }
   }

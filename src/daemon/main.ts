@@ -5,16 +5,17 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Controller } from "../controller/controller.ts";
 import type { Log } from "../controller/ports.ts";
+import { Recorder } from "../controller/recorder.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { createProber } from "../drivers/prober.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
-import { systemClock } from "../drivers/system/clock.ts";
+import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
 import { systemMachine } from "../drivers/system/machine.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
-import type { EventData } from "../ledger/event.ts";
 import { foldEvents } from "../ledger/fold.ts";
+import { resumeAt } from "../ledger/timeline.ts";
 import type { Ping } from "../model/api.ts";
 import { placesOf, type Places } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
@@ -47,27 +48,28 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const logger = pino({ level: process.env["BRONZE_LOG"] ?? "info", base: null });
   const log: Log = (level, message, details) => logger[level](details ?? {}, message);
   const journal = openSqliteJournal(places.state);
-  const clock = systemClock;
+  const state = foldEvents(journal.read());
+  const boot = readBoot();
+  const clock = createSystemClock(resumeAt(state.timeline, boot, Date.now()));
+  const recorder = new Recorder(journal, clock, state);
   const startedAtMs = clock.monotonic();
   const stopped = Promise.withResolvers<{ readonly everything: boolean }>();
 
-  const before = foldEvents(journal.read());
-  const record = { append: (data: EventData): void => void journal.append([{ atMs: clock.now(), data }]) };
   const runtime = await createRuncRuntime({
     places,
     store: createLocalStore(join(places.state, "store")),
-    ...(before.subnet === null ? {} : { subnet: before.subnet }),
-    record: (data) => record.append(data),
-    layerImages: before.layerImages,
+    ...(state.subnet === null ? {} : { subnet: state.subnet }),
+    record: (data) => recorder.append(data),
+    layerImages: new Map(state.layerImages),
     clock,
   });
   const router = createHaproxyRouter({ places, bind: options.http, clock });
-  journal.append([{ atMs: clock.now(), data: { kind: "daemon.started", version, pid: process.pid } }]);
+  recorder.append({ kind: "daemon.started", version, pid: process.pid, boot });
   const controller = new Controller(
     { runtime, router, journal, clock, prober: createProber(), machine: systemMachine },
     log,
+    recorder,
   );
-  record.append = (data) => controller.recorder.append(data);
 
   const ping = (): Ping => {
     const { host, port } = router.address();
@@ -96,7 +98,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       await router.detach();
       runtime.stop();
     }
-    journal.append([{ atMs: clock.now(), data: { kind: "daemon.stopped" } }]);
+    recorder.append({ kind: "daemon.stopped" });
   } catch (error) {
     await controller.stop();
     log("error", "the daemon ends", { error: asOperatorError(error).toJSON() });

@@ -133,7 +133,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
 
   app.get("/v1/status", (request): StatusReport | Promise<StatusReport> => {
     const query = parseWith(querySchema, request.query, "query");
-    if (query.at === undefined) return status(controller.state, query, controller.ports.clock.now());
+    if (query.at === undefined) return status(controller.state, query, controller.ports.clock.wall());
     const { at } = query;
     return stateAt(controller.ports.journal, at).then((state) => status(state, query, at));
   });
@@ -178,8 +178,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
   return app;
 
   function status(state: LedgerState, filter: Filter, atMs: number): StatusReport {
-    const instances = state === controller.state ? controller.fleet.all() : null;
-    const input = { instances, nowMs: atMs, routerUrl: options.ping().url };
+    const isNow = state === controller.state;
+    const instances = isNow ? controller.fleet.all() : null;
+    const nowMs = isNow ? controller.ports.clock.now() : atMs - state.timeline.offsetMs;
+    const input = { instances, nowMs, routerUrl: options.ping().url };
     const environments = select(controller, state, filter).map((record) => environmentStatus(record, input));
     return { daemon: options.ping(), atMs, environments };
   }

@@ -8,6 +8,8 @@ export function describeEvent(data: EventData): string {
   switch (data.kind) {
     case "daemon.started":
       return `daemon ${data.version} started (process ${data.pid})`;
+    case "clock.jumped":
+      return `the machine's clock was set ${data.byMs < 0 ? "back" : "forward"} by ${formatDuration(Math.abs(data.byMs))}`;
     case "daemon.stopped":
       return "daemon stopped";
     case "environment.changed":

@@ -41,8 +41,16 @@ export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken";
 
 /** Everything that can happen, one kind each. All state is a fold of these. */
 export type EventData =
-  | { readonly kind: "daemon.started"; readonly version: string; readonly pid: number }
+  | {
+      readonly kind: "daemon.started";
+      readonly version: string;
+      readonly pid: number;
+      /** Boot of the machine and its uptime then, in ms. */
+      readonly boot?: { readonly id: string; readonly upMs: number };
+    }
   | { readonly kind: "daemon.stopped" }
+  /** The machine's clock was set: stamps from this one on are on the new time. */
+  | { readonly kind: "clock.jumped"; readonly byMs: number }
   | (InEnvironment & {
       readonly kind: "environment.changed";
       readonly settings: EnvironmentSettings;
@@ -60,7 +68,8 @@ export type EventData =
       readonly of: number | null;
       readonly automatic: boolean;
       readonly cause: Cause;
-      readonly deadlineAtMs: number;
+      /** The rollout ends by then, in ms after this event. */
+      readonly deadlineMs: number;
       /** Settings of the environment that come into effect with it, at its switch; absent: they stay as they are. */
       readonly settings?: EnvironmentSettings;
     })
@@ -144,7 +153,7 @@ export type EventKind = EventData["kind"];
 
 /** An event that is not in the ledger yet. */
 export interface NewEvent {
-  /** ms since the epoch. */
+  /** Time of day, in ms since the epoch, as the machine's clock said. */
   readonly atMs: number;
   readonly data: EventData;
 }

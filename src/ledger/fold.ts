@@ -16,21 +16,24 @@ type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }
 const crashMemoryMs = 180_000;
 
 /** Folds events into a state; the only way a state comes to be. */
-export function foldEvents(events: Iterable<LedgerEvent>, until?: { readonly atMs: number }): LedgerState {
+export function foldEvents(events: Iterable<LedgerEvent>): LedgerState {
   const state = emptyState();
-  for (const event of events) {
-    if (until !== undefined && event.atMs > until.atMs) break;
-    applyEvent(state, event);
-  }
+  for (const event of events) applyEvent(state, event);
   return state;
 }
 
 /** Applies one event to a state, in place. Events must come in the ledger's order, each once. */
 export function applyEvent(state: LedgerState, event: LedgerEvent): void {
   state.seq = event.seq;
-  const { data, atMs } = event;
+  const { data } = event;
+  const offsetMs = state.timeline.offsetMs + (data.kind === "clock.jumped" ? data.byMs : 0);
+  const moment: Moment = { atMs: event.atMs - offsetMs, wallMs: event.atMs };
+  state.timeline = { ...state.timeline, offsetMs, lastMs: moment.atMs };
   switch (data.kind) {
     case "daemon.started":
+      state.timeline = { ...state.timeline, boot: data.boot === undefined ? null : { ...data.boot, atMs: moment.atMs } };
+      return;
+    case "clock.jumped":
     case "daemon.stopped":
     case "image.touched":
     case "drift.found":
@@ -45,12 +48,19 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
       return changeSettings(environmentOf(state, data.app, data.environment), data.settings);
     default: {
       const environment = environmentOf(state, data.app, data.environment);
-      applyToEnvironment(environment, data, atMs);
+      applyToEnvironment(environment, data, moment);
     }
   }
 }
 
+/** When an event happened: on the timeline, and by the time of day. */
+interface Moment {
+  readonly atMs: number;
+  readonly wallMs: number;
+}
+
 type Plain =
+  | "clock.jumped"
   | "daemon.started"
   | "daemon.stopped"
   | "image.touched"
@@ -59,17 +69,22 @@ type Plain =
   | "network.chosen"
   | "environment.changed";
 
-function applyToEnvironment(record: EnvironmentRecord, data: Exclude<EventData, { kind: Plain }>, atMs: number): void {
+function applyToEnvironment(
+  record: EnvironmentRecord,
+  data: Exclude<EventData, { kind: Plain }>,
+  moment: Moment,
+): void {
+  const { atMs } = moment;
   switch (data.kind) {
     case "release.created":
-      return createRelease(record, data, atMs);
+      return createRelease(record, data, moment);
     case "traffic.switching":
       record.switching = { release: data.release, set: data.set, from: data.from };
       return;
     case "traffic.switched":
-      return switchTraffic(record, data, atMs);
+      return switchTraffic(record, data, moment);
     case "rollout.aborted":
-      return abortRollout(record, data, atMs);
+      return abortRollout(record, data, moment);
     case "rollout.measured": {
       releaseOf(record, data.release).measured = { requests: data.requests, failed: data.failed };
       if (data.requests !== null && data.failed !== null)
@@ -140,7 +155,7 @@ function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings
     active.settings = { ...active.settings, instances: settings.instances };
 }
 
-function createRelease(record: EnvironmentRecord, data: EventOf<"release.created">, atMs: number): void {
+function createRelease(record: EnvironmentRecord, data: EventOf<"release.created">, { atMs, wallMs }: Moment): void {
   record.releases.set(data.release, {
     number: data.release,
     type: data.type,
@@ -150,8 +165,9 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     content: data.content,
     set: data.set,
     cause: data.cause,
-    createdAtMs: atMs,
-    deadlineAtMs: data.deadlineAtMs,
+    createdAtMs: wallMs,
+    sinceMs: atMs,
+    deadlineAtMs: atMs + data.deadlineMs,
     settings: data.settings ?? null,
     rollout: "progressing",
     proof: null,
@@ -191,11 +207,11 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
   }
 }
 
-function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switched">, atMs: number): void {
+function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switched">, { atMs, wallMs }: Moment): void {
   const release = releaseOf(record, data.release);
   const before = record.live;
   release.rollout = "completed";
-  release.endedAtMs = atMs;
+  release.endedAtMs = wallMs;
   release.elapsedMs = data.elapsedMs;
   release.warm = data.warm;
   release.proof = "watching";
@@ -231,10 +247,10 @@ function lineAfter(line: readonly number[], release: ReleaseRecord): number[] {
   return at >= 0 ? line.slice(0, at + 1) : [...line, release.of ?? release.number];
 }
 
-function abortRollout(record: EnvironmentRecord, data: EventOf<"rollout.aborted">, atMs: number): void {
+function abortRollout(record: EnvironmentRecord, data: EventOf<"rollout.aborted">, { atMs, wallMs }: Moment): void {
   const release = releaseOf(record, data.release);
   release.rollout = "aborted";
-  release.endedAtMs = atMs;
+  release.endedAtMs = wallMs;
   release.failure = data.failure;
   if (record.active === data.release) record.active = null;
   if (record.switching?.release === data.release) record.switching = null;

@@ -3,6 +3,7 @@ import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
 import type { Cause, CondemnType, Failure } from "./event.ts";
+import { timelineStart, type Timeline } from "./timeline.ts";
 
 /** A release as the ledger tells it. */
 export interface ReleaseRecord {
@@ -15,13 +16,16 @@ export interface ReleaseRecord {
   readonly content: Content;
   readonly set: SetName;
   readonly cause: Cause;
+  /** Time of day. */
   readonly createdAtMs: number;
+  readonly sinceMs: number;
   readonly deadlineAtMs: number;
   /** Settings that come into effect at its switch; null: they stay as they are. */
   settings: EnvironmentSettings | null;
   rollout: "progressing" | "completed" | "aborted";
   /** After the switch. */
   proof: "watching" | "proven" | "taken back" | null;
+  /** Time of day. */
   endedAtMs: number | null;
   elapsedMs: number | null;
   warm: boolean | null;
@@ -39,7 +43,7 @@ export interface SetRecord {
   readonly digest: Digest;
   readonly content: Content;
   role: "next" | "live" | "warm" | "ending";
-  /** When it left traffic, in ms since the epoch; for warm and ending ones. */
+  /** When it left traffic; for warm and ending ones. */
   sinceMs: number;
   retiredBecause: string | null;
   /** A rollback went away from it: never kept warm. */
@@ -85,17 +89,18 @@ export interface EnvironmentRecord {
   lastMeasured: { readonly requests: number; readonly failed: number } | null;
 }
 
-/** All state there is; a fold of the ledger. */
+/** All state there is; a fold of the ledger. Its moments are on the ledger's timeline, where not said otherwise. */
 export interface LedgerState {
   readonly environments: Map<string, EnvironmentRecord>;
   /** diff id of a layer → sha256 of the image made from it. */
   readonly layerImages: Map<Digest, Digest>;
   subnet: string | null;
+  timeline: Timeline;
   seq: number;
 }
 
 export function emptyState(): LedgerState {
-  return { environments: new Map(), layerImages: new Map(), subnet: null, seq: 0 };
+  return { environments: new Map(), layerImages: new Map(), subnet: null, timeline: timelineStart, seq: 0 };
 }
 
 /** Key of an environment in the state's map. */

@@ -8,7 +8,7 @@ export interface Exit {
   readonly code: number | null;
   /** Killed at its memory limit. */
   readonly outOfMemory: boolean;
-  /** ms since the epoch. */
+  /** When it was noticed, on the ledger's timeline. */
   readonly atMs: number;
 }
 

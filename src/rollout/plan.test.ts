@@ -190,26 +190,6 @@ test("planEnvironment() replaces an instance that ended: at once, then after 1, 
   assert.deepEqual(delays, [0, 1_000, 2_000, 4_000]);
 });
 
-test("planEnvironment() starts the next instance at once when the clock was put back after the last exit", () => {
-  const story = liveStory();
-  for (const ordinal of [2, 3]) {
-    story.tell(
-      { kind: "instances.starting", app, environment, set: set(1), count: 2, ordinals: [ordinal] },
-      {
-        kind: "instance.exited",
-        app,
-        environment,
-        instance: instance(1, ordinal).name,
-        code: 1,
-        outOfMemory: false,
-      },
-    );
-  }
-  const plan = (nowMs: number) => planEnvironment(story.record, served([instance(1, 1)], set(1)), nowMs);
-  assert.deepEqual(plan(story.nowMs), []);
-  assert.equal(plan(story.nowMs - 3_600_000)[0]?.kind, "ensure");
-});
-
 test("planEnvironment() ends a condemned instance only when its replacement is in traffic", () => {
   const story = liveStory();
   story.tell({

@@ -223,7 +223,7 @@ function planSet(
   const missing = wanted - alive.length;
   if (
     missing > 0 &&
-    mayStart(set, nowMs) &&
+    nowMs >= earliestStartMs(set) &&
     !(isFirstStart && instances.some(({ name, phase }) => phase === "exited" && !set.proven.has(name)))
   ) {
     const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
@@ -349,10 +349,6 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly 
   return steps.slice(0, 1);
 }
 
-function mayStart(set: SetRecord, nowMs: number): boolean {
-  // A last exit in the future: the clock was put back since, and says nothing about how long to wait.
-  return nowMs >= earliestStartMs(set) || nowMs < set.crashes.atMs;
-}
 
 /** When a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
 export function earliestStartMs(set: SetRecord): number {

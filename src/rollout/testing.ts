@@ -78,7 +78,7 @@ export class Story {
       of: options.of ?? null,
       automatic: options.automatic ?? false,
       cause,
-      deadlineAtMs: this.nowMs + this.record.settings.deadlineMs,
+      deadlineMs: this.record.settings.deadlineMs,
     });
   }
 

@@ -12,6 +12,7 @@ import { createHaproxyRouter, type HaproxyRouter } from "./router.ts";
 
 export const wallClock: Clock = {
   now: () => Date.now(),
+  wall: () => Date.now(),
   monotonic: () => performance.now(),
   after: (ms, callback) => {
     const timer = setTimeout(callback, ms);

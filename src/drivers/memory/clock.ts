@@ -12,6 +12,8 @@ export interface VirtualClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Lets time pass in small steps until the condition holds. @returns false when `mostMs` passed before */
   until(condition: () => boolean, mostMs: number): Promise<boolean>;
+  /** Sets the time of day forward or back; no time passes. */
+  jump(ms: number): void;
 }
 
 /** Turns of the event loop given to promises between two timers: more than any chain of awaits here is long. */
@@ -21,6 +23,7 @@ const untilStepMs = 5;
 export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
   const timers = new Set<Timer>();
   let nowMs = startMs;
+  let jumpedMs = 0;
   let order = 0;
 
   function nextDue(untilMs: number): Timer | undefined {
@@ -51,6 +54,7 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
 
   return {
     now: () => nowMs,
+    wall: () => nowMs + jumpedMs,
     monotonic: () => nowMs - startMs,
     after(ms, callback) {
       const timer: Timer = { atMs: nowMs + Math.max(0, ms), order: (order += 1), callback };
@@ -58,6 +62,9 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
       return () => timers.delete(timer);
     },
     advance,
+    jump(ms) {
+      jumpedMs += ms;
+    },
     async until(condition, mostMs) {
       const end = nowMs + mostMs;
       await settle();

@@ -26,7 +26,7 @@ test("chooseSubnet() gives up where a route covers all of it", () => {
 test("take() goes round, passes over what is held, and lets an address rest", async () => {
   const folder = mkdtempSync(join(tmpdir(), "bronze-"));
   let nowMs = 0;
-  const clock = { now: () => nowMs, monotonic: () => nowMs, after: () => () => {} };
+  const clock = { now: () => nowMs, wall: () => nowMs, monotonic: () => nowMs, after: () => () => {} };
   try {
     const pool = createAddressPool("10.128.0.0/29", folder, clock);
     assert.equal(pool.gateway, "10.128.0.1");

@@ -17,7 +17,7 @@ import type { EventData } from "../../ledger/event.ts";
 import { suiteSet } from "../../ports/runtime.suite.ts";
 import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
-import { systemClock } from "../system/clock.ts";
+import { createSystemClock } from "../system/clock.ts";
 import { createRuncRuntime, type RuncRuntime, type RuncRuntimeOptions } from "./runtime.ts";
 
 /** For the tests on real processes: a state folder of its own, a store, and images of a few kilobytes to a few megabytes. */
@@ -75,7 +75,7 @@ export async function createBench(): Promise<Bench> {
       createRuncRuntime({
         places,
         store,
-        clock: systemClock,
+        clock: createSystemClock(Date.now()),
         layerImages: imagesIn(events),
         record: (data) => events.push(data),
         ...subnetIn(events),

@@ -4,14 +4,14 @@ import type { Digest } from "../../model/canonical.ts";
 import { placesOf } from "../../model/places.ts";
 import { suiteSet } from "../../ports/runtime.suite.ts";
 import { createLocalStore } from "../../store/local.ts";
-import { systemClock } from "../system/clock.ts";
+import { createSystemClock } from "../system/clock.ts";
 import { createRuncRuntime } from "./runtime.ts";
 
 const { state, artifact } = JSON.parse(process.argv[2] ?? "") as { readonly state: string; readonly artifact: Digest };
 const runtime = await createRuncRuntime({
   places: placesOf(state),
   store: createLocalStore(join(state, "store")),
-  clock: systemClock,
+  clock: createSystemClock(Date.now()),
   layerImages: new Map(),
   record: () => {},
 });

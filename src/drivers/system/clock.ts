@@ -1,11 +1,23 @@
+import { readFileSync } from "node:fs";
+import type { Boot } from "../../ledger/timeline.ts";
 import type { Clock } from "../../ports/clock.ts";
 
-/** The machine's own time. */
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-};
+/** The machine's own time. @param startMs the moment on the ledger's timeline that it is now */
+export function createSystemClock(startMs: number): Clock {
+  const began = performance.now();
+  return {
+    now: () => Math.floor(startMs + performance.now() - began),
+    wall: () => Date.now(),
+    monotonic: () => performance.now(),
+    after(ms, callback) {
+      const timer = setTimeout(callback, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+/** Which boot of the machine this is and how old it is: the only time that nobody can set. @see proc(5) */
+export function readBoot(): Boot {
+  const upSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  return { id: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), upMs: Math.round(upSeconds * 1_000) };
+}
