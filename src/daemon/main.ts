@@ -63,7 +63,14 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     layerImages: new Map(state.layerImages),
     clock,
   });
-  const router = createHaproxyRouter({ places, bind: options.http, clock });
+  const router = createHaproxyRouter({
+    places,
+    bind: options.http,
+    clock,
+    onReload: (reason) => log("info", "the router was reloaded", { reason }),
+    onGap: (reason) => log("warn", "requests were not counted", { reason }),
+    onMended: (what) => log("warn", what),
+  });
   recorder.append({ kind: "daemon.started", version, pid: process.pid, boot });
   const controller = new Controller(
     { runtime, router, journal, clock, prober: createProber(), machine: systemMachine },

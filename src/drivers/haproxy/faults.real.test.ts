@@ -264,15 +264,68 @@ check("after a reboot start() brings back the same routes on the same port", asy
   assert.equal((await send(address.port, "/")).status, 200);
 });
 
-check("start() replaces a supervisor that was killed", async (fixture) => {
+async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
+  for (let attempt = 0; attempt < 1_000; attempt += 1) {
+    if (await holds()) return;
+    await sleep(20);
+  }
+  assert.fail(`never came: ${what}`);
+}
+
+check("kill -9 of the supervisor fails no request: a new one takes over HAProxy and its socket", async (fixture) => {
+  await place(fixture, 1, 2);
+  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
+  const layout = layoutOf(fixture.places);
+  const { port } = fixture.router.address();
+  const fresh = load(port, 6, () => undefined);
+  const kept = load(port, 6, keepAlive);
+  const before = (await findSupervisor(layout))!;
+  for (let round = 1; round <= 3; round += 1) {
+    process.kill((await findSupervisor(layout))!.supervisor, "SIGKILL");
+    await until("a supervisor that took over", () => fixture.mended.length === round);
+    assert.match(fixture.mended.at(-1) ?? "", /took over HAProxy/);
+  }
+  const after = (await findSupervisor(layout))!;
+  assert.deepEqual([after.haproxy, after.port], [before.haproxy, port]);
+  await place(fixture, 2, 1);
+  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(2) }, signal);
+  await sleep(100);
+  assert.deepEqual([...(await fresh.stop()).failures, ...(await kept.stop()).failures], []);
+
+  // What it took over it also keeps alive.
+  process.kill(after.haproxy, "SIGKILL");
+  await until("another HAProxy", async () => (await findSupervisor(layout))!.haproxy !== after.haproxy);
+  assert.equal((await send(port, "/")).instance, `${setOf(2)}-1`);
+  await until("word of it", () => fixture.mended.some((what) => what.startsWith("HAProxy ended")));
+});
+
+check("the supervisor and HAProxy's master killed at once come back with the same port and routes", async (fixture) => {
   await place(fixture, 1, 1);
   await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
+  const layout = layoutOf(fixture.places);
   const { port } = fixture.router.address();
-  process.kill((await findSupervisor(layoutOf(fixture.places)))!.supervisor, "SIGKILL");
+  const { supervisor, haproxy } = (await findSupervisor(layout))!;
+  for (const pid of [supervisor, haproxy]) process.kill(pid, "SIGKILL");
+  await until("both again", () => fixture.mended.length === 1);
+  assert.equal((await send(port, "/")).instance, `${setOf(1)}-1`);
+});
+
+check("start() takes over what a supervisor that was killed left behind", async (fixture) => {
+  await place(fixture, 1, 1);
+  await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
+  const layout = layoutOf(fixture.places);
+  const { port } = fixture.router.address();
+  await fixture.router.detach();
+  const before = (await findSupervisor(layout))!;
+  process.kill(before.supervisor, "SIGKILL");
   assert.equal((await send(port, "/")).status, 200);
-  const router = await fixture.again();
-  assert.equal(router.address().port, port);
-  assert.equal((await send(port, "/")).status, 200);
+  const clients = load(port, 4, () => undefined);
+  await fixture.again();
+  await sleep(50);
+  assert.deepEqual((await clients.stop()).failures, []);
+  const after = (await findSupervisor(layout))!;
+  assert.deepEqual([after.haproxy, after.port], [before.haproxy, port]);
+  assert.notEqual(after.supervisor, before.supervisor);
 });
 
 check("stop() leaves no process, no socket and no listener", async (fixture) => {

@@ -116,6 +116,7 @@ export interface Fixture {
   router: HaproxyRouter;
   readonly reloads: string[];
   readonly gaps: string[];
+  readonly mended: string[];
   /** Another daemon's router on the same state, started; the one before is let go. */
   again(): Promise<HaproxyRouter>;
   end(): Promise<void>;
@@ -127,6 +128,7 @@ export async function openFixture(): Promise<Fixture> {
   const backends = openBackends();
   const reloads: string[] = [];
   const gaps: string[] = [];
+  const mended: string[] = [];
   const make = (): HaproxyRouter =>
     createHaproxyRouter({
       places,
@@ -134,6 +136,7 @@ export async function openFixture(): Promise<Fixture> {
       clock: wallClock,
       onReload: (reason) => reloads.push(reason),
       onGap: (reason) => gaps.push(reason),
+      onMended: (what) => mended.push(what),
     });
   const signal = new AbortController().signal;
   const fixture: Fixture = {
@@ -142,6 +145,7 @@ export async function openFixture(): Promise<Fixture> {
     router: make(),
     reloads,
     gaps,
+    mended,
     again: async () => {
       await fixture.router.detach();
       fixture.router = make();

@@ -9,13 +9,14 @@ import { ask } from "./admin.ts";
 import { renderConfig } from "./config.ts";
 import { writeDurable } from "./durable.ts";
 import { QuickFile } from "./quick-file.ts";
+import { guardSupervisor } from "./guard.ts";
 import { layoutOf } from "./layout.ts";
 import { openReceiver, type LogReceiver } from "./receiver.ts";
 import { assignSlots, emptyRecord, parseRecord, takeOut, type PlacedSet, type PoolRecord } from "./record.ts";
 import { parseRequestLine, TrafficFold } from "./request-log.ts";
 import { decodeRule, encodeRule, parseRoutes, renderRoutes, routeKey } from "./routes.ts";
 import { slotCommands } from "./slots.ts";
-import { endSupervisor, findSupervisor, startSupervisor } from "./supervisor.ts";
+import { endSupervisor, findSupervisor, startSupervisor, type StartedSupervisor } from "./supervisor.ts";
 import {
   parseOldWorkers,
   parseServersState,
@@ -34,6 +35,8 @@ export interface HaproxyRouterOptions {
   readonly onReload?: (reason: string) => void;
   /** Lines of the request log were lost: the counts until now prove nothing. */
   readonly onGap?: (reason: string) => void;
+  /** A part of the router died and is back. */
+  readonly onMended?: (what: string) => void;
 }
 
 /** A router with what only the daemon needs. */
@@ -56,6 +59,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   const routesFile = new QuickFile(layout.routes);
   let receiver: LogReceiver | undefined;
   let stopChecking: () => void = () => {};
+  let stopGuarding: () => void = () => {};
   let running = false;
   const workers = new Set<number>();
   let starting = true;
@@ -224,39 +228,53 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     };
     const configBefore = await readFile(layout.config, "utf8").catch(absent(""));
     if (found === undefined) writeDurable(layout.routes, renderRoutes(routes));
-    if (found === undefined) {
-      const webPort = await freshSupervisor(wanted);
-      save({ ...wanted, webPort });
-      await insist(workerPid);
-    } else {
-      save(wanted);
-      await insist(workerPid);
-      if (renderConfig(wanted, layout, bind.host) !== configBefore)
-        await reload("the configuration differs from the one that runs");
-    }
+    save(wanted);
+    let adopted = true;
+    if (found === undefined) ({ adopted } = await freshSupervisor(wanted));
+    await insist(workerPid);
+    if (adopted && renderConfig(wanted, layout, bind.host) !== configBefore)
+      await reload("the configuration differs from the one that runs");
     await reconcile();
     workers.add(await insist(workerPid));
     for (const pid of await insist(oldWorkers)) workers.add(pid);
     starting = false;
     running = true;
     checkLog();
+    stopGuarding = guardSupervisor({
+      layout,
+      clock,
+      onRestart: (pid) =>
+        void inTurn(reconcile).then(
+          () => options.onMended?.(`HAProxy ended and was started again as process ${pid}`),
+          // The guard's next word or the next change tells of what is wrong.
+          () => {},
+        ),
+      onLost: () => inTurn(bringBack),
+    });
   }
 
-  async function freshSupervisor(wanted: PoolRecord): Promise<number> {
-    save(wanted);
-    try {
-      return await startSupervisor(layout, { host: bind.host, port: wanted.webPort });
-    } catch (cause) {
+  /** Replaces a supervisor that ended. HAProxy goes on meanwhile and is taken over with its listening socket. */
+  async function bringBack(): Promise<void> {
+    if (!running || (await findSupervisor(layout)) !== undefined) return;
+    const { adopted } = await freshSupervisor(record);
+    await insist(workerPid);
+    await reconcile();
+    options.onMended?.(
+      adopted
+        ? "the router's supervisor ended; a new one took over HAProxy, which went on"
+        : "the router's supervisor and HAProxy ended; both were started again",
+    );
+  }
+
+  async function freshSupervisor(wanted: PoolRecord): Promise<StartedSupervisor> {
+    const started = await startSupervisor(layout, { host: bind.host, port: wanted.webPort }).catch((cause: unknown) => {
+      const refusedPort = cause instanceof OperatorError && cause.code === "MACHINE_REFUSED";
       // A port that was ours by chance may be another's after a reboot.
-      if (
-        bind.port !== 0 ||
-        wanted.webPort === 0 ||
-        !(cause instanceof OperatorError) ||
-        cause.code !== "MACHINE_REFUSED"
-      )
-        throw cause;
+      if (bind.port !== 0 || wanted.webPort === 0 || !refusedPort) throw cause;
       return startSupervisor(layout, { host: bind.host, port: 0 });
-    }
+    });
+    if (started.port !== wanted.webPort) save({ ...wanted, webPort: started.port });
+    return started;
   }
 
   async function place(set: RoutedSet, signal: AbortSignal): Promise<void> {
@@ -378,6 +396,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
 
   async function detach(): Promise<void> {
     stopChecking();
+    stopGuarding();
     await receiver?.close();
     await routesFile.close();
     receiver = undefined;

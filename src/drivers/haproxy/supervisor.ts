@@ -29,16 +29,21 @@ export async function findSupervisor(layout: RouterLayout): Promise<SupervisorSt
   return { port, supervisor, haproxy, starts };
 }
 
+export interface StartedSupervisor {
+  readonly port: number;
+  /** It took over an HAProxy that ran already, whose own supervisor had ended. */
+  readonly adopted: boolean;
+}
+
 /**
  * Starts the supervisor detached; it outlives this process.
  *
- * @returns the port it listens on
  * @throws {OperatorError} `MACHINE_REFUSED` when the port cannot be bound, `MACHINE_LACKS` without perl, `ROUTER_FAILED`
  */
 export async function startSupervisor(
   layout: RouterLayout,
   bind: { readonly host: string; readonly port: number },
-): Promise<number> {
+): Promise<StartedSupervisor> {
   const child = spawn(
     "perl",
     [supervisorSource(), layout.run, bind.host, String(bind.port), layout.config, layout.log, "haproxy"],
@@ -74,8 +79,8 @@ export async function startSupervisor(
   });
   child.unref();
   child.stdout.destroy();
-  const port = /^listening ([0-9]+)$/.exec(line.trim())?.[1];
-  if (port !== undefined) return Number(port);
+  const [, word, port] = /^(listening|adopted) ([0-9]+)$/.exec(line.trim()) ?? [];
+  if (port !== undefined) return { port: Number(port), adopted: word === "adopted" };
   const reason = line.replace(/^failed /, "").trim() || "it ended without a word";
   throw new OperatorError("MACHINE_REFUSED", `Cannot listen on ${bind.host}:${bind.port} for the router: ${reason}`, {
     hint: "choose another port, or end what listens there (`ss -ltnp` names it)",
