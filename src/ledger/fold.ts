@@ -31,7 +31,10 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
   state.timeline = { ...state.timeline, offsetMs, lastMs: moment.atMs };
   switch (data.kind) {
     case "daemon.started":
-      state.timeline = { ...state.timeline, boot: data.boot === undefined ? null : { ...data.boot, atMs: moment.atMs } };
+      state.timeline = {
+        ...state.timeline,
+        boot: data.boot === undefined ? null : { ...data.boot, atMs: moment.atMs },
+      };
       return;
     case "clock.jumped":
     case "daemon.stopped":

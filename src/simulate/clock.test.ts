@@ -30,7 +30,10 @@ async function live(jump: { readonly atMs: number; readonly byMs: number } | nul
   await world.clock.advance(61_000);
   // Never healthy: ended by its deadline. Then one that comes through, and a daemon that takes over while it is watched.
   world.machine.behave({ readyMs: null }, digestOf("never"));
-  await done(world, deploy(controller, request("never", settings)).catch(() => {}));
+  await done(
+    world,
+    deploy(controller, request("never", settings)).catch(() => {}),
+  );
   await done(world, deploy(controller, request("two", settings)));
   await world.clock.advance(20_000);
   await controller.stop();
@@ -46,10 +49,14 @@ async function live(jump: { readonly atMs: number; readonly byMs: number } | nul
   return story(world);
 }
 
-test("a clock that jumps an hour either way, at any moment, changes nothing that happens", { timeout: 120_000 }, async () => {
-  const undisturbed = await live(null);
-  assert.ok(undisturbed.length > 30, undisturbed.join("\n"));
-  for (const byMs of [hourMs, -hourMs])
-    for (let atMs = 0; atMs < 200_000; atMs += 7_900)
-      assert.deepEqual(await live({ atMs, byMs }), undisturbed, `${byMs} ms at ${atMs} ms`);
-});
+test(
+  "a clock that jumps an hour either way, at any moment, changes nothing that happens",
+  { timeout: 120_000 },
+  async () => {
+    const undisturbed = await live(null);
+    assert.ok(undisturbed.length > 30, undisturbed.join("\n"));
+    for (const byMs of [hourMs, -hourMs])
+      for (let atMs = 0; atMs < 200_000; atMs += 7_900)
+        assert.deepEqual(await live({ atMs, byMs }), undisturbed, `${byMs} ms at ${atMs} ms`);
+  },
+);

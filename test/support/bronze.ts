@@ -24,7 +24,11 @@ export interface Site {
   /** Runs `bronze ARGS --state …` in the project. */
   bronze(
     args: readonly string[],
-    options?: { readonly signal?: AbortSignal; readonly cwd?: string },
+    options?: {
+      readonly signal?: AbortSignal;
+      readonly cwd?: string;
+      readonly env?: Readonly<Record<string, string>>;
+    },
   ): Promise<CommandResult>;
   /** The same with `--json`; fails the test unless it exits 0, and gives the last line as JSON. */
   json<Result>(args: readonly string[]): Promise<Result>;
@@ -53,7 +57,8 @@ export function createSite(t: TestContext): Site {
   const site: Site = {
     state,
     project,
-    bronze: (args, options = {}) => run(launcher, [...args, "--state", state], options.cwd ?? project, options.signal),
+    bronze: (args, options = {}) =>
+      run(launcher, [...args, "--state", state], options.cwd ?? project, options.signal, options.env),
     async json<Result>(args: readonly string[]): Promise<Result> {
       const result = await site.bronze([...args, "--json"]);
       if (result.status !== 0)
@@ -124,10 +129,15 @@ function run(
   args: readonly string[],
   cwd: string,
   signal: AbortSignal | undefined,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<CommandResult> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1" } });
+    const child = spawn(file, args, {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", ...env },
+    });
     const interrupt = (): void => void child.kill("SIGINT");
     signal?.addEventListener("abort", interrupt, { once: true });
     let stdout = "";
