@@ -99,6 +99,18 @@ export class Executor {
 
   /** Carries out a step that touches the world; when it resolves, its result is observed and recorded. */
   async run(record: EnvironmentRecord, step: Step): Promise<void> {
+    try {
+      await this.#carryOut(record, step);
+    } catch (error) {
+      // Without room a rollout ends and says so, which the reserve makes possible. A rollback that nobody waits for goes on
+      // trying: what it leaves is worse.
+      const isFull = asOperatorError(error).code === "DISK_FULL";
+      const set = "set" in step ? record.sets.get(step.set) : undefined;
+      if (!isFull || set === undefined || isAutomatic(record) || !this.#abortActive(record, set, error)) throw error;
+    }
+  }
+
+  async #carryOut(record: EnvironmentRecord, step: Step): Promise<void> {
     switch (step.kind) {
       case "ensure":
         return this.#ensure(record, step);
@@ -139,7 +151,8 @@ export class Executor {
     } catch (error) {
       await fleet.refresh();
       if (signal.aborted) return;
-      if (!this.#abortActive(record, set, error)) throw error;
+      const isFull = asOperatorError(error).code === "DISK_FULL";
+      if ((isFull && isAutomatic(record)) || !this.#abortActive(record, set, error)) throw error;
       return;
     }
     await fleet.refresh();
@@ -329,6 +342,10 @@ function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: Rel
     };
   }
   return { kind: "release.proven", app, environment, release: watched.number, reason: "replaced" };
+}
+
+function isAutomatic(record: EnvironmentRecord): boolean {
+  return record.active !== null && record.releases.get(record.active)?.automatic === true;
 }
 
 function instanceSet(set: SetRecord): InstanceSet {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -13,6 +13,7 @@ import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
 import { systemMachine } from "../drivers/system/machine.ts";
+import { diskTrouble } from "../errors/disk.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import { foldEvents } from "../ledger/fold.ts";
 import { resumeAt } from "../ledger/timeline.ts";
@@ -30,6 +31,8 @@ export interface DaemonOptions {
 
 /** Time after which the daemon ends even if a step does not, in ms. */
 const stopDeadlineMs = 15_000;
+/** How often the ledger's reserve is looked after, in ms. */
+const reserveMs = 2_000;
 
 /**
  * Runs the daemon until SIGTERM or SIGINT, or until the last app is taken down. Instances and router outlive it, except
@@ -45,7 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
   const places = placesOf(options.stateDir);
   for (const folder of [places.state, places.run, places.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
-  const logger = pino({ level: process.env["BRONZE_LOG"] ?? "info", base: null });
+  const logger = pino({ level: process.env["BRONZE_LOG"] ?? "info", base: null }, { write: writeLogLine });
   const log: Log = (level, message, details) => logger[level](details ?? {}, message);
   const journal = openSqliteJournal(places.state);
   const state = foldEvents(journal.read());
@@ -88,12 +91,18 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     logs: (query) => readLogs(places, query),
     onAllDown: () => stopped.resolve({ everything: true }),
   });
+  let stopKeeping = (): void => {};
+  function keepReserve(): void {
+    journal.keepReserve();
+    stopKeeping = clock.after(reserveMs, keepReserve);
+  }
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => stopped.resolve({ everything: false }));
 
   try {
     await controller.start();
     await listen(server, places);
+    keepReserve();
     log("info", "ready", { socket: places.socket, url: ping().url });
     const { everything } = await stopped.promise;
     await server.close();
@@ -111,6 +120,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     log("error", "the daemon ends", { error: asOperatorError(error).toJSON() });
     throw error;
   } finally {
+    stopKeeping();
     journal.close();
     rmSync(places.socket, { force: true });
     rmSync(pidFile(places), { force: true });
@@ -129,7 +139,21 @@ async function listen(server: ReturnType<typeof createServer>, places: Places): 
   chmodSync(places.socket, 0o660);
   const group = await groupId("bronze");
   if (group !== undefined) chownSync(places.socket, 0, group);
-  writeFileSync(pidFile(places), `${process.pid}\n`);
+  try {
+    writeFileSync(pidFile(places), `${process.pid}\n`);
+  } catch (error) {
+    // The file is for people; a full disk must not keep the daemon from serving.
+    if (diskTrouble(error) === undefined) throw error;
+  }
+}
+
+/** A log that cannot be written, on a full disk above all, must not end the daemon; the line is lost. */
+function writeLogLine(line: string): void {
+  try {
+    writeSync(process.stdout.fd, line);
+  } catch {
+    // Nowhere is left to say it.
+  }
 }
 
 function pidFile(places: Places): string {

@@ -1,4 +1,5 @@
 import { exitStatusByCode, type ErrorCode } from "./codes.ts";
+import { describeDiskTrouble, diskTrouble, type DiskTrouble } from "./disk.ts";
 import { printable } from "./redact.ts";
 
 /** What a person who operates Bronze is told when something cannot be done. */
@@ -53,9 +54,30 @@ export interface ErrorRecord {
   readonly details?: unknown;
 }
 
-/** Turns anything thrown into an `OperatorError`; what is not one already is our bug (exit 1). */
+/**
+ * The error for a disk that took no bytes (exit 11).
+ *
+ * @param action what could not be done, to follow "Cannot"
+ * @param freeBytes what is free there; undefined where that is not known
+ */
+export function diskError(
+  trouble: DiskTrouble,
+  action: string,
+  freeBytes: number | undefined,
+  cause: unknown,
+): OperatorError {
+  const { code, message, hint } = describeDiskTrouble(trouble, action, freeBytes);
+  return new OperatorError(code, message, { hint, cause });
+}
+
+/** Turns anything thrown into an `OperatorError`; what is neither one already nor a disk's trouble is our bug (exit 1). */
 export function asOperatorError(thrown: unknown): OperatorError {
   if (thrown instanceof OperatorError) return thrown;
+  const trouble = diskTrouble(thrown);
+  if (trouble !== undefined) {
+    const { path } = thrown as NodeJS.ErrnoException;
+    return diskError(trouble, path === undefined ? "write a file" : `write "${path}"`, undefined, thrown);
+  }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new OperatorError("INTERNAL", `Cannot go on: ${message}`, {
     hint: "this is a fault of Bronze itself; run again with BRONZE_DEBUG=1 for the stack and report it",

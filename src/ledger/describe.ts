@@ -1,6 +1,6 @@
 import { digestHex } from "../model/canonical.ts";
 import { formatRoute } from "../model/content.ts";
-import { formatDuration } from "../model/quantities.ts";
+import { formatBytes, formatDuration } from "../model/quantities.ts";
 import type { EventData } from "./event.ts";
 
 /** One plain sentence about an event, for history and progress; without app and environment. */
@@ -59,6 +59,12 @@ export function describeEvent(data: EventData): string {
       return `layer ${digestHex(data.diffId).slice(0, 12)} imaged`;
     case "image.touched":
       return `image ${data.path} was touched: ${data.finding}`;
+    case "blob.damaged":
+      return `blob ${digestHex(data.digest).slice(0, 12)} is damaged: ${data.finding}`;
+    case "storage.checked":
+      return `${data.files} blobs and images hashed again (${formatBytes(data.bytes)}): ${data.damaged === 0 ? "all as recorded" : `${data.damaged} damaged`}`;
+    case "ledger.salvaged":
+      return `ledger cut after event ${data.kept} by ${data.who}; what was there lies in ${data.aside}`;
     case "network.chosen":
       return `instances live in ${data.subnet}`;
   }

@@ -147,6 +147,12 @@ export type EventData =
   | (InEnvironment & { readonly kind: "app.down"; readonly cause: Cause })
   | { readonly kind: "layer.imaged"; readonly diffId: Digest; readonly imageDigest: Digest; readonly sizeBytes: number }
   | { readonly kind: "image.touched"; readonly artifact: Digest; readonly path: string; readonly finding: string }
+  /** A blob whose bytes are not its digest's any more; set aside, so that the store lacks it. */
+  | { readonly kind: "blob.damaged"; readonly digest: Digest; readonly path: string; readonly finding: string }
+  /** All blobs and images were hashed again; what was damaged has an event of its own before this one. */
+  | { readonly kind: "storage.checked"; readonly files: number; readonly bytes: number; readonly damaged: number }
+  /** A person had everything after an event dropped, because the ledger was damaged; the old files lie in `aside`. */
+  | { readonly kind: "ledger.salvaged"; readonly kept: number; readonly aside: string; readonly who: string }
   | { readonly kind: "network.chosen"; readonly subnet: string };
 
 export type EventKind = EventData["kind"];

@@ -39,6 +39,9 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
     case "clock.jumped":
     case "daemon.stopped":
     case "image.touched":
+    case "blob.damaged":
+    case "storage.checked":
+    case "ledger.salvaged":
     case "drift.found":
       return;
     case "layer.imaged":
@@ -67,6 +70,9 @@ type Plain =
   | "daemon.started"
   | "daemon.stopped"
   | "image.touched"
+  | "blob.damaged"
+  | "storage.checked"
+  | "ledger.salvaged"
   | "drift.found"
   | "layer.imaged"
   | "network.chosen"

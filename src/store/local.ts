@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, statfsSync } from "node:fs";
 import { open, mkdir, readdir, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { OperatorError } from "../errors/operator-error.ts";
+import { diskTrouble } from "../errors/disk.ts";
+import { diskError, OperatorError } from "../errors/operator-error.ts";
 import { digestHex, isDigest, sha256, type Digest } from "../model/canonical.ts";
 import type { Store } from "../ports/store.ts";
 import { blobMissing, bytesLie, checkTagName, tooLarge, type Expected } from "./refusals.ts";
@@ -33,8 +34,15 @@ export function createLocalStore(dir: string): Store {
     fill: (file: FileHandle) => Promise<{ target: string; result: Result }>,
     folder: string,
   ): Promise<Result> => {
-    const path = join(temporary, `${await prepare()}-${randomBytes(8).toString("hex")}`);
-    const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
+    let path: string;
+    let file: FileHandle;
+    try {
+      path = join(temporary, `${await prepare()}-${randomBytes(8).toString("hex")}`);
+      file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
+    } catch (error) {
+      prepared = undefined;
+      throw refusedByDisk(error, dir) ?? error;
+    }
     try {
       const { target, result } = await fill(file);
       await file.chmod(0o444);
@@ -46,7 +54,7 @@ export function createLocalStore(dir: string): Store {
     } catch (error) {
       await file.close().catch(() => undefined);
       await rm(path, { force: true });
-      throw diskFull(error) ?? error;
+      throw refusedByDisk(error, dir) ?? error;
     }
   };
 
@@ -176,10 +184,15 @@ function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   throw error;
 }
 
-function diskFull(error: unknown): OperatorError | undefined {
-  if ((error as NodeJS.ErrnoException | null)?.code !== "ENOSPC") return undefined;
-  return new OperatorError("DISK_FULL", "Cannot write to the store: the disk is full", {
-    hint: "free some space; nothing was changed",
-    cause: error,
-  });
+function refusedByDisk(error: unknown, dir: string): OperatorError | undefined {
+  const trouble = diskTrouble(error);
+  if (trouble === undefined) return undefined;
+  let free: number | undefined;
+  try {
+    const { bavail, bsize } = statfsSync(dir);
+    free = bavail * bsize;
+  } catch {
+    // Not known, then.
+  }
+  return diskError(trouble, `write to the store in "${dir}"`, free, error);
 }

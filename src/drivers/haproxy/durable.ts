@@ -1,5 +1,6 @@
-import { closeSync, fdatasyncSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { orDiskError } from "../disk.ts";
 
 /**
  * Replaces a file so that after a crash it holds either all of the old bytes or all of the new ones. Synchronous: a
@@ -8,12 +9,17 @@ import { dirname } from "node:path";
 export function writeDurable(path: string, text: string): void {
   const temporary = `${path}.tmp`;
   const bytes = Buffer.from(text);
-  const file = openSync(temporary, "w", 0o600);
   try {
-    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-    fdatasyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(temporary, "w", 0o600);
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+      fdatasyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    discard(temporary);
+    throw orDiskError(error, `write "${path}"`, dirname(path));
   }
   renameSync(temporary, path);
   const folder = openSync(dirname(path), "r");
@@ -30,12 +36,26 @@ export function writeDurable(path: string, text: string): void {
  */
 export function replaceFile(path: string, text: string): void {
   const temporary = `${path}.tmp`;
-  const file = openSync(temporary, "w", 0o600);
   try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-  } finally {
-    closeSync(file);
+    const file = openSync(temporary, "w", 0o600);
+    try {
+      const bytes = Buffer.from(text);
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    discard(temporary);
+    throw orDiskError(error, `write "${path}"`, dirname(path));
   }
   renameSync(temporary, path);
+}
+
+/** What was half-written takes room where there is little. */
+function discard(temporary: string): void {
+  try {
+    rmSync(temporary, { force: true });
+  } catch {
+    // A read-only file system; the error that is thrown says so.
+  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { replaceFile } from "./durable.ts";
 
@@ -38,7 +38,11 @@ export class QuickFile {
       }
       renameSync(this.#spare, this.#path);
     } else {
-      replaceFile(this.#path, text);
+      try {
+        replaceFile(this.#path, text);
+      } catch (error) {
+        if (!this.#overwrite(bytes)) throw error;
+      }
     }
     this.#making = this.#making.then(() => this.#makeSpare(bytes.length)).catch(() => {});
   }
@@ -48,6 +52,23 @@ export class QuickFile {
     await this.#making;
     this.#spareBytes = 0;
     rmSync(this.#spare, { force: true });
+  }
+
+  /**
+   * On a full disk: over the blocks that the file has, in one write. Only what is started at that very moment could read
+   * it half-way, and a way back to a release that works must not wait for room.
+   */
+  #overwrite(bytes: Buffer): boolean {
+    const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes.length > size) return false;
+    const file = openSync(this.#path, "r+");
+    try {
+      const padded = Buffer.alloc(size, "\n");
+      bytes.copy(padded);
+      return writeSync(file, padded, 0, size, 0) === size;
+    } finally {
+      closeSync(file);
+    }
   }
 
   async #makeSpare(textBytes: number): Promise<void> {

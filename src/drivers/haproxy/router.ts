@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { InstanceName, SetName } from "../../model/names.ts";
@@ -106,9 +107,15 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   }
 
   function save(next: PoolRecord): void {
-    writeDurable(layout.record, JSON.stringify(next));
-    writeDurable(layout.config, renderConfig(next, layout, bind.host));
+    keep(layout.record, JSON.stringify(next));
+    keep(layout.config, renderConfig(next, layout, bind.host));
     record = next;
+  }
+
+  /** What stands there already needs no room: a daemon must come up on a full disk. */
+  function keep(path: string, text: string): void {
+    const there = existsSync(path) ? readFileSync(path, "utf8") : undefined;
+    if (there !== text) writeDurable(path, text);
   }
 
   function onDatagram(bytes: Buffer): void {
@@ -227,7 +234,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       webPort: found?.port ?? (bind.port === 0 ? record.webPort : bind.port),
     };
     const configBefore = await readFile(layout.config, "utf8").catch(absent(""));
-    if (found === undefined) writeDurable(layout.routes, renderRoutes(routes));
+    if (found === undefined) keep(layout.routes, renderRoutes(routes));
     save(wanted);
     let adopted = true;
     if (found === undefined) ({ adopted } = await freshSupervisor(wanted));

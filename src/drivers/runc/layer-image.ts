@@ -1,8 +1,10 @@
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { OperatorError } from "../../errors/operator-error.ts";
+import { diskTrouble } from "../../errors/disk.ts";
+import { diskError, OperatorError } from "../../errors/operator-error.ts";
 import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
+import { freeBytes } from "../disk.ts";
 import { makeErofs } from "./erofs.ts";
 import { publishFile, syncFolder } from "./files.ts";
 import { hashFile, hashLayer } from "./hash-file.ts";
@@ -43,6 +45,7 @@ export async function makeLayerImage(tools: LayerImageTools, store: Store, layer
     const blob = await store.path(layer.blob);
     const plainPath = join(scratch, "layer.tar");
     const hashed = await hashLayer(blob, plainPath).catch((cause: unknown) => {
+      if (diskTrouble(cause) !== undefined) throw cause;
       throw lies(layer.blob, "its bytes cannot be decompressed", cause);
     });
     if (hashed.digest !== layer.blob) throw lies(layer.blob, `its bytes have the digest ${hashed.digest}`);
@@ -76,6 +79,10 @@ export async function makeImage(
     }
     await setImmutable(path, true);
     return { path, ...(await hashImage(path)) };
+  } catch (error) {
+    const trouble = error instanceof OperatorError && error.code === "DISK_FULL" ? "ENOSPC" : diskTrouble(error);
+    if (trouble === undefined) throw error;
+    throw diskError(trouble, `make the image of a layer in "${tools.folder}"`, freeBytes(tools.folder), error);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

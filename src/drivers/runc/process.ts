@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { OperatorError } from "../../errors/operator-error.ts";
+import { diskError, OperatorError } from "../../errors/operator-error.ts";
 
 export interface RunOptions {
   /** What it reads; a promise lets it start up while that is still being found out. */
@@ -73,6 +73,9 @@ export async function runOrFail(
 ): Promise<string> {
   const result = await run(command, args, options);
   if (result.code === 0 && !result.cut) return result.stdout;
+  // A program tells of a full disk in words only; these are strerror(3)'s.
+  if (result.stderr.includes("No space left on device"))
+    throw diskError("ENOSPC", what, undefined, result.stderr.trim().slice(-2000));
   throw new OperatorError(
     "RUNTIME_FAILED",
     `Cannot ${what}: ${command} ${result.cut ? "wrote too much" : `ended with status ${result.code ?? "killed"}`}`,

@@ -10,6 +10,7 @@ import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, ObservedInstance, Runtime } from "../../ports/runtime.ts";
 import type { Store } from "../../ports/store.ts";
+import { orDiskError } from "../disk.ts";
 import { forgetEarlierBoot } from "./boot.ts";
 import { createCgroups } from "./cgroups.ts";
 import { watchExits } from "./exits.ts";
@@ -161,7 +162,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
     if (signal.aborted) throw signal.reason;
-    const error = failed.reason as unknown;
+    const error = orDiskError(failed.reason, `start an instance of ${set.name} in "${places.run}"`, places.run);
     if (error instanceof OperatorError) throw error;
     const cause = asOperatorError(error).cause;
     throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}`, {
