@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { StatusReport } from "../model/api.ts";
@@ -19,6 +19,8 @@ export interface Project {
 }
 
 const defaultFile = "bronze.yaml";
+/** More than the largest definition, in bytes. */
+const mostRead = 512 * 1024;
 
 /**
  * The definition a command works from.
@@ -44,21 +46,36 @@ export async function loadProject(options: Pick<TargetOptions, "file" | "app">):
 /** The same, or undefined where there is no such file. */
 async function findProject(file: string): Promise<Project | undefined> {
   const path = resolve(file);
-  let text: string;
+  const bytes = readStart(path, file);
+  if (bytes === undefined) return undefined;
+  const { decodeDefinition } = await import("../definition/decode.ts");
+  const { parseDefinition } = await import("../definition/parse.ts");
+  return { definition: parseDefinition(decodeDefinition(bytes, file), file), folder: dirname(path) };
+}
+
+/** A definition's bytes, no more than tell that it is too large; undefined where there is no such file. */
+function readStart(path: string, file: string): Buffer | undefined {
+  let fd: number | undefined;
   try {
-    // The parser refuses more than 1 MiB; it must not have to be read to be refused.
-    const { size } = statSync(path);
-    text = size > 2 * 1024 * 1024 ? "#".repeat(2 * 1024 * 1024) : readFileSync(path, "utf8");
+    // Without waiting for the other end of a pipe.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new Error(stats.isDirectory() ? "it is a folder" : "it is no regular file");
+    const bytes = Buffer.alloc(mostRead);
+    let length = 0;
+    for (let count = -1; count !== 0 && length < mostRead; length += count)
+      count = readSync(fd, bytes, length, mostRead - length, null);
+    return bytes.subarray(0, length);
   } catch (thrown) {
     if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR"))
       return undefined;
-    throw new OperatorError("DEFINITION_INVALID", `Cannot read definition "${file}"`, {
-      hint: "make it a readable file",
+    throw new OperatorError("DEFINITION_INVALID", `Cannot read definition "${file.slice(0, 200)}"`, {
+      hint: "make it a readable file, or name another with --file",
       cause: thrown,
     });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
-  const { parseDefinition } = await import("../definition/parse.ts");
-  return { definition: parseDefinition(text, file), folder: dirname(path) };
 }
 
 /** The environment that is named, or the first without `from`. @throws {OperatorError} `NOT_FOUND` */

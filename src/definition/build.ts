@@ -1,13 +1,12 @@
 import type { BuildDefinition, CopyRule, DebianRecipe } from "../model/definition.ts";
+import { debianKeys, keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
 
-const debianKeys = ["packages", "copy", "env", "workdir", "user", "command", "expose"];
-const laterKeys = ["compress", "lock", "args", "target", "platforms", "run", "secrets", "snapshot", "base"];
 const suites = ["bullseye", "bookworm", "trixie", "forky", "sid"];
 
 /** Reads `build`: exactly one of `dockerfile`, `debian` and `image`. */
 export function readBuild(reader: Reader, place: Place): BuildDefinition | undefined {
-  const fields = reader.map(place, ["dockerfile", "debian", "image", ...debianKeys], laterKeys);
+  const fields = reader.map(place, keySets.build);
   const kinds = ["dockerfile", "debian", "image"].flatMap((kind) => fields.get(kind) ?? []);
   const [kind, second] = kinds;
   if (kind === undefined)
@@ -78,7 +77,7 @@ function readCopies(reader: Reader, place: Place, workdir: string): readonly Cop
       const name = cleanRelative(from);
       return { from: name, to: name === "." ? workdir : `${workdir === "/" ? "" : workdir}/${name}` };
     }
-    const fields = reader.map(item, ["from", "to"], ["owner", "mode", "exclude"]);
+    const fields = reader.map(item, keySets.copy);
     const from = optional(fields, "from", (field) => reader.text(field));
     const to = optional(fields, "to", (field) => readAbsolute(reader, field));
     if (from === undefined || to === undefined)
@@ -89,13 +88,14 @@ function readCopies(reader: Reader, place: Place, workdir: string): readonly Cop
 }
 
 function readEnv(reader: Reader, place: Place): { readonly [name: string]: string } {
-  const env: Record<string, string> = {};
+  const env: [name: string, value: string][] = [];
   for (const [name, field] of reader.map(place, null)) {
     const value = reader.text(field);
     if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) reader.problem(field, "is not a variable's name");
-    else if (value !== undefined) env[name] = value;
+    else if (value !== undefined) env.push([name, value]);
   }
-  return env;
+  // Not by assignment: a variable may be called __proto__.
+  return Object.fromEntries(env);
 }
 
 function readUser(reader: Reader, place: Place): string | undefined {

@@ -4,24 +4,11 @@ import { parseEnvironmentName, type EnvironmentName } from "../model/names.ts";
 import { parseDurationMs } from "../model/quantities.ts";
 import { optional } from "./build.ts";
 import { nearestName } from "../model/nearest.ts";
+import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
 import { readPositiveDuration } from "./run.ts";
 
 type Environments = Definition["environments"];
-
-const environmentKeys = ["from", "instances", "strategy", "deadline", "rollback", "route"];
-const laterKeys = [
-  "config",
-  "secrets",
-  "approvals",
-  "window",
-  "gates",
-  "policy",
-  "maxAge",
-  "analysis",
-  "runtime",
-  "tests",
-];
 
 /** Most instances an environment may have on one machine. */
 export const maxInstances = 256;
@@ -40,11 +27,9 @@ export function readEnvironments(reader: Reader, place: Place | undefined, route
 }
 
 function readEnvironment(reader: Reader, text: string, place: Place, route: Route): Environments[number] | undefined {
-  const fields = reader.map(place, environmentKeys, laterKeys);
+  const fields = reader.map(place, keySets.environment);
   const rollback =
-    optional(fields, "rollback", (field) =>
-      reader.map(field, ["keepWarm", "within", "watch"], ["analysis", "automatic"]),
-    ) ?? new Map<string, Place>();
+    optional(fields, "rollback", (field) => reader.map(field, keySets.rollback)) ?? new Map<string, Place>();
   const defaults = defaultEnvironmentSettings;
   const settings: EnvironmentSettings = {
     instances:
@@ -71,7 +56,7 @@ function readEnvironment(reader: Reader, text: string, place: Place, route: Rout
 }
 
 function readStrategy(reader: Reader, place: Place): "blue-green" | undefined {
-  const fields = reader.isMap(place) ? reader.map(place, ["rolling", "canary", "blue-green"]) : undefined;
+  const fields = reader.isMap(place) ? reader.map(place, keySets.strategy) : undefined;
   const name = fields === undefined ? reader.text(place) : [...fields.keys()][0];
   if (name === undefined || (name === "blue-green" && fields === undefined)) return name;
   if (name === "rolling" || name === "canary")
@@ -108,7 +93,7 @@ const anyRoute: Route = defaultEnvironmentSettings.route;
 
 /** Reads a route; host in lower case, path with a slash at both ends. */
 export function readRoute(reader: Reader, place: Place): Route | undefined {
-  const fields = reader.map(place, ["host", "path"], ["tls", "redirect", "headers"]);
+  const fields = reader.map(place, keySets.route);
   return {
     host: optional(fields, "host", (field) => readHost(reader, field)) ?? anyRoute.host,
     path: optional(fields, "path", (field) => readPrefix(reader, field)) ?? anyRoute.path,

@@ -1,27 +1,16 @@
-import { LineCounter, parseDocument, type Document } from "yaml";
+import { parseDocument, type YAMLError } from "yaml";
 import { defaultEnvironmentSettings } from "../model/content.ts";
 import type { Definition } from "../model/definition.ts";
 import { parseAppName } from "../model/names.ts";
 import { optional, readBuild } from "./build.ts";
 import { readEnvironments, readRoute } from "./environments.ts";
-import { definitionError, type Problem } from "./problem.ts";
+import { maxBytes, tooLarge } from "./decode.ts";
+import { firstTooDeep } from "./depth.ts";
+import { keySets } from "./keys.ts";
+import { Lines } from "./lines.ts";
+import { definitionError, wholeFile } from "./problem.ts";
 import { Reader } from "./reader.ts";
 import { readRun } from "./run.ts";
-
-const maxBytes = 1024 * 1024;
-const topKeys = ["app", "build", "route", "run", "environments"];
-const laterKeys = [
-  "processes",
-  "release",
-  "tests",
-  "config",
-  "secrets",
-  "policy",
-  "volumes",
-  "gates",
-  "registry",
-  "extends",
-];
 
 /**
  * Parses the text of a `bronze.yaml` and fills in the defaults.
@@ -31,25 +20,21 @@ const laterKeys = [
  *   way; all problems at once, each with line, column and path
  */
 export function parseDefinition(text: string, fileName: string): Definition {
-  if (Buffer.byteLength(text) > maxBytes) {
-    throw definitionError(fileName, [
-      wholeFile("is larger than 1 MiB; a definition names files, it does not hold them"),
-    ]);
-  }
-  const lines = new LineCounter();
-  const document = parseYaml(text, fileName, lines);
+  if (text.length > maxBytes) throw tooLarge(fileName);
+  // The library's own counter misses lines in some broken texts.
+  const lines = new Lines(text);
+  const tooDeep = firstTooDeep(text);
+  if (tooDeep !== undefined)
+    throw definitionError(fileName, [{ ...wholeFile("is nested too deeply"), ...lines.at(tooDeep) }]);
+  // The library's own look for doubled keys takes a time that grows with the square of their number; the reader has one.
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false, version: "1.2" });
   const reader = new Reader(document, lines);
-  for (const error of [...document.errors, ...document.warnings]) {
-    reader.problemAt(
-      error.pos[0],
-      "",
-      error.code === "DUPLICATE_KEY" ? "this key stands twice in one mapping" : plainMessage(error.message),
-    );
-  }
+  for (const error of [...document.errors, ...document.warnings].slice(0, mostErrors))
+    reader.problemAt(error.pos[0], "", plainMessage(error));
   if (document.errors.length > 0) throw definitionError(fileName, reader.problems);
 
   const root = reader.root();
-  const fields = reader.map(root, topKeys, laterKeys);
+  const fields = reader.map(root, keySets.top);
   const appField = fields.get("app");
   const buildField = fields.get("build");
   const app =
@@ -66,20 +51,10 @@ export function parseDefinition(text: string, fileName: string): Definition {
   return { app, build, run, environments };
 }
 
-function parseYaml(text: string, fileName: string, lineCounter: LineCounter): Document.Parsed {
-  try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true, version: "1.2" });
-  } catch (thrown) {
-    // Brackets nested deeper than the stack.
-    if (thrown instanceof RangeError) throw definitionError(fileName, [wholeFile("is nested too deeply")]);
-    throw thrown;
-  }
-}
+/** YAML errors that are told; one of them often brings on the others. */
+const mostErrors = 20;
 
-function wholeFile(message: string): Problem {
-  return { kind: "invalid", line: 1, column: 1, path: "", message };
-}
-
-function plainMessage(message: string): string {
+function plainMessage({ code, message }: YAMLError): string {
+  if (code === "MULTIPLE_DOCS") return "a second document begins here; a definition is one";
   return `is not YAML: ${message.split("\n")[0] ?? ""}`;
 }

@@ -1,6 +1,8 @@
-import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Document, type Node } from "yaml";
 import { OperatorError } from "../errors/operator-error.ts";
-import { nearestName } from "../model/nearest.ts";
+import { printableLine } from "../errors/redact.ts";
+import { adviseKey, type KeySet } from "./keys.ts";
+import type { Lines } from "./lines.ts";
 import type { Problem } from "./problem.ts";
 
 /** A place in the document: what stands there, and how people call it. */
@@ -12,14 +14,16 @@ export interface Place {
 }
 
 const maxItems = 1000;
+/** Longest name that is repeated in full, in characters. */
+const mostShown = 80;
 
 /** Reads typed values from places and collects every problem instead of stopping at the first. */
 export class Reader {
   readonly problems: Problem[] = [];
   readonly #document: Document.Parsed;
-  readonly #lines: LineCounter;
+  readonly #lines: Lines;
 
-  constructor(document: Document.Parsed, lines: LineCounter) {
+  constructor(document: Document.Parsed, lines: Lines) {
     this.#document = document;
     this.#lines = lines;
   }
@@ -33,8 +37,8 @@ export class Reader {
   }
 
   problemAt(offset: number, path: string, message: string, kind: Problem["kind"] = "invalid"): void {
-    const { line, col } = this.#lines.linePos(offset);
-    this.problems.push({ kind, line: Math.max(line, 1), column: Math.max(col, 1), path, message });
+    const place = this.#lines.at(offset);
+    this.problems.push({ kind, ...place, path: printableLine(path), message: printableLine(message) });
   }
 
   /** What an alias stands for; every other node is itself. */
@@ -54,18 +58,19 @@ export class Reader {
   }
 
   /**
-   * A mapping with known keys. Unknown keys are problems that name the nearest known one; keys of later versions say
-   * so. `null` as known: any key.
+   * A mapping with known keys. Unknown keys are problems that say where they belong or name the nearest known one; keys
+   * of later versions say so. `null`: any key.
    */
-  map(place: Place, known: readonly string[] | null, later: readonly string[] = []): ReadonlyMap<string, Place> {
+  map(place: Place, keys: KeySet | null): ReadonlyMap<string, Place> {
     const node = this.#plain(place);
     const entries = new Map<string, Place>();
     if (node === null || (isScalar(node) && node.value === null)) return entries;
     if (!isMap(node)) {
-      const keys = known === null ? "" : ` with the keys ${known.join(", ")}`;
-      this.problem(place, `must be a mapping${keys}`);
+      this.problem(place, `must be a mapping${keys === null ? "" : ` with the keys ${keys.known.join(", ")}`}`);
       return entries;
     }
+    if (node.items.length > maxItems) this.problem(place, `has ${node.items.length} keys, at most ${maxItems} taken`);
+    const seen = new Set<string>();
     for (const { key, value } of node.items.slice(0, maxItems)) {
       const keyNode = key as Node;
       const offset = keyNode.range?.[0] ?? place.offset;
@@ -74,19 +79,15 @@ export class Reader {
         continue;
       }
       const name = keyNode.value;
-      const path = place.path === "" ? name : `${place.path}.${name}`;
-      if (known === null || known.includes(name)) {
+      const shown = name.length > mostShown ? `${name.slice(0, mostShown)}…` : name;
+      const path = place.path === "" ? shown : `${place.path}.${shown}`;
+      if (seen.has(name)) this.problemAt(offset, path, "this key stands twice in one mapping");
+      else if (keys === null || keys.known.includes(name)) {
         entries.set(name, { node: value as Node | null, path, offset });
-      } else if (later.includes(name)) {
+      } else if (keys.later.includes(name)) {
         this.problemAt(offset, path, "not yet supported by this version", "later");
-      } else {
-        const near = nearestName(name, [...known, ...later]);
-        this.problemAt(
-          offset,
-          path,
-          `unknown key${near === undefined ? `; known here: ${known.join(", ")}` : `, did you mean "${near}"?`}`,
-        );
-      }
+      } else this.problemAt(offset, path, adviseKey(name, keys, place.path));
+      seen.add(name);
     }
     return entries;
   }
@@ -126,14 +127,17 @@ export class Reader {
   ): number | undefined {
     const node = this.#plain(place);
     const value = isScalar(node) ? node.value : undefined;
-    const whole = range.integer ? "whole number" : "number";
-    if (
-      typeof value !== "number" ||
-      !(value >= range.min && value <= range.max) ||
-      (range.integer && !Number.isInteger(value))
-    ) {
-      return this.problem(place, `must be a ${whole} from ${range.min} to ${range.max}`);
+    const wanted = `must be a ${range.integer ? "whole number" : "number"} from ${range.min} to ${range.max}`;
+    if (typeof value === "string" && value !== "") {
+      const advice = /^[0-9]+(\.[0-9]+)?$/.test(value) ? "; write it without quotes" : "";
+      return this.problem(place, `${wanted}, not the text "${value.slice(0, mostShown)}"${advice}`);
     }
+    if (typeof value !== "number" || !(value >= range.min && value <= range.max)) return this.problem(place, wanted);
+    if (range.integer && !Number.isInteger(value)) return this.problem(place, wanted);
+    // 010 is ten to YAML 1.2 and eight to YAML 1.1, and 0x50 is seldom meant.
+    const written = isScalar(node) ? (node.source ?? "") : "";
+    if (!/^(0|[1-9][0-9]*)?(\.[0-9]+)?$/.test(written))
+      return this.problem(place, `must be written in plain digits: ${value}, not ${written.slice(0, mostShown)}`);
     return value;
   }
 

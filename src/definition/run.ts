@@ -3,23 +3,15 @@ import type { DefinedRunSettings } from "../model/definition.ts";
 import { parseDurationMs, parseSizeBytes } from "../model/quantities.ts";
 import { optional, portRange, readAbsolute, readCommand } from "./build.ts";
 import { capabilityNames } from "./capabilities.ts";
+import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
-
-const runKeys = ["command", "port", "health", "drain", "minReady", "resources", "capabilities", "tmpfs"];
 
 /** Reads `run`; an absent place gives the defaults. */
 export function readRun(reader: Reader, place: Place | undefined): DefinedRunSettings {
-  const fields =
-    place === undefined
-      ? new Map<string, Place>()
-      : reader.map(place, runKeys, ["volumes", "user", "env", "stopSignal"]);
-  const health =
-    optional(fields, "health", (field) =>
-      reader.map(field, ["path", "deadline"], ["interval", "timeout", "command"]),
-    ) ?? new Map<string, Place>();
+  const fields = place === undefined ? new Map<string, Place>() : reader.map(place, keySets.run);
+  const health = optional(fields, "health", (field) => reader.map(field, keySets.health)) ?? new Map<string, Place>();
   const resources =
-    optional(fields, "resources", (field) => reader.map(field, ["memory", "cpu", "pids"], ["swap", "io"])) ??
-    new Map<string, Place>();
+    optional(fields, "resources", (field) => reader.map(field, keySets.resources)) ?? new Map<string, Place>();
   const duration = (from: ReadonlyMap<string, Place>, name: string): number | undefined =>
     optional(from, name, (field) => reader.parsed(field, parseDurationMs));
   const defaults = defaultRunSettings;

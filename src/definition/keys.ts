@@ -1,0 +1,85 @@
+import { nearestName } from "../model/nearest.ts";
+
+/** The keys of one mapping of a definition. */
+export interface KeySet {
+  /** Where it stands, as people write it; NAME is an environment's. */
+  readonly home: string;
+  readonly known: readonly string[];
+  /** Keys that a later version will know: refused, never ignored. */
+  readonly later: readonly string[];
+}
+
+const keySet = (home: string, known: string, later: string): KeySet => ({
+  home,
+  known: known.split(" "),
+  later: later.split(" "),
+});
+
+/** Keys that only a debian: recipe has. */
+export const debianKeys = ["packages", "copy", "env", "workdir", "user", "command", "expose"];
+
+/** Every mapping with fixed keys. */
+export const keySets = {
+  top: keySet(
+    "",
+    "app build route run environments",
+    "processes release tests config secrets policy volumes gates registry extends",
+  ),
+  build: keySet(
+    "build",
+    `dockerfile debian image ${debianKeys.join(" ")}`,
+    "compress lock args target platforms run secrets snapshot base",
+  ),
+  copy: keySet("build.copy", "from to", "owner mode exclude"),
+  route: keySet("route", "host path", "tls redirect headers"),
+  run: keySet("run", "command port health drain minReady resources capabilities tmpfs", "volumes user env stopSignal"),
+  health: keySet("run.health", "path deadline", "interval timeout command"),
+  resources: keySet("run.resources", "memory cpu pids", "swap io"),
+  environment: keySet(
+    "environments.NAME",
+    "from instances strategy deadline rollback route",
+    "config secrets approvals window gates policy maxAge analysis runtime tests",
+  ),
+  rollback: keySet("environments.NAME.rollback", "keepWarm within watch", "analysis automatic"),
+  strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),
+} as const;
+
+/** What other tools call our keys. */
+const otherNames: ReadonlyMap<string, string> = new Map([
+  ["name", "app"],
+  ["service", "app"],
+  ["cmd", "command"],
+  ["entrypoint", "command"],
+  ["ports", "port"],
+  ["healthcheck", "health"],
+  ["replicas", "instances"],
+  ["mem", "memory"],
+  ["mem_limit", "memory"],
+  ["cpus", "cpu"],
+  ["hostname", "host"],
+  ["domain", "host"],
+  ["envs", "environments"],
+]);
+
+/**
+ * What to do about a key that its mapping does not know: where it belongs, or the nearest known one.
+ *
+ * @param path of the mapping, so that its environment can be named
+ */
+export function adviseKey(name: string, here: KeySet, path: string): string {
+  if (name === "<<") return "merge keys are not taken; write the keys out, or use an alias for the whole mapping";
+  const own = otherNames.get(name.toLowerCase()) ?? name;
+  if (here.known.includes(own)) return `unknown key, did you mean "${own}"?`;
+  const homes = Object.values(keySets).filter((set) => set !== keySets.copy && set.known.includes(own));
+  if (homes.length > 0) {
+    const environment = /^environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";
+    const places = homes
+      .map(({ home }) => (home === "" ? "the top level" : home.replace("NAME", environment)))
+      .join(" or ");
+    return `unknown key here, "${own}" belongs under ${places}`;
+  }
+  const near = nearestName(name, [...here.known, ...here.later]);
+  return near === undefined
+    ? `unknown key; known here: ${here.known.join(", ")}`
+    : `unknown key, did you mean "${near}"?`;
+}
