@@ -1,5 +1,5 @@
 /**
- * `npm run -s bench -- NAME [--json] [--runs N]`: measures one of the figures that Bronze promises, both sides in one
+ * `npm run -s bench -- NAME [PART…] [--json] [--runs N]`: measures one of the figures that Bronze promises, both sides in one
  * go. Standard output holds the table or, with `--json`, one object; what is being done goes to standard error.
  */
 import { parseArgs } from "node:util";
@@ -16,13 +16,14 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   cli: async () => (await import("./cli.ts")).cliBench,
   demo: async () => (await import("./demo.ts")).demoBench,
   daemon: async () => (await import("./daemon.ts")).daemonBench,
+  survive: async () => (await import("./survive.ts")).surviveBench,
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: "boolean" }, runs: { type: "string" } },
 });
-const [name = ""] = positionals;
+const [name = "", ...parts] = positionals;
 const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
 const runs = values.runs === undefined ? undefined : Number(values.runs);
 if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && runs > 0))) {
@@ -39,7 +40,11 @@ if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && run
   }
   try {
     const bench = await load();
-    const result = await bench({ runs, say: (text) => console.error(`  ${text}`) });
+    const result = await bench({
+      runs,
+      ...(parts.length === 0 ? {} : { parts }),
+      say: (text) => console.error(`  ${text}`),
+    });
     console.log(
       values.json === true ? JSON.stringify({ bench: name, figures: result.figures }) : renderFigures(name, result),
     );

@@ -8,6 +8,21 @@ export interface Figure {
   readonly versus?: { readonly name: string; readonly value: number };
   /** Ours over theirs. */
   readonly ratio?: number;
+  /** What it has to reach. */
+  readonly goal?: Goal;
+}
+
+export type Goal = { readonly atMost: number } | { readonly atLeast: number };
+
+/** Whether a figure has a goal and does not reach it. */
+export function isMissed({ value, goal }: Figure): boolean {
+  if (goal === undefined) return false;
+  return "atMost" in goal ? !(value <= goal.atMost) : !(value >= goal.atLeast);
+}
+
+function goalText(goal: Goal | undefined): string {
+  if (goal === undefined) return "";
+  return "atMost" in goal ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`;
 }
 
 /** What a bench gives back; `rows` are for people only. */
@@ -22,6 +37,8 @@ export interface BenchResult {
 export interface BenchOptions {
   /** How often each thing is measured; absent: as often as the bench says. */
   readonly runs: number | undefined;
+  /** Which parts of the bench to run; absent: all. */
+  readonly parts?: readonly string[];
   /** Says what is being done; goes to standard error. */
   readonly say: (text: string) => void;
 }
@@ -63,8 +80,9 @@ export function round(value: number): number {
 
 /** The figures as lines for people. */
 export function renderFigures(bench: string, result: BenchResult): string {
-  const rows = [["figure", "value", "unit", "runs", "versus", "ratio"]];
-  for (const { name, value, unit, runs, versus, ratio } of result.figures) {
+  const rows = [["figure", "value", "unit", "runs", "versus", "ratio", "goal"]];
+  for (const row of result.figures) {
+    const { name, value, unit, runs, versus, ratio, goal } = row;
     rows.push([
       name,
       String(value),
@@ -72,6 +90,7 @@ export function renderFigures(bench: string, result: BenchResult): string {
       String(runs),
       versus === undefined ? "" : `${versus.name} ${versus.value}`,
       ratio === undefined ? "" : String(ratio),
+      `${goalText(goal)}${isMissed(row) ? " missed" : ""}`,
     ]);
   }
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
