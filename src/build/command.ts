@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { OperatorError } from "../errors/operator-error.ts";
+import { diskError, OperatorError } from "../errors/operator-error.ts";
 
 export interface CommandOptions {
   readonly signal: AbortSignal;
@@ -73,6 +73,9 @@ export function runCommand(program: string, args: readonly string[], options: Co
     child.on("close", (status) => {
       finish();
       if (stopped !== undefined) reject(stopped);
+      // A program tells of a full disk in words only; these are strerror(3)'s.
+      else if (status !== 0 && stderr.text().includes("No space left on device"))
+        reject(diskError("ENOSPC", `run ${program}`, undefined, stderr.text().trim().slice(-2000)));
       else resolve({ status, stdout: stdout.text(), stderr: stderr.text() });
     });
   });

@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { diskTrouble, type DiskTrouble } from "../errors/disk.ts";
 import { diskError, OperatorError } from "../errors/operator-error.ts";
 
-/** Bytes that root may still write to the file system of a folder; undefined where it does not say. */
+/** Bytes that may still be written to the file system of a folder; undefined where it does not say. */
 export function freeBytes(folder: string): number | undefined {
   try {
-    const { bfree, bsize } = statfsSync(folder);
-    return bfree * bsize;
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
   } catch {
     return undefined;
   }

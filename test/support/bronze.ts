@@ -4,6 +4,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
+import { createVolume, type Volume } from "./volume.ts";
 import type { EnvironmentStatus, ReleaseRow, StatusReport } from "../../src/model/api.ts";
 
 /** Helpers of the tests that drive the whole product the way a user does: by its command, on real processes. */
@@ -45,8 +46,15 @@ export interface Site {
   }): void;
 }
 
-/** Makes a site whose app is busybox's httpd; taken down and removed when the test ends. */
-export function createSite(t: TestContext): Site {
+/**
+ * Makes a site whose app is busybox's httpd; taken down and removed when the test ends.
+ *
+ * @param disk a small file system of its own for the state folder
+ */
+export function createSite(
+  t: TestContext,
+  disk?: { readonly kind: "ext4" | "tmpfs"; readonly mebibytes: number },
+): Site & { readonly volume: Volume | undefined } {
   const folder = mkdtempSync(join(tmpdir(), "bz-"));
   const state = join(folder, "state");
   const project = join(folder, "project");
@@ -54,7 +62,10 @@ export function createSite(t: TestContext): Site {
   if (!existsSync(busybox)) throw new Error("busybox-static is missing: ./check installs it");
   copyFileSync(busybox, join(project, "root/bin/busybox"));
   chmodSync(join(project, "root/bin/busybox"), 0o755);
-  const site: Site = {
+  const volume =
+    disk === undefined ? undefined : createVolume(state, disk.kind, disk.mebibytes, join(folder, "volume.ext4"));
+  const site: Site & { readonly volume: Volume | undefined } = {
+    volume,
     state,
     project,
     bronze: (args, options = {}) =>
@@ -104,9 +115,12 @@ export function createSite(t: TestContext): Site {
   site.write({ Dockerfile: dockerfile(server), "root/www/index.html": "v1\n" });
   site.define();
   t.after(async () => {
+    volume?.empty();
     await site.bronze(["down", "--all"]);
     // Layer images are immutable for the kernel until told otherwise.
-    if (existsSync(join(state, "layers"))) execFileSync("chattr", ["-R", "-i", join(state, "layers")]);
+    if (volume === undefined && existsSync(join(state, "layers")))
+      execFileSync("chattr", ["-R", "-i", join(state, "layers")]);
+    volume?.remove();
     rmSync(folder, { recursive: true, force: true });
   });
   return site;

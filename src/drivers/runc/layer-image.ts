@@ -1,10 +1,10 @@
 import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { diskTrouble } from "../../errors/disk.ts";
+import { diskTrouble, type DiskTrouble } from "../../errors/disk.ts";
 import { diskError, OperatorError } from "../../errors/operator-error.ts";
 import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
-import { freeBytes } from "../disk.ts";
+import { freeBytes, whyNotWritable } from "../disk.ts";
 import { makeErofs } from "./erofs.ts";
 import { publishFile, syncFolder } from "./files.ts";
 import { hashFile, hashLayer } from "./hash-file.ts";
@@ -80,12 +80,19 @@ export async function makeImage(
     await setImmutable(path, true);
     return { path, ...(await hashImage(path)) };
   } catch (error) {
-    const trouble = error instanceof OperatorError && error.code === "DISK_FULL" ? "ENOSPC" : diskTrouble(error);
+    const trouble = troubleBehind(error, tools.folder);
     if (trouble === undefined) throw error;
     throw diskError(trouble, `make the image of a layer in "${tools.folder}"`, freeBytes(tools.folder), error);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** The disk's, where it is what made this fail: a program that could not write may say anything. */
+function troubleBehind(error: unknown, folder: string): DiskTrouble | undefined {
+  if (!(error instanceof OperatorError)) return diskTrouble(error);
+  if (error.code === "DISK_FULL") return "ENOSPC";
+  return error.code === "RUNTIME_FAILED" ? whyNotWritable(folder) : undefined;
 }
 
 /** Digest of an image file; of a folder, that of its tar in sorted order. */

@@ -1,0 +1,97 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+
+/** A small file system of its own, so that its being full or broken is nobody else's trouble. */
+export interface Volume {
+  readonly path: string;
+  /** Takes all room but this much, by a file. */
+  fill(leaveBytes?: number): void;
+  /** Gives the room back. */
+  empty(): void;
+  /** What an ordinary error of the disk does: the kernel makes the file system read-only. ext4 only. */
+  breakDisk(): void;
+  /** Checks the file system and mounts it anew, as a person does then; nothing may run from it any more. */
+  mend(): void;
+  remove(): void;
+}
+
+const blockBytes = 4096;
+
+/** @param image where an ext4 volume keeps its bytes */
+export function createVolume(path: string, kind: "ext4" | "tmpfs", mebibytes: number, image: string): Volume {
+  mkdirSync(path, { recursive: true });
+  if (kind === "tmpfs") {
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m,mode=711`, "tmpfs", path]);
+  } else {
+    writeFileSync(image, "");
+    truncateSync(image, mebibytes * 2 ** 20);
+    execFileSync("mkfs.ext4", ["-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image]);
+    execFileSync("mount", ["-o", "loop,errors=remount-ro", image, path]);
+  }
+  const filler = join(path, "filler");
+  return {
+    path,
+    fill(leaveBytes = 0) {
+      const fd = openSync(filler, "a");
+      try {
+        for (let size = 2 ** 20; size >= blockBytes;) {
+          if (!extended(fd, size)) size /= 2;
+        }
+        ftruncateSync(fd, Math.max(0, fstatSync(fd).size - leaveBytes));
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    },
+    empty: () => rmSync(filler, { force: true }),
+    breakDisk() {
+      const device = basename(execFileSync("findmnt", ["-no", "SOURCE", path], { encoding: "utf8" }).trim());
+      try {
+        writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "a test asks for it");
+      } catch (error) {
+        // It answers with the error that it brought about.
+        if ((error as NodeJS.ErrnoException).code !== "EROFS") throw error;
+      }
+    },
+    mend() {
+      execFileSync("umount", ["--recursive", path]);
+      // 1: errors were found and corrected.
+      const { status, stdout } = spawnSync("e2fsck", ["-fy", image], { encoding: "utf8" });
+      if (status !== 0 && status !== 1) throw new Error(`e2fsck ended with ${status}: ${stdout}`);
+      execFileSync("mount", ["-o", "loop,errors=remount-ro", image, path]);
+    },
+    remove() {
+      execFileSync("umount", ["--lazy", "--recursive", path]);
+      if (existsSync(image)) rmSync(image);
+    },
+  };
+}
+
+const bytes = Buffer.alloc(2 ** 20, 0x66);
+
+/** Writes at the end. @returns false when there was no room for all of it; then none of it stays */
+function extended(fd: number, size: number): boolean {
+  let written = 0;
+  try {
+    while (written < size) written += writeSync(fd, bytes, 0, size - written);
+    fsyncSync(fd);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    ftruncateSync(fd, fstatSync(fd).size - written);
+    return false;
+  }
+}
