@@ -3,14 +3,14 @@ import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { OperatorError } from "../errors/operator-error.ts";
 import { layerCompression } from "../image/media-types.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
+import type { Blobs, Descriptor } from "../ports/store.ts";
 
 /**
  * A layer's tar bytes, decompressed where it is compressed.
  *
  * @throws {OperatorError} `VERIFICATION_FAILED` for a media type that is no layer's, `NOT_FOUND`
  */
-export async function* layerTar(store: Store, layer: Descriptor): AsyncGenerator<Buffer> {
+export async function* layerTar(store: Blobs, layer: Descriptor): AsyncGenerator<Buffer> {
   const compression = layerCompression(layer.mediaType);
   if (compression === undefined) {
     throw new OperatorError(

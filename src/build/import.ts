@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { OperatorError } from "../errors/operator-error.ts";
+import { createLayerCheck } from "../image/layer-check.ts";
 import { isIndexType, layerCompression, mediaTypes } from "../image/media-types.ts";
 import {
   describe,
@@ -12,9 +13,9 @@ import {
   type ImageConfig,
   type Manifest,
 } from "../image/oci.ts";
-import { defaultTarLimits, readTar } from "../image/tar-read.ts";
+import { mostUnpackedBytes, readTar } from "../image/tar-read.ts";
 import { isDigest, type Digest } from "../model/canonical.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
+import type { Blobs, Descriptor, Store } from "../ports/store.ts";
 import { layerTar } from "./blob.ts";
 import { interrupted } from "./command.ts";
 import { factsOf, machineArchitecture } from "./image-state.ts";
@@ -29,6 +30,9 @@ export interface ImportOptions {
   readonly report?: (line: BuildLine) => void;
 }
 
+/** The same while nothing of the image is in the store yet. */
+type StagedOptions = Omit<ImportOptions, "store"> & { readonly store: Blobs };
+
 const mostDepth = 4;
 
 /**
@@ -38,9 +42,13 @@ const mostDepth = 4;
  *
  * @throws {OperatorError} `NOT_FOUND`, `VERIFICATION_FAILED`, `ARGUMENT_INVALID` when several images fit, `INTERRUPTED`
  */
-export async function importImage(path: string, options: ImportOptions): Promise<Omit<BuiltArtifact, "commit">> {
+export async function importImage(path: string, given: ImportOptions): Promise<Omit<BuiltArtifact, "commit">> {
+  // A name that cannot be one is told before anything is read.
+  if (given.name !== undefined) await given.store.resolve(given.name);
+  const stage = await given.store.stage();
+  const options = { ...given, store: stage };
   try {
-    const layout = await openLayout(path, options.store, options.signal);
+    const layout = await openLayout(path, stage, options.signal);
     const index = await layout.read("index.json");
     const archive = index === undefined ? await layout.read("manifest.json") : undefined;
     if (index === undefined && archive === undefined)
@@ -49,7 +57,7 @@ export async function importImage(path: string, options: ImportOptions): Promise
       index !== undefined
         ? await pickManifest(path, layout, options, index)
         : await fromDockerSave(path, layout, options, archive as Buffer);
-    const known = (await options.store.resolve(knownName(found.digest))) === found.digest;
+    const known = (await given.store.resolve(knownName(found.digest))) === found.digest;
     const manifest = parseManifest(await options.store.read(found.digest));
     await layout.take(manifest.config);
     const image = parseConfig(await options.store.read(manifest.config.digest));
@@ -62,8 +70,9 @@ export async function importImage(path: string, options: ImportOptions): Promise
       await layout.take(layer);
       if (!known) await verifyLayer(options.store, layer, image.diffIds[i] as Digest, options.signal);
     }
-    await options.store.tag(knownName(found.digest), found.digest);
-    if (options.name !== undefined) await options.store.tag(options.name, found.digest);
+    await stage.publish([found.digest, manifest.config.digest, ...manifest.layers.map(({ digest }) => digest)]);
+    await given.store.tag(knownName(found.digest), found.digest);
+    if (options.name !== undefined) await given.store.tag(options.name, found.digest);
     return {
       digest: found.digest,
       warnings: [],
@@ -74,6 +83,8 @@ export async function importImage(path: string, options: ImportOptions): Promise
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the import");
     throw error;
+  } finally {
+    await stage.discard();
   }
 }
 
@@ -85,7 +96,7 @@ function knownName(digest: Digest): string {
 async function pickManifest(
   path: string,
   layout: Layout,
-  options: ImportOptions,
+  options: StagedOptions,
   index: Buffer,
 ): Promise<BlobDescriptor> {
   let bytes = index;
@@ -126,7 +137,7 @@ function refName(entry: BlobDescriptor): string {
 async function fromDockerSave(
   path: string,
   layout: Layout,
-  options: ImportOptions,
+  options: StagedOptions,
   bytes: Buffer,
 ): Promise<{ digest: Digest }> {
   const list = parseJson(bytes, "manifest.json");
@@ -173,26 +184,28 @@ function checkImage(path: string, manifest: Manifest, image: ImageConfig): void 
 }
 
 /** Reads a whole layer: every member must be harmless and the bytes those of its diff_id. */
-async function verifyLayer(store: Store, layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<void> {
+async function verifyLayer(store: Blobs, layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<void> {
   const hash = createHash("sha256");
   let total = 0;
+  const most = mostUnpackedBytes(layer.size);
   const source = layerTar(store, layer);
   const hashed = async (): Promise<IteratorResult<Buffer>> => {
     signal.throwIfAborted();
     const next = await source.next();
     if (next.done === true) return next;
     total += next.value.byteLength;
-    if (total > defaultTarLimits.bytes)
+    if (total > most)
       throw new OperatorError(
         "VERIFICATION_FAILED",
-        `Cannot take layer ${layer.digest}: it unpacks to more than ${defaultTarLimits.bytes} bytes`,
+        `Cannot take layer ${layer.digest}: ${layer.size} bytes unpack to more than ${most}`,
         { hint: "this is no genuine image" },
       );
     hash.update(next.value);
     return next;
   };
   try {
-    for await (const _ of readTar({ [Symbol.asyncIterator]: () => ({ next: hashed }) })) signal.throwIfAborted();
+    const check = createLayerCheck();
+    for await (const { entry } of readTar({ [Symbol.asyncIterator]: () => ({ next: hashed }) })) check(entry);
     while ((await hashed()).done !== true);
   } finally {
     await source.return(undefined);

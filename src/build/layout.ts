@@ -1,13 +1,13 @@
 import { createReadStream } from "node:fs";
-import { lstat, open, readFile } from "node:fs/promises";
+import { lstat, open, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { OperatorError } from "../errors/operator-error.ts";
 import { fromBytePath, parentOf } from "../image/tar-entry.ts";
-import { readTar } from "../image/tar-read.ts";
+import { mostUnpackedBytes, readTar } from "../image/tar-read.ts";
 import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
+import type { Blobs, Descriptor } from "../ports/store.ts";
 
 /** An image's files, from a folder or an archive, by their path in it. */
 export interface Layout {
@@ -19,31 +19,39 @@ export interface Layout {
   takeFile(path: string): Promise<{ readonly digest: Digest; readonly size: number }>;
 }
 
+/** What the file system answers where a layout names what is not there. */
+const missing: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"]);
 const mostBytes = 4 * 2 ** 20;
 const archiveLimits = { entries: 10_000, bytes: 64 * 2 ** 30 };
 
 /** @throws {OperatorError} `NOT_FOUND`, `VERIFICATION_FAILED` */
-export async function openLayout(path: string, store: Store, signal: AbortSignal): Promise<Layout> {
+export async function openLayout(path: string, store: Blobs, signal: AbortSignal): Promise<Layout> {
   let stats;
   try {
-    stats = await lstat(path);
+    stats = await stat(path);
   } catch (cause) {
     throw new OperatorError("NOT_FOUND", `Cannot import "${path}": it does not exist`, {
       hint: "give an OCI layout folder, an OCI archive or what docker save writes",
       cause,
     });
   }
-  return stats.isDirectory() ? folderLayout(path, store, signal) : archiveLayout(path, store, signal);
+  if (stats.isDirectory()) return folderLayout(await realpath(path), store, signal);
+  if (stats.isFile()) return archiveLayout(path, stats.size, store, signal);
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot import "${path}": it is neither a folder nor a file`, {
+    hint: "give an OCI layout folder, an OCI archive or what docker save writes; a pipe has to be saved to a file first",
+  });
 }
 
-function folderLayout(dir: string, store: Store, signal: AbortSignal): Layout {
+function folderLayout(dir: string, store: Blobs, signal: AbortSignal): Layout {
   const locate = async (path: string): Promise<{ location: string; size: number } | undefined> => {
-    const location = join(dir, path);
     try {
+      // A layout may hold links, as what docker save wrote does; none leads out of it.
+      const location = await realpath(join(dir, path));
+      if (!location.startsWith(`${dir}/`)) return undefined;
       const stats = await lstat(location);
       return stats.isFile() ? { location, size: stats.size } : undefined;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      if (missing.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     }
   };
@@ -78,11 +86,14 @@ function folderLayout(dir: string, store: Store, signal: AbortSignal): Layout {
 }
 
 /** An archive is read once, front to back: its files become blobs at once, as an index may come after them. */
-async function archiveLayout(file: string, store: Store, signal: AbortSignal): Promise<Layout> {
+async function archiveLayout(file: string, size: number, store: Blobs, signal: AbortSignal): Promise<Layout> {
   const files = new Map<string, { digest: Digest; size: number }>();
   const links = new Map<string, string>();
-  for await (const { entry, content } of readTar(await openArchive(file, signal), archiveLimits)) {
+  for await (const { entry, content } of readTar(openArchive(file, size, signal), archiveLimits)) {
     const path = fromBytePath(entry.path);
+    const again = files.has(path) || links.has(path);
+    // The same bytes twice are a waste, two indexes a riddle.
+    if (again && !path.startsWith("blobs/")) throw damaged(file, `"${path.slice(0, 200)}" is there twice`);
     if (entry.kind === "symlink")
       links.set(path, join("/", fromBytePath(parentOf(entry.path)), fromBytePath(entry.target)).slice(1));
     if (entry.kind === "hardlink") links.set(path, fromBytePath(entry.target));
@@ -125,7 +136,8 @@ async function archiveLayout(file: string, store: Store, signal: AbortSignal): P
   };
 }
 
-async function openArchive(file: string, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
+/** The bytes of an archive, decompressed where gzip made it. */
+async function* openArchive(file: string, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
   const handle = await open(file, "r");
   const start = Buffer.alloc(2);
   try {
@@ -134,8 +146,30 @@ async function openArchive(file: string, signal: AbortSignal): Promise<AsyncIter
     await handle.close();
   }
   const bytes = createReadStream(file, { signal, highWaterMark: 1 << 20 });
-  if (start.readUInt16BE(0) !== 0x1f8b) return bytes as AsyncIterable<Buffer>;
+  if (start.readUInt16BE(0) !== 0x1f8b) return yield* bytes as AsyncIterable<Buffer>;
   const unzipped = createGunzip({ chunkSize: 1 << 18 });
   bytes.on("error", (error) => unzipped.destroy(error));
-  return bytes.pipe(unzipped) as AsyncIterable<Buffer>;
+  const most = mostUnpackedBytes(size);
+  let total = 0;
+  try {
+    for await (const piece of bytes.pipe(unzipped) as AsyncIterable<Buffer>) {
+      total += piece.byteLength;
+      if (total > most) throw damaged(file, `its ${size} bytes unpack to more than ${most}`);
+      yield piece;
+    }
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (cause instanceof OperatorError || code?.startsWith("Z_") !== true) throw cause;
+    throw damaged(file, "its bytes are no gzip", cause);
+  } finally {
+    bytes.destroy();
+    unzipped.destroy();
+  }
+}
+
+function damaged(file: string, state: string, cause?: unknown): OperatorError {
+  return new OperatorError("VERIFICATION_FAILED", `Cannot import "${file}": ${state}`, {
+    hint: "the archive is damaged or made to do harm; export it again",
+    cause,
+  });
 }

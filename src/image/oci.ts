@@ -129,8 +129,19 @@ export function parseConfig(bytes: Uint8Array): ImageConfig {
     ...(typeof created === "string" ? { created } : {}),
     config: parseContainerConfig(inner),
     diffIds: diffIds,
-    history: Array.isArray(record["history"]) ? (record["history"] as HistoryEntry[]) : [],
+    history: Array.isArray(record["history"]) ? record["history"].map(parseHistory) : [],
   };
+}
+
+function parseHistory(value: unknown): HistoryEntry {
+  const record = asObject(value) ?? {};
+  const entry: { -readonly [K in keyof HistoryEntry]: HistoryEntry[K] } = {};
+  for (const key of ["created", "created_by", "comment", "author"] as const) {
+    const value = text(record[key]);
+    if (value !== undefined) entry[key] = value;
+  }
+  if (record["empty_layer"] === true) entry.empty_layer = true;
+  return entry;
 }
 
 function parseContainerConfig(inner: Record<string, unknown>): ContainerConfig {
@@ -146,6 +157,7 @@ function parseContainerConfig(inner: Record<string, unknown>): ContainerConfig {
     if (value === undefined || value === null) continue;
     if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
       throw malformed("config", `config.${key} is no list of texts`);
+    if (value.some((item) => item.includes("\0"))) throw malformed("config", `config.${key} holds a NUL byte`);
     config[key] = value;
   }
   if (ports !== undefined) config.ExposedPorts = Object.fromEntries(Object.keys(ports).map((port) => [port, {}]));
@@ -186,10 +198,17 @@ export function parseObject(bytes: Uint8Array, noun: string): Record<string, unk
 /** Parses bytes as JSON. @throws {OperatorError} `VERIFICATION_FAILED` */
 export function parseJson(bytes: Uint8Array, noun: string): unknown {
   try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+    return JSON.parse(Buffer.from(bytes).toString("utf8"), wellFormed);
   } catch (cause) {
     throw malformed(noun, "it is no JSON", cause);
   }
+}
+
+/** Half a surrogate pair has no canonical form; nothing made of it could be written again. */
+function wellFormed(key: string, value: unknown): unknown {
+  if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed()))
+    throw new SyntaxError("it holds half a character");
+  return value;
 }
 
 function asObject(value: unknown): Record<string, unknown> | undefined {

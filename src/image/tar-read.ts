@@ -8,7 +8,15 @@ export interface TarLimits {
   readonly bytes: number;
 }
 
-export const defaultTarLimits: TarLimits = { entries: 1_000_000, bytes: 64 * 2 ** 30 };
+const defaultTarLimits: TarLimits = { entries: 1_000_000, bytes: 64 * 2 ** 30 };
+
+/**
+ * What compressed bytes may become at most, in bytes. Programs and texts compress to a tenth; what becomes a hundred
+ * times as much was made to fill a disk.
+ */
+export function mostUnpackedBytes(compressedBytes: number): number {
+  return Math.min(defaultTarLimits.bytes, 256 * 2 ** 20 + 100 * compressedBytes);
+}
 
 /** A member as read. `content` yields its bytes once; what is left unread is skipped. */
 export interface TarMember {
@@ -16,7 +24,9 @@ export interface TarMember {
   readonly content: () => AsyncGenerator<Buffer>;
 }
 
-const longestName = 64 * 1024;
+/** What the kernel takes at most, in bytes. @see path_resolution(7) */
+const longestName = 4096;
+const longestPart = 255;
 const longestPax = 1 << 20;
 
 const kinds: ReadonlyMap<string, TarKind> = new Map([
@@ -68,21 +78,23 @@ export async function* readTar(
         else longTarget = name;
         continue;
       }
-      const kind = kinds.get(flag);
-      if (kind === undefined) throw refused(`it holds a member of a kind that is not supported ("${flag}")`);
+      const flagged = kinds.get(flag);
+      if (flagged === undefined) throw refused(`it holds a member of a kind that is not supported ("${flag}")`);
       const record = (key: string): string | undefined => pax.get(key) ?? globals.get(key);
       for (const key of [...pax.keys(), ...globals.keys()])
         if (key.startsWith("GNU.sparse.")) throw refused("it holds a sparse file");
-      const size =
-        kind === "file" || kind === "hardlink" || kind === "directory" ? (decimal(record("size")) ?? written) : 0;
       const prefix = block.toString("latin1", 257, 263) === "ustar\0" ? untilNul(block.subarray(345, 500)) : "";
       const name = untilNul(block.subarray(0, 100));
       const rawPath = record("path") ?? longPath ?? (prefix === "" ? name : `${prefix}/${name}`);
       const path = cleanPath(rawPath);
+      const kind = flagged === "file" && rawPath.endsWith("/") ? "directory" : flagged;
+      const size = decimal(record("size")) ?? written;
+      // Readers disagree on whether bytes follow: one's content would be another's next header.
+      if (size > 0 && kind !== "file") throw refused(`it holds a ${kind} that has content`);
       const rawTarget = record("linkpath") ?? longTarget ?? untilNul(block.subarray(157, 257));
       const entry: TarEntry = {
         path,
-        kind: kind === "file" && rawPath.endsWith("/") ? "directory" : kind,
+        kind,
         mode: numberField(block, 100, 8) & 0o7777,
         uid: decimal(record("uid")) ?? numberField(block, 108, 8),
         gid: decimal(record("gid")) ?? numberField(block, 116, 8),
@@ -222,8 +234,9 @@ function parsePax(body: Buffer): Map<string, string> {
 
 function cleanPath(raw: string): string {
   if (raw.startsWith("/")) throw refused(`it holds the absolute path "${fromBytePath(raw.slice(0, 200))}"`);
-  if (raw.length > longestName || raw.includes("\0")) throw refused("it holds a path that no file can have");
+  if (raw.length >= longestName || raw.includes("\0")) throw refused("it holds a path that no file can have");
   const parts = raw.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.some((part) => part.length > longestPart)) throw refused("it holds a name that no file can have");
   if (parts.includes("..")) throw refused(`it holds the path "${fromBytePath(raw.slice(0, 200))}"`);
   return parts.join("/");
 }

@@ -9,8 +9,8 @@ export interface Descriptor {
   readonly annotations?: { readonly [key: string]: string };
 }
 
-/** Content-addressed blobs, manifests and tags. Each write is on disk (fsync, rename, fsync of the folder) before it resolves. */
-export interface Store {
+/** Content-addressed blobs. Each write is on disk (fsync, rename, fsync of the folder) before it resolves. */
+export interface Blobs {
   /** Size in bytes, or undefined when the store lacks it. */
   stat(digest: Digest): Promise<number | undefined>;
   /** Whole blob in memory; for manifests and configs. @throws `NOT_FOUND`, `VERIFICATION_FAILED` (wrong bytes), `VERIFICATION_FAILED` beyond `maxBytes` (default 4 MiB) */
@@ -22,6 +22,20 @@ export interface Store {
     source: Readable | Uint8Array,
     expected?: { readonly digest: Digest; readonly size?: number },
   ): Promise<{ readonly digest: Digest; readonly size: number }>;
+}
+
+/** Blobs that are looked at before they are taken in; the store's own can be read here too. */
+export interface Stage extends Blobs {
+  /** Takes these blobs into the store, on disk before it resolves; nothing else stays of the stage. @throws `NOT_FOUND` */
+  publish(digests: readonly Digest[]): Promise<void>;
+  /** Forgets what was not published; may be called at any time, and again. */
+  discard(): Promise<void>;
+}
+
+/** Blobs, manifests and tags. */
+export interface Store extends Blobs {
+  /** A place for blobs of an import, which become the store's only when published. */
+  stage(): Promise<Stage>;
   /** Points a name at a manifest. Names are `[a-z0-9._/-]+:[A-Za-z0-9._-]+`. */
   tag(name: string, digest: Digest): Promise<void>;
   /** The digest a name points at, or undefined. */

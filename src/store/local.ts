@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import { diskTrouble } from "../errors/disk.ts";
 import { diskError, OperatorError } from "../errors/operator-error.ts";
 import { digestHex, isDigest, sha256, type Digest } from "../model/canonical.ts";
-import type { Store } from "../ports/store.ts";
+import type { Stage, Store } from "../ports/store.ts";
 import { blobMissing, bytesLie, checkTagName, tooLarge, type Expected } from "./refusals.ts";
 
 const defaultMaxBytes = 4 * 2 ** 20;
@@ -58,7 +58,7 @@ export function createLocalStore(dir: string): Store {
     }
   };
 
-  return {
+  const store: Store = {
     stat: sizeOf,
 
     async read(digest, maxBytes = defaultMaxBytes) {
@@ -114,6 +114,35 @@ export function createLocalStore(dir: string): Store {
         .flatMap(({ name, digest }) => (digest === undefined ? [] : [{ name, digest }]))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
+
+    async stage() {
+      const folder = join(temporary, `${await prepare()}-${randomBytes(8).toString("hex")}`);
+      return stageOver(store, folder, blobs);
+    },
+  };
+  return store;
+}
+
+/** @param folder where staged blobs are until they are published to the folder `blobs` */
+function stageOver(store: Store, folder: string, blobs: string): Stage {
+  const staged = createLocalStore(folder);
+  const of = async (digest: Digest): Promise<Store> => ((await staged.stat(digest)) === undefined ? store : staged);
+  const discard = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  return {
+    stat: async (digest) => (await of(digest)).stat(digest),
+    read: async (digest, maxBytes) => (await of(digest)).read(digest, maxBytes),
+    path: async (digest) => (await of(digest)).path(digest),
+    write: (source, expected) => staged.write(source, expected),
+    async publish(digests) {
+      for (const digest of new Set(digests)) {
+        const from = await of(digest);
+        const path = await from.path(digest);
+        if (from === staged) await rename(path, join(blobs, digestHex(digest)));
+      }
+      await syncFolder(blobs);
+      await discard();
+    },
+    discard,
   };
 }
 
@@ -159,7 +188,7 @@ async function prepareFolders(folders: readonly string[], temporary: string): Pr
   for (const name of await readdir(temporary)) {
     const [pid, start] = name.split("-");
     if (!/^[0-9]+$/.test(pid ?? "") || (await startOf(pid ?? "")) !== start)
-      await rm(join(temporary, name), { force: true });
+      await rm(join(temporary, name), { recursive: true, force: true });
   }
   return `${process.pid}-${(await startOf("self")) ?? "0"}`;
 }

@@ -12,7 +12,7 @@ export function createMemoryStore(): Store {
     if (bytes === undefined) throw blobMissing(digest);
     return bytes;
   };
-  return {
+  const store: Store = {
     stat: async (digest) => blobs.get(digest)?.byteLength,
     async read(digest, maxBytes = 4 * 2 ** 20) {
       const bytes = need(digest);
@@ -57,5 +57,26 @@ export function createMemoryStore(): Store {
       return names.get(name);
     },
     tags: async () => [...names].map(([name, digest]) => ({ name, digest })).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    async stage() {
+      const staged = createMemoryStore();
+      const waiting = new Set<Digest>();
+      const of = (digest: Digest): Store => (waiting.has(digest) ? staged : store);
+      return {
+        stat: (digest) => of(digest).stat(digest),
+        read: (digest, maxBytes) => of(digest).read(digest, maxBytes),
+        path: (digest) => of(digest).path(digest),
+        async write(source, expected) {
+          const written = await staged.write(source, expected);
+          waiting.add(written.digest);
+          return written;
+        },
+        async publish(digests) {
+          for (const digest of digests) blobs.set(digest, await of(digest).read(digest, Number.POSITIVE_INFINITY));
+          waiting.clear();
+        },
+        discard: async () => waiting.clear(),
+      };
+    },
   };
+  return store;
 }

@@ -63,6 +63,28 @@ function conforms(name: string, create: () => Store): void {
       assert.equal(await store.stat(sha256(bytes)), undefined);
     });
 
+    test("`stage()` keeps blobs to itself until they are published, and forgets the others", async () => {
+      const store = create();
+      const own = await store.write(Buffer.from("own"));
+      const stage = await store.stage();
+      const wanted = await stage.write(Buffer.from("wanted"), { digest: sha256("wanted"), size: 6 });
+      const unwanted = await stage.write(Buffer.from("unwanted"));
+      assert.deepEqual(await stage.read(wanted.digest), Buffer.from("wanted"));
+      assert.equal(await stage.stat(own.digest), 3);
+      assert.equal(await store.stat(wanted.digest), undefined);
+      await assert.rejects(stage.publish([sha256("none")]), withCode("NOT_FOUND"));
+      await stage.publish([wanted.digest, own.digest, wanted.digest]);
+      assert.deepEqual(await store.read(wanted.digest), Buffer.from("wanted"));
+      assert.deepEqual(await store.read(own.digest), Buffer.from("own"));
+      assert.equal(await store.stat(unwanted.digest), undefined);
+      await stage.discard();
+      const other = await store.stage();
+      const lost = await other.write(Buffer.from("lost"));
+      await other.discard();
+      await other.discard();
+      assert.equal(await store.stat(lost.digest), undefined);
+    });
+
     test("`read()` refuses what is missing and what is larger than asked for", async () => {
       const store = create();
       await assert.rejects(store.read(sha256("x")), withCode("NOT_FOUND"));
