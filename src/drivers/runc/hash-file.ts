@@ -1,6 +1,7 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
+import { mostUnpackedBytes } from "../../image/tar-read.ts";
 import type { Digest } from "../../model/canonical.ts";
 
 export interface Hashed {
@@ -16,7 +17,6 @@ export interface Hashed {
 /** A file below this is hashed in slices on the loop: a worker takes longer to start than that does. */
 const smallBytes = 16 * 1024 * 1024;
 const sliceBytes = 256 * 1024;
-const mostPlainBytes = 64 * 1024 ** 3;
 
 // Text, not a module of its own: the daemon ships as one bundled file, where no second entry point can be found.
 const workerSource = `
@@ -81,11 +81,12 @@ export async function hashFile(path: string): Promise<{ readonly digest: Digest;
 }
 
 /** Hashes a layer's blob as it is and decompressed; a gzip or zstd one is written to `plainPath` on the way. */
-export function hashLayer(path: string, plainPath: string): Promise<Hashed> {
-  return inWorker(path, plainPath);
+export async function hashLayer(path: string, plainPath: string): Promise<Hashed> {
+  const { size } = await stat(path);
+  return inWorker(path, plainPath, mostUnpackedBytes(size));
 }
 
-function inWorker(path: string, plainPath: string | null): Promise<Hashed> {
+function inWorker(path: string, plainPath: string | null, mostPlainBytes = 0): Promise<Hashed> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(workerSource, {
       eval: true,

@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** What is written beyond this is dropped; default 1 MiB. */
   readonly mostOutputBytes?: number;
+  /** How its output's bytes become text; default UTF-8. Names of files are bytes: latin1 keeps them. */
+  readonly encoding?: "utf8" | "latin1";
 }
 
 export interface RunResult {
@@ -41,7 +43,7 @@ export function run(command: string, args: readonly string[], options: RunOption
         if (size <= most) chunks.push(chunk);
         else cut = true;
       });
-      return () => Buffer.concat(chunks).toString("utf8");
+      return () => Buffer.concat(chunks).toString(options.encoding ?? "utf8");
     };
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
@@ -73,10 +75,15 @@ export async function runOrFail(
 ): Promise<string> {
   const result = await run(command, args, options);
   if (result.code === 0 && !result.cut) return result.stdout;
+  throw failureOf(what, command, result);
+}
+
+/** What a program's end means that was not a success. */
+export function failureOf(what: string, command: string, result: RunResult): OperatorError {
   // A program tells of a full disk in words only; these are strerror(3)'s.
   if (result.stderr.includes("No space left on device"))
-    throw diskError("ENOSPC", what, undefined, result.stderr.trim().slice(-2000));
-  throw new OperatorError(
+    return diskError("ENOSPC", what, undefined, result.stderr.trim().slice(-2000));
+  return new OperatorError(
     "RUNTIME_FAILED",
     `Cannot ${what}: ${command} ${result.cut ? "wrote too much" : `ended with status ${result.code ?? "killed"}`}`,
     {
