@@ -70,7 +70,7 @@ for (const kind of ["ext4", "tmpfs"] as const) {
 
       volume.fill();
       await t.test("build, deploy and scale end with exit 11 and change nothing", async () => {
-        site.write({ "root/www/index.html": `${"not built\n".repeat(10_000)}` });
+        site.write({ "root/www/index.html": "not built\n".repeat(10_000) });
         refusedForRoom(await site.bronze(["build"]), "build");
         refusedForRoom(await site.bronze(["up"]), "up");
         refusedForRoom(await site.bronze(["deploy", built.digest]), "deploy");
@@ -175,6 +175,62 @@ test(
     assert.ok(recorded.length >= 1);
     const { requests, failures, bodies } = await load.stop();
     t.diagnostic(`${requests} requests, ${failures.length} failed; answered: ${bodies.join(", ")}`);
+    assert.deepEqual(failures, []);
+  },
+);
+
+test(
+  "an app that writes logs without end: they are bounded, on a full disk they are lost, and nothing else is",
+  { timeout: 240_000 },
+  async (t) => {
+    const mebibytes = 128;
+    const site = createSite(t, { kind: "ext4", mebibytes });
+    const { volume } = site;
+    assert.ok(volume !== undefined);
+    const noise = [
+      ...server.slice(0, 3),
+      `(while :; do /bin/busybox yes "a line that is written for ever and ever" | /bin/busybox head -n 20000; /bin/busybox sleep 0.02; done) & exec /bin/busybox httpd -f -p 8080 -h /www`,
+    ];
+    site.write({ Dockerfile: dockerfile(noise) });
+    const { url } = await site.json<DeployResult>(["up", "--http-port", "0"]);
+    const load = keepAsking(url, 20);
+    t.after(() => load.stop());
+    const logs = join(site.state, "log", "instances");
+    let most = 0;
+    const newestInode = new Map<string, number>();
+    let begun = 0;
+    await eventually(
+      "logs were begun anew again and again",
+      () => {
+        const found = readdirSync(logs).flatMap((file) => {
+          const stats = statSync(join(logs, file), { throwIfNoEntry: false });
+          return stats === undefined ? [] : [{ file, bytes: stats.size, inode: stats.ino }];
+        });
+        for (const { file, inode } of found.filter((one) => one.file.endsWith(".log"))) {
+          if (newestInode.get(file) !== inode) begun += 1;
+          newestInode.set(file, inode);
+        }
+        most = Math.max(
+          most,
+          found.reduce((sum, { bytes }) => sum + bytes, 0),
+        );
+        return begun > 8;
+      },
+      60_000,
+    );
+    t.diagnostic(`at most ${(most / 2 ** 20).toFixed(1)} MiB of logs were seen on a disk of ${mebibytes} MiB`);
+
+    const before = await site.status();
+    volume.fill();
+    const newest = (): Promise<string> => site.json<LogLine>(["logs", "--lines", "1"]).then(({ at }) => at);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    assert.deepEqual(serving(await site.status()), serving(before), "the instances that write run on");
+    const atFull = await newest();
+    volume.empty();
+    await eventually("lines are written again", async () => (await newest()) > atFull);
+    assert.deepEqual(serving(await site.status()), serving(before));
+    const { requests, failures } = await load.stop();
+    t.diagnostic(`${requests} requests, ${failures.length} failed`);
     assert.deepEqual(failures, []);
   },
 );

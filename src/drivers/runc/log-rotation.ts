@@ -3,27 +3,37 @@ import { open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { splitInstanceName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
+import { logsToRemove, type KeptLog, type LogBounds } from "./log-bounds.ts";
 import { instanceNames, instancePaths, type Folders, type InstancePaths } from "./record.ts";
 
-const rotateBytes = 10 * 1024 * 1024;
 const keptFiles = 3;
-const lookMs = 2_000;
+const lookMs = 1_000;
+/** While a log grows so fast that it was rotated at the last look. */
+const soonMs = 100;
+/** Looks after which all kept logs are added up, also where none was rotated. */
+const looksPerSum = 15;
 /** Instances of one app and environment whose logs stay after their removal. */
 const keptInstances = 50;
 
 // What conmon takes on its control pipe: open the log file again.
 const reopenCommand = "2 0 0\n";
 
-/** Looks at the running instances' logs and rotates those that have grown; returns the way to stop. */
-export function keepLogsSmall(folders: Folders, clock: Clock): () => void {
+/**
+ * Looks at the running instances' logs, rotates those that have grown and removes the oldest kept ones beyond the bound;
+ * returns the way to stop.
+ */
+export function keepLogsSmall(folders: Folders, bounds: LogBounds, clock: Clock): () => void {
   let stopped = false;
-  let cancel = clock.after(lookMs, look);
-  function look(): void {
-    void Promise.allSettled(
-      instanceNames(folders).map((name) => rotateIfLarge(instancePaths(folders, name), rotateBytes)),
-    ).then(() => {
-      if (!stopped) cancel = clock.after(lookMs, look);
-    });
+  let looks = 0;
+  let cancel = clock.after(lookMs, () => void look());
+  async function look(): Promise<void> {
+    const rotated = await Promise.allSettled(
+      instanceNames(folders).map((name) => rotateIfLarge(instancePaths(folders, name), bounds.rotateBytes)),
+    );
+    const isGrowing = rotated.some((result) => result.status === "fulfilled" && result.value);
+    looks += 1;
+    if (looks % looksPerSum === 1 || isGrowing) await removeOldest(folders, bounds.totalBytes).catch(() => {});
+    if (!stopped) cancel = clock.after(isGrowing ? soonMs : lookMs, () => void look());
   }
   return () => {
     stopped = true;
@@ -50,6 +60,18 @@ export async function rotateIfLarge(paths: InstancePaths, mostBytes: number): Pr
     await control.close();
   }
   return true;
+}
+
+/** Removes the oldest of what is kept (rotated logs, and those of removed instances) beyond the bound. */
+export async function removeOldest(folders: Folders, totalBytes: number): Promise<void> {
+  const running = new Set(instanceNames(folders).map((name) => `${name}.log`));
+  const kept: KeptLog[] = [];
+  for (const file of await readdir(folders.logs)) {
+    const path = join(folders.logs, file);
+    const found = running.has(file) ? undefined : await stat(path).catch(() => undefined);
+    if (found?.isFile() === true) kept.push({ path, bytes: found.size, changedMs: found.mtimeMs });
+  }
+  for (const path of logsToRemove(kept, totalBytes)) await rm(path, { force: true });
 }
 
 /** Removes the logs of instances that are gone, but for the newest of each app and environment. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { asOperatorError, OperatorError } from "../../errors/operator-error.ts";
@@ -18,6 +18,7 @@ import { factsOf } from "./facts.ts";
 import { readText } from "./files.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers } from "./layers.ts";
+import { logBounds } from "./log-bounds.ts";
 import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
 import { createNetwork } from "./network.ts";
 import { observeInstance } from "./observe.ts";
@@ -85,6 +86,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     unique: () => randomBytes(3).toString("hex"),
   });
   const exits = watchExits(folders);
+  const { blocks, bsize } = statfsSync(folders.logs);
+  const bounds = logBounds(blocks * bsize);
   const starting = new Map<
     InstanceName,
     { readonly set: InstanceSet; readonly ordinal: number; readonly atMs: number }
@@ -98,7 +101,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     openFiles: openFileLimit(),
     exits,
   };
-  const stopRotation = keepLogsSmall(folders, clock);
+  const stopRotation = keepLogsSmall(folders, bounds, clock);
   const perSet = new Map<string, Promise<unknown>>();
   const slots = createSlots(mostStarts);
 
