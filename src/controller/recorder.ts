@@ -38,6 +38,11 @@ export class Recorder {
     this.#untold.push(...events);
   }
 
+  /** Folds the ledger anew, into the same state; for when what was derived is found to differ. */
+  refold(): void {
+    Object.assign(this.state, foldEvents(this.#journal.read()));
+  }
+
   /** Calls back after each event; returns the way to stop. */
   listen(listener: (event: LedgerEvent) => void): () => void {
     this.#listeners.add(listener);

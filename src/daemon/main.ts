@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { connect } from "node:net";
+import { isDeepStrictEqual } from "node:util";
 import { join } from "node:path";
 import { pino } from "pino";
 import { Controller } from "../controller/controller.ts";
@@ -8,6 +9,7 @@ import type { Log } from "../controller/ports.ts";
 import { Recorder } from "../controller/recorder.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { createProber } from "../drivers/prober.ts";
+import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
@@ -20,6 +22,9 @@ import { resumeAt } from "../ledger/timeline.ts";
 import type { Ping } from "../model/api.ts";
 import { placesOf, type Places } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
+import { audit } from "./ledger-pages.ts";
+import { startScrub } from "./scrub.ts";
+import { checkStorage, fileLeftover, storageWarnings, type StorageParts } from "./storage.ts";
 import { createServer } from "./server.ts";
 import { version } from "./version.ts";
 
@@ -58,9 +63,10 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const startedAtMs = clock.monotonic();
   const stopped = Promise.withResolvers<{ readonly everything: boolean }>();
 
+  const store = createLocalStore(join(places.state, "store"));
   const runtime = await createRuncRuntime({
     places,
-    store: createLocalStore(join(places.state, "store")),
+    store,
     ...(state.subnet === null ? {} : { subnet: state.subnet }),
     record: (data) => recorder.append(data),
     layerImages: new Map(state.layerImages),
@@ -89,8 +95,33 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     controller,
     ping,
     logs: (query) => readLogs(places, query),
+    storage: (mend, progress) => checkStorage(storageParts(mend), mend, progress),
+    storageWarnings: () => storageWarnings(places, store, recorder.state, journal.keepReserve()),
     onAllDown: () => stopped.resolve({ everything: true }),
   });
+  const storageParts = (mend: boolean): StorageParts => ({
+    store,
+    state: () => recorder.state,
+    imageFolder: join(places.state, "layers"),
+    images: () => runtime.images.stored(),
+    leftovers: async () => [
+      ...(await store.leftovers()).map((path) =>
+        fileLeftover(path, "of a writer that is gone, or damaged and replaced since"),
+      ),
+      ...imageLeftovers(places, recorder.state.layerImages, true),
+    ],
+    projectionsEqual: async () => (await audit(journal, (folded) => isDeepStrictEqual(recorder.state, folded))).equal,
+    mending: mend
+      ? {
+          record: (data) => recorder.append(data),
+          distrustImage: (diffId, found) => runtime.images.distrust(diffId, found),
+          prepare: (artifact) => runtime.prepare(artifact, controller.signal),
+          refold: () => recorder.refold(),
+        }
+      : null,
+    signal: controller.signal,
+  });
+  let stopScrub = async (): Promise<void> => {};
   let stopKeeping = (): void => {};
   function keepReserve(): void {
     journal.keepReserve();
@@ -103,9 +134,17 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     await controller.start();
     await listen(server, places);
     keepReserve();
+    stopScrub = startScrub({
+      store,
+      images: runtime.images,
+      record: (data) => recorder.append(data),
+      clock,
+      onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
+    });
     log("info", "ready", { socket: places.socket, url: ping().url });
     const { everything } = await stopped.promise;
     await server.close();
+    await stopScrub();
     await Promise.race([controller.stop(), new Promise((resolve) => setTimeout(resolve, stopDeadlineMs).unref())]);
     if (everything) {
       await router.stop();

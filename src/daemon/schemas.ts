@@ -85,6 +85,7 @@ export const downSchema = z.strictObject({
   who: asked.who,
   why: asked.why,
 });
+export const storageSchema = z.strictObject({ mend: z.boolean() });
 export const waitSchema = z.strictObject({ app: appName, environment: environmentName, release });
 
 const number = z

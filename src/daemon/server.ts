@@ -15,6 +15,7 @@ import type {
   Ping,
   RollbackRequest,
   StatusReport,
+  StorageReport,
 } from "../model/api.ts";
 import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
@@ -39,6 +40,7 @@ import {
   querySchema,
   rollbackSchema,
   scaleSchema,
+  storageSchema,
   waitSchema,
 } from "./schemas.ts";
 import { streamLines, streamWork } from "./stream.ts";
@@ -59,6 +61,10 @@ export interface LogQuery {
 export interface ServerOptions {
   readonly controller: Controller;
   readonly ping: () => Ping;
+  /** Hashes all that is stored, looks for leftovers, and mends where asked to. */
+  readonly storage: (mend: boolean, progress: (text: string) => void) => Promise<StorageReport>;
+  /** What is not as it should be with disk and stored bytes, in words. */
+  readonly storageWarnings: () => readonly string[];
   readonly logs: (query: LogQuery) => AsyncIterable<LogLine>;
   /** Called when the last environment is down, or all are: the daemon ends itself. */
   readonly onAllDown: () => void;
@@ -122,6 +128,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
     if (ends) options.onAllDown();
   });
+  app.post("/v1/storage", async (request, reply) => {
+    const { mend } = parseWith(storageSchema, request.body, "storage request");
+    await streamWork(reply, (progress) =>
+      options.storage(mend, (text) => progress({ atMs: controller.ports.clock.wall(), step: "storage", text })),
+    );
+  });
   app.post("/v1/wait", async (request, reply) => {
     const body = parseWith(waitSchema, request.body, "wait request");
     await streamWork(reply, (progress) =>
@@ -183,7 +195,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const nowMs = isNow ? controller.ports.clock.now() : atMs - state.timeline.offsetMs;
     const input = { instances, nowMs, routerUrl: options.ping().url };
     const environments = select(controller, state, filter).map((record) => environmentStatus(record, input));
-    return { daemon: options.ping(), atMs, environments };
+    return { daemon: options.ping(), atMs, environments, ...(isNow ? { storage: options.storageWarnings() } : {}) };
   }
 
   async function history(query: z.output<typeof querySchema>): Promise<readonly LedgerEvent[]> {

@@ -39,10 +39,12 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
     case "clock.jumped":
     case "daemon.stopped":
     case "image.touched":
-    case "blob.damaged":
     case "storage.checked":
     case "ledger.salvaged":
     case "drift.found":
+      return;
+    case "blob.damaged":
+      state.damagedBlobs.set(data.digest, data.finding);
       return;
     case "layer.imaged":
       state.layerImages.set(data.diffId, data.imageDigest);

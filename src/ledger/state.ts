@@ -94,13 +94,22 @@ export interface LedgerState {
   readonly environments: Map<string, EnvironmentRecord>;
   /** diff id of a layer → sha256 of the image made from it. */
   readonly layerImages: Map<Digest, Digest>;
+  /** Blobs that were found damaged and set aside; the store may have them whole again. */
+  readonly damagedBlobs: Map<Digest, string>;
   subnet: string | null;
   timeline: Timeline;
   seq: number;
 }
 
 export function emptyState(): LedgerState {
-  return { environments: new Map(), layerImages: new Map(), subnet: null, timeline: timelineStart, seq: 0 };
+  return {
+    environments: new Map(),
+    layerImages: new Map(),
+    damagedBlobs: new Map(),
+    subnet: null,
+    timeline: timelineStart,
+    seq: 0,
+  };
 }
 
 /** Key of an environment in the state's map. */

@@ -13,6 +13,7 @@
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
  *   GET  /v1/logs?app=&environment=&instance=&lines=&follow=1  → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
+ *   POST /v1/storage   StorageRequest                          → stream of StreamLine<StorageReport>
  *   POST /v1/wait      WaitRequest                             → stream of StreamLine<ReleaseRow>
  *
  * Errors outside streams: status 4xx/5xx and `{ "error": ErrorRecord }`.
@@ -198,6 +199,8 @@ export interface StatusReport {
   /** The moment the report is about, ms since the epoch. */
   readonly atMs: number;
   readonly environments: readonly EnvironmentStatus[];
+  /** What is not as it should be with disk and stored bytes; absent for a status of the past. */
+  readonly storage?: readonly string[];
 }
 
 export interface LogLine {
@@ -206,6 +209,35 @@ export interface LogLine {
   readonly at: string;
   readonly stream: "stdout" | "stderr";
   readonly text: string;
+}
+
+/** Hashes everything that is stored and looks for leftovers. */
+export interface StorageRequest {
+  /** Also mends what can be mended; otherwise nothing is changed. */
+  readonly mend: boolean;
+}
+
+/** Something about what is stored that is not as it should be. */
+export interface StorageFinding {
+  readonly kind: "ledger" | "projections" | "blob" | "image" | "leftover";
+  readonly subject: string;
+  readonly finding: string;
+  /** What `bronze doctor --repair` does about it; null: a person has to act. */
+  readonly repair: string | null;
+  /** It was mended by this very request. */
+  readonly mended: boolean;
+  /** What a person does; null: nothing. */
+  readonly advice: string | null;
+}
+
+export interface StorageReport {
+  /** Nothing is wrong, or everything that was is mended. Leftovers alone harm nothing. */
+  readonly ok: boolean;
+  /** Blobs and images that were hashed. */
+  readonly files: number;
+  readonly bytes: number;
+  readonly events: number;
+  readonly findings: readonly StorageFinding[];
 }
 
 export interface AuditReport {

@@ -16,10 +16,14 @@ export function shortDigest(digest: string): string {
 /** The whole report, one block per environment; each block ends with what a rollback would do now. */
 export function renderStatus(report: StatusReport, paint: Paint): readonly string[] {
   if (report.environments.length === 0) return ["nothing has been released yet", "rollback: nothing to go back to"];
-  return report.environments.flatMap((environment, index) => [
-    ...(index === 0 ? [] : [""]),
-    ...renderEnvironment(environment, paint),
-  ]);
+  const storage = (report.storage ?? []).map((warning) => `${paint.warn("warning:")} ${warning}`);
+  return [
+    ...storage,
+    ...report.environments.flatMap((environment, index) => [
+      ...(index === 0 ? [] : [""]),
+      ...renderEnvironment(environment, paint),
+    ]),
+  ];
 }
 
 function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly string[] {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { constants, statfsSync } from "node:fs";
+import { constants, existsSync, statfsSync } from "node:fs";
 import { open, mkdir, readdir, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -11,11 +11,23 @@ import { blobMissing, bytesLie, checkTagName, tooLarge, type Expected } from "./
 
 const defaultMaxBytes = 4 * 2 ** 20;
 
+/** The local store with what only its keeper needs. */
+export interface LocalStore extends Store {
+  /** Every blob there is, and where; nothing was read of it. */
+  blobs(): Promise<readonly { readonly digest: Digest; readonly path: string }[]>;
+  /** Whether a blob is there, without waiting. */
+  has(digest: Digest): boolean;
+  /** Takes a blob away whose bytes are not its digest's: kept under `damaged/HEX`. @returns where */
+  setAside(digest: Digest): Promise<string>;
+  /** What nobody needs: files of dead writers, and damaged blobs that the store has whole again. */
+  leftovers(): Promise<readonly string[]>;
+}
+
 /**
  * A store in a folder: `blobs/sha256/HEX`, `tags/NAME` (the digest as text), `tmp/PID-START-RANDOM` while writing.
  * Several processes may use it at once. What killed writers left in `tmp` is removed at the next write.
  */
-export function createLocalStore(dir: string): Store {
+export function createLocalStore(dir: string): LocalStore {
   const blobs = join(dir, "blobs", "sha256");
   const tagsDir = join(dir, "tags");
   const temporary = join(dir, "tmp");
@@ -58,8 +70,39 @@ export function createLocalStore(dir: string): Store {
     }
   };
 
-  const store: Store = {
+  const damaged = join(dir, "damaged");
+
+  const store: LocalStore = {
     stat: sizeOf,
+
+    async blobs() {
+      const names = (await readdir(blobs).catch(ignoreMissing)) ?? [];
+      return names
+        .map((name) => `sha256:${name}`)
+        .filter(isDigest)
+        .sort()
+        .map((digest) => ({ digest, path: pathOf(digest) }));
+    },
+
+    has: (digest) => existsSync(pathOf(digest)),
+
+    async setAside(digest) {
+      const aside = join(damaged, digestHex(digest));
+      await mkdir(damaged, { recursive: true, mode: 0o700 });
+      await rename(pathOf(digest), aside);
+      await syncFolder(damaged);
+      await syncFolder(blobs);
+      return aside;
+    },
+
+    async leftovers() {
+      const replaced: string[] = [];
+      for (const name of (await readdir(damaged).catch(ignoreMissing)) ?? []) {
+        const digest = `sha256:${name}`;
+        if (!isDigest(digest) || (await sizeOf(digest)) !== undefined) replaced.push(join(damaged, name));
+      }
+      return [...(await deadFiles(temporary)), ...replaced];
+    },
 
     async read(digest, maxBytes = defaultMaxBytes) {
       const size = await sizeOf(digest);
@@ -79,7 +122,9 @@ export function createLocalStore(dir: string): Store {
       if (source instanceof Uint8Array) {
         const digest = sha256(source);
         checkExpected(expected, digest, source.byteLength);
-        if ((await sizeOf(digest)) === source.byteLength) return { digest, size: source.byteLength };
+        // Small enough to be read: one that was damaged meanwhile is written anew.
+        const there = await readFile(pathOf(digest)).catch(() => undefined);
+        if (there?.equals(source) === true) return { digest, size: source.byteLength };
       }
       return place(async (file) => {
         const { digest, size } =
@@ -185,12 +230,18 @@ function checkExpected(expected: Expected | undefined, digest: Digest, size: num
 /** Makes the folders, removes what dead writers left, and returns the prefix of this process's temporary files. */
 async function prepareFolders(folders: readonly string[], temporary: string): Promise<string> {
   for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o755 });
-  for (const name of await readdir(temporary)) {
-    const [pid, start] = name.split("-");
-    if (!/^[0-9]+$/.test(pid ?? "") || (await startOf(pid ?? "")) !== start)
-      await rm(join(temporary, name), { recursive: true, force: true });
-  }
+  for (const path of await deadFiles(temporary)) await rm(path, { recursive: true, force: true });
   return `${process.pid}-${(await startOf("self")) ?? "0"}`;
+}
+
+/** Files whose writers live no more. */
+async function deadFiles(temporary: string): Promise<readonly string[]> {
+  const dead: string[] = [];
+  for (const name of (await readdir(temporary).catch(ignoreMissing)) ?? []) {
+    const [pid, start] = name.split("-");
+    if (!/^[0-9]+$/.test(pid ?? "") || (await startOf(pid ?? "")) !== start) dead.push(join(temporary, name));
+  }
+  return dead;
 }
 
 /** Start time of a process in clock ticks since boot: with its id, it names one process and no later one. */

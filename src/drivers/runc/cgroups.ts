@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readText } from "./files.ts";
@@ -16,6 +16,8 @@ export interface Cgroups {
    * for all CPUs to notice.
    */
   adopt(pid: number): Promise<void>;
+  /** Names of all groups of ours: of instances, and of what is left of them. */
+  groups(): readonly string[];
   /** Processes in an instance's groups. */
   members(name: string): readonly number[];
   /** Removes an instance's groups; they are empty once its processes are gone. */
@@ -56,6 +58,19 @@ export function createCgroups(tag: string): Cgroups {
         }),
       );
     },
+    groups: () => [
+      ...new Set(
+        trees.flatMap((tree) => {
+          try {
+            return readdirSync(join(tree, parent), { withFileTypes: true })
+              .filter((entry) => entry.isDirectory() && entry.name !== "supervisors")
+              .map(({ name }) => name);
+          } catch {
+            return [];
+          }
+        }),
+      ),
+    ],
     members: (name) => {
       const lists = trees.map((tree) => readText(join(tree, parent, name, "cgroup.procs")) ?? "");
       return [

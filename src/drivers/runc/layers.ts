@@ -1,5 +1,5 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
@@ -44,6 +44,23 @@ export interface UsedLayer {
   readonly inode: string;
 }
 
+/** A layer's image on disk, and what the ledger says its bytes are. */
+export interface StoredImage {
+  readonly diffId: Digest;
+  readonly path: string;
+  readonly recorded: Digest;
+}
+
+/** Layer images on disk that the ledger knows. @param known image digests by layer */
+export function storedImages(folder: string, known: ReadonlyMap<Digest, Digest>): readonly StoredImage[] {
+  return [...known].flatMap(([diffId, recorded]) =>
+    ["erofs", "tree"]
+      .map((form) => join(folder, `${digestHex(diffId)}.${form}`))
+      .filter((path) => existsSync(path))
+      .map((path) => ({ diffId, path, recorded })),
+  );
+}
+
 /** All layers of this machine's artifacts, each imaged once and mounted once. */
 export interface Layers {
   /** Folder with the layer's files: imaged if it is not, verified before it is mounted. */
@@ -56,6 +73,10 @@ export interface Layers {
   used(diffId: Digest): UsedLayer;
   /** Where a layer's files are once it is ready. */
   place(diffId: Digest): string;
+  /** Layer images on disk that the ledger knows. */
+  stored(): readonly StoredImage[];
+  /** Takes an image away whose bytes are not those recorded; what runs from it is seen to have drifted. */
+  distrust(diffId: Digest, found: Digest): Promise<void>;
   /** Frees the mounts of layers whose place nobody wants. */
   keep(wanted: (place: string) => boolean): void;
 }
@@ -171,6 +192,13 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     place,
     intact: async ({ diffId, inode }) => readSeal(diffId)?.inode === inode && (await unchanged(diffId)),
     used: (diffId) => ({ diffId, inode: readSeal(diffId)?.inode ?? "" }),
+    stored: () => storedImages(folder, known).filter(({ diffId }) => !underWay.has(diffId)),
+    async distrust(diffId, found) {
+      const recorded = known.get(diffId);
+      const path = layerImagePath(options, diffId);
+      if (recorded === undefined || underWay.has(diffId) || !existsSync(path)) return;
+      await setAside(diffId, path, recorded, found);
+    },
     ready: (layer) => once(layer.diffId, () => makeLayerImage(options, options.store, layer)),
     readyMade: (id, fill) => once(id, () => makeImage(options, id, fill)),
     keep(wanted) {

@@ -51,8 +51,7 @@ const jumps = [
 ] as const;
 
 export function createNetwork(options: NetworkOptions): Network {
-  const bridge = `bz${options.tag}`;
-  const chain = `BRONZE-${options.tag}`;
+  const { bridge, chain } = namesOf(options.tag);
   let subnet = options.subnet;
   let pool: Promise<AddressPool> | undefined;
 
@@ -125,17 +124,27 @@ export function createNetwork(options: NetworkOptions): Network {
     },
     async remove() {
       pool = undefined;
-      for (const { table, from } of jumps) {
-        // A chain goes when nothing jumps to it and nothing is in it; what is not there need not go.
-        for (const args of [
-          ["-D", from, "-j", chain],
-          ["-F", chain],
-          ["-X", chain],
-        ])
-          await run("iptables", ["--wait", "10", "-t", table, ...args]);
-      }
-      if (existsSync(`/sys/class/net/${bridge}`))
-        await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
+      await removeNetwork(options.tag);
     },
   };
+}
+
+/** Takes bridge and rules away; what is not there need not go. */
+export async function removeNetwork(tag: string): Promise<void> {
+  const { bridge, chain } = namesOf(tag);
+  for (const { table, from } of jumps) {
+    // A chain goes when nothing jumps to it and nothing is in it.
+    for (const args of [
+      ["-D", from, "-j", chain],
+      ["-F", chain],
+      ["-X", chain],
+    ])
+      await run("iptables", ["--wait", "10", "-t", table, ...args]);
+  }
+  if (existsSync(`/sys/class/net/${bridge}`))
+    await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
+}
+
+function namesOf(tag: string): { readonly bridge: string; readonly chain: string } {
+  return { bridge: `bz${tag}`, chain: `BRONZE-${tag}` };
 }

@@ -17,7 +17,7 @@ import { watchExits } from "./exits.ts";
 import { factsOf } from "./facts.ts";
 import { readText } from "./files.ts";
 import { inspectInstance } from "./inspect.ts";
-import { createLayers } from "./layers.ts";
+import { createLayers, type Layers } from "./layers.ts";
 import { logBounds } from "./log-bounds.ts";
 import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
 import { createNetwork } from "./network.ts";
@@ -45,6 +45,8 @@ export interface RuncRuntimeOptions {
 
 export interface RuncRuntime extends Runtime {
   readonly rootMode: RootMode;
+  /** Its layers' images, for whoever checks them. */
+  readonly images: Pick<Layers, "stored" | "distrust">;
   /** Stops watching; instances, mounts and network stay for the next daemon. */
   stop(): void;
 }
@@ -176,6 +178,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
 
   return {
     rootMode,
+    images: layers,
     async prepare(artifact, signal) {
       signal.throwIfAborted();
       await Promise.all([roots.prepare(artifact), network.ready()]);

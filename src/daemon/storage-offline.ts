@@ -1,0 +1,173 @@
+import { existsSync, readdirSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { imageLeftovers, machineLeftovers, staleProcessFile, type Leftover } from "../drivers/runc/leftovers.ts";
+import { storedImages } from "../drivers/runc/layers.ts";
+import { createRuncRuntime } from "../drivers/runc/runtime.ts";
+import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
+import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
+import { salvageLedger } from "../drivers/sqlite/salvage.ts";
+import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
+import { Recorder } from "../controller/recorder.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { foldEvents } from "../ledger/fold.ts";
+import { resumeAt } from "../ledger/timeline.ts";
+import type { StorageFinding, StorageReport } from "../model/api.ts";
+import type { Places } from "../model/places.ts";
+import { createLocalStore } from "../store/local.ts";
+import { checkStorage, fileLeftover } from "./storage.ts";
+
+export interface OfflineOptions {
+  readonly places: Places;
+  readonly mend: boolean;
+  /** A person's word that everything after this many events is to be dropped, when the ledger is damaged. */
+  readonly keepEvents: number | undefined;
+  readonly who: string;
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+}
+
+/**
+ * Checks and mends a state folder that no daemon has, under the ledger's lock.
+ *
+ * @throws {OperatorError} `LOCKED` when a daemon has it after all
+ */
+export async function checkStorageOffline(options: OfflineOptions): Promise<StorageReport> {
+  const { places, mend, keepEvents, progress } = options;
+  const head = join(places.state, "ledger.head");
+  if (!existsSync(ledgerPath(places.state)) && !existsSync(head))
+    return { ok: true, files: 0, bytes: 0, events: 0, findings: [] };
+  let salvaged: StorageFinding | undefined;
+  if (mend && keepEvents !== undefined) {
+    refuseUndamaged(places);
+    const { kept, aside } = salvageLedger(places.state, keepEvents, { who: options.who, atMs: Date.now() });
+    progress(`ledger: kept the first ${kept} events; what was there lies in ${aside}`);
+    salvaged = {
+      kind: "ledger",
+      subject: ledgerPath(places.state),
+      finding: `damaged; its first ${kept} events were kept`,
+      repair: "keep the events that hold",
+      mended: true,
+      advice: `the damaged files lie in ${aside}`,
+    };
+  }
+  let report: StorageReport;
+  try {
+    report = await underLock(options);
+  } catch (error) {
+    if (!(error instanceof OperatorError) || error.code !== "LEDGER_DAMAGED") throw error;
+    const damage: StorageFinding = {
+      kind: "ledger",
+      subject: ledgerPath(places.state),
+      finding: error.message,
+      repair: null,
+      mended: false,
+      advice: error.hint,
+    };
+    return { ok: false, files: 0, bytes: 0, events: 0, findings: [damage] };
+  }
+  return salvaged === undefined ? report : { ...report, findings: [salvaged, ...report.findings] };
+}
+
+function refuseUndamaged(places: Places): void {
+  try {
+    openSqliteJournal(places.state).close();
+  } catch (error) {
+    if (error instanceof OperatorError && error.code === "LEDGER_DAMAGED") return;
+    throw error;
+  }
+  throw new OperatorError("ARGUMENT_INVALID", "Cannot drop events: the ledger is not damaged", {
+    hint: "leave --keep-events out",
+  });
+}
+
+async function underLock({ places, mend, signal, progress }: OfflineOptions): Promise<StorageReport> {
+  const journal = openSqliteJournal(places.state);
+  try {
+    const state = foldEvents(journal.read());
+    const clock = createSystemClock(resumeAt(state.timeline, readBoot(), Date.now()));
+    const recorder = new Recorder(journal, clock, state);
+    const store = createLocalStore(join(places.state, "store"));
+    const imageFolder = join(places.state, "layers");
+    const runtime = mend
+      ? await createRuncRuntime({
+          places,
+          store,
+          ...(state.subnet === null ? {} : { subnet: state.subnet }),
+          record: (data) => recorder.append(data),
+          layerImages: new Map(state.layerImages),
+          clock,
+        })
+      : undefined;
+    try {
+      return await checkStorage(
+        {
+          store,
+          state: () => state,
+          imageFolder,
+          images: () => storedImages(imageFolder, state.layerImages),
+          leftovers: async () => [
+            ...(await store.leftovers()).map((path) =>
+              fileLeftover(path, "of a writer that is gone, or damaged and replaced since"),
+            ),
+            ...imageLeftovers(places, state.layerImages, false),
+            ...machineLeftovers(places),
+            ...(await fileLeftovers(places)),
+          ],
+          // Folded a moment ago, from the events themselves.
+          projectionsEqual: async () => true,
+          mending:
+            runtime === undefined
+              ? null
+              : {
+                  record: (data) => recorder.append(data),
+                  distrustImage: (diffId, found) => runtime.images.distrust(diffId, found),
+                  prepare: async (artifact) => {
+                    await runtime.prepare(artifact, signal);
+                    await runtime.release([]);
+                  },
+                  refold: () => {},
+                },
+          signal,
+        },
+        mend,
+        progress,
+      );
+    } finally {
+      runtime?.stop();
+    }
+  } finally {
+    journal.close();
+  }
+}
+
+/** Sockets that nobody listens on, files that name dead processes, half-written files. */
+async function fileLeftovers(places: Places): Promise<readonly Leftover[]> {
+  const found: Leftover[] = [];
+  for (const path of [
+    places.socket,
+    ...["control", "admin", "master"].map((name) => join(places.run, "router", `${name}.sock`)),
+  ]) {
+    if (existsSync(path) && !(await answers(path))) found.push(fileLeftover(path, "a socket that nobody listens on"));
+  }
+  const stale = staleProcessFile(join(places.run, "bronze.pid"));
+  if (stale !== undefined) found.push(stale);
+  for (const folder of [places.state, join(places.state, "router")]) {
+    for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+      if (/\.tmp$|^\.write-probe-\d+$/.test(name))
+        found.push(fileLeftover(join(folder, name), "a file that was never finished"));
+    }
+  }
+  return found;
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    connection.once("connect", () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.once("error", () => resolve(false));
+  });
+}
