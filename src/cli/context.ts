@@ -1,5 +1,7 @@
+import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { OperatorError } from "../errors/operator-error.ts";
+import { parseAppName, parseEnvironmentName } from "../model/names.ts";
 import { placesOf, type Places } from "../model/places.ts";
 import { createApiClient, type ApiClient } from "./api-client.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -37,6 +39,7 @@ export function createContext(
   whatGoesOn: string | typeof untilInterrupted | null = null,
 ): Context {
   const places = placesOf(options.state ?? (process.env["BRONZE_STATE"] || undefined));
+  checkFolder(places);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       const isAsked = whatGoesOn === untilInterrupted;
@@ -58,6 +61,14 @@ export function createContext(
   };
 }
 
+/** @throws {OperatorError} `ARGUMENT_INVALID` when a file is where the state folder should be */
+export function checkFolder({ state }: Places): void {
+  if (statSync(state, { throwIfNoEntry: false })?.isDirectory() !== false) return;
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${state}" as the state folder: it is a file`, {
+    hint: "name a folder with --state or BRONZE_STATE; it is made where there is none",
+  });
+}
+
 /** Adds what every command has. */
 export function withShared(command: Command): Command {
   return command
@@ -69,7 +80,11 @@ export function withShared(command: Command): Command {
 /** Adds how a command about one environment is told which. */
 export function withTarget(command: Command): Command {
   return withShared(command)
-    .option("-e, --environment <name>", "environment (default: the definition's first without `from`)")
-    .option("--app <name>", "app (default: this folder's definition)")
+    .option(
+      "-e, --environment <name>",
+      "environment (default: the definition's first without `from`)",
+      parseEnvironmentName,
+    )
+    .option("--app <name>", "app (default: this folder's definition)", parseAppName)
     .option("--file <path>", "definition", "bronze.yaml");
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, realpathSync, renameSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exitStatusByCode } from "../errors/codes.ts";
@@ -21,6 +22,7 @@ export interface HttpOptions {
 export async function ensureDaemon(context: Context, http: HttpOptions): Promise<Ping> {
   const { places, output, signal } = context;
   if (http.httpPort !== undefined) parsePort(http.httpPort);
+  if (http.httpHost !== undefined) checkHost(http.httpHost);
   const running = await ping(context);
   if (running !== undefined) {
     if (http.httpPort !== undefined || http.httpHost !== undefined)
@@ -89,8 +91,16 @@ function daemonEntry(): string {
 /** @throws {OperatorError} `USAGE` */
 export function parsePort(text: string): number {
   if (/^[0-9]{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
-  throw new OperatorError("USAGE", `Cannot use "${text}" as a port: not a number from 0 to 65535`, {
+  throw new OperatorError("USAGE", `Cannot use "${text.slice(0, 80)}" as a port: not a number from 0 to 65535`, {
     hint: "0 takes a free one",
+  });
+}
+
+/** @throws {OperatorError} `USAGE` */
+export function checkHost(text: string): void {
+  if (isIP(text) !== 0 || text === "localhost") return;
+  throw new OperatorError("USAGE", `Cannot use "${text.slice(0, 80)}" as an address to listen on: it is none`, {
+    hint: "give an IP address of this machine: 127.0.0.1 for itself only, 0.0.0.0 for all",
   });
 }
 

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runDaemon } from "../daemon/main.ts";
 import { placesOf } from "../model/places.ts";
-import { parsePort } from "./daemon-start.ts";
+import { checkFolder } from "./context.ts";
+import { checkHost, parsePort } from "./daemon-start.ts";
 import { writeDurably } from "./durable.ts";
 
 export interface ServeOptions {
@@ -13,7 +14,9 @@ export interface ServeOptions {
 
 /** Runs the daemon; where its router listens is remembered in the state folder, so that a later start need not say it. */
 export async function serveDaemon({ state, httpHost, httpPort }: ServeOptions): Promise<void> {
+  if (httpHost !== undefined) checkHost(httpHost);
   const places = placesOf(state);
+  checkFolder(places);
   const file = join(places.state, "http.json");
   const remembered = readRemembered(file);
   const http = {

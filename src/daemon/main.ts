@@ -53,7 +53,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   }
   const places = placesOf(options.stateDir);
   for (const folder of [places.state, places.run, places.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
-  const logger = pino({ level: process.env["BRONZE_LOG"] ?? "info", base: null }, { write: writeLogLine });
+  const logger = pino({ level: logLevel(process.env["BRONZE_LOG"]), base: null }, { write: writeLogLine });
   const log: Log = (level, message, details) => logger[level](details ?? {}, message);
   const journal = openSqliteJournal(places.state);
   const state = foldEvents(journal.read());
@@ -164,6 +164,17 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     rmSync(places.socket, { force: true });
     rmSync(pidFile(places), { force: true });
   }
+}
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+
+/** @throws {OperatorError} `ARGUMENT_INVALID` */
+function logLevel(text: string | undefined): string {
+  if (text === undefined || text === "") return "info";
+  if (logLevels.includes(text)) return text;
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use BRONZE_LOG "${text.slice(0, 40)}": no such level`, {
+    hint: `unset it, or use one of ${logLevels.join(", ")}`,
+  });
 }
 
 function urlOf(host: string, port: number): string {

@@ -70,6 +70,9 @@ export function diskError(
   return new OperatorError(code, message, { hint, cause });
 }
 
+/** What the system says where rights, file system or limits are in the way, and no fault of ours. */
+const refusals: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "ENOTDIR", "ELOOP", "EMFILE", "ENFILE"]);
+
 /** Turns anything thrown into an `OperatorError`; what is neither one already nor a disk's trouble is our bug (exit 1). */
 export function asOperatorError(thrown: unknown): OperatorError {
   if (thrown instanceof OperatorError) return thrown;
@@ -79,6 +82,12 @@ export function asOperatorError(thrown: unknown): OperatorError {
     return diskError(trouble, path === undefined ? "write a file" : `write "${path}"`, undefined, thrown);
   }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof Error && "code" in thrown && refusals.has(String(thrown.code))) {
+    return new OperatorError("MACHINE_REFUSED", "Cannot go on: the machine refuses a file or folder", {
+      hint: "the cause names it; see to its rights, its file system and what is in its place, then run again",
+      cause: thrown,
+    });
+  }
   return new OperatorError("INTERNAL", `Cannot go on: ${message}`, {
     hint: "this is a fault of Bronze itself; run again with BRONZE_DEBUG=1 for the stack and report it",
     cause: thrown,

@@ -1,14 +1,15 @@
 /**
  * The known name a mistyped one most likely means.
  *
- * @returns the nearest of `known`, or undefined when none is within a third of the name's length (at least 1 edit)
+ * @returns the nearest of `known`, or undefined when none is within a third of the shorter one's length (at least 1 edit)
  */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
+    const most = Math.max(1, Math.floor(Math.min(name.length, candidate.length) / 3));
     const distance = editDistance(name.slice(0, 64).toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) {
+    if (distance <= most && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }

@@ -24,6 +24,15 @@ export const defaultStateDir = "/var/lib/bronze";
  *   belongs to the kernel
  */
 export function placesOf(stateDir: string = defaultStateDir): Places {
+  if (stateDir === "" || stateDir.startsWith("-") || /[\0-\u001f\u007f]/.test(stateDir)) {
+    throw new OperatorError(
+      "ARGUMENT_INVALID",
+      `Cannot use "${stateDir.slice(0, 80)}" as the state folder: no such name`,
+      {
+        hint: "name a folder on a disk, such as /var/lib/bronze",
+      },
+    );
+  }
   const state = resolve(stateDir);
   if (/^\/(proc|sys|dev)(\/|$)/.test(state)) {
     throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${state}" as the state folder: it is the kernel's`, {
@@ -36,7 +45,7 @@ export function placesOf(stateDir: string = defaultStateDir): Places {
   if (Buffer.byteLength(socket) > 90) {
     throw new OperatorError(
       "ARGUMENT_INVALID",
-      `Cannot use "${state}" as the state folder: its path is too long for a socket`,
+      `Cannot use "${state.slice(0, 200)}" as the state folder: its path is too long for a socket`,
       {
         hint: "choose a folder whose path has at most 70 bytes",
       },

@@ -3,6 +3,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { ReleaseRow } from "../../model/api.ts";
 import type { Digest } from "../../model/canonical.ts";
 import { parseDigest } from "../../model/names.ts";
+import { nearestName } from "../../model/nearest.ts";
 import type { Store } from "../../ports/store.ts";
 import { newestTag, openStore } from "../build-project.ts";
 import { createContext, withTarget, type Context } from "../context.ts";
@@ -31,8 +32,12 @@ export function deployCommand(): Command {
 async function findArtifact(context: Context, store: Store, name: string): Promise<Deployable> {
   const digest = name.startsWith("sha256:") ? await wholeDigest(context, store, name) : await store.resolve(name);
   if (digest === undefined || (await store.stat(digest)) === undefined) {
+    const near = nearestName(
+      name,
+      (await store.tags()).map((tag) => tag.name).filter((tag) => !tag.startsWith("imported:")),
+    );
     throw new OperatorError("NOT_FOUND", `Cannot deploy artifact "${name}": the store has no such artifact`, {
-      hint: "`bronze build` makes this folder's, `bronze import PATH` takes one in",
+      hint: `${near === undefined ? "" : `did you mean ${near}? `}\`bronze build\` makes this folder's, \`bronze import PATH\` takes one in`,
     });
   }
   const manifest = await readJson(store, digest);

@@ -9,13 +9,21 @@ export function serveCommand(): Command {
     )
     .action(async (options: SharedOptions & HttpOptions) => {
       const { serveDaemon } = await import("../serve-daemon.ts");
-      await serveDaemon({
-        state: options.state ?? (process.env["BRONZE_STATE"] || undefined),
-        httpHost: options.httpHost,
-        httpPort: options.httpPort,
-      });
+      try {
+        await serveDaemon({
+          state: options.state ?? (process.env["BRONZE_STATE"] || undefined),
+          httpHost: options.httpHost,
+          httpPort: options.httpPort,
+        });
+      } finally {
+        // What a daemon that could not start had begun must not keep the process.
+        setTimeout(() => process.exit(), endMs).unref();
+      }
     });
 }
+
+/** Time in which the error is printed, in ms. */
+const endMs = 500;
 
 /** Adds where the router listens when this command starts the daemon. */
 export function withHttp(command: Command): Command {
