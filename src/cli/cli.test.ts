@@ -122,9 +122,9 @@ test("bronze rollback asks for this folder's app and tells what is live now", as
     "-m",
     "it is slow",
   );
-  assert.equal(
+  assert.match(
     asked,
-    'POST /v1/rollback {"app":"shop","environment":"production","who":"ada","why":"it is slow","to":11}',
+    /^POST \/v1\/rollback {"app":"shop","environment":"production","who":"ada","why":"it is slow","to":11,"request":"[0-9a-f-]{36}"}$/,
   );
   assert.equal(stdout, "v13 (= v11) live at http://127.0.0.1:8080/ in 3 ms from warm instances, watching 1 min\n");
   assert.equal(stderr, "  switching\n");
@@ -150,19 +150,26 @@ test("bronze picks a rollout up again when the daemon went away and came back", 
     type: "rollback",
     who: "ada",
     state: "progressing",
-    createdAtMs: Date.now() + 60_000,
+    createdAtMs: Date.now(),
     elapsedMs: 900,
     warm: false,
   };
   let polls = 0;
+  let asked = "";
   const { status, stdout, stderr } = await against((request, response, body) => {
     if (request.method === "POST") {
+      ({ request: asked } = JSON.parse(body) as { request: string });
       response.writeHead(200).write('{"kind":"progress","atMs":1,"step":"x","text":"starting"}\n');
       setImmediate(() => response.destroy());
     } else if (request.url === "/v1/ping") json({ pid: 7 })(request, response, body);
     else if (request.url?.startsWith("/v1/status") === true)
       json({ environments: [{ url: "http://u/", settings: { watchMs: 0 } }] })(request, response, body);
-    else json([{ ...row, state: (polls += 1) < 2 ? "progressing" : "proven" }])(request, response, body);
+    else {
+      // One of the same kind by the same person was made a moment before.
+      const earlier = { ...row, release: 11, state: "proven", request: "another" };
+      const own = { ...row, state: (polls += 1) < 2 ? "progressing" : "proven", request: asked };
+      json([own, earlier])(request, response, body);
+    }
   }, "rollback");
   assert.match(stderr, /the daemon is back \(process 7\), v12 goes on/);
   assert.equal(stdout, "v12 live at http://u/ in 900 ms\n");
@@ -172,7 +179,14 @@ test("bronze picks a rollout up again when the daemon went away and came back", 
 test("bronze ends with 9 when the daemon came back and never heard of the work", async () => {
   const { status, stderr } = await against((request, response, body) => {
     if (request.method === "POST") response.destroy();
-    else json(request.url === "/v1/ping" ? { pid: 7 } : [])(request, response, body);
+    else {
+      const earlier = { release: 11, type: "rollback", who: "ada", state: "proven", request: "another" };
+      json(request.url === "/v1/ping" ? { pid: 7 } : [{ ...earlier, createdAtMs: Date.now() }])(
+        request,
+        response,
+        body,
+      );
+    }
   }, "rollback");
   assert.equal(status, 9);
   assert.match(stderr, /knows of no such rollback/);

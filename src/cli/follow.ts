@@ -6,7 +6,6 @@ import type { Context } from "./context.ts";
 import type { Target } from "./project.ts";
 
 const reconnectMs = 10_000;
-const slackMs = 2000;
 
 /** Posts work to the daemon, shows its progress and returns its result. @throws {ConnectionLost} */
 export async function follow<Result>(context: Context, path: string, body: unknown): Promise<Result> {
@@ -30,14 +29,15 @@ export async function follow<Result>(context: Context, path: string, body: unkno
 export async function followRelease(
   context: Context,
   path: "/v1/deploy" | "/v1/rollback",
-  body: Target & { readonly who: string },
+  body: Target,
 ): Promise<DeployResult> {
-  const startedAtMs = Date.now();
+  // Another release of the same kind, by the same person, may have been made a moment ago.
+  const request = crypto.randomUUID();
   try {
-    return await follow<DeployResult>(context, path, body);
+    return await follow<DeployResult>(context, path, { ...body, request });
   } catch (thrown) {
     if (!(thrown instanceof ConnectionLost)) throw thrown;
-    return await pickUp(context, path, body, startedAtMs);
+    return await pickUp(context, path === "/v1/deploy" ? "deploy" : "rollback", body, request);
   }
 }
 
@@ -57,35 +57,24 @@ export async function followDone<Result extends object = object>(
 
 async function pickUp(
   context: Context,
-  path: string,
-  body: Target & { readonly who: string },
-  startedAtMs: number,
+  type: "deploy" | "rollback",
+  { app, environment }: Target,
+  request: string,
 ): Promise<DeployResult> {
   const { client, output, signal } = context;
   output.note(`the daemon went away; trying for ${reconnectMs / 1000} s to reach it again`);
-  const type = path === "/v1/deploy" ? "deploy" : "rollback";
   let deadline = performance.now() + reconnectMs;
-  let release: number | undefined;
+  let isFound = false;
   while (performance.now() < deadline) {
     try {
       const daemon = await client.get<Ping>("/v1/ping", {}, signal);
       // While it answers, the rollout's own deadline bounds the wait.
       deadline = performance.now() + reconnectMs;
-      const rows = await client.get<readonly ReleaseRow[]>(
-        "/v1/releases",
-        { app: body.app, environment: body.environment },
-        signal,
-      );
-      const row = rows
-        .filter((one) =>
-          release === undefined
-            ? one.type === type && one.who === body.who && one.createdAtMs >= startedAtMs - slackMs
-            : one.release === release,
-        )
-        .toSorted((a, b) => b.release - a.release)[0];
+      const rows = await client.get<readonly ReleaseRow[]>("/v1/releases", { app, environment }, signal);
+      const row = rows.find((one) => one.request === request);
       if (row === undefined) throw gone(`the daemon came back and knows of no such ${type}`, undefined);
-      if (release === undefined) output.note(`the daemon is back (process ${daemon.pid}), v${row.release} goes on`);
-      release = row.release;
+      if (!isFound) output.note(`the daemon is back (process ${daemon.pid}), v${row.release} goes on`);
+      isFound = true;
       if (row.state !== "pending" && row.state !== "progressing" && row.state !== "paused")
         return await resultOf(context, row);
     } catch (thrown) {

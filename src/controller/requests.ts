@@ -251,8 +251,8 @@ function nothingText(record: EnvironmentRecord): string {
   return `v${record.live.release} is live and there is no earlier proven release`;
 }
 
-function causeOf(request: { readonly who: string; readonly why: string; readonly commit?: string }): Cause {
-  return { who: request.who, why: request.why, ...(request.commit === undefined ? {} : { commit: request.commit }) };
+function causeOf({ who, why, commit, request }: Cause): Cause {
+  return { who, why, ...(commit === undefined ? {} : { commit }), ...(request === undefined ? {} : { request }) };
 }
 
 function refuseOwnedRoute(

@@ -79,6 +79,7 @@ export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): R
     who: release.cause.who,
     why: release.cause.why,
     commit: release.cause.commit ?? null,
+    request: release.cause.request ?? null,
     createdAtMs: release.createdAtMs,
     endedAtMs: release.endedAtMs,
     elapsedMs: release.elapsedMs,

@@ -25,6 +25,11 @@ const asked = {
   why: z.string().max(mostText),
 };
 
+const requestName = z
+  .string()
+  .regex(/^[0-9a-z-]{1,64}$/)
+  .optional();
+
 const runSettings = z.strictObject({
   command: z.array(z.string().max(32_768)).min(1).max(1_000).nullable(),
   port: z.int().min(1).max(65_535),
@@ -75,8 +80,9 @@ export const deploySchema = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{40,64}$/)
     .optional(),
+  request: requestName,
 });
-export const rollbackSchema = z.strictObject({ ...asked, to: release.optional() });
+export const rollbackSchema = z.strictObject({ ...asked, request: requestName, to: release.optional() });
 export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(mostInstances) });
 export const downSchema = z.strictObject({
   app: appName.optional(),

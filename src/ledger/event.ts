@@ -15,6 +15,8 @@ export interface Cause {
   readonly why: string;
   /** Source commit, where the definition came from version control. */
   readonly commit?: string;
+  /** Name of the request, by which its caller finds the release again. */
+  readonly request?: string;
 }
 
 /** Why a rollout did not come through. */

@@ -40,14 +40,20 @@ interface Asked {
   readonly why: string;
 }
 
-export interface DeployRequest extends Asked {
+/** Names one request among all, so that who lost the answer finds what became of it. */
+interface Named {
+  /** At most 64 characters, made by who asks. */
+  readonly request?: string;
+}
+
+export interface DeployRequest extends Asked, Named {
   readonly artifact: Digest;
   readonly settings: RunSettings;
   readonly environmentSettings: EnvironmentSettings;
   readonly commit?: string;
 }
 
-export interface RollbackRequest extends Asked {
+export interface RollbackRequest extends Asked, Named {
   /** Release to go back to; absent: the nearest earlier proven one. */
   readonly to?: number;
 }
@@ -118,6 +124,8 @@ export interface ReleaseRow {
   readonly who: string;
   readonly why: string;
   readonly commit: string | null;
+  /** Name of the request that made it, where it had one. */
+  readonly request: string | null;
   readonly createdAtMs: number;
   readonly endedAtMs: number | null;
   readonly elapsedMs: number | null;
