@@ -105,6 +105,9 @@ export class Controller {
     this.fleet.start();
     await this.fleet.refresh();
     await this.#removeStrangers();
+    await this.executor
+      .releaseUnused()
+      .catch((error: unknown) => this.#warn("cannot free artifacts that no release has", error));
     this.#every(sampleMs, () => this.#sample());
     this.#every(
       refreshMs,

@@ -320,6 +320,12 @@ export class Executor {
       this.placed.delete(step.set);
     }
     recorder.append({ kind: "set.removed", app: record.app, environment: record.environment, set: step.set });
+    await this.releaseUnused();
+  }
+
+  /** Frees the artifacts that no set has; a daemon that was killed after it had recorded a set's end leaves such. */
+  async releaseUnused(): Promise<void> {
+    const { recorder, ports } = this.#options;
     const kept = new Set<SetRecord["content"]["artifact"]>();
     for (const { sets } of recorder.state.environments.values()) {
       for (const { content } of sets.values()) kept.add(content.artifact);

@@ -119,3 +119,23 @@ test("what a rollout answered is not guessed when its daemon was lost", async ()
   assert.deepEqual(recordOf(second).releases.get(2)?.measured ?? null, null);
   await second.stop();
 });
+
+test("a daemon killed after it recorded a set's end leaves artifacts that the next one frees", async () => {
+  const world = createWorld();
+  let killed = false;
+  throughRuntime(world, ({ release }) => ({
+    release: (keep) => (killed ? new Promise<void>(() => {}) : release(keep)),
+  }));
+  const first = await world.startController();
+  await done(world, deploy(first, request("one", { keepWarmMs: 0, watchMs: 0 })));
+  killed = true;
+  await done(world, deploy(first, request("two", { keepWarmMs: 0, watchMs: 0 })));
+  await world.clock.advance(60_000);
+  assert.ok([...world.journal.read()].some(({ data }) => data.kind === "set.removed"));
+  assert.equal(world.machine.prepared.size, 2);
+  void first.stop();
+  killed = false;
+  const second = await world.startController();
+  assert.deepEqual([...world.machine.prepared], [request("two").artifact]);
+  await second.stop();
+});
