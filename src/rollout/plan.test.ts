@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startingHealth } from "./health.ts";
+import { startingHealth, type Health } from "./health.ts";
 import { nextDeadlineMs, planEnvironment } from "./plan.ts";
 import { app, contentOf, environment, healthyNow, instance, served, set, Story, view } from "./testing.ts";
 
@@ -66,13 +66,16 @@ test("planEnvironment() fails a rollout at once when an instance ends before it 
 
 test("planEnvironment() fails a rollout when an instance is not healthy by its deadline", () => {
   const story = liveStory().create(2, v2).later(30_000);
-  const slow = [instance(2, 1, { health: startingHealth }), instance(2, 2, { health: startingHealth })];
-  const steps = planEnvironment(
-    story.record,
-    served([...liveTwo, ...slow], set(1), { placed: served(liveTwo, null).placed }),
-    story.nowMs,
-  );
-  assert.deepEqual(steps[0], { kind: "fail", release: 2, instance: slow[0]?.name, reason: "unhealthy" });
+  const { placed } = served(liveTwo, null);
+  const planFor = (health: Health) => {
+    const slow = [instance(2, 1, { health }), instance(2, 2, { health })];
+    return planEnvironment(story.record, served([...liveTwo, ...slow], set(1), { placed }), story.nowMs);
+  };
+  const { name } = instance(2, 1);
+  const asked = { ...startingHealth, probes: 1, failures: 1 };
+  assert.deepEqual(planFor(asked)[0], { kind: "fail", release: 2, instance: name, reason: "unhealthy" });
+  // A daemon that was away for longer than the deadline asks first.
+  assert.deepEqual(planFor(startingHealth), []);
 });
 
 test("planEnvironment() finishes a switch that is in effect, whatever became of the instances", () => {

@@ -197,13 +197,16 @@ function failureOf(
   // Half-made or unsupervised ones say nothing about the content: they are replaced.
   const exited = fresh.find(({ phase }) => phase === "exited");
   if (exited !== undefined) return fail(exited, "exited");
-  const late = fresh.find(
-    ({ health, startedAtMs }) =>
-      health.state === "starting" && nowMs >= startedAtMs + set.content.settings.health.deadlineMs,
-  );
+  const late = fresh.find((instance) => isLate(instance, set, nowMs));
   if (late !== undefined) return fail(late, "unhealthy");
   if (nowMs < release.deadlineAtMs) return undefined;
   return fail(instances.find((instance) => !isUsable(instance)) ?? instances[0], "deadline");
+}
+
+/** Past its deadline without a passed probe; one that a daemon has only just found is asked once before it is judged. */
+function isLate({ health, startedAtMs, address }: InstanceView, set: SetRecord, nowMs: number): boolean {
+  const isAsked = health.probes > 0 || address === null;
+  return health.state === "starting" && isAsked && nowMs >= startedAtMs + set.content.settings.health.deadlineMs;
 }
 
 function planSet(
@@ -283,11 +286,7 @@ function planCondemned(
         condemn(instance, "surplus", `${wanted} ${wanted === 1 ? "instance is" : "instances are"} wanted`),
       );
   }
-  const { deadlineMs } = set.content.settings.health;
-  const late = alive.filter(
-    ({ health, startedAtMs, name }) =>
-      health.state === "starting" && !set.proven.has(name) && nowMs >= startedAtMs + deadlineMs,
-  );
+  const late = alive.filter((instance) => !set.proven.has(instance.name) && isLate(instance, set, nowMs));
   if (late.length > 0) return late.map((instance) => condemn(instance, "late", "it did not become healthy in time"));
   const failing = alive.filter(
     ({ health }) => health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs + outUntilReplacedMs,
@@ -348,7 +347,6 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly 
   }
   return steps.slice(0, 1);
 }
-
 
 /** When a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
 export function earliestStartMs(set: SetRecord): number {

@@ -1,4 +1,5 @@
 import { Controller } from "../controller/controller.ts";
+import type { ControllerPorts } from "../controller/ports.ts";
 import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
 import { createMemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
@@ -11,8 +12,8 @@ export interface World {
   readonly machine: MemoryMachine;
   readonly router: MemoryRouter;
   readonly journal: Journal;
-  /** Starts a controller, as a daemon does. */
-  startController(): Promise<Controller>;
+  /** Starts a controller, as a daemon does; its ports may be changed for it alone. */
+  startController(change?: (ports: ControllerPorts) => ControllerPorts): Promise<Controller>;
 }
 
 export function createWorld(): World {
@@ -25,19 +26,17 @@ export function createWorld(): World {
     machine,
     router,
     journal,
-    async startController() {
+    async startController(change = (ports) => ports) {
       router.restart();
-      const controller = new Controller(
-        {
-          runtime: machine.runtime(),
-          router,
-          journal,
-          clock,
-          prober: machine.prober,
-          machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
-        },
-        () => {},
-      );
+      const ports: ControllerPorts = {
+        runtime: machine.runtime(),
+        router,
+        journal,
+        clock,
+        prober: machine.prober,
+        machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
+      };
+      const controller = new Controller(change(ports), () => {});
       await controller.start();
       return controller;
     },

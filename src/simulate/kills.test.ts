@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { ControllerPorts } from "../controller/ports.ts";
+import { deploy, rollback } from "../controller/requests.ts";
+import type { EnvironmentSettings } from "../model/content.ts";
+import { asked, done, live, recordOf, request, states } from "./testing.ts";
+import { createWorld, type World } from "./world.ts";
+
+type Moment = "before" | "after";
+const operations = ["deploy", "warm rollback", "cold rollback"] as const;
+
+/** Thrown into the code that appends as its process ends: nothing it still does reaches the world. */
+class Killed extends Error {}
+
+/**
+ * Ports of a daemon that dies at an append: what it calls after that never answers.
+ *
+ * @param isDue asked at each append, with the number of appends so far
+ */
+function mortal(ports: ControllerPorts, isDue: (appends: number) => Moment | undefined): ControllerPorts {
+  let dead = false;
+  let appends = 0;
+  function through<Port extends object>(port: Port): Port {
+    return new Proxy(port, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]): unknown =>
+          dead ? new Promise(() => {}) : (Reflect.apply(member, target, args) as unknown);
+      },
+    });
+  }
+  function dying(append: ControllerPorts["journal"]["append"]): ControllerPorts["journal"]["append"] {
+    return (events) => {
+      if (dead) throw new Killed();
+      appends += 1;
+      const moment = isDue(appends);
+      dead = moment !== undefined;
+      if (moment === "before") throw new Killed();
+      const appended = append(events);
+      if (moment === "after") throw new Killed();
+      return appended;
+    };
+  }
+  const { journal } = ports;
+  return {
+    ...ports,
+    runtime: through(ports.runtime),
+    router: through(ports.router),
+    prober: through(ports.prober),
+    journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },
+  };
+}
+
+async function prepared(operation: (typeof operations)[number]): Promise<World> {
+  const world = createWorld();
+  const controller = await world.startController();
+  const settings = settingsOf(operation);
+  await done(world, deploy(controller, request("one", settings)));
+  await world.clock.advance(61_000);
+  if (operation !== "deploy") await done(world, deploy(controller, request("two", settings)));
+  await world.clock.advance(31_000);
+  await controller.stop();
+  return world;
+}
+
+function settingsOf(operation: (typeof operations)[number]): Partial<EnvironmentSettings> {
+  return { keepWarmMs: operation === "warm rollback" ? 3_600_000 : 0, watchMs: 60_000 };
+}
+
+/** @returns how many appends the operation took; fewer than `at`: nobody died */
+async function killAt(operation: (typeof operations)[number], at: number, moment: Moment): Promise<number> {
+  const world = await prepared(operation);
+  const before = [...world.journal.read()].length;
+  let appends = 0;
+  const first = await world.startController((ports) =>
+    mortal(ports, (count) => {
+      appends = count;
+      return count === at ? moment : undefined;
+    }),
+  );
+  const work =
+    operation === "deploy"
+      ? deploy(first, request("two", { ...settingsOf(operation), withinMs: 7_000 }))
+      : rollback(first, asked);
+  work.catch(() => {});
+  await world.clock.advance(appends >= at ? 0 : 62_000);
+  void first.stop();
+  const second = await world.startController();
+  await world.clock.advance(120_000);
+
+  const events = [...world.journal.read()].slice(before).map(({ data }) => data);
+  const accepted = events.some((event) => event.kind === "release.created");
+  const record = recordOf(second);
+  const expected = operation === "deploy" ? (accepted ? 2 : 1) : accepted ? 3 : 2;
+  const what = `${operation} killed ${moment} append ${at}`;
+  assert.equal(live(second), expected, what);
+  assert.equal(record.active, null, what);
+  assert.equal(states(second).at(-1)?.[2], "proven", what);
+  const serving = record.live?.set;
+  assert.deepEqual(
+    (await world.router.observe()).rules.map(({ stable }) => stable),
+    [serving],
+    what,
+  );
+  const sets = [...record.sets.values()];
+  for (const { set } of second.fleet.all()) assert.ok(record.sets.has(set), `${what}: ${set} is left`);
+  for (const { name } of sets)
+    assert.equal(second.fleet.all().filter(({ set }) => set === name).length, 2, `${what}: ${name}`);
+  assert.deepEqual(
+    [...world.machine.prepared].sort(),
+    sets.map(({ content }) => content.artifact).sort(),
+    `${what}: artifacts`,
+  );
+  const kinds = events.map(({ kind }) => kind);
+  assert.equal(kinds.filter((kind) => kind === "release.created").length, accepted ? 1 : 0, what);
+  assert.equal(kinds.filter((kind) => kind === "traffic.switched").length, accepted ? 1 : 0, what);
+  await second.stop();
+  return appends;
+}
+
+for (const operation of operations) {
+  test(`a daemon killed at any append of a ${operation}: all new or all old, and nothing is left`, async (t) => {
+    let at = 1;
+    for (; (await killAt(operation, at, "before")) >= at; at += 1) await killAt(operation, at, "after");
+    assert.ok(at > 6, `${at} appends`);
+    t.diagnostic(`${operation}: killed before and after each of ${at - 1} appends`);
+  });
+}
