@@ -2,7 +2,9 @@ import { OperatorError } from "../src/errors/operator-error.ts";
 import { isMissed, type Bench, type BenchOptions, type BenchResult, type Figure } from "./lib/figures.ts";
 
 /** What is survived, one file each in `survive/`; a part starts and stops what it needs by itself. */
-const parts: Readonly<Record<string, () => Promise<Bench>>> = {};
+const parts: Readonly<Record<string, () => Promise<Bench>>> = {
+  daemon: async () => (await import("./survive/daemon.ts")).daemonKills,
+};
 
 /** Deaths of every process and of the machine: what clients lost, and how long it took. Fails when a goal is missed. */
 export async function surviveBench(options: BenchOptions): Promise<BenchResult> {

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { runDaemon } from "../daemon/main.ts";
+import { runDaemon, type DaemonOptions } from "../daemon/main.ts";
 import { placesOf } from "../model/places.ts";
 import { checkFolder } from "./context.ts";
 import { checkHost, parsePort } from "./daemon-start.ts";
@@ -13,7 +13,10 @@ export interface ServeOptions {
 }
 
 /** Runs the daemon; where its router listens is remembered in the state folder, so that a later start need not say it. */
-export async function serveDaemon({ state, httpHost, httpPort }: ServeOptions): Promise<void> {
+export async function serveDaemon(
+  { state, httpHost, httpPort }: ServeOptions,
+  wiring: Pick<DaemonOptions, "throughJournal"> = {},
+): Promise<void> {
   if (httpHost !== undefined) checkHost(httpHost);
   const places = placesOf(state);
   checkFolder(places);
@@ -27,7 +30,7 @@ export async function serveDaemon({ state, httpHost, httpPort }: ServeOptions): 
     mkdirSync(places.state, { recursive: true, mode: 0o711 });
     writeDurably(file, `${JSON.stringify(http)}\n`);
   }
-  await runDaemon({ stateDir: places.state, http });
+  await runDaemon({ stateDir: places.state, http, ...wiring });
 }
 
 function readRemembered(file: string): { readonly host: string; readonly port: number } | undefined {

@@ -12,7 +12,7 @@ import { createProber } from "../drivers/prober.ts";
 import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
-import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
+import { openSqliteJournal, type SqliteJournal } from "../drivers/sqlite/journal.ts";
 import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
 import { systemMachine } from "../drivers/system/machine.ts";
 import { diskTrouble } from "../errors/disk.ts";
@@ -32,6 +32,8 @@ export interface DaemonOptions {
   readonly stateDir?: string;
   /** Where the router takes requests; port 0 takes a free one. */
   readonly http: { readonly host: string; readonly port: number };
+  /** What stands between the controller and its ledger; absent: nothing. */
+  readonly throughJournal?: (journal: SqliteJournal) => SqliteJournal;
 }
 
 /** Time after which the daemon ends even if a step does not, in ms. */
@@ -55,7 +57,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   for (const folder of [places.state, places.run, places.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
   const logger = pino({ level: logLevel(process.env["BRONZE_LOG"]), base: null }, { write: writeLogLine });
   const log: Log = (level, message, details) => logger[level](details ?? {}, message);
-  const journal = openSqliteJournal(places.state);
+  const opened = openSqliteJournal(places.state);
+  const journal = options.throughJournal?.(opened) ?? opened;
   const state = foldEvents(journal.read());
   const boot = readBoot();
   const clock = createSystemClock(resumeAt(state.timeline, boot, Date.now()));

@@ -52,7 +52,7 @@ export interface Site {
  * @param disk a small file system of its own for the state folder
  */
 export function createSite(
-  t: TestContext,
+  t: Pick<TestContext, "after">,
   disk?: { readonly kind: "ext4" | "tmpfs"; readonly mebibytes: number },
 ): Site & { readonly volume: Volume | undefined } {
   const folder = mkdtempSync(join(tmpdir(), "bz-"));
