@@ -46,10 +46,12 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   );
   closeSync(log.fd);
   let ended: string | undefined;
+  let isDamaged = false;
   child.once("error", (error) => (ended = error.message));
   child.once("exit", (code, killedBy) => {
     // Another command starts one at the same time, and that one answers soon.
     if (code === exitStatusByCode.LOCKED) return;
+    isDamaged = code === exitStatusByCode.LEDGER_DAMAGED;
     ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`;
   });
   const deadline = performance.now() + startDeadlineMs;
@@ -61,6 +63,12 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
       return answer;
     }
     await sleep(15, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+  if (isDamaged) {
+    throw new OperatorError("LEDGER_DAMAGED", "Cannot start the daemon: what it must trust is damaged", {
+      hint: `what runs goes on; \`bronze doctor\` looks at all of it; the daemon's log is ${log.path}`,
+      cause: tail(log.path, log.size),
+    });
   }
   throw new OperatorError(
     "MACHINE_REFUSED",

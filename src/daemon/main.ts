@@ -99,7 +99,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     ping,
     logs: (query) => readLogs(places, query),
     storage: (mend, progress) => checkStorage(storageParts(mend), mend, progress),
-    storageWarnings: () => storageWarnings(places, store, recorder.state, journal.keepReserve()),
+    storageWarnings: () => storageWarnings(places, store, recorder.state, isReserveWhole),
     onAllDown: () => stopped.resolve({ everything: true }),
   });
   const storageParts = (mend: boolean): StorageParts => ({
@@ -118,16 +118,17 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       ? {
           record: (data) => recorder.append(data),
           distrustImage: (diffId, found) => runtime.images.distrust(diffId, found),
-          prepare: (artifact) => runtime.prepare(artifact, controller.signal),
+          prepare: (artifact) => runtime.images.make(artifact),
           refold: () => recorder.refold(),
         }
       : null,
     signal: controller.signal,
   });
   let stopScrub = async (): Promise<void> => {};
+  let isReserveWhole = true;
   let stopKeeping = (): void => {};
   function keepReserve(): void {
-    journal.keepReserve();
+    isReserveWhole = journal.keepReserve();
     stopKeeping = clock.after(reserveMs, keepReserve);
   }
   for (const signal of ["SIGTERM", "SIGINT"] as const)

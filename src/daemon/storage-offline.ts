@@ -123,7 +123,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
                   record: (data) => recorder.append(data),
                   distrustImage: (diffId, found) => runtime.images.distrust(diffId, found),
                   prepare: async (artifact) => {
-                    await runtime.prepare(artifact, signal);
+                    await runtime.images.make(artifact);
                     await runtime.release([]);
                   },
                   refold: () => {},

@@ -15,6 +15,12 @@ const ready: RollbackReadiness = {
   promiseKept: true,
 };
 
+test("`renderStatus()` says first what is wrong with disk and stored bytes, and still ends with the rollback", () => {
+  const lines = renderStatus({ ...report, storage: ["the disk is nearly full"] }, plainPaint);
+  assert.equal(lines[0], "warning: the disk is nearly full");
+  assert.match(lines.at(-1) ?? "", /^rollback/);
+});
+
 /** A report as the daemon sends it. */
 const report = {
   daemon: { version: "0.1.0", pid: 1, uptimeMs: 1, url: "http://127.0.0.1:8080" },

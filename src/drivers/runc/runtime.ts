@@ -46,7 +46,10 @@ export interface RuncRuntimeOptions {
 export interface RuncRuntime extends Runtime {
   readonly rootMode: RootMode;
   /** Its layers' images, for whoever checks them. */
-  readonly images: Pick<Layers, "stored" | "distrust">;
+  readonly images: Pick<Layers, "stored" | "distrust"> & {
+    /** Makes what is missing of an artifact's images, without anything else that instances need. */
+    make(artifact: Digest): Promise<void>;
+  };
   /** Stops watching; instances, mounts and network stay for the next daemon. */
   stop(): void;
 }
@@ -178,7 +181,11 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
 
   return {
     rootMode,
-    images: layers,
+    images: {
+      stored: layers.stored,
+      distrust: layers.distrust,
+      make: async (artifact) => void (await roots.prepare(artifact)),
+    },
     async prepare(artifact, signal) {
       signal.throwIfAborted();
       await Promise.all([roots.prepare(artifact), network.ready()]);
