@@ -117,7 +117,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     mending: mend
       ? {
           record: (data) => recorder.append(data),
-          distrustImage: (diffId, found) => runtime.images.distrust(diffId, found),
+          distrustImage: (diffId, finding) => runtime.images.distrust(diffId, finding),
           prepare: (artifact) => runtime.images.make(artifact),
           refold: () => recorder.refold(),
         }

@@ -14,7 +14,7 @@ const againMs = 3_600_000;
 
 export interface ScrubOptions {
   readonly store: LocalStore;
-  readonly images: { stored(): readonly StoredImage[]; distrust(diffId: Digest, found: Digest): Promise<void> };
+  readonly images: { stored(): readonly StoredImage[]; distrust(diffId: Digest, finding: string): Promise<void> };
   readonly record: (data: EventData) => void;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
@@ -57,7 +57,7 @@ export function startScrub(options: ScrubOptions): () => Promise<void> {
       async (one) => {
         damaged += 1;
         if (one.kind === "blob") await setBlobAside(store, record, one);
-        else await images.distrust(one.digest, one.found);
+        else await images.distrust(one.digest, one.finding);
       },
     );
     record({ kind: "storage.checked", files, bytes, damaged });

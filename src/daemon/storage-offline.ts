@@ -121,7 +121,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
               ? null
               : {
                   record: (data) => recorder.append(data),
-                  distrustImage: (diffId, found) => runtime.images.distrust(diffId, found),
+                  distrustImage: (diffId, finding) => runtime.images.distrust(diffId, finding),
                   prepare: async (artifact) => {
                     await runtime.images.make(artifact);
                     await runtime.release([]);

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readImageConfig } from "../drivers/runc/image-config.ts";
 import type { StoredImage } from "../drivers/runc/layers.ts";
+import { diskTrouble } from "../errors/disk.ts";
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { EventData } from "../ledger/event.ts";
 import type { LedgerState } from "../ledger/state.ts";
@@ -26,7 +27,7 @@ export interface StorageParts {
   readonly projectionsEqual: () => Promise<boolean>;
   readonly mending: {
     readonly record: (data: EventData) => void;
-    readonly distrustImage: (diffId: Digest, found: Digest) => Promise<void>;
+    readonly distrustImage: (diffId: Digest, finding: string) => Promise<void>;
     /** Makes what is missing of an artifact's images. */
     readonly prepare: (artifact: Digest) => Promise<void>;
     readonly refold: () => void;
@@ -44,7 +45,8 @@ export interface DamagedFile {
   readonly kind: "blob" | "image";
   readonly digest: Digest;
   readonly path: string;
-  readonly found: Digest;
+  /** What is wrong with its bytes, in words. */
+  readonly finding: string;
 }
 
 /** Hashes all blobs and images. @param bytesPerSecond how fast; `Infinity` for as fast as it goes */
@@ -56,15 +58,19 @@ export async function hashStored(
   let files = 0;
   let bytes = 0;
   const check = async (kind: DamagedFile["kind"], digest: Digest, path: string, wanted: Digest): Promise<void> => {
-    // Gone meanwhile is not damaged: images are replaced, blobs set aside.
-    const hashed = await hashPaced(path, bytesPerSecond, parts.signal).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (hashed === undefined) return;
+    let finding: string;
+    try {
+      const hashed = await hashPaced(path, bytesPerSecond, parts.signal);
+      bytes += hashed.bytes;
+      finding = hashed.digest === wanted ? "" : `its bytes are ${hashed.digest}`;
+    } catch (error) {
+      // Gone meanwhile is not damaged: images are replaced, blobs set aside.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      if (diskTrouble(error) !== "EIO") throw error;
+      finding = `it cannot be read: ${(error as Error).message}`;
+    }
     files += 1;
-    bytes += hashed.bytes;
-    if (hashed.digest !== wanted) await onDamage({ kind, digest, path, found: hashed.digest });
+    if (finding !== "") await onDamage({ kind, digest, path, finding });
   };
   for (const { digest, path } of await parts.store.blobs()) await check("blob", digest, path, digest);
   for (const { diffId, path, recorded } of parts.images())
@@ -89,10 +95,10 @@ function neededArtifacts(state: LedgerState): ReadonlySet<Digest> {
 export async function setBlobAside(
   store: LocalStore,
   record: (data: EventData) => void,
-  { digest, found }: DamagedFile,
+  { digest, finding }: DamagedFile,
 ): Promise<void> {
   const path = await store.setAside(digest);
-  record({ kind: "blob.damaged", digest, path, finding: `its bytes are ${found}; set aside as ${path}` });
+  record({ kind: "blob.damaged", digest, path, finding: `${finding}; set aside as ${path}` });
 }
 
 async function examine(
@@ -115,7 +121,7 @@ async function examine(
     troubles.push({
       kind: damaged.kind,
       subject: damaged.digest,
-      finding: `damaged: the bytes of ${damaged.path} are ${damaged.found}`,
+      finding: `${damaged.path} is damaged: ${damaged.finding}`,
       repair: isBlob ? "set it aside" : "set it aside and make it anew from the verified layer",
       advice: isBlob ? "then bring it back: run the `bronze build` or `bronze import` that it came from again" : null,
       ...(mending === null
@@ -124,7 +130,7 @@ async function examine(
             mend: () =>
               isBlob
                 ? setBlobAside(store, mending.record, damaged)
-                : mending.distrustImage(damaged.digest, damaged.found),
+                : mending.distrustImage(damaged.digest, damaged.finding),
           }),
     });
   });

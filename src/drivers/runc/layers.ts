@@ -76,7 +76,7 @@ export interface Layers {
   /** Layer images on disk that the ledger knows. */
   stored(): readonly StoredImage[];
   /** Takes an image away whose bytes are not those recorded; what runs from it is seen to have drifted. */
-  distrust(diffId: Digest, found: Digest): Promise<void>;
+  distrust(diffId: Digest, finding: string): Promise<void>;
   /** Frees the mounts of layers whose place nobody wants. */
   keep(wanted: (place: string) => boolean): void;
 }
@@ -131,12 +131,13 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     let digest: Digest;
     if (exists && recorded !== undefined) {
       digest = (await Promise.all([hashImage(path), setImmutable(path, true)]))[0].digest;
-      if (digest !== recorded) throw await setAside(diffId, path, recorded, digest);
+      if (digest !== recorded) throw await setAside(diffId, path, recorded, `its bytes are ${digest}`);
     } else {
       // A file that the ledger does not know is from a crash before it was recorded: made again, not believed.
       const image = await make();
       digest = image.digest;
-      if (recorded !== undefined && recorded !== digest) throw await setAside(diffId, path, recorded, digest);
+      if (recorded !== undefined && recorded !== digest)
+        throw await setAside(diffId, path, recorded, `its bytes are ${digest}`);
       if (recorded === undefined)
         options.record({ kind: "layer.imaged", diffId, imageDigest: digest, sizeBytes: image.sizeBytes });
       known.set(diffId, digest);
@@ -158,7 +159,7 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
   }
 
   /** The touched image is kept for whoever looks into it; the next attempt makes a new one from the verified blob. */
-  async function setAside(diffId: Digest, path: string, recorded: Digest, found: Digest): Promise<OperatorError> {
+  async function setAside(diffId: Digest, path: string, recorded: Digest, finding: string): Promise<OperatorError> {
     const aside = `${path}.touched`;
     await removeImage(aside);
     await setImmutable(path, false);
@@ -169,11 +170,11 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
       kind: "image.touched",
       artifact: diffId,
       path,
-      finding: `its bytes are ${found}, recorded are ${recorded}; set aside as ${aside}`,
+      finding: `${finding}, recorded are ${recorded}; set aside as ${aside}`,
     });
     return new OperatorError(
       "VERIFICATION_FAILED",
-      `Cannot use the image of layer ${diffId}: ${path} was touched, its bytes are ${found}, ${recorded} needed`,
+      `Cannot use the image of layer ${diffId}: ${path} was touched, ${finding}, ${recorded} needed`,
       {
         hint: `it was set aside as ${aside}; the next attempt makes it anew from the verified layer`,
       },
@@ -193,11 +194,11 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     intact: async ({ diffId, inode }) => readSeal(diffId)?.inode === inode && (await unchanged(diffId)),
     used: (diffId) => ({ diffId, inode: readSeal(diffId)?.inode ?? "" }),
     stored: () => storedImages(folder, known).filter(({ diffId }) => !underWay.has(diffId)),
-    async distrust(diffId, found) {
+    async distrust(diffId, finding) {
       const recorded = known.get(diffId);
       const path = layerImagePath(options, diffId);
       if (recorded === undefined || underWay.has(diffId) || !existsSync(path)) return;
-      await setAside(diffId, path, recorded, found);
+      await setAside(diffId, path, recorded, finding);
     },
     ready: (layer) => once(layer.diffId, () => makeLayerImage(options, options.store, layer)),
     readyMade: (id, fill) => once(id, () => makeImage(options, id, fill)),
