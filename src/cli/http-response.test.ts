@@ -49,4 +49,9 @@ test("ResponseReader refuses what is not HTTP, and a head without end", () => {
     () => new ResponseReader().push(Buffer.from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")),
     /not a number/,
   );
+  for (const length of ["-1", "1e3", "5, 5", ""])
+    assert.throws(
+      () => new ResponseReader().push(Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\nx`)),
+      /not a number/,
+    );
 });

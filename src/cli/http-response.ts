@@ -54,7 +54,7 @@ export class ResponseReader {
     else if (length !== undefined) {
       this.#framing = "length";
       this.#left = Number(length);
-      if (!Number.isSafeInteger(this.#left)) throw new Error("the response's length is not a number");
+      if (!/^[0-9]{1,15}$/.test(length)) throw new Error("the response's length is not a number");
     }
     if (this.status === 204 || (this.#framing === "length" && this.#left === 0)) this.done = true;
     return true;

@@ -8,21 +8,25 @@ const mostText = 1_000;
 const mostMs = 30 * 86_400_000;
 const mostInstances = 1_000;
 
+/** Text that a program's arguments and the ledger can carry. */
+const text = (mostCharacters: number) =>
+  z
+    .string()
+    .max(mostCharacters)
+    .refine((value) => value.isWellFormed() && !value.includes("\0"), "holds a NUL or half a character");
+
 const appName = z.string().transform((text): AppName => parseAppName(text));
 const environmentName = z.string().transform((text): EnvironmentName => parseEnvironmentName(text));
 const digest = z.string().transform((text): Digest => parseDigest(text));
 const ms = z.int().min(0).max(mostMs);
-const absolutePath = z
-  .string()
-  .max(4_096)
-  .regex(/^\/[^\0\n]*$/);
+const absolutePath = text(4_096).regex(/^\/[^\0\n]*$/);
 const release = z.int().min(1).max(999_999_999);
 
 const asked = {
   app: appName,
   environment: environmentName,
-  who: z.string().max(mostText),
-  why: z.string().max(mostText),
+  who: text(mostText),
+  why: text(mostText),
 };
 
 const requestName = z
@@ -31,7 +35,7 @@ const requestName = z
   .optional();
 
 const runSettings = z.strictObject({
-  command: z.array(z.string().max(32_768)).min(1).max(1_000).nullable(),
+  command: z.array(text(32_768)).min(1).max(1_000).nullable(),
   port: z.int().min(1).max(65_535),
   health: z.strictObject({ path: absolutePath.nullable(), deadlineMs: ms.min(1) }),
   drainMs: ms,
@@ -84,13 +88,16 @@ export const deploySchema = z.strictObject({
 });
 export const rollbackSchema = z.strictObject({ ...asked, request: requestName, to: release.optional() });
 export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(mostInstances) });
-export const downSchema = z.strictObject({
-  app: appName.optional(),
-  environment: environmentName.optional(),
-  all: z.boolean().optional(),
-  who: asked.who,
-  why: asked.why,
-});
+export const downSchema = z
+  .strictObject({
+    app: appName.optional(),
+    environment: environmentName.optional(),
+    all: z.boolean().optional(),
+    who: asked.who,
+    why: asked.why,
+  })
+  .refine(({ app, all }) => (all === true) === (app === undefined), "must name either an app or all")
+  .refine(({ app, environment }) => app !== undefined || environment === undefined, "names an environment of no app");
 export const storageSchema = z.strictObject({ mend: z.boolean() });
 export const waitSchema = z.strictObject({ app: appName, environment: environmentName, release });
 
@@ -111,15 +118,18 @@ export const querySchema = z.strictObject({
   follow: z.string().max(5).optional(),
 });
 
+/** The same where one environment is meant. */
+export const oneEnvironmentSchema = querySchema.required({ app: true, environment: true });
+
 /** @throws {OperatorError} `ARGUMENT_INVALID`, naming each problem with its path */
 export function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
   const parsed = schema.safeParse(value ?? {});
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues
     .slice(0, 10)
-    .map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
+    .map((issue) => `${issue.path.join(".").slice(0, 100) || "body"}: ${issue.message.slice(0, 300)}`);
   throw new OperatorError("ARGUMENT_INVALID", `Cannot read the ${what}: ${problems.join("; ")}`, {
-    hint: "docs/api shapes stand in src/model/api.ts; use the CLI of this version",
+    hint: "the shapes stand in src/model/api.ts; client and daemon may be of different versions",
     details: { problems },
   });
 }

@@ -1,6 +1,7 @@
+import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
@@ -36,6 +37,7 @@ import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
 import {
   deploySchema,
   downSchema,
+  oneEnvironmentSchema,
   parseWith,
   querySchema,
   rollbackSchema,
@@ -48,6 +50,8 @@ import { streamLines, streamWork } from "./stream.ts";
 /** Largest request body, in bytes. */
 const bodyLimit = 1024 * 1024;
 const mostHistory = 10_000;
+/** Open connections; more are closed at once, and those that send nothing are after `headersTimeout`. */
+const mostConnections = 1_000;
 
 export interface LogQuery {
   readonly app?: AppName;
@@ -73,14 +77,20 @@ export interface ServerOptions {
 /** The API of `src/model/api.ts` over HTTP. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { controller } = options;
-  const app = fastify({ bodyLimit, requestTimeout: 30_000, keepAliveTimeout: 60_000, forceCloseConnections: true });
-
-  app.setErrorHandler((thrown: unknown, _request, reply) => {
-    const error = fromFastify(thrown);
-    return reply
-      .code(error.exitStatus === 1 ? 500 : error.exitStatus === 4 ? 404 : 400)
-      .send({ error: error.toJSON() });
+  const app = fastify({
+    bodyLimit,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 60_000,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    // Without a host Node itself answers, and not as an error of ours; a socket has only one.
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
+    frameworkErrors: (thrown, _request, reply) => void answer(reply, thrown),
+    clientErrorHandler: refuseClient,
   });
+  app.server.maxConnections = mostConnections;
+
+  app.setErrorHandler((thrown: unknown, _request, reply) => answer(reply, thrown));
   app.setNotFoundHandler((request) => {
     throw new OperatorError(
       "NOT_FOUND",
@@ -156,12 +166,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
   app.get("/v1/release", (request) => {
-    const query = parseWith(querySchema, request.query, "query");
-    const record = knownEnvironment(
-      controller,
-      query.app ?? ("" as AppName),
-      query.environment ?? ("" as EnvironmentName),
-    );
+    const query = parseWith(oneEnvironmentSchema, request.query, "query");
+    const record = knownEnvironment(controller, query.app, query.environment);
     const release = namedRelease(record, query.release ?? record.live?.release ?? 0);
     return { ...releaseRow(record, release), content: release.content };
   });
@@ -291,6 +297,28 @@ function select(controller: Controller, state: LedgerState, filter: Filter): rea
   if (chosen.length === 0 && state === controller.state)
     throw unknownEnvironment(controller, filter.app, filter.environment);
   return chosen;
+}
+
+function answer(reply: FastifyReply, thrown: unknown): FastifyReply {
+  const error = fromFastify(thrown);
+  return reply.code(error.exitStatus === 1 ? 500 : error.exitStatus === 4 ? 404 : 400).send({ error: error.toJSON() });
+}
+
+/** What is no HTTP, or came too slowly. */
+function refuseClient(thrown: Error & { readonly code?: string }, socket: Socket): void {
+  if (!socket.writable) return void socket.destroy();
+  const status =
+    thrown.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      ? "408 Request Timeout"
+      : thrown.code === "HPE_HEADER_OVERFLOW"
+        ? "431 Request Header Fields Too Large"
+        : "400 Bad Request";
+  const error = new OperatorError("ARGUMENT_INVALID", `Cannot read the request: ${thrown.message}`, {
+    hint: "send whole HTTP/1.1 requests with JSON bodies, without delay",
+  });
+  const body = JSON.stringify({ error: error.toJSON() });
+  const head = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`;
+  socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
 }
 
 function fromFastify(thrown: unknown): OperatorError {

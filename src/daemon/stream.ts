@@ -3,9 +3,15 @@ import type { FastifyReply } from "fastify";
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { StreamLine } from "../model/api.ts";
 
+/** What a client may leave unread, in bytes; whole lines of a log count too. */
+const mostUnread = 8 * 1024 * 1024;
+
 /** Writes one line of newline-delimited JSON. */
 function writeLine(response: ServerResponse, line: unknown): void {
-  if (!response.writableEnded && !response.destroyed) response.write(`${JSON.stringify(line)}\n`);
+  if (response.writableEnded || response.destroyed) return;
+  response.write(`${JSON.stringify(line)}\n`);
+  // A client that reads nothing must not fill the daemon's memory; the work goes on without it.
+  if (response.writableLength > mostUnread) response.destroy();
 }
 
 /**

@@ -1,5 +1,16 @@
+import { argumentTarget } from "./arguments.ts";
 import { definitionTarget, dockerfileTarget } from "./definition.ts";
+import { documentTarget, tarTarget } from "./images.ts";
+import { httpTarget, linesTarget } from "./lines.ts";
 import type { FuzzTarget } from "./target.ts";
 
 /** Everything that reads what others wrote, and needs no other process to do it. */
-export const pureTargets: readonly FuzzTarget[] = [definitionTarget, dockerfileTarget];
+export const pureTargets: readonly FuzzTarget[] = [
+  definitionTarget,
+  dockerfileTarget,
+  argumentTarget,
+  documentTarget,
+  tarTarget,
+  linesTarget,
+  httpTarget,
+];

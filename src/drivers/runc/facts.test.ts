@@ -15,4 +15,6 @@ test("parseListening() gives addresses and ports of listening sockets only", () 
     { address: "::", port: 3000 },
     { address: "::1", port: 3001 },
   ]);
+  for (const local of ["\0FFFF:0050", "0100007F", "0100007F:", ":0050", "0100007F0:0050"])
+    assert.deepEqual(parseListening(`  sl\n   0: ${local} 0:0 0A\n`), []);
 });

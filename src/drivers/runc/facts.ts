@@ -32,8 +32,8 @@ export function parseListening(table: string): { readonly address: string; reado
     .slice(1)
     .flatMap((line) => {
       const [, local = "", , state] = line.trim().split(/\s+/);
-      const [hex = "", port = ""] = local.split(":");
-      if (state !== listenState) return [];
+      const [, hex, port] = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local) ?? [];
+      if (state !== listenState || hex === undefined || port === undefined) return [];
       const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
       return [
         {
