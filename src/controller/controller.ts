@@ -3,6 +3,7 @@ import type { EventData, LedgerEvent } from "../ledger/event.ts";
 import { environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { formatRoute } from "../model/content.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
+import type { RouteRule } from "../model/observation.ts";
 import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
 import { stepKey, type Step } from "../rollout/step.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
@@ -99,8 +100,9 @@ export class Controller {
 
   /** Finds what runs and goes on from there. */
   async start(): Promise<void> {
-    const { router } = this.ports;
-    await router.start(this.#stopping.signal);
+    const { router, runtime } = this.ports;
+    const running = (await runtime.observe()).filter(({ phase }) => phase === "running").map(({ name }) => name);
+    await router.start({ rules: liveRules(this.state), running: new Set(running) }, this.#stopping.signal);
     await this.executor.adopt();
     this.fleet.start();
     await this.fleet.refresh();
@@ -402,6 +404,13 @@ export function isSettled(record: EnvironmentRecord, instances: readonly FleetIn
   if (set === undefined) return record.sets.size === 0;
   const own = instances.filter((instance) => instance.set === set.name);
   return own.length === record.settings.instances && own.every(isUsable) && set.condemned.size === 0;
+}
+
+/** What answers each route as the ledger has it. A switch that was begun is not in it: it is done again. */
+function liveRules({ environments }: LedgerState): readonly RouteRule[] {
+  return [...environments.values()].flatMap(({ live, settings }) =>
+    live === null ? [] : [{ route: settings.route, stable: live.set }],
+  );
 }
 
 export function keyOf(record: EnvironmentRecord): string {

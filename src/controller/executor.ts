@@ -315,10 +315,9 @@ export class Executor {
 
   async #forget(record: EnvironmentRecord, step: Extract<Step, { kind: "forget" }>): Promise<void> {
     const { recorder, ports, signal } = this.#options;
-    if (this.placed.has(step.set)) {
-      await ports.router.place({ set: step.set, endpoints: [] }, signal);
-      this.placed.delete(step.set);
-    }
+    // It may have a place without endpoints, which is not listed.
+    await ports.router.place({ set: step.set, endpoints: [] }, signal);
+    this.placed.delete(step.set);
     recorder.append({ kind: "set.removed", app: record.app, environment: record.environment, set: step.set });
     await this.releaseUnused();
   }

@@ -7,7 +7,9 @@ import type { EventData } from "./event.ts";
 export function describeEvent(data: EventData): string {
   switch (data.kind) {
     case "daemon.started":
-      return `daemon ${data.version} started (process ${data.pid})`;
+      return data.boot === undefined
+        ? `daemon ${data.version} started (process ${data.pid})`
+        : `daemon ${data.version} started (process ${data.pid}), ${formatDuration(data.boot.upMs)} after the machine`;
     case "clock.jumped":
       return `the machine's clock was set ${data.byMs < 0 ? "back" : "forward"} by ${formatDuration(Math.abs(data.byMs))}`;
     case "daemon.stopped":

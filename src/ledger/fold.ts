@@ -31,6 +31,8 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
   state.timeline = { ...state.timeline, offsetMs, lastMs: moment.atMs };
   switch (data.kind) {
     case "daemon.started":
+      if (isOtherBoot(state.timeline.boot, data.boot))
+        for (const record of state.environments.values()) beginAnew(record, moment.atMs);
       state.timeline = {
         ...state.timeline,
         boot: data.boot === undefined ? null : { ...data.boot, atMs: moment.atMs },
@@ -158,6 +160,17 @@ function applyToEnvironment(
   }
 }
 
+function isOtherBoot(before: LedgerState["timeline"]["boot"], now: EventOf<"daemon.started">["boot"]): boolean {
+  return before !== null && now !== undefined && before.id !== now.id;
+}
+
+/** While the machine was off nothing was watched, and no rollout could go on: what measures that begins anew. */
+function beginAnew(record: EnvironmentRecord, atMs: number): void {
+  if (record.watch !== null) record.watch = { ...record.watch, startedAtMs: atMs };
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  if (active !== undefined) active.deadlineAtMs = atMs + active.deadlineMs;
+}
+
 function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings): void {
   record.settings = settings;
   const active = record.active === null ? undefined : record.releases.get(record.active);
@@ -178,6 +191,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     cause: data.cause,
     createdAtMs: wallMs,
     sinceMs: atMs,
+    deadlineMs: data.deadlineMs,
     deadlineAtMs: atMs + data.deadlineMs,
     settings: data.settings ?? null,
     rollout: "progressing",

@@ -19,7 +19,9 @@ export interface ReleaseRecord {
   /** Time of day. */
   readonly createdAtMs: number;
   readonly sinceMs: number;
-  readonly deadlineAtMs: number;
+  /** Longest time its rollout may take; a reboot gives it that time again. */
+  readonly deadlineMs: number;
+  deadlineAtMs: number;
   /** Settings that come into effect at its switch; null: they stay as they are. */
   settings: EnvironmentSettings | null;
   rollout: "progressing" | "completed" | "aborted";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Route } from "../model/content.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
-import type { Endpoint, Router } from "./router.ts";
+import type { Endpoint, Router, RouterBeginning } from "./router.ts";
 
 /** A request that its instance has not answered. */
 export interface HeldRequest {
@@ -20,6 +20,8 @@ export interface RouterBench {
   hold(host: string, path: string): Promise<HeldRequest>;
   /** The daemon ends and another starts. @returns its router, started */
   leave(): Promise<Router>;
+  /** The machine is started again. @returns its router, started */
+  reboot(beginning: RouterBeginning): Promise<Router>;
   end(): Promise<void>;
 }
 
@@ -256,5 +258,30 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     assert.deepEqual(next.address(), address);
     assert.equal(await held.finish(), true);
     assert.equal((await bench.request("shop.example", "/")).status, 200);
+  });
+
+  check("start() after a reboot routes as it is told, to the instances that run", async (bench) => {
+    const [first, second] = await place(bench, v1, 2);
+    await place(bench, v2, 2);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const rules = [
+      { route: anywhere, stable: v2 },
+      { route: { host: "shop.example", path: "/" }, stable: v1 },
+    ];
+    const address = bench.router.address();
+    const next = await bench.reboot({ rules, running: new Set([nameOf(v1, 1)]) });
+    assert.deepEqual(next.address(), address);
+    const { rules: found, sets } = await next.observe();
+    assert.deepEqual(found, rules);
+    assert.deepEqual(
+      sets.filter(({ endpoints }) => endpoints.length > 0),
+      [{ set: v1, endpoints: [first] }],
+    );
+    assert.notDeepEqual(first, second);
+    for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, nameOf(v1, 1));
+    // Its place is there: only instances are missing.
+    const back = await bench.endpoint(nameOf(v2, 3));
+    await next.place({ set: v2, endpoints: [back] }, signal);
+    assert.equal((await bench.request("other.example", "/")).instance, nameOf(v2, 3));
   });
 }

@@ -4,13 +4,25 @@ import type { InstanceName, SetName } from "../model/names.ts";
 
 export type { Endpoint, RoutedSet, RouteRule, TrafficCounts };
 
+/** What a router begins with where none runs, as after a reboot: what it kept itself may be older than the ledger. */
+export interface RouterBeginning {
+  /** What answers each route. */
+  readonly rules: readonly RouteRule[];
+  /** Instances that run; endpoints of others are gone. */
+  readonly running: ReadonlySet<InstanceName>;
+}
+
 /**
  * Brings requests to sets. The router outlives the daemon; after a restart `observe` tells what is in effect.
  * Every change is on disk before it is in effect, so that a router that is started again comes back the same.
  */
 export interface Router {
-  /** Starts the router, or finds the one that runs. Idempotent. */
-  start(signal: AbortSignal): Promise<void>;
+  /**
+   * Starts the router, or finds the one that runs and leaves what is in effect there as it is. One that starts anew
+   * routes as `beginning` says from its first request on; a set that a rule leads to has a place even without instances,
+   * and requests to it wait for some time. Idempotent.
+   */
+  start(beginning: RouterBeginning, signal: AbortSignal): Promise<void>;
 
   /** Makes a set's endpoints exactly these, without touching other sets; [] frees its place. In effect when it resolves. */
   place(set: RoutedSet, signal: AbortSignal): Promise<void>;

@@ -12,8 +12,13 @@ export interface World {
   readonly machine: MemoryMachine;
   readonly router: MemoryRouter;
   readonly journal: Journal;
-  /** Starts a controller, as a daemon does; its ports may be changed for it alone. */
-  startController(change?: (ports: ControllerPorts) => ControllerPorts): Promise<Controller>;
+  /**
+   * Starts a controller, as a daemon does; its ports may be changed for it alone. Where a boot is given, it records that
+   * it started on it.
+   */
+  startController(change?: (ports: ControllerPorts) => ControllerPorts, boot?: string): Promise<Controller>;
+  /** Every process ends at once, and the router with them; a controller must have been stopped before. */
+  cutPower(): void;
 }
 
 export function createWorld(): World {
@@ -26,7 +31,11 @@ export function createWorld(): World {
     machine,
     router,
     journal,
-    async startController(change = (ports) => ports) {
+    cutPower() {
+      machine.cutPower();
+      router.reboot();
+    },
+    async startController(change = (ports) => ports, boot = undefined) {
       router.restart();
       const ports: ControllerPorts = {
         runtime: machine.runtime(),
@@ -37,6 +46,8 @@ export function createWorld(): World {
         machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
       };
       const controller = new Controller(change(ports), () => {});
+      if (boot !== undefined)
+        controller.recorder.append({ kind: "daemon.started", version: "1", pid: 1, boot: { id: boot, upMs: 0 } });
       await controller.start();
       return controller;
     },

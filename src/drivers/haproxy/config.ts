@@ -22,6 +22,7 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
     "    stats timeout 10s",
     "    hard-stop-after 12h",
     "    mworker-max-reloads 10",
+    `    lua-load "${layout.hold}"`,
     "defaults clients",
     "    mode http",
     "    timeout client 5m",
@@ -70,7 +71,7 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
 }
 
 function renderBackend(backend: number, placed: PlacedSet | undefined, slotsEach: number): string[] {
-  const lines = [`backend b${backend} from pool`];
+  const lines = [`backend b${backend} from pool`, "    http-request lua.hold if { nbsrv eq 0 }"];
   let free = 1;
   const freeUpTo = (last: number): void => {
     if (free <= last) lines.push(`    server-template s ${free}-${last} 127.0.0.1:1 disabled`);

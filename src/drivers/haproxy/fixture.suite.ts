@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { placesOf, type Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Endpoint } from "../../ports/router.ts";
+import type { Endpoint, RouterBeginning } from "../../ports/router.ts";
 import type { InstanceName } from "../../model/names.ts";
 import { createHaproxyRouter, type HaproxyRouter } from "./router.ts";
 
@@ -119,8 +119,12 @@ export interface Fixture {
   readonly mended: string[];
   /** Another daemon's router on the same state, started; the one before is let go. */
   again(): Promise<HaproxyRouter>;
+  /** The router after a reboot, started. */
+  reboot(beginning: RouterBeginning): Promise<HaproxyRouter>;
   end(): Promise<void>;
 }
+
+const nothing: RouterBeginning = { rules: [], running: new Set() };
 
 export async function openFixture(): Promise<Fixture> {
   const folder = await mkdtemp(join(tmpdir(), "bronze-router-"));
@@ -149,7 +153,14 @@ export async function openFixture(): Promise<Fixture> {
     again: async () => {
       await fixture.router.detach();
       fixture.router = make();
-      await fixture.router.start(signal);
+      await fixture.router.start(nothing, signal);
+      return fixture.router;
+    },
+    reboot: async (beginning) => {
+      await fixture.router.stop();
+      await rm(fixture.places.run, { recursive: true });
+      fixture.router = make();
+      await fixture.router.start(beginning, signal);
       return fixture.router;
     },
     end: async () => {
@@ -158,6 +169,6 @@ export async function openFixture(): Promise<Fixture> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-  await fixture.router.start(signal);
+  await fixture.router.start(nothing, signal);
   return fixture;
 }

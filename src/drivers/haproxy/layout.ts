@@ -10,6 +10,8 @@ export interface RouterLayout {
   readonly config: string;
   /** Routes: host and path → set, canary set and weight. */
   readonly routes: string;
+  /** The Lua program that lets requests wait. */
+  readonly hold: string;
   readonly control: string;
   readonly admin: string;
   readonly master: string;
@@ -26,6 +28,7 @@ export function layoutOf(places: Places): RouterLayout {
     record: join(state, "record.json"),
     config: join(state, "haproxy.cfg"),
     routes: join(state, "routes.map"),
+    hold: join(state, "hold.lua"),
     control: join(run, "control.sock"),
     admin: join(run, "admin.sock"),
     master: join(run, "master.sock"),

@@ -82,6 +82,30 @@ export function assignSlots(record: PoolRecord, wanted: RoutedSet): PoolRecord {
   return { ...record, backends, slotsEach, lastBackend: before === undefined ? backend : record.lastBackend, sets };
 }
 
+/**
+ * The record a router that starts anew begins with: only instances that run keep their slots, and exactly the sets that
+ * have some or that a route leads to have a place.
+ */
+export function recordAtStart(
+  record: PoolRecord,
+  running: ReadonlySet<InstanceName>,
+  routed: ReadonlySet<SetName>,
+): PoolRecord {
+  const kept = record.sets
+    .map((placed) => ({ ...placed, slots: placed.slots.filter(({ instance }) => running.has(instance)) }))
+    .filter(({ set, slots }) => slots.length > 0 || routed.has(set));
+  let next: PoolRecord = { ...record, sets: kept };
+  for (const set of [...routed].sort()) {
+    if (next.sets.some((placed) => placed.set === set)) continue;
+    const backends = grown(next.backends, next.sets.length + 1, largestPool.backends);
+    const taken = new Set(next.sets.map((placed) => placed.backend));
+    const backend = nextFree(next.lastBackend, backends, 0, taken);
+    const sets = [...next.sets, { backend, set, slots: [], lastSlot: 0 }].sort((a, b) => a.backend - b.backend);
+    next = { ...next, backends, lastBackend: backend, sets };
+  }
+  return next;
+}
+
 /** Marks instances of a set as taking no new requests. */
 export function takeOut(record: PoolRecord, set: SetName, instances: readonly InstanceName[]): PoolRecord {
   const sets = record.sets.map((placed) =>

@@ -24,6 +24,7 @@ routerSuite("createHaproxyRouter()", async () => {
       return { instance: answer.instance, finish };
     },
     leave: () => fixture.again(),
+    reboot: (beginning) => fixture.reboot(beginning),
     end: () => fixture.end(),
   };
 });

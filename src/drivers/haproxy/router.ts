@@ -5,15 +5,24 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { RoutedSet, Router, RouteRule } from "../../ports/router.ts";
+import type { RoutedSet, Router, RouterBeginning, RouteRule } from "../../ports/router.ts";
 import { ask } from "./admin.ts";
 import { renderConfig } from "./config.ts";
 import { writeDurable } from "./durable.ts";
 import { QuickFile } from "./quick-file.ts";
 import { guardSupervisor } from "./guard.ts";
+import { holdScript } from "./hold.ts";
 import { layoutOf } from "./layout.ts";
 import { openReceiver, type LogReceiver } from "./receiver.ts";
-import { assignSlots, emptyRecord, parseRecord, takeOut, type PlacedSet, type PoolRecord } from "./record.ts";
+import {
+  assignSlots,
+  emptyRecord,
+  parseRecord,
+  recordAtStart,
+  takeOut,
+  type PlacedSet,
+  type PoolRecord,
+} from "./record.ts";
 import { parseRequestLine, TrafficFold } from "./request-log.ts";
 import { decodeRule, encodeRule, parseRoutes, renderRoutes, routeKey } from "./routes.ts";
 import { slotCommands } from "./slots.ts";
@@ -214,20 +223,28 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     for (const key of shown.keys()) if (!routes.has(key)) await applyRoute(key, undefined);
   }
 
-  async function start(): Promise<void> {
+  async function start({ rules, running: instances }: RouterBeginning): Promise<void> {
     if (running) return;
     for (const folder of [layout.state, layout.run, layout.emptyFolder, places.log])
       await mkdir(folder, { recursive: true, mode: 0o755 });
     record = await readFile(layout.record, "utf8").then(parseRecord, absent(emptyRecord));
     routes = await readFile(layout.routes, "utf8").then(parseRoutes, absent(new Map<string, string>()));
     receiver = await openReceiver(record.logPort, onDatagram);
-    for (const placed of record.sets) fold.know(placed.set);
 
     let found = await findSupervisor(layout);
     if (found !== undefined && bind.port !== 0 && found.port !== bind.port) {
       await endSupervisor(layout);
       found = undefined;
     }
+    // An HAProxy whose supervisor ended is taken over with all it knows.
+    const runsOn = found !== undefined || (await workerPid().then(Boolean, () => false));
+    if (!runsOn) {
+      record = recordAtStart(record, instances, new Set(rules.flatMap(setsOfRule)));
+      const entries = rules.map((rule) => encodeRule(rule, backendOf));
+      routes = new Map(entries.map(({ key, value }) => [key, value]));
+    }
+    for (const placed of record.sets) fold.know(placed.set);
+    writeDurable(layout.hold, holdScript);
     const wanted: PoolRecord = {
       ...record,
       logPort: receiver.port,
@@ -284,6 +301,8 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     return started;
   }
 
+  const backendOf = (set: SetName): number | undefined => record.sets.find((placed) => placed.set === set)?.backend;
+
   async function place(set: RoutedSet, signal: AbortSignal): Promise<void> {
     const before = record;
     const next = assignSlots(before, set);
@@ -313,11 +332,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
 
   async function route(target: RouteRule["route"], rule: RouteRule | null, signal: AbortSignal): Promise<void> {
     const key = routeKey(target);
-    const value =
-      rule === null
-        ? undefined
-        : encodeRule({ ...rule, route: target }, (set) => record.sets.find((placed) => placed.set === set)?.backend)
-            .value;
+    const value = rule === null ? undefined : encodeRule({ ...rule, route: target }, backendOf).value;
     if (routes.get(key) !== value) {
       const next = new Map(routes);
       if (value === undefined) next.delete(key);
@@ -412,7 +427,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   }
 
   return {
-    start: () => inTurn(start),
+    start: (beginning) => inTurn(() => start(beginning)),
     place: (set, signal) => inTurn(() => place(set, signal)),
     route: (target, rule, signal) => inTurn(() => route(target, rule, signal)),
     inFlight,
@@ -428,6 +443,10 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       }),
     detach: () => inTurn(detach),
   };
+}
+
+function setsOfRule({ stable, canary }: RouteRule): SetName[] {
+  return canary === undefined ? [stable] : [stable, canary.set];
 }
 
 function setsOf(value: string): string[] {

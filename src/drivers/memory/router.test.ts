@@ -26,6 +26,11 @@ routerSuite("createMemoryRouter()", async () => {
       router.restart();
       return router;
     },
+    reboot: async (beginning) => {
+      router.reboot();
+      await router.start(beginning, new AbortController().signal);
+      return router;
+    },
     end: () => router.stop(),
   };
 });

@@ -25,6 +25,8 @@ export interface MemoryRouter extends Router {
   loseLog(): void;
   /** The daemon's end: counts are gone, what is in effect stays. */
   restart(): void;
+  /** The machine's end: what was in effect is gone, and counts with it; the next `start` begins anew. */
+  reboot(): void;
 }
 
 const boundsMs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, Number.POSITIVE_INFINITY];
@@ -50,6 +52,7 @@ export function createMemoryRouter(): MemoryRouter {
   let open = new Set<{ set: SetName; instance: InstanceName }>();
   let gap = false;
   let epoch = 1;
+  let runs = false;
 
   const key = (route: Route): string => `${route.host ?? "*"}${route.path}`;
 
@@ -81,7 +84,21 @@ export function createMemoryRouter(): MemoryRouter {
   }
 
   return {
-    async start() {},
+    async start({ rules: wanted, running }) {
+      if (runs) return;
+      runs = true;
+      const routed = new Set(
+        wanted.flatMap(({ stable, canary }) => (canary === undefined ? [stable] : [stable, canary.set])),
+      );
+      for (const [set, placed] of sets) {
+        const endpoints = placed.endpoints.filter(({ instance }) => running.has(instance));
+        if (endpoints.length > 0) sets.set(set, { ...placed, endpoints });
+        else sets.delete(set);
+      }
+      for (const set of routed) if (!sets.has(set)) sets.set(set, { endpoints: [], out: new Set(), turn: 0 });
+      rules.clear();
+      for (const rule of wanted) rules.set(key(rule.route), { ...rule, credit: 0 });
+    },
     async place({ set, endpoints }, signal) {
       signal.throwIfAborted();
       if (endpoints.length > 0) {
@@ -156,6 +173,7 @@ export function createMemoryRouter(): MemoryRouter {
     address: () => ({ host: "127.0.0.1", port: 80 }),
     async stop() {
       open = new Set();
+      runs = false;
     },
     request(host, path) {
       const rule = find(host, path);
@@ -185,6 +203,11 @@ export function createMemoryRouter(): MemoryRouter {
     },
     loseLog() {
       gap = true;
+    },
+    reboot() {
+      runs = false;
+      open = new Set();
+      this.restart();
     },
     restart() {
       tallies = new Map();

@@ -59,6 +59,8 @@ export interface MemoryMachine {
   behave(behaviour: Partial<Behaviour>, content?: Digest): void;
   /** Ends an instance now. */
   exit(name: InstanceName, code: number, outOfMemory?: boolean): void;
+  /** Every instance is gone, and nobody tells how it ended. */
+  cutPower(): void;
   /** Lets its supervisor die. */
   orphan(name: InstanceName): void;
   /** From now on it answers probes with this; null: not at all. */
@@ -249,6 +251,7 @@ export function createMemoryMachine(options: {
       },
     },
     behave: (behaviour, content) => void behaviours.set(content ?? null, { ...wellBehaved, ...behaviour }),
+    cutPower: () => instances.clear(),
     orphan: (name) => change(name, (running) => (running.seen = { ...running.seen, phase: "broken", pid: null })),
     answer: (name, status) => change(name, (running) => (running.status = status)),
     change: (name, observation) =>
