@@ -315,3 +315,20 @@ function killAllOf(folder: string): number {
   }
   return killed;
 }
+
+test("an instance that dies on a full disk is replaced", { timeout: 120_000 }, async (t) => {
+  const site = createSite(t, { kind: "ext4", mebibytes: 96 });
+  const { volume } = site;
+  assert.ok(volume !== undefined);
+  const { url } = await site.json<DeployResult>(["up", "--http-port", "0"]);
+  volume.fill();
+  const [first] = (await site.status()).instances;
+  assert.ok(first?.pid !== null && first?.pid !== undefined);
+  process.kill(first.pid, "SIGKILL");
+  await eventually("two serve again, one of them another", async () => {
+    const { healthy, instances } = await site.status();
+    return healthy === 2 && !instances.some(({ name, role }) => role === "live" && name === first.name);
+  });
+  assert.equal((await get(url)).body, "v1\n");
+  t.diagnostic(`of the reserve ${statSync(join(site.state, "reserve")).size / 1024} KiB are left`);
+});
