@@ -61,6 +61,10 @@ export class Controller {
       settingsOf: (set) => this.#recordOfSet(set)?.sets.get(set)?.content.settings,
       isPlaced: (name) => this.#isPlaced(name),
       onExit: (instance) => this.#onExit(instance),
+      onOrphan: ({ set }) => {
+        const record = this.#recordOfSet(set);
+        if (record !== undefined) this.tick(keyOf(record));
+      },
       onHealth: (instance, before) => {
         const { health } = instance;
         const record = this.#recordOfSet(instance.set);

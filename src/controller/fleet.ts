@@ -32,6 +32,8 @@ export interface FleetOptions {
   /** Whether the router sends requests to it already: such an instance was healthy once. */
   readonly isPlaced: (instance: InstanceName) => boolean;
   readonly onExit: (instance: FleetInstance, exit: Exit) => void;
+  /** Its supervisor ended: it must be replaced. */
+  readonly onOrphan: (instance: FleetInstance) => void;
   readonly onHealth: (instance: FleetInstance, before: Health) => void;
 }
 
@@ -52,7 +54,14 @@ export class Fleet {
   }
 
   start(): void {
-    this.#stopListening = this.#options.runtime.onExit((name, exit) => this.#markExited(name, exit));
+    const { runtime } = this.#options;
+    const stopExits = runtime.onExit((name, exit) => this.#markExited(name, exit));
+    // The next regular look makes up for one that fails.
+    const stopOrphans = runtime.onOrphan(() => void this.refresh().catch(() => {}));
+    this.#stopListening = () => {
+      stopExits();
+      stopOrphans();
+    };
   }
 
   stop(): void {
@@ -112,10 +121,13 @@ export class Fleet {
       const known = this.#instances.get(one.name);
       if (known === undefined) this.#adopt(one);
       else if (known.phase === "running" && one.phase !== "running") this.#markExited(one.name, one.exit, one.phase);
-      else if (known.address !== one.address || known.pid !== one.pid) {
-        this.#instances.set(one.name, { ...known, address: one.address, pid: one.pid });
+      else if (known.address !== one.address || known.pid !== one.pid || known.orphaned !== one.orphaned) {
+        const { address, pid, orphaned } = one;
+        const now = { ...known, address, pid, orphaned };
+        this.#instances.set(one.name, now);
         // Seen before it had an address, it could not be probed.
         if (known.address === null && known.phase === "running") void this.#probe(one.name);
+        if (orphaned) this.#options.onOrphan(now);
       }
     }
     for (const [name, instance] of this.#instances) {
@@ -141,6 +153,7 @@ export class Fleet {
       startedAtMs,
       exit: ended,
       health,
+      orphaned: observed.orphaned,
       drift: [],
     });
     if (phase === "running") void this.#probe(name);

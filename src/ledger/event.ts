@@ -38,7 +38,7 @@ export interface WatchFigures {
   readonly baselineErrors: number;
 }
 
-/** Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, half-made. */
+/** Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, lost its supervisor. */
 export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken";
 
 /** Everything that can happen, one kind each. All state is a fold of these. */

@@ -17,6 +17,8 @@ export interface RuntimeBench {
   readonly failing: Partial<RunSettings>;
   /** Ends an instance's first process by SIGKILL, behind the runtime's back. */
   crash(instance: ObservedInstance): Promise<void>;
+  /** Ends an instance's supervisor by SIGKILL. */
+  orphan(instance: ObservedInstance): Promise<void>;
   /** Takes the daemon away. @returns what the next one sees, once called */
   leave(): () => Promise<Runtime>;
   end(): Promise<void>;
@@ -146,6 +148,29 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       );
       stop();
       assert.equal(told.length, 1);
+    },
+  );
+
+  check(
+    "onOrphan() tells when a supervisor ended and when its instance does; until then the instance runs on",
+    async ({ runtime, crash, orphan }, set) => {
+      await runtime.ensure(set, 2, 1, signal);
+      const [victim, other] = await runtime.observe();
+      assert.ok(victim !== undefined && other !== undefined);
+      let told = Promise.withResolvers<InstanceName>();
+      const stop = runtime.onOrphan((instance) => told.resolve(instance));
+      await orphan(victim);
+      assert.equal(await told.promise, victim.name);
+      assert.deepEqual(await runtime.observe(), [{ ...victim, orphaned: true }, other]);
+      told = Promise.withResolvers();
+      await crash(victim);
+      assert.equal(await told.promise, victim.name);
+      const [gone, still] = await runtime.observe();
+      assert.deepEqual([gone?.phase, gone?.pid, gone?.exit], ["broken", null, null]);
+      assert.deepEqual(still, other);
+      await runtime.remove([victim.name], 1_000, signal);
+      assert.deepEqual(await runtime.observe(), [other]);
+      stop();
     },
   );
 

@@ -23,7 +23,7 @@ export interface ObservedInstance {
   readonly ordinal: number;
   /** Content the instance was started from, as recorded when it was. */
   readonly digest: Digest;
-  /** `broken`: half-made or unsupervised (its log reader is gone); it must be removed and replaced. */
+  /** `broken`: half-made, or ended without anybody seeing how; it must be removed and replaced. */
   readonly phase: "running" | "exited" | "broken";
   /** IPv4 address in the instances' network; null where it has none (any more). */
   readonly address: string | null;
@@ -33,6 +33,8 @@ export interface ObservedInstance {
   /** ms since the epoch. */
   readonly startedAtMs: number;
   readonly exit: Exit | null;
+  /** Its supervisor ended before it: it serves on, but nobody will tell how it ends. It is to be replaced. */
+  readonly orphaned: boolean;
 }
 
 /**
@@ -68,6 +70,9 @@ export interface Runtime {
 
   /** Calls back at each exit, as soon as it is known; returns the way to stop. */
   onExit(listener: (name: InstanceName, exit: Exit) => void): () => void;
+
+  /** Calls back when an instance lost its supervisor, and when such a one ends: `observe` tells. Returns the way to stop. */
+  onOrphan(listener: (name: InstanceName) => void): () => void;
 
   /** Removes everything that is left (network, cgroups, mounts): no instance may run any more. */
   close(): Promise<void>;

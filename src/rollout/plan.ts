@@ -18,6 +18,8 @@ export interface InstanceView {
   readonly startedAtMs: number;
   readonly exit: Exit | null;
   readonly health: Health;
+  /** Its supervisor ended before it: it serves on and is to be replaced. */
+  readonly orphaned: boolean;
 }
 
 /** Everything a plan for one environment depends on, besides its record and the time. */
@@ -194,7 +196,7 @@ function failureOf(
     reason,
   });
   const fresh = instances.filter(({ name }) => !set.proven.has(name) && !set.condemned.has(name));
-  // Half-made or unsupervised ones say nothing about the content: they are replaced.
+  // Half-made ones and those that lost their supervisor say nothing about the content: they are replaced.
   const exited = fresh.find(({ phase }) => phase === "exited");
   if (exited !== undefined) return fail(exited, "exited");
   const late = fresh.find((instance) => isLate(instance, set, nowMs));
@@ -231,6 +233,10 @@ function planSet(
   ) {
     const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
     steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
+  }
+  for (const { name } of alive.filter(({ orphaned }) => orphaned)) {
+    const reason = "its supervisor ended: nobody would tell how it ends";
+    steps.push({ kind: "condemn", instance: name, type: "broken", reason });
   }
   if (!isFirstStart || record.active === null) {
     steps.push(...planCondemned(set, alive, running, wanted, nowMs));

@@ -125,6 +125,7 @@ export function instance(release: number, ordinal: number, change: Partial<Insta
     address: `10.128.${release}.${ordinal}`,
     startedAtMs: 1_000_000,
     exit: null,
+    orphaned: false,
     health: healthyNow(1_000_000),
     ...change,
   };

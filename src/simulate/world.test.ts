@@ -207,7 +207,7 @@ test("a killed instance, a dead supervisor and a drifted instance are each repla
   await world.clock.advance(1_000);
   assert.deepEqual(names(controller, "shop-production-v1"), [second, "shop-production-v1-3"]);
   world.machine.orphan(second);
-  await world.clock.advance(6_000);
+  await world.clock.advance(500);
   assert.deepEqual(names(controller, "shop-production-v1"), ["shop-production-v1-3", "shop-production-v1-4"]);
   world.machine.change("shop-production-v1-3" as InstanceName, { entered: [{ pid: 7, command: "sh" }] });
   await world.clock.advance(40_000);

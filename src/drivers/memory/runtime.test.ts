@@ -15,6 +15,7 @@ runtimeSuite("memory runtime", async () => {
     lacking,
     failing,
     crash: async ({ name }) => machine.exit(name, 137),
+    orphan: async ({ name }) => machine.orphan(name),
     leave: () => async () => machine.runtime(),
     end: async () => {},
   };

@@ -80,6 +80,7 @@ export function createMemoryMachine(options: {
   const { clock } = options;
   const instances = new Map<InstanceName, Running>();
   const listeners = new Set<(name: InstanceName, exit: Exit) => void>();
+  const orphanListeners = new Set<(name: InstanceName) => void>();
   const behaviours = new Map<Digest | null, Behaviour>();
   const prepared = new Set<Digest>();
   const perSet = new Map<string, Promise<void>>();
@@ -90,7 +91,12 @@ export function createMemoryMachine(options: {
 
   function exit(name: InstanceName, code: number, outOfMemory = false): void {
     const running = instances.get(name);
-    if (running === undefined || running.seen.phase === "exited") return;
+    if (running === undefined || running.seen.phase !== "running") return;
+    if (running.seen.orphaned) {
+      running.seen = { ...running.seen, phase: "broken", pid: null };
+      for (const listener of orphanListeners) listener(name);
+      return;
+    }
     const ended: Exit = { code, outOfMemory, atMs: clock.now() };
     running.seen = { ...running.seen, phase: "exited", pid: null, exit: ended };
     for (const listener of listeners) listener(name, ended);
@@ -121,6 +127,7 @@ export function createMemoryMachine(options: {
       pid: null,
       startedAtMs: clock.now(),
       exit: null,
+      orphaned: false,
     };
     const running: Running = {
       set,
@@ -194,6 +201,7 @@ export function createMemoryMachine(options: {
 
   const runtime = (): Runtime => {
     const own = new Set<(name: InstanceName, exit: Exit) => void>();
+    const ownOrphan = new Set<(name: InstanceName) => void>();
     return {
       prepare: async (artifact, signal) => prepare(artifact, signal),
       ensure(set, count, nextOrdinal, signal) {
@@ -222,6 +230,11 @@ export function createMemoryMachine(options: {
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
+      onOrphan(listener) {
+        ownOrphan.add(listener);
+        orphanListeners.add(listener);
+        return () => orphanListeners.delete(listener);
+      },
       async close() {
         const running = [...instances.values()].filter(({ seen }) => seen.phase === "running").length;
         if (running > 0)
@@ -231,6 +244,7 @@ export function createMemoryMachine(options: {
         instances.clear();
         prepared.clear();
         for (const listener of own) listeners.delete(listener);
+        for (const listener of ownOrphan) orphanListeners.delete(listener);
       },
     };
   };
@@ -252,7 +266,10 @@ export function createMemoryMachine(options: {
     },
     behave: (behaviour, content) => void behaviours.set(content ?? null, { ...wellBehaved, ...behaviour }),
     cutPower: () => instances.clear(),
-    orphan: (name) => change(name, (running) => (running.seen = { ...running.seen, phase: "broken", pid: null })),
+    orphan(name) {
+      change(name, (running) => (running.seen = { ...running.seen, orphaned: true }));
+      for (const listener of orphanListeners) listener(name);
+    },
     answer: (name, status) => change(name, (running) => (running.status = status)),
     change: (name, observation) =>
       change(name, (running) => (running.changed = { ...running.changed, ...observation })),

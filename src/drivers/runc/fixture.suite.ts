@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sha256, type Digest } from "../../model/canonical.ts";
+import type { InstanceName } from "../../model/names.ts";
 import { placesOf, type Places } from "../../model/places.ts";
 import type { EventData } from "../../ledger/event.ts";
 import { suiteSet } from "../../ports/runtime.suite.ts";
@@ -59,6 +60,7 @@ const applets = [
   "dd",
   "true",
   "tr",
+  "usleep",
 ];
 
 export async function createBench(): Promise<Bench> {
@@ -181,6 +183,11 @@ export async function putPatientImage(store: Store): Promise<Digest> {
     layers: [layerTar(busyboxLayer)],
     config: { Cmd: ["/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while true; do sleep 1000 & wait $!; done"] },
   });
+}
+
+/** Process id of an instance's conmon. */
+export function supervisorOf(places: Places, name: InstanceName): number {
+  return Number(readFileSync(join(places.run, "instances", name, "conmon.pid"), "utf8"));
 }
 
 /** Asks again until there is an answer; gives up after half a minute. */

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { InstanceName } from "../../model/names.ts";
-import { createBench, eventually, putHttpImage, putPatientImage, type Bench } from "./fixture.suite.ts";
+import { createBench, eventually, putHttpImage, putPatientImage, supervisorOf, type Bench } from "./fixture.suite.ts";
 
 /** Everything on this machine that carries our mark; on a machine shared with others, what is theirs is not counted. */
 function traces(bench: Bench): { readonly [kind: string]: number | readonly string[] } {
@@ -158,25 +158,43 @@ test("a daemon killed in the middle of starts leaves what the next one finds, en
   );
 });
 
-test("an instance whose supervisor was killed is broken, and can be removed", async () => {
+test("an instance whose supervisor was killed writes on, and what it writes is in its log", async () => {
   const bench = await createBench();
-  const runtime = await bench.runtime();
+  const first = await bench.runtime();
+  let runtime = first;
   try {
-    const set = bench.set(await putPatientImage(bench.store));
+    const script = "trap 'exit 0' TERM; n=0; while echo line $n; do n=$((n+1)); usleep 2000; done; exit 9";
+    const set = bench.set(await putPatientImage(bench.store), { command: ["/bin/sh", "-c", script] });
+    const name = `${set.name}-1` as InstanceName;
+    const lines = async (): Promise<number[]> =>
+      (await runtime.facts(name)).logTail.flatMap((line) => Number(/^line (\d+)$/.exec(line)?.[1] ?? []));
+    const writesOn = async (): Promise<number[]> => {
+      const before = (await lines()).at(-1) ?? 0;
+      return eventually(async () => {
+        const now = await lines();
+        return (now.at(-1) ?? 0) > before + 60 ? now : undefined;
+      });
+    };
+    const assertWhole = (tail: readonly number[]): void =>
+      assert.deepEqual(
+        tail,
+        tail.map((_, index) => (tail[0] ?? 0) + index),
+      );
     await runtime.ensure(set, 1, 1, bench.signal);
-    const supervisor = Number(readFileSync(join(bench.places.run, "instances", `${set.name}-1`, "conmon.pid"), "utf8"));
-    process.kill(supervisor, "SIGKILL");
-    await eventually(async () => ((await runtime.observe())[0]?.phase === "broken" ? true : undefined));
-    await runtime.ensure(set, 1, 2, bench.signal);
+    assertWhole(await writesOn());
+    process.kill(supervisorOf(bench.places, name), "SIGKILL");
+    assertWhole(await writesOn());
+
+    // Another daemon finds the pipes by what the instance itself holds. Both read for a moment and share the lines.
+    runtime = await bench.runtime();
+    first.stop();
+    await writesOn();
     assert.deepEqual(
-      (await runtime.observe()).map(({ phase }) => phase),
-      ["broken", "running"],
+      (await runtime.observe()).map(({ phase, orphaned }) => [phase, orphaned]),
+      [["running", true]],
     );
-    await runtime.remove([`${set.name}-1` as InstanceName], 1_000, bench.signal);
-    assert.deepEqual(
-      (await runtime.observe()).map(({ ordinal }) => ordinal),
-      [2],
-    );
+    await runtime.remove([name], 1_000, bench.signal);
+    assert.deepEqual(await runtime.observe(), []);
   } finally {
     await bench.end(runtime);
   }

@@ -1,8 +1,10 @@
+export type LogStream = "stdout" | "stderr";
+
 /** One line of a log file, as the supervisor writes it. */
 export interface RawLogLine {
   /** RFC 3339 with nanoseconds. */
   readonly at: string;
-  readonly stream: "stdout" | "stderr";
+  readonly stream: LogStream;
   /** The line goes on in the next one of the same stream. */
   readonly partial: boolean;
   readonly text: string;
@@ -13,7 +15,16 @@ export function parseLogLine(line: string): RawLogLine | undefined {
   const match = /^(\S+) (stdout|stderr) ([FP]) (.*)$/s.exec(line);
   if (match === null) return undefined;
   const [, at = "", stream, tag, text = ""] = match;
-  return { at, stream: stream as "stdout" | "stderr", partial: tag === "P", text };
+  return { at, stream: stream as LogStream, partial: tag === "P", text };
+}
+
+/** A piece of output as lines of a log file; bytes stay as they are, also those that are not UTF-8. */
+export function formatLogChunk(at: Date, stream: LogStream, chunk: Buffer): Buffer {
+  const lines = chunk.toString("latin1").split("\n");
+  const last = lines.pop() ?? "";
+  const head = `${at.toISOString()} ${stream}`;
+  const whole = lines.map((line) => `${head} F ${line}\n`).join("");
+  return Buffer.from(last === "" ? whole : `${whole}${head} P ${last}\n`, "latin1");
 }
 
 const mostJoined = 256 * 1024;

@@ -5,8 +5,8 @@ import { isAlive } from "./processes.ts";
 import { instancePaths, readBirth, readExit, readRecord, type Folders } from "./record.ts";
 
 /**
- * One instance from what lies on disk and in procfs. It runs when both its first process and its supervisor do, told
- * from later processes of the same number by their start times.
+ * One instance from what lies on disk and in procfs. Its first process and its supervisor are told from later processes
+ * of the same number by their start times.
  */
 export function observeInstance(folders: Folders, name: InstanceName): ObservedInstance | undefined {
   const parts = splitInstanceName(name);
@@ -22,12 +22,19 @@ export function observeInstance(folders: Folders, name: InstanceName): ObservedI
     address: record?.address ?? null,
     port: record?.port ?? 0,
     startedAtMs: record?.startedAtMs ?? 0,
+    orphaned: false,
   };
   const broken: ObservedInstance = { ...base, phase: "broken", pid: null, exit: null };
   if (record === undefined || birth === undefined) return broken;
   const exit = readExit(paths);
   if (exit !== undefined) return { ...base, phase: "exited", pid: null, exit };
-  if (!isAlive(birth.supervisor)) return broken;
+  if (!isAlive(birth.supervisor)) {
+    // It wrote down the end just before its own.
+    const told = readExit(paths);
+    if (told !== undefined) return { ...base, phase: "exited", pid: null, exit: told };
+    if (!isAlive(birth.process)) return broken;
+    return { ...base, phase: "running", pid: birth.process.pid, exit: null, orphaned: true };
+  }
   // A process that is gone while its supervisor lives counts as running until the supervisor has told how it ended.
   return { ...base, phase: "running", pid: birth.process.pid, exit: null };
 }

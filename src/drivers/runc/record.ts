@@ -28,6 +28,8 @@ export interface InstanceBirth {
   /** Device of the file system that is its root. */
   readonly rootDevice: string;
   readonly mounts: readonly string[];
+  /** The pipes it writes its output to, `pipe:[12345]`. */
+  readonly output: { readonly stdout: string; readonly stderr: string };
 }
 
 /** Where an instance's files are. */

@@ -6,11 +6,13 @@ import type { Exits } from "./exits.ts";
 import { readText } from "./files.ts";
 import { dropsTerm, identify, isAlive, signalProcess, waitGone, type ProcessIdentity } from "./processes.ts";
 import { instancePaths, readBirth, readExit, type Folders, type InstancePaths } from "./record.ts";
+import type { SupervisorWatch } from "./supervisor-watch.ts";
 
 export interface RemoveTools {
   readonly folders: Folders;
   readonly cgroups: Cgroups;
   readonly exits: Exits;
+  readonly supervisors: SupervisorWatch;
 }
 
 const killMs = 10_000;
@@ -35,6 +37,7 @@ export async function removeInstance(
   if (supervisor !== undefined && first !== undefined && isAlive(supervisor))
     await tools.exits.wait(name, supervisorMs);
   if (supervisor !== undefined && !(await waitGone(supervisor, supervisorMs))) signalProcess(supervisor, "SIGKILL");
+  tools.supervisors.forget(name);
   await tools.cgroups.removeInstance(name);
   await rm(paths.runtimeState, { recursive: true, force: true });
   await rm(paths.exit, { force: true });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { sha256 } from "../../model/canonical.ts";
 import { runtimeSuite } from "../../ports/runtime.suite.ts";
-import { createBench, putPatientImage } from "./fixture.suite.ts";
+import { createBench, putPatientImage, supervisorOf } from "./fixture.suite.ts";
 
 runtimeSuite("runc runtime", async () => {
   const bench = await createBench();
@@ -14,6 +14,9 @@ runtimeSuite("runc runtime", async () => {
     failing: { command: ["/no/such/program"] },
     async crash({ pid }) {
       process.kill(pid ?? assert.fail("it does not run"), "SIGKILL");
+    },
+    async orphan({ name }) {
+      process.kill(supervisorOf(bench.places, name), "SIGKILL");
     },
     leave() {
       current.stop();

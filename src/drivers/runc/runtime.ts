@@ -27,6 +27,7 @@ import { removeInstance } from "./remove.ts";
 import { probeRootMode, type RootMode } from "./root-mode.ts";
 import { createRoots } from "./roots.ts";
 import { startInstance } from "./start.ts";
+import { watchSupervisors } from "./supervisor-watch.ts";
 import { loadSyscalls } from "./syscalls.ts";
 
 export interface RuncRuntimeOptions {
@@ -53,9 +54,6 @@ export interface RuncRuntime extends Runtime {
   /** Stops watching; instances, mounts and network stay for the next daemon. */
   stop(): void;
 }
-
-/** How long a supervisor may take to write an exit down. */
-const untoldMs = 500;
 
 /** Most instances that are being started at once. */
 const mostStarts = 8;
@@ -93,6 +91,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const exits = watchExits(folders);
   const { blocks, bsize } = statfsSync(folders.logs);
   const bounds = logBounds(blocks * bsize);
+  const supervisors = watchSupervisors(folders, clock);
   const starting = new Map<
     InstanceName,
     { readonly set: InstanceSet; readonly ordinal: number; readonly atMs: number }
@@ -105,6 +104,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     runtimePath: findProgram("runc"),
     openFiles: openFileLimit(),
     exits,
+    supervisors,
   };
   const stopRotation = keepLogsSmall(folders, bounds, clock);
   const perSet = new Map<string, Promise<unknown>>();
@@ -124,6 +124,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       pid: null,
       startedAtMs: under.atMs,
       exit: null,
+      orphaned: false,
     };
   }
 
@@ -179,6 +180,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     });
   }
 
+  for (const name of instanceNames(folders)) supervisors.add(name);
+
   return {
     rootMode,
     images: {
@@ -201,12 +204,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
         if (perSet.get(set.name) === work) perSet.delete(set.name);
       }
     },
-    async observe() {
-      // Ended a moment ago, and its supervisor is about to write how.
-      const untold = observeAll().filter(({ exit }) => exit?.code === null);
-      await Promise.all(untold.map(({ name }) => exits.wait(name, untoldMs)));
-      return observeAll();
-    },
+    observe: async () => observeAll(),
     async remove(names, graceMs, signal) {
       const pool = names.length === 0 ? undefined : await network.ready();
       const results = await Promise.allSettled(
@@ -232,6 +230,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       await roots.keep(new Set([...keep, ...used]));
     },
     onExit: (listener) => exits.onExit(listener),
+    onOrphan: (listener) => supervisors.onLost(listener),
     stop,
     async close() {
       const running = observeAll().filter(({ phase }) => phase === "running");
@@ -255,6 +254,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   function stop(): void {
     stopRotation();
     exits.stop();
+    supervisors.stop();
   }
 }
 

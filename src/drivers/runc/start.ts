@@ -17,6 +17,7 @@ import { releaseInstance } from "./release-instance.ts";
 import { boundFiles, type PreparedArtifact, type Root } from "./roots.ts";
 import { seccompFor } from "./seccomp.ts";
 import { ociSpec } from "./spec.ts";
+import { outputOf, type SupervisorWatch } from "./supervisor-watch.ts";
 import { createSupervised } from "./supervisor.ts";
 import { resolveUser } from "./user.ts";
 
@@ -27,6 +28,7 @@ export interface StartTools {
   readonly clock: Clock;
   readonly runtimePath: string;
   readonly openFiles: number;
+  readonly supervisors: SupervisorWatch;
 }
 
 export interface StartInput {
@@ -67,8 +69,10 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
     supervisor,
     rootDevice: mounts.find(({ target }) => target === "/")?.device ?? "",
     mounts: mountLines(mounts),
+    output: outputOf(pid),
   };
   await replaceFile(paths.birth, JSON.stringify(birth));
+  tools.supervisors.add(name);
   await releaseInstance(name, paths, first);
 }
 
