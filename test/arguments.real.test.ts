@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,6 +87,9 @@ const cases: readonly Case[] = [
   [["up", "--file", "/dev/zero"], 2, /it is no regular file/],
   [["up", "--file", "nul.yaml"], 2, /nul\.yaml:1:5 holds a NUL byte/],
   [["build", "--file", "wrong.yaml"], 2, /wrong\.yaml:3:8 run\.memory: .* belongs under run\.resources/],
+  [["build", "--file", "folder.yaml"], 2, /Cannot read the Dockerfile "\."[^]*it is a folder/],
+  [["build", "--file", "pipe.yaml"], 2, /Cannot read the Dockerfile "pipe"[^]*it is no regular file/],
+  [["build", "--file", "pipe"], 2, /it is no regular file/],
   [["deploy"], 4, /the store has no such artifact/],
   [["deploy", ""], 2, /as an image's name/],
   [["deploy", "sha256:xyz"], 2, /as a digest/],
@@ -136,6 +139,9 @@ test(
     writeFileSync(join(project, "bronze.yaml"), "app: shop\nbuild: { dockerfile: Dockerfile }\n");
     writeFileSync(join(project, "wrong.yaml"), "app: shop\nbuild: { dockerfile: Dockerfile }\nrun: { memory: 1Gi }\n");
     writeFileSync(join(project, "nul.yaml"), "app:\0 shop\n");
+    writeFileSync(join(project, "folder.yaml"), "app: shop\nbuild: { dockerfile: . }\n");
+    writeFileSync(join(project, "pipe.yaml"), "app: shop\nbuild: { dockerfile: pipe }\n");
+    execFileSync("mkfifo", [join(project, "pipe")]);
     const before = readdirSync(project);
     const waiting = [...cases];
     const problems: string[] = [];

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { toBytePath } from "../image/tar-entry.ts";
@@ -45,14 +45,18 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
   const file = options.path;
   let text: string;
   try {
-    text = await readFile(join(options.projectDir, file), "utf8");
+    const location = join(options.projectDir, file);
+    const stats = await stat(location);
+    if (!stats.isFile()) throw new Error(stats.isDirectory() ? "it is a folder" : "it is no regular file");
+    if (stats.size > mostBytes) throw invalid(file, 1, "it is larger than 1 MiB");
+    text = await readFile(location, "utf8");
   } catch (cause) {
+    if (cause instanceof OperatorError) throw cause;
     throw new OperatorError("DEFINITION_INVALID", `Cannot read the Dockerfile "${file}"`, {
       hint: "correct build.dockerfile in bronze.yaml",
       cause,
     });
   }
-  if (text.length > mostBytes) throw invalid(file, 1, "it is larger than 1 MiB");
   const { instructions, escape } = parseDockerfile(text, file);
   const context = openContext(options.projectDir);
   const progress: Progress = {

@@ -24,6 +24,7 @@ export const defaultStateDir = "/var/lib/bronze";
  *   belongs to the kernel
  */
 export function placesOf(stateDir: string = defaultStateDir): Places {
+  // oxlint-disable-next-line no-control-regex -- control characters are what this refuses
   if (stateDir === "" || stateDir.startsWith("-") || /[\0-\u001f\u007f]/.test(stateDir)) {
     throw new OperatorError(
       "ARGUMENT_INVALID",

@@ -62,11 +62,10 @@ interface Found {
 
 async function look(tree: string, startedAt: number): Promise<Found> {
   const print = (kind: string): readonly string[] => ["-printf", `${kind}%p\\0`];
-  const expression = [
-    ...["-name", `${whiteoutPrefix}*`, ...print("w"), "-o"],
-    ...["(", "-type", "b", "-o", "-type", "c", ")", ...print("x"), "-o"],
-    ...["-type", "d", "-newermt", `@${startedAt}`, ...print("d")],
-  ];
+  const whiteouts = ["-name", `${whiteoutPrefix}*`, ...print("w")];
+  const devices = ["(", "-type", "b", "-o", "-type", "c", ")", ...print("x")];
+  const newFolders = ["-type", "d", "-newermt", `@${startedAt}`, ...print("d")];
+  const expression = [...whiteouts, "-o", ...devices, "-o", ...newFolders];
   const listed = await runOrFail(`look for whiteouts in ${tree}`, "find", [tree, ...expression], {
     timeoutMs: 600_000,
     mostOutputBytes: 64 * 1024 * 1024,
