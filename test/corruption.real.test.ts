@@ -268,3 +268,38 @@ test(
     assert.equal((await site.bronze(["audit", "verify"])).status, 0);
   },
 );
+
+test(
+  "a ledger altered under a running daemon is found by audit and doctor, exit 7; what runs goes on",
+  { timeout: 120_000 },
+  async (t) => {
+    const site = createSite(t);
+    const { url } = await site.json<DeployResult>(["up", "--http-port", "0"]);
+    assert.equal((await site.bronze(["audit", "verify"])).status, 0);
+    const altered = ["ledger.sqlite", "ledger.sqlite-wal"].map((name) => {
+      const path = join(site.state, name);
+      const bytes = readFileSync(path);
+      let count = 0;
+      for (let at = bytes.indexOf('"type":"deploy"'); at >= 0; at = bytes.indexOf('"type":"deploy"', at + 1)) {
+        bytes.write('"type":"employ"', at);
+        count += 1;
+      }
+      execFileSync("dd", [`of=${path}`, "bs=4096", "conv=notrunc", "status=none"], { input: bytes });
+      return count;
+    });
+    t.diagnostic(`altered in ${altered.join(" and ")} places`);
+    const audited = await site.bronze(["audit", "verify"]);
+    assert.equal(audited.status, 7);
+    assert.match(audited.stderr, /event \d+ was altered/);
+    const { status, report } = await doctor(site, "--repair");
+    assert.equal(status, 7, "nothing is folded anew from events that do not hold");
+    assert.deepEqual(
+      report.storage.findings.map(({ kind, mended }) => [kind, mended]),
+      [["ledger", false]],
+    );
+    assert.ok(
+      (await site.json<StatusReport>(["status"])).storage?.some((line) => /ledger on disk is damaged/.test(line)),
+    );
+    assert.equal((await get(url)).body, "v1\n");
+  },
+);

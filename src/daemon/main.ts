@@ -99,9 +99,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     ping,
     logs: (query) => readLogs(places, query),
     storage: (mend, progress) => checkStorage(storageParts(mend), mend, progress),
-    storageWarnings: () => storageWarnings(places, store, recorder.state, isReserveWhole),
+    storageWarnings: () => storageWarnings(places, store, recorder.state, { isReserveWhole, ledgerDamage }),
     onAllDown: () => stopped.resolve({ everything: true }),
   });
+  let ledgerDamage: string | null = null;
+  async function auditLedger(): ReturnType<StorageParts["audit"]> {
+    const found = await audit(journal, (folded) => isDeepStrictEqual(recorder.state, folded));
+    ledgerDamage = found.damage?.finding ?? null;
+    return found;
+  }
   const storageParts = (mend: boolean): StorageParts => ({
     store,
     state: () => recorder.state,
@@ -113,7 +119,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       ),
       ...imageLeftovers(places, recorder.state.layerImages, true),
     ],
-    projectionsEqual: async () => (await audit(journal, (folded) => isDeepStrictEqual(recorder.state, folded))).equal,
+    audit: auditLedger,
     mending: mend
       ? {
           record: (data) => recorder.append(data),
@@ -141,6 +147,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     stopScrub = startScrub({
       store,
       images: runtime.images,
+      audit: auditLedger,
       record: (data) => recorder.append(data),
       clock,
       onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),

@@ -24,6 +24,7 @@ test("startScrub() finds the damaged blob and the damaged image, takes both away
   const image = join(dir, "layer.erofs");
   writeFileSync(image, "what the image holds now");
   const diffId = sha256("a layer");
+  const audits: string[] = [];
   const distrusted: Digest[] = [];
   const recorded: EventData[] = [];
   const done = Promise.withResolvers<void>();
@@ -33,6 +34,7 @@ test("startScrub() finds the damaged blob and the damaged image, takes both away
       stored: () => [{ diffId, path: image, recorded: sha256("what it held when it was made") }],
       distrust: async (one) => void distrusted.push(one),
     },
+    audit: async () => void audits.push("ledger"),
     record(data) {
       recorded.push(data);
       if (data.kind === "storage.checked") done.resolve();
@@ -51,7 +53,7 @@ test("startScrub() finds the damaged blob and the damaged image, takes both away
     ],
   );
   assert.deepEqual(recorded.at(-1), { kind: "storage.checked", files: 3, bytes: 600_024, damaged: 2 });
-  assert.deepEqual(distrusted, [diffId]);
+  assert.deepEqual([audits, distrusted], [["ledger"], [diffId]]);
   assert.equal(await store.stat(damaged.digest), undefined);
   assert.ok(existsSync(join(dir, "store/damaged", damaged.digest.slice(7))));
   assert.equal(await store.stat(whole.digest), 300_000);

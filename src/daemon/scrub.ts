@@ -15,6 +15,8 @@ const againMs = 3_600_000;
 export interface ScrubOptions {
   readonly store: LocalStore;
   readonly images: { stored(): readonly StoredImage[]; distrust(diffId: Digest, finding: string): Promise<void> };
+  /** Reads the whole ledger again; what it finds is the caller's to tell. */
+  readonly audit: () => Promise<unknown>;
   readonly record: (data: EventData) => void;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
@@ -23,13 +25,13 @@ export interface ScrubOptions {
 }
 
 /**
- * Hashes all blobs and images again, slowly, once a day. What is damaged is an event and is taken away: a blob so that a
+ * Reads the ledger and hashes all blobs and images again, slowly, once a day. What is damaged is an event and is taken away: a blob so that a
  * build or import brings it back, an image so that its instances are seen to have drifted and are replaced from a new one.
  *
  * @returns the way to stop; resolves when the file under way is let go
  */
 export function startScrub(options: ScrubOptions): () => Promise<void> {
-  const { store, images, record, clock, onError, pace } = options;
+  const { store, images, audit, record, clock, onError, pace } = options;
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let cancel = clock.after(pace?.firstAfterMs ?? firstAfterMs, begin);
@@ -50,6 +52,7 @@ export function startScrub(options: ScrubOptions): () => Promise<void> {
   }
 
   async function round(): Promise<void> {
+    await audit();
     let damaged = 0;
     const { files, bytes } = await hashStored(
       { store, images: () => images.stored(), signal: stopping.signal },

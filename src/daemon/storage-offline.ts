@@ -114,8 +114,8 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
             ...machineLeftovers(places),
             ...(await fileLeftovers(places)),
           ],
-          // Folded a moment ago, from the events themselves.
-          projectionsEqual: async () => true,
+          // Checked and folded a moment ago.
+          audit: async () => ({ damage: null, equal: true }),
           mending:
             runtime === undefined
               ? null

@@ -23,8 +23,11 @@ export interface StorageParts {
   readonly imageFolder: string;
   readonly images: () => readonly StoredImage[];
   readonly leftovers: () => Promise<readonly Leftover[]>;
-  /** Whether the state is what the ledger's events fold to. */
-  readonly projectionsEqual: () => Promise<boolean>;
+  /** What is wrong with the ledger's events, and whether the state is what they fold to. */
+  readonly audit: () => Promise<{
+    readonly damage: { readonly seq: number; readonly finding: string } | null;
+    readonly equal: boolean;
+  }>;
   readonly mending: {
     readonly record: (data: EventData) => void;
     readonly distrustImage: (diffId: Digest, finding: string) => Promise<void>;
@@ -106,7 +109,16 @@ async function examine(
 ): Promise<{ readonly troubles: readonly Trouble[]; readonly files: number; readonly bytes: number }> {
   const { store, mending } = parts;
   const troubles: Trouble[] = [];
-  if (!(await parts.projectionsEqual())) {
+  const { damage, equal } = await parts.audit();
+  if (damage !== null) {
+    troubles.push({
+      kind: "ledger",
+      subject: `event ${damage.seq}`,
+      finding: damage.finding,
+      repair: null,
+      advice: `restore the ledger from a backup; or end the daemon, which goes on with what it has in memory, and drop what came later: \`bronze doctor --repair --keep-events ${damage.seq - 1}\``,
+    });
+  } else if (!equal) {
     troubles.push({
       kind: "projections",
       subject: "state",
@@ -249,13 +261,15 @@ export function storageWarnings(
   places: Places,
   store: LocalStore,
   state: LedgerState,
-  isReserveWhole: boolean,
+  ledger: { readonly isReserveWhole: boolean; readonly ledgerDamage: string | null },
 ): readonly string[] {
   const warnings: string[] = [];
+  if (ledger.ledgerDamage !== null)
+    warnings.push(`the ledger on disk is damaged: ${ledger.ledgerDamage}; see \`bronze doctor\``);
   const free = freeBytes(places.state);
   if (free !== undefined && free < littleBytes)
     warnings.push(`the disk of ${places.state} is nearly full: ${formatBytes(free)} free`);
-  if (!isReserveWhole)
+  if (!ledger.isReserveWhole)
     warnings.push("the ledger's reserve is used, which is for rollbacks on a full disk: make room on the disk");
   for (const digest of state.damagedBlobs.keys()) {
     if (!store.has(digest))

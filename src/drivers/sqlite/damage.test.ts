@@ -1,11 +1,25 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { eventHash, verifyChain } from "../../ledger/chain.ts";
+import type { LedgerEvent } from "../../ledger/event.ts";
 import { openSqliteJournal } from "./journal.ts";
 import { salvageLedger } from "./salvage.ts";
 
@@ -133,6 +147,20 @@ function closedLedger(events: number): string {
   return dir;
 }
 
+/** Alters an event and gives it the hash that fits, as somebody does who knows how; nothing else is touched. */
+function forge(dir: string, seq: number): void {
+  const database = new DatabaseSync(main(dir));
+  const row = database.prepare("SELECT at_ms, prev, data FROM events WHERE seq = ?").get(seq) as {
+    at_ms: number;
+    prev: LedgerEvent["prev"];
+    data: string;
+  };
+  const data = JSON.parse(row.data.replace('"version":"1"', '"version":"2"')) as LedgerEvent["data"];
+  const hash = eventHash({ seq, atMs: row.at_ms, prev: row.prev, data });
+  database.prepare("UPDATE events SET data = ?, hash = ? WHERE seq = ?").run(JSON.stringify(data), hash, seq);
+  database.close();
+}
+
 function change(dir: string, sql: string): void {
   const database = new DatabaseSync(main(dir));
   database.exec(sql);
@@ -140,6 +168,12 @@ function change(dir: string, sql: string): void {
 }
 
 const harms: readonly (readonly [string, (dir: string) => void, RegExp])[] = [
+  ["an event was forged with a hash that fits", (dir) => forge(dir, 9), /event 10 does not continue event 9/],
+  [
+    "the last event was forged with a hash that fits",
+    (dir) => forge(dir, 30),
+    /event 30 is another than the one that was acknowledged/,
+  ],
   [
     "its last event was deleted",
     (dir) => change(dir, "DELETE FROM events WHERE seq = 30"),
@@ -218,6 +252,20 @@ test("a page of the ledger's file damaged at any place: either every event is th
   t.diagnostic(
     `${counts.refused + counts.whole} flipped bytes: ${counts.refused} refused, ${counts.whole} in unused bytes, 0 passed over`,
   );
+});
+
+test("read() from the beginning shows damage that was done to the file while it was open", () => {
+  const dir = closedLedger(40);
+  const journal = openSqliteJournal(dir);
+  assert.equal(verifyChain(journal.read()).damage, null);
+  const bytes = readFileSync(main(dir));
+  const at = bytes.indexOf('"pid":21');
+  assert.ok(at > 0);
+  const fd = openSync(main(dir), "r+");
+  writeSync(fd, Buffer.from('"pid":27'), 0, 8, at);
+  closeSync(fd);
+  assert.match(verifyChain(journal.read()).damage?.finding ?? "", /event 21 was altered/);
+  journal.close();
 });
 
 test("salvageLedger() keeps the verified beginning, the damaged files and a record, and only as much as holds", () => {

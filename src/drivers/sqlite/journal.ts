@@ -104,6 +104,8 @@ export function openSqliteJournal(stateDir: string): SqliteJournal {
       }
     },
     *read(after = 0) {
+      // From its beginning it is read to be checked: what SQLite remembers of the file is not what the file holds.
+      if (after === 0) connection.exec("PRAGMA shrink_memory");
       yield* readRows(select, after);
     },
     keepReserve: () => reserve.keep(),
