@@ -17,11 +17,12 @@ type Row = readonly [path: string, kind: "d" | "l" | "w" | "o", ...rest: (string
 /** Reads the layers' folders and symlinks in order; each layer only once per cache. */
 export async function readBaseTree(store: Store, layers: readonly Descriptor[], cache: BuildCache): Promise<BaseTree> {
   const tree: BaseTree = new Map();
+  const inside: Inside = new Map();
   for (const layer of layers) {
     const known = await cache.read("trees", { layer: layer.digest });
     const rows = Array.isArray(known) ? (known as Row[]) : await scan(store, layer);
     if (known === undefined) await cache.write("trees", { layer: layer.digest }, rows);
-    for (const row of rows) apply(tree, row);
+    for (const row of rows) apply(tree, inside, row);
   }
   return tree;
 }
@@ -38,14 +39,38 @@ async function scan(store: Store, layer: Descriptor): Promise<readonly Row[]> {
   return rows;
 }
 
-function apply(tree: BaseTree, row: Row): void {
+/** What is directly in each folder, named or not: hostile layers have a million members, and each may hide others. */
+type Inside = Map<BytePath, Set<BytePath>>;
+
+function place(inside: Inside, path: BytePath): void {
+  for (let child = path; child !== ""; child = parentOf(child)) {
+    const siblings = inside.get(parentOf(child));
+    if (siblings?.has(child) === true) return;
+    if (siblings === undefined) inside.set(parentOf(child), new Set([child]));
+    else siblings.add(child);
+  }
+}
+
+function removeInside(tree: BaseTree, inside: Inside, path: BytePath): void {
+  const waiting = [path];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (const child of inside.get(next) ?? []) {
+      tree.delete(child);
+      waiting.push(child);
+    }
+    inside.delete(next);
+  }
+}
+
+function apply(tree: BaseTree, inside: Inside, row: Row): void {
   const [path, kind, first, uid, gid] = row;
   if (kind === "d") tree.set(path, { kind: "directory", mode: Number(first), uid: Number(uid), gid: Number(gid) });
   else {
-    for (const other of tree.keys()) if (other.startsWith(`${path}/`)) tree.delete(other);
+    removeInside(tree, inside, path);
     if (kind === "l") tree.set(path, { kind: "symlink", target: String(first) });
     else if (kind === "w") tree.delete(path);
   }
+  if (kind === "d" || kind === "l") place(inside, path);
 }
 
 /**
