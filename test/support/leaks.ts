@@ -66,7 +66,7 @@ interface Process {
   readonly cgroup: string;
 }
 
-function processesOf({ state, tag }: Places): readonly Process[] {
+export function processesOf({ state, tag }: Places): readonly Process[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((name) => {
@@ -114,7 +114,7 @@ function processLeaks(places: Places, names: ReadonlySet<string>): readonly stri
   return leaks;
 }
 
-function mountsOf({ state }: Places) {
+export function mountsOf({ state }: Places) {
   return readMounts().filter(({ target, source }) => target.startsWith(`${state}/`) || source.startsWith(`${state}/`));
 }
 
@@ -142,7 +142,7 @@ function loopsOf({ state }: Places): readonly string[] {
   });
 }
 
-function cgroupFoldersOf({ tag }: Places): readonly string[] {
+export function cgroupFoldersOf({ tag }: Places): readonly string[] {
   const trees = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
   return trees.map(({ target }) => join(target, `bronze-${tag}`)).filter((path) => existsSync(path));
 }
@@ -155,7 +155,7 @@ function cgroupLeaks(places: Places, names: ReadonlySet<string>): readonly strin
   );
 }
 
-function firewallLines({ tag }: Places): readonly string[] {
+export function firewallLines({ tag }: Places): readonly string[] {
   return ["filter", "nat"].flatMap((table) =>
     execFileSync("iptables-save", ["-t", table], { encoding: "utf8" })
       .split("\n")
