@@ -12,29 +12,45 @@ const operations = ["deploy", "warm rollback", "cold rollback"] as const;
 /** Thrown into the code that appends as its process ends: nothing it still does reaches the world. */
 class Killed extends Error {}
 
+/** Calls that change the world; the rest only look at it. */
+const effects = new Set(["prepare", "ensure", "remove", "release", "place", "route", "drain", "cut"]);
+
 /**
- * Ports of a daemon that dies at an append: what it calls after that never answers.
+ * Ports of a daemon that dies at an append to its ledger or at a call that changes the world, before or after it comes
+ * into effect: what it calls after that never answers.
  *
- * @param isDue asked at each append, with the number of appends so far
+ * @param next asked at each of these; undefined: it lives on
  */
-function mortal(ports: ControllerPorts, isDue: (appends: number) => Moment | undefined): ControllerPorts {
+function mortal(ports: ControllerPorts, next: () => Moment | undefined): ControllerPorts {
   let dead = false;
-  let appends = 0;
+  const never = new Promise<never>(() => {});
+
   function through<Port extends object>(port: Port): Port {
     return new Proxy(port, {
       get(target, name) {
         const member: unknown = Reflect.get(target, name);
         if (typeof member !== "function") return member;
-        return (...args: unknown[]): unknown =>
-          dead ? new Promise(() => {}) : (Reflect.apply(member, target, args) as unknown);
+        return (...args: unknown[]): unknown => {
+          if (dead) return never;
+          const moment = effects.has(String(name)) ? next() : undefined;
+          dead ||= moment === "before";
+          if (dead) return never;
+          const answer = Reflect.apply(member, target, args) as unknown;
+          if (moment !== "after") return answer;
+          const die = (): Promise<never> => {
+            dead = true;
+            return never;
+          };
+          return (answer as Promise<unknown>).then(die, die);
+        };
       },
     });
   }
+
   function dying(append: ControllerPorts["journal"]["append"]): ControllerPorts["journal"]["append"] {
     return (events) => {
       if (dead) throw new Killed();
-      appends += 1;
-      const moment = isDue(appends);
+      const moment = next();
       dead = moment !== undefined;
       if (moment === "before") throw new Killed();
       const appended = append(events);
@@ -42,6 +58,7 @@ function mortal(ports: ControllerPorts, isDue: (appends: number) => Moment | und
       return appended;
     };
   }
+
   const { journal } = ports;
   return {
     ...ports,
@@ -68,32 +85,35 @@ function settingsOf(operation: (typeof operations)[number]): Partial<Environment
   return { keepWarmMs: operation === "warm rollback" ? 3_600_000 : 0, watchMs: 60_000 };
 }
 
-/** @returns how many appends the operation took; fewer than `at`: nobody died */
+/** @returns how many appends and effects the operation took; fewer than `at`: nobody died */
 async function killAt(operation: (typeof operations)[number], at: number, moment: Moment): Promise<number> {
   const world = await prepared(operation);
   const before = [...world.journal.read()].length;
-  let appends = 0;
+  let isAsked = false;
+  let points = 0;
   const first = await world.startController((ports) =>
-    mortal(ports, (count) => {
-      appends = count;
-      return count === at ? moment : undefined;
+    mortal(ports, () => {
+      if (isAsked) points += 1;
+      return isAsked && points === at ? moment : undefined;
     }),
   );
+  isAsked = true;
   const work =
     operation === "deploy"
       ? deploy(first, request("two", { ...settingsOf(operation), withinMs: 7_000 }))
       : rollback(first, asked);
   work.catch(() => {});
-  await world.clock.advance(appends >= at ? 0 : 62_000);
+  // As long as the operation takes; a daemon that died early is away for that time.
+  await world.clock.advance(62_000);
   void first.stop();
   const second = await world.startController();
-  await world.clock.advance(120_000);
+  await world.clock.advance(95_000);
 
   const events = [...world.journal.read()].slice(before).map(({ data }) => data);
   const accepted = events.some((event) => event.kind === "release.created");
   const record = recordOf(second);
   const expected = operation === "deploy" ? (accepted ? 2 : 1) : accepted ? 3 : 2;
-  const what = `${operation} killed ${moment} append ${at}`;
+  const what = `${operation} killed ${moment} append or effect ${at}`;
   assert.equal(live(second), expected, what);
   assert.equal(record.active, null, what);
   assert.equal(states(second).at(-1)?.[2], "proven", what);
@@ -116,14 +136,14 @@ async function killAt(operation: (typeof operations)[number], at: number, moment
   assert.equal(kinds.filter((kind) => kind === "release.created").length, accepted ? 1 : 0, what);
   assert.equal(kinds.filter((kind) => kind === "traffic.switched").length, accepted ? 1 : 0, what);
   await second.stop();
-  return appends;
+  return points;
 }
 
 for (const operation of operations) {
-  test(`a daemon killed at any append of a ${operation}: all new or all old, and nothing is left`, async (t) => {
+  test(`a daemon killed at any append or effect of a ${operation}: all new or all old, and nothing is left`, async (t) => {
     let at = 1;
     for (; (await killAt(operation, at, "before")) >= at; at += 1) await killAt(operation, at, "after");
-    assert.ok(at > 6, `${at} appends`);
-    t.diagnostic(`${operation}: killed before and after each of ${at - 1} appends`);
+    assert.ok(at > 12, `${at} points`);
+    t.diagnostic(`${operation}: killed before and after each of ${at - 1} appends and effects`);
   });
 }
