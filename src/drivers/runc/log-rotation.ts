@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { open, readdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { splitInstanceName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { logsToRemove, type KeptLog, type LogBounds } from "./log-bounds.ts";
@@ -10,6 +10,8 @@ const keptFiles = 3;
 const lookMs = 1_000;
 /** While a log grows so fast that it was rotated at the last look. */
 const soonMs = 100;
+/** What stays of a log that is too large to be kept. */
+const endBytes = 64 * 1024;
 /** Looks after which all kept logs are added up, also where none was rotated. */
 const looksPerSum = 15;
 /** Instances of one app and environment whose logs stay after their removal. */
@@ -71,7 +73,27 @@ export async function removeOldest(folders: Folders, totalBytes: number): Promis
     const found = running.has(file) ? undefined : await stat(path).catch(() => undefined);
     if (found?.isFile() === true) kept.push({ path, bytes: found.size, changedMs: found.mtimeMs });
   }
-  for (const path of logsToRemove(kept, totalBytes)) await rm(path, { force: true });
+  for (const path of logsToRemove(kept, totalBytes)) {
+    // What an app wrote last is what people look for, however much it wrote.
+    const isNewest = running.has(basename(path).replace(/\.1$/, ""));
+    if (!isNewest || !(await keepEnd(path).catch(() => false))) await rm(path, { force: true });
+  }
+}
+
+/** Cuts a rotated log to its last lines, in place: on a full disk there is no room for a second file. */
+async function keepEnd(path: string): Promise<boolean> {
+  const file = await open(path, "r+");
+  try {
+    const { size } = await file.stat();
+    const end = Buffer.alloc(Math.min(size, endBytes));
+    await file.read(end, 0, end.length, size - end.length);
+    const lines = end.subarray(end.indexOf(10) + 1);
+    await file.truncate(0);
+    await file.write(lines, 0, lines.length, 0);
+    return true;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Removes the logs of instances that are gone, but for the newest of each app and environment. */
