@@ -4,6 +4,7 @@ import { isMissed, type Bench, type BenchOptions, type BenchResult, type Figure 
 /** What is survived, one file each in `survive/`; a part starts and stops what it needs by itself. */
 const parts: Readonly<Record<string, () => Promise<Bench>>> = {
   daemon: async () => (await import("./survive/daemon.ts")).daemonKills,
+  reboot: async () => (await import("./survive/reboot.ts")).rebootToServing,
 };
 
 /** Deaths of every process and of the machine: what clients lost, and how long it took. Fails when a goal is missed. */

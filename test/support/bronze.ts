@@ -43,6 +43,8 @@ export interface Site {
     readonly environment?: readonly string[];
     readonly app?: string;
     readonly top?: readonly string[];
+    /** Default 2. */
+    readonly instances?: number;
   }): void;
 }
 
@@ -106,7 +108,7 @@ export function createSite(
         ...(options.run ?? []).map((line) => `  ${line}`),
         "environments:",
         "  production:",
-        ...["instances: 2", ...(options.environment ?? [])].map((line) => `    ${line}`),
+        ...[`instances: ${options.instances ?? 2}`, ...(options.environment ?? [])].map((line) => `    ${line}`),
         "",
       ];
       site.write({ "bronze.yaml": lines.join("\n") });
