@@ -114,7 +114,10 @@ test(
     }
     await settled(site);
     const before = (await statusOf(site)).map(essence);
-    assert.deepEqual(before.map(({ warm }) => warm).sort(), [0, instances, instances]);
+    assert.deepEqual(
+      before.map(({ warm }) => warm).sort((a, b) => a - b),
+      [0, instances, instances],
+    );
 
     // First with the run folder in memory, then with one that outlived the power cut and is full of another boot's words.
     for (const [index, runFolder] of (["gone", "kept"] as const).entries()) {

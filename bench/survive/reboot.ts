@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApiClient } from "../../src/cli/api-client.ts";
 import type { StatusReport } from "../../src/model/api.ts";

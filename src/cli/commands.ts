@@ -102,6 +102,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/serve.ts")).serveCommand(),
   },
   {
+    name: "install",
+    summary: "have systemd start the daemon at boot",
+    common: false,
+    load: async () => (await import("./commands/install.ts")).installCommand(),
+  },
+  {
     name: "audit",
     summary: "verify the ledger's hash chain",
     common: false,

@@ -8,6 +8,9 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api.ts";
 import type { Places } from "../model/places.ts";
 import type { Context } from "./context.ts";
+import { isInstalled, systemctl } from "./install/systemd.ts";
+import { unitName } from "./install/unit.ts";
+import { rememberHttp } from "./remembered-http.ts";
 
 const startDeadlineMs = 60_000;
 const logBytes = 10 * 1024 * 1024;
@@ -23,7 +26,7 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   const { places, output, signal } = context;
   if (http.httpPort !== undefined) parsePort(http.httpPort);
   if (http.httpHost !== undefined) checkHost(http.httpHost);
-  const running = await ping(context);
+  const running = await pingDaemon(context);
   if (running !== undefined) {
     if (http.httpPort !== undefined || http.httpHost !== undefined)
       output.note(`the daemon runs already, requests come in at ${running.url}: where it listens stays as it is`);
@@ -34,6 +37,7 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
       hint: "run this command once as root, or start the daemon with `bronze serve` as root",
     });
   }
+  if (isInstalled(places)) return startInstalled(context, http);
   const log = openLog(places);
   const child = spawn(
     process.execPath,
@@ -56,7 +60,7 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   });
   const deadline = performance.now() + startDeadlineMs;
   while (performance.now() < deadline && ended === undefined) {
-    const answer = await ping(context);
+    const answer = await pingDaemon(context);
     if (answer !== undefined) {
       child.unref();
       output.note(`started the daemon (process ${answer.pid}), requests come in at ${answer.url}`);
@@ -80,7 +84,27 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   );
 }
 
-async function ping({ client, signal }: Context): Promise<Ping | undefined> {
+/** Where systemd starts the daemon at boot it starts it now, too: one that nobody restarts would be in its way. */
+async function startInstalled(context: Context, { httpHost, httpPort }: HttpOptions): Promise<Ping> {
+  const { places, output } = context;
+  rememberHttp(places, {
+    ...(httpHost === undefined ? {} : { host: httpHost }),
+    ...(httpPort === undefined ? {} : { port: parsePort(httpPort) }),
+  });
+  const unit = unitName(places);
+  await systemctl(["start", unit], startDeadlineMs);
+  const answer = await pingDaemon(context);
+  if (answer !== undefined) {
+    output.note(`started ${unit} (process ${answer.pid}), requests come in at ${answer.url}`);
+    return answer;
+  }
+  throw new OperatorError("MACHINE_REFUSED", `Cannot start the daemon: ${unit} was started and does not answer`, {
+    hint: `see \`journalctl -u ${unit}\``,
+  });
+}
+
+/** The daemon's answer; undefined where none runs. */
+export async function pingDaemon({ client, signal }: Context): Promise<Ping | undefined> {
   try {
     return await client.get<Ping>("/v1/ping", {}, signal);
   } catch (thrown) {
@@ -90,7 +114,7 @@ async function ping({ client, signal }: Context): Promise<Ping | undefined> {
 }
 
 /** The daemon's program: beside the bundled CLI, or the source when the CLI runs from source. */
-function daemonEntry(): string {
+export function daemonEntry(): string {
   const started = realpathSync(process.argv[1] ?? "");
   if (basename(started) === "cli.js") return join(dirname(started), "daemon.js");
   return join(import.meta.dirname, "daemon-entry.ts");

@@ -15,6 +15,7 @@ import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal, type SqliteJournal } from "../drivers/sqlite/journal.ts";
 import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
 import { systemMachine } from "../drivers/system/machine.ts";
+import { tellReady } from "../drivers/system/ready.ts";
 import { diskTrouble } from "../errors/disk.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import { foldEvents } from "../ledger/fold.ts";
@@ -152,6 +153,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       clock,
       onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
     });
+    tellReady(process.env, (problem) => log("warn", "cannot tell the service manager", { problem: problem.message }));
     log("info", "ready", { socket: places.socket, url: ping().url });
     const { everything } = await stopped.promise;
     await server.close();

@@ -35,7 +35,7 @@ export function createWorld(): World {
       machine.cutPower();
       router.reboot();
     },
-    async startController(change = (ports) => ports, boot = undefined) {
+    async startController(change = (ports) => ports, boot) {
       router.restart();
       const ports: ControllerPorts = {
         runtime: machine.runtime(),

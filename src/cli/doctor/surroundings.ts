@@ -1,10 +1,13 @@
-import { readFileSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Ping } from "../../model/api.ts";
 import { formatBytes } from "../../model/quantities.ts";
 import { systemMachine } from "../../drivers/system/machine.ts";
 import type { Context } from "../context.ts";
+import { isSystemdRunning } from "../install/systemd.ts";
+import { unitName } from "../install/unit.ts";
+import { readHttp } from "../remembered-http.ts";
 import { fail, ok, warn, type Finding } from "./finding.ts";
 import { tryCommand } from "./try-command.ts";
 
@@ -18,6 +21,7 @@ export async function checkSurroundings(context: Context): Promise<readonly Find
     daemon === undefined
       ? ok("daemon", "none runs; `bronze up` starts it")
       : ok("daemon", `process ${daemon.pid}, requests at ${daemon.url}`),
+    await checkBoot(context),
     await checkPort(context, daemon),
     await checkForward(),
     await checkLinks(),
@@ -26,9 +30,19 @@ export async function checkSurroundings(context: Context): Promise<readonly Find
   ];
 }
 
+async function checkBoot({ places }: Context): Promise<Finding> {
+  const name = "start at boot";
+  if (!isSystemdRunning()) return ok(name, "no systemd here: start `bronze serve` by what starts services");
+  const unit = unitName(places);
+  const { ok: enabled } = await tryCommand("systemctl", ["is-enabled", "--quiet", unit]);
+  return enabled
+    ? ok(name, unit)
+    : warn(name, "nothing starts the daemon when the machine boots", "run `bronze install`");
+}
+
 async function checkPort(context: Context, daemon: Ping | undefined): Promise<Finding> {
   if (daemon !== undefined) return ok("port", `${new URL(daemon.url).port || "80"}, held by the router`);
-  const { host, port } = rememberedHttp(context.places.state);
+  const { host, port } = readHttp(context.places) ?? { host: "0.0.0.0", port: 80 };
   if (port === 0) return ok("port", "a free one is taken");
   const problem = await new Promise<string | undefined>((resolve) => {
     const server = createServer();
@@ -42,18 +56,6 @@ async function checkPort(context: Context, daemon: Ping | undefined): Promise<Fi
     `${port} is in use`,
     "end what listens there (`ss -ltnp`), or choose another with `bronze up --http-port PORT`",
   );
-}
-
-function rememberedHttp(state: string): { readonly host: string; readonly port: number } {
-  try {
-    const { host, port } = JSON.parse(readFileSync(join(state, "http.json"), "utf8")) as {
-      readonly host?: string;
-      readonly port?: number;
-    };
-    return { host: host ?? "0.0.0.0", port: port ?? 80 };
-  } catch {
-    return { host: "0.0.0.0", port: 80 };
-  }
 }
 
 async function checkForward(): Promise<Finding> {

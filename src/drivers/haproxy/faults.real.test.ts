@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { existsSync, readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { Agent } from "node:http";
 import { connect, type Socket } from "node:net";
 import test from "node:test";
