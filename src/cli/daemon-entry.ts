@@ -10,9 +10,9 @@ try {
   process.exit(0);
 } catch (thrown) {
   const { asOperatorError } = await import("../errors/operator-error.ts");
-  const { renderError } = await import("../render/error.ts");
-  const { plainPaint } = await import("../render/paint.ts");
   const error = asOperatorError(thrown);
-  process.stderr.write(`${renderError(error, plainPaint)}\n`);
+  // Into the log, in its own form: who started this reads it there.
+  const line = { level: 60, time: Date.now(), error: error.toJSON(), msg: "the daemon ends" };
+  process.stderr.write(`${JSON.stringify(line)}\n`);
   process.exit(error.exitStatus);
 }

@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exitStatusByCode } from "../errors/codes.ts";
-import { OperatorError } from "../errors/operator-error.ts";
+import { fromErrorRecord, OperatorError, type ErrorRecord } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api.ts";
 import type { Places } from "../model/places.ts";
 import type { Context } from "./context.ts";
@@ -13,7 +13,11 @@ import { unitName } from "./install/unit.ts";
 import { rememberHttp } from "./remembered-http.ts";
 
 const startDeadlineMs = 60_000;
+/** How long another's daemon, which holds the lock, may take to answer before its place is tried again, in ms. */
+const othersMs = 1_000;
 const logBytes = 10 * 1024 * 1024;
+/** Of the log line that says why the daemon ended. */
+const fatalLevel = 60;
 
 /** Where the daemon's router takes requests, when it is started by this command. */
 export interface HttpOptions {
@@ -23,7 +27,7 @@ export interface HttpOptions {
 
 /** The daemon's answer; starts it detached when none runs. */
 export async function ensureDaemon(context: Context, http: HttpOptions): Promise<Ping> {
-  const { places, output, signal } = context;
+  const { places, output } = context;
   if (http.httpPort !== undefined) parsePort(http.httpPort);
   if (http.httpHost !== undefined) checkHost(http.httpHost);
   const running = await pingDaemon(context);
@@ -38,49 +42,77 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
     });
   }
   if (isInstalled(places)) return startInstalled(context, http);
-  const log = openLog(places);
+  const deadline = performance.now() + startDeadlineMs;
+  for (;;) {
+    const log = openLog(places);
+    const ended = spawnDaemon(places, log.fd, http);
+    closeSync(log.fd);
+    const answer = await firstAnswer(context, ended, deadline);
+    if (answer !== undefined) {
+      output.note(`started the daemon (process ${answer.pid}), requests come in at ${answer.url}`);
+      return answer;
+    }
+    // Another command starts one at the same time, or one just ends: by now that one answers, or its place is free.
+    if (ended.status === exitStatusByCode.LOCKED && performance.now() < deadline) continue;
+    throw notStarted(ended, log);
+  }
+}
+
+/** How a daemon that was started has ended; all undefined while it runs. */
+interface Ended {
+  status?: number | null;
+  how?: string;
+}
+
+function spawnDaemon(places: Places, logFd: number, http: HttpOptions): Ended {
   const child = spawn(
     process.execPath,
     ["--disable-warning=ExperimentalWarning", daemonEntry(), "--state", places.state, ...httpArguments(http)],
     {
       detached: true,
       cwd: "/",
-      stdio: ["ignore", log.fd, log.fd],
+      stdio: ["ignore", logFd, logFd],
     },
   );
-  closeSync(log.fd);
-  let ended: string | undefined;
-  let isDamaged = false;
-  child.once("error", (error) => (ended = error.message));
+  const ended: Ended = {};
+  child.once("error", (error) => (ended.how = error.message));
   child.once("exit", (code, killedBy) => {
-    // Another command starts one at the same time, and that one answers soon.
-    if (code === exitStatusByCode.LOCKED) return;
-    isDamaged = code === exitStatusByCode.LEDGER_DAMAGED;
-    ended = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`;
+    ended.status = code;
+    ended.how = killedBy === null ? `it ended with status ${code}` : `it was killed by ${killedBy}`;
   });
-  const deadline = performance.now() + startDeadlineMs;
-  while (performance.now() < deadline && ended === undefined) {
+  child.unref();
+  return ended;
+}
+
+/** The daemon's first answer, ours or that of one which another command has started; undefined when ours has ended. */
+async function firstAnswer(context: Context, ended: Ended, deadline: number): Promise<Ping | undefined> {
+  let giveUpAt = deadline;
+  let others = false;
+  while (performance.now() < giveUpAt) {
     const answer = await pingDaemon(context);
-    if (answer !== undefined) {
-      child.unref();
-      output.note(`started the daemon (process ${answer.pid}), requests come in at ${answer.url}`);
-      return answer;
+    if (answer !== undefined) return answer;
+    if (ended.how !== undefined && !others) {
+      if (ended.status !== exitStatusByCode.LOCKED) return undefined;
+      others = true;
+      giveUpAt = Math.min(giveUpAt, performance.now() + othersMs);
     }
-    await sleep(15, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(15, undefined, { signal: context.signal }).catch(() => context.signal.throwIfAborted());
   }
-  if (isDamaged) {
-    throw new OperatorError("LEDGER_DAMAGED", "Cannot start the daemon: what it must trust is damaged", {
-      hint: `what runs goes on; \`bronze doctor\` looks at all of it; the daemon's log is ${log.path}`,
-      cause: tail(log.path, log.size),
-    });
-  }
-  throw new OperatorError(
-    "MACHINE_REFUSED",
-    `Cannot start the daemon: ${ended ?? `no answer within ${startDeadlineMs / 1000} s`}`,
-    {
-      hint: `its log is ${log.path}; \`bronze doctor\` tells what this machine lacks`,
-      cause: tail(log.path, log.size),
-    },
+  return undefined;
+}
+
+function notStarted(ended: Ended, log: { readonly path: string; readonly size: number }): OperatorError {
+  const said = ended.how === undefined ? undefined : lastError(log.path, log.size);
+  return (
+    said ??
+    new OperatorError(
+      "MACHINE_REFUSED",
+      `Cannot start the daemon: ${ended.how ?? `no answer within ${startDeadlineMs / 1000} s`}`,
+      {
+        hint: `its log is ${log.path}; \`bronze doctor\` tells what this machine lacks`,
+        cause: tail(log.path, log.size),
+      },
+    )
   );
 }
 
@@ -150,6 +182,26 @@ function openLog(places: Places): { readonly fd: number; readonly path: string; 
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size > logBytes) renameSync(path, `${path}.1`);
   return { fd: openSync(path, "a", 0o640), path, size: size > logBytes ? 0 : size };
+}
+
+/** The error that the daemon ended with, where it could still write it down. */
+function lastError(path: string, from: number): OperatorError | undefined {
+  const errors = readFileSync(path)
+    .subarray(from)
+    .toString()
+    .trim()
+    .split("\n")
+    .flatMap((line) => {
+      try {
+        const { level, error } = JSON.parse(line) as { readonly level?: number; readonly error?: ErrorRecord };
+        return level === fatalLevel && error !== undefined ? fromErrorRecord(error) : [];
+      } catch {
+        // Words of somebody else.
+        return [];
+      }
+    });
+  // Others that started one at the same time write here too, and most of them tell only of each other.
+  return errors.findLast(({ code }) => code !== "LOCKED") ?? errors.at(-1);
 }
 
 /** What the daemon wrote since it was started: last lines, its structured ones in words. */

@@ -23,10 +23,16 @@ export function readHttp({ state }: Places): Http | undefined {
   }
 }
 
-/** Remembers it for later starts. @param asked what stays as it was is left out; at first 0.0.0.0 and 80 */
+/** Where it is to listen. @param asked what stays as it was is left out; at first 0.0.0.0 and 80 */
+export function chosenHttp(places: Places, asked: Partial<Http>): Http {
+  const before = readHttp(places);
+  return { host: asked.host ?? before?.host ?? "0.0.0.0", port: asked.port ?? before?.port ?? 80 };
+}
+
+/** Remembers it for later starts. @param asked as for {@link chosenHttp} */
 export function rememberHttp(places: Places, asked: Partial<Http>): { readonly http: Http; readonly changed: boolean } {
   const before = readHttp(places);
-  const http: Http = { host: asked.host ?? before?.host ?? "0.0.0.0", port: asked.port ?? before?.port ?? 80 };
+  const http = chosenHttp(places, asked);
   const changed = http.host !== before?.host || http.port !== before.port;
   if (changed) {
     mkdirSync(places.state, { recursive: true, mode: 0o711 });

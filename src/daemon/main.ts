@@ -35,6 +35,8 @@ export interface DaemonOptions {
   readonly http: { readonly host: string; readonly port: number };
   /** What stands between the controller and its ledger; absent: nothing. */
   readonly throughJournal?: (journal: SqliteJournal) => SqliteJournal;
+  /** Called once when it takes requests. */
+  readonly onReady?: () => void;
 }
 
 /** Time after which the daemon ends even if a step does not, in ms. */
@@ -46,7 +48,8 @@ const reserveMs = 2_000;
  * Runs the daemon until SIGTERM or SIGINT, or until the last app is taken down. Instances and router outlive it, except
  * when everything is taken down.
  *
- * @throws {OperatorError} `LOCKED` when another daemon has the state folder, `MACHINE_LACKS` when not root
+ * @throws {OperatorError} `LOCKED` when another daemon has the state folder, `MACHINE_LACKS` when not root,
+ *   `MACHINE_REFUSED` when the router's port is taken
  */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   if (process.getuid?.() !== 0) {
@@ -155,6 +158,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     });
     tellReady(process.env, (problem) => log("warn", "cannot tell the service manager", { problem: problem.message }));
     log("info", "ready", { socket: places.socket, url: ping().url });
+    options.onReady?.();
     const { everything } = await stopped.promise;
     await server.close();
     await stopScrub();
@@ -169,7 +173,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     recorder.append({ kind: "daemon.stopped" });
   } catch (error) {
     await controller.stop();
-    log("error", "the daemon ends", { error: asOperatorError(error).toJSON() });
+    await router.detach().catch(() => {});
+    runtime.stop();
     throw error;
   } finally {
     stopKeeping();

@@ -8,7 +8,7 @@ import { createVolume, type Volume } from "./volume.ts";
 import type { EnvironmentStatus, ReleaseRow, StatusReport } from "../../src/model/api.ts";
 
 /** Helpers of the tests that drive the whole product the way a user does: by its command, on real processes. */
-const launcher = join(import.meta.dirname, "..", "..", "bronze");
+export const launcher = join(import.meta.dirname, "..", "..", "bronze");
 const busybox = "/bin/busybox";
 
 export interface CommandResult {

@@ -21,3 +21,14 @@ test("QuickFile holds the last text and empty lines, also when replaced faster t
   assert.equal(existsSync(`${path}.spare`), false);
   rmSync(folder, { recursive: true });
 });
+
+test("replace() takes an empty text, before any spare was made too", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bronze-quick-"));
+  const path = join(folder, "routes.map");
+  const file = new QuickFile(path);
+  file.replace("");
+  file.replace("");
+  assert.match(readFileSync(path, "utf8"), /^\n*$/);
+  await file.close();
+  rmSync(folder, { recursive: true });
+});

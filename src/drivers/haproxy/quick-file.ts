@@ -27,7 +27,7 @@ export class QuickFile {
     const bytes = Buffer.from(text);
     const spareBytes = this.#spareBytes;
     this.#spareBytes = 0;
-    if (bytes.length <= spareBytes) {
+    if (spareBytes > 0 && bytes.length <= spareBytes) {
       const file = openSync(this.#spare, "r+");
       try {
         const padded = Buffer.alloc(spareBytes, "\n");

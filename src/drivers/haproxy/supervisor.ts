@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { ask } from "./admin.ts";
 import type { RouterLayout } from "./layout.ts";
+import { portHolder } from "./port-holder.ts";
 
 const startTimeoutMs = 10_000;
 
@@ -82,8 +83,11 @@ export async function startSupervisor(
   const [, word, port] = /^(listening|adopted) ([0-9]+)$/.exec(line.trim()) ?? [];
   if (port !== undefined) return { port: Number(port), adopted: word === "adopted" };
   const reason = line.replace(/^failed /, "").trim() || "it ended without a word";
-  throw new OperatorError("MACHINE_REFUSED", `Cannot listen on ${bind.host}:${bind.port} for the router: ${reason}`, {
-    hint: "choose another port, or end what listens there (`ss -ltnp` names it)",
+  const holder = bind.port === 0 ? undefined : portHolder(bind.port);
+  const because = holder === undefined ? reason : `${holder} listens on port ${bind.port}`;
+  throw new OperatorError("MACHINE_REFUSED", `Cannot listen on ${bind.host}:${bind.port} for the router: ${because}`, {
+    hint: "end what listens there, or choose another port with --http-port; nothing was changed",
+    cause: holder === undefined ? undefined : reason,
   });
 }
 

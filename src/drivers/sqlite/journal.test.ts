@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,9 +34,39 @@ test("openSqliteJournal() refuses a folder that another process holds, and says 
   const { stdout } = spawnSync(process.execPath, ["--input-type=module-typescript", "-e", script], {
     encoding: "utf8",
   });
-  assert.match(stdout, new RegExp(`^LOCKED .*process id ${process.pid}`));
+  assert.match(
+    stdout,
+    new RegExp(`^LOCKED .*process ${process.pid} holds it, which has run since 20[0-9-]+T.*\\(.*node`),
+  );
   journal.close();
   rmSync(dir, { recursive: true });
+});
+
+test("openSqliteJournal() lets exactly one of several through that begin at the same moment", async (t) => {
+  const script = `import { openSqliteJournal } from ${JSON.stringify(join(import.meta.dirname, "journal.ts"))};
+    process.stdout.write("ready");
+    process.stdin.once("data", () => {
+      try { openSqliteJournal(process.argv[1]); process.stdout.write("+"); } catch (error) { process.stdout.write(error.code === "LOCKED" ? "-" : error.message); }
+      process.stdin.once("data", () => process.exit());
+    });`;
+  const rounds = 5;
+  for (let round = 0; round < rounds; round += 1) {
+    const dir = folder();
+    const children = Array.from({ length: 4 }, () =>
+      spawn(process.execPath, ["--input-type=module-typescript", "-e", script, dir], { stdio: "pipe" }),
+    );
+    const word = ({ stdout }: (typeof children)[number]): Promise<string> =>
+      new Promise((resolve) => void stdout.once("data", (text: Buffer) => resolve(text.toString())));
+    assert.deepEqual(await Promise.all(children.map(word)), ["ready", "ready", "ready", "ready"]);
+    const answers = children.map(word);
+    for (const { stdin } of children) stdin.write("go");
+    assert.deepEqual((await Promise.all(answers)).sort(), ["+", "-", "-", "-"]);
+    const ends = children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    for (const { stdin } of children) stdin.write("end");
+    await Promise.all(ends);
+    rmSync(dir, { recursive: true });
+  }
+  t.diagnostic(`${rounds} races of 4: one winner each`);
 });
 
 test("openSqliteJournal() gives every event that append() acknowledged before kill -9", () => {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { diskTrouble } from "../../errors/disk.ts";
@@ -10,7 +10,7 @@ import type { Journal } from "../../ports/journal.ts";
 import { orDiskError } from "../disk.ts";
 import { openHeadFile, readHead, type HeadFile } from "./head-file.ts";
 import { forgetLog, restoreLog } from "./kept-log.ts";
-import { holderFile, insertSql, ledgerDamaged, ledgerPath, openLedger, readRows, refusalOf } from "./ledger-file.ts";
+import { insertSql, ledgerDamaged, ledgerPath, openLedger, readRows, refusalOf } from "./ledger-file.ts";
 import { createReserve, reserveFloor, type Reserve } from "./reserve.ts";
 
 /** The journal with what only its daemon needs. */
@@ -113,7 +113,6 @@ export function openSqliteJournal(stateDir: string): SqliteJournal {
       connection.close();
       headFile.write(head);
       headFile.close();
-      rmSync(holderFile(stateDir), { force: true });
     },
   };
 }

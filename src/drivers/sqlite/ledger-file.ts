@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { diskError, OperatorError } from "../../errors/operator-error.ts";
 import type { LedgerEvent } from "../../ledger/event.ts";
 import type { Digest } from "../../model/canonical.ts";
 import { freeBytes, whyNotWritable } from "../disk.ts";
+import { lockHolder } from "./holder.ts";
 import { keepLog, restoreLog } from "./kept-log.ts";
 
 const sqliteBusy = 5;
@@ -29,11 +29,6 @@ export function ledgerPath(stateDir: string): string {
   return join(stateDir, "ledger.sqlite");
 }
 
-/** Process id of who holds the ledger, as text. */
-export function holderFile(stateDir: string): string {
-  return join(stateDir, "ledger.holder");
-}
-
 export interface OpenLedger {
   readonly connection: DatabaseSync;
   /** All events with `seq` greater than its parameter, in order. */
@@ -47,38 +42,59 @@ export interface OpenLedger {
  * @throws {OperatorError} `LOCKED`, `LEDGER_DAMAGED`, `DISK_FULL`, `MACHINE_REFUSED`
  */
 export function openLedger(file: string, stateDir: string, mayBeEmpty: boolean): OpenLedger {
-  const connection = new DatabaseSync(file);
+  const connection = openLocked(file, stateDir);
   try {
-    connection.exec("PRAGMA locking_mode=EXCLUSIVE");
-    connection.exec("PRAGMA journal_mode=WAL");
-    connection.exec("PRAGMA synchronous=FULL");
-    // A write takes the lock; reading alone would leave a second daemon undetected.
-    connection.exec("BEGIN IMMEDIATE; COMMIT");
     keepLog(file);
     // Where events were acknowledged a missing table is damage, and nothing is to be written over it.
     if (mayBeEmpty) connection.exec(tableSql);
     const select = connection.prepare("SELECT seq, at_ms, prev, hash, data FROM events WHERE seq > ? ORDER BY seq");
-    writeHolder(stateDir);
     return { connection, select };
   } catch (error) {
     connection.close();
-    if (errcode(error) === sqliteBusy) {
-      throw new OperatorError("LOCKED", `Cannot open the ledger in "${stateDir}": ${holderText(stateDir)} holds it`, {
-        hint: "one daemon per state folder: use the one that runs, or give another folder with --state",
-        cause: error,
-      });
-    }
-    restoreLog(file);
-    throw refusalOf(error, `open the ledger in "${stateDir}"`, stateDir) ?? asDamage(file, error);
+    throw notOpened(error, file, stateDir);
   }
 }
 
-function writeHolder(stateDir: string): void {
-  try {
-    writeFileSync(holderFile(stateDir), String(process.pid));
-  } catch {
-    // Who holds it is a courtesy to the next one; a full disk must not keep the daemon from starting.
+/** Of two that begin at the same moment each may find the other's lock: who looks again a while later comes through. */
+const patienceMs = 500;
+const longestPauseMs = 40;
+
+function openLocked(file: string, stateDir: string): DatabaseSync {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const connection = new DatabaseSync(file);
+    try {
+      connection.exec("PRAGMA locking_mode=EXCLUSIVE");
+      connection.exec("PRAGMA journal_mode=WAL");
+      connection.exec("PRAGMA synchronous=FULL");
+      // A write takes the lock; reading alone would leave a second daemon undetected.
+      connection.exec("BEGIN IMMEDIATE; COMMIT");
+      return connection;
+    } catch (error) {
+      connection.close();
+      if (errcode(error) !== sqliteBusy) throw notOpened(error, file, stateDir);
+      if (performance.now() > deadline) throw locked(error, file, stateDir);
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1 + Math.random() * longestPauseMs);
   }
+}
+
+function locked(cause: unknown, file: string, stateDir: string): OperatorError {
+  const holder = lockHolder(file);
+  const who =
+    holder === undefined
+      ? "another process holds it"
+      : `process ${holder.pid} holds it, which has run since ${new Date(holder.startedAtMs).toISOString()} (${holder.command})`;
+  return new OperatorError("LOCKED", `Cannot open the ledger in "${stateDir}": ${who}`, {
+    hint: "one daemon per state folder: use the one that runs, or give another folder with --state",
+    cause,
+    ...(holder === undefined ? {} : { details: holder }),
+  });
+}
+
+function notOpened(error: unknown, file: string, stateDir: string): OperatorError {
+  restoreLog(file);
+  return refusalOf(error, `open the ledger in "${stateDir}"`, stateDir) ?? asDamage(file, error);
 }
 
 export function* readRows(select: StatementSync, after: number): Generator<LedgerEvent> {
@@ -137,14 +153,6 @@ export function refusalOf(error: unknown, action: string, stateDir: string): Ope
   const trouble = whyNotWritable(stateDir);
   if (trouble === undefined && code !== sqliteInputOutput) return undefined;
   return diskError(trouble ?? "EIO", action, freeBytes(stateDir), error);
-}
-
-function holderText(stateDir: string): string {
-  try {
-    return `the daemon with process id ${Number.parseInt(readFileSync(holderFile(stateDir), "utf8"), 10)}`;
-  } catch {
-    return "another process";
-  }
 }
 
 function errcode(error: unknown): number | undefined {
