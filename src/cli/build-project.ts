@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { buildArtifact } from "../build/build.ts";
 import type { BuiltArtifact } from "../build/options.ts";
+import { givingWay } from "../build/priority.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
@@ -24,15 +25,17 @@ export async function buildProject(
 ): Promise<BuiltArtifact> {
   const { output, places, signal } = context;
   const startedAt = performance.now();
-  const artifact = await buildArtifact(definition.build, {
-    projectDir: folder,
-    store: openStore(context),
-    cacheDir: join(places.state, "cache"),
-    report: ({ text }) => output.note(output.paint.dim(`  ${text}`)),
-    signal,
-    tagAs: newestTag(definition.app),
-    refresh: options.refresh,
-  });
+  const artifact = await givingWay(() =>
+    buildArtifact(definition.build, {
+      projectDir: folder,
+      store: openStore(context),
+      cacheDir: join(places.state, "cache"),
+      report: ({ text }) => output.note(output.paint.dim(`  ${text}`)),
+      signal,
+      tagAs: newestTag(definition.app),
+      refresh: options.refresh,
+    }),
+  );
   for (const warning of artifact.warnings) output.note(`${output.paint.warn("warning:")} ${warning}`);
   output.note(
     `${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`,

@@ -40,7 +40,10 @@ test("take() goes round, passes over what is held, and lets an address rest", as
     );
     assert.equal(await pool.take(new Set()), "10.128.0.5");
     assert.equal(await pool.take(new Set()), "10.128.0.6");
-    await assert.rejects(pool.take(new Set(["10.128.0.3"])));
+    await assert.rejects(pool.take(new Set(["10.128.0.3"])), {
+      code: "MACHINE_REFUSED",
+      message: "Cannot give an instance an address: none is free in 10.128.0.0/29, 1 are in use",
+    });
     nowMs = 60_001;
     assert.equal(await pool.take(new Set(["10.128.0.3"])), "10.128.0.2");
   } finally {

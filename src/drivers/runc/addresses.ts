@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { OperatorError } from "../../errors/operator-error.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { readText, replaceFile } from "./files.ts";
 
@@ -64,7 +65,11 @@ export async function routedSubnets(): Promise<readonly Subnet[]> {
 export interface AddressPool {
   readonly gateway: string;
   readonly prefix: number;
-  /** The next address that nobody has, or had in the last minute. */
+  /**
+   * The next address that nobody has, or had in the last minute.
+   *
+   * @throws {OperatorError} `MACHINE_REFUSED` when there is none
+   */
   take(held: ReadonlySet<string>): Promise<string>;
   giveBack(address: string): void;
 }
@@ -97,7 +102,13 @@ export function createAddressPool(subnet: string, folder: string, clock: Clock):
         await saved;
         return address;
       }
-      throw new Error(`no address is free in ${subnet}`);
+      throw new OperatorError(
+        "MACHINE_REFUSED",
+        `Cannot give an instance an address: none is free in ${subnet}, ${held.size} are in use`,
+        {
+          hint: `run fewer instances on this machine; an address comes back ${restMs / 1000} s after its instance has ended`,
+        },
+      );
     },
     giveBack(address) {
       taken.delete(address);
