@@ -46,7 +46,8 @@ export async function rebootToServing({ runs = 5, say }: BenchOptions): Promise<
       const booting = bootDaemon(site.state);
       const first = Promise.all(apps.map((app) => firstAnswer(`http://127.0.0.1:${port}/`, app, failures)));
       const { child, answeredMs } = await booting;
-      ends.unshift(() => child.kill("SIGTERM"));
+      // After the site's own end, which needs it.
+      ends.push(() => child.kill("SIGTERM"));
       daemons.push(answeredMs);
       while (!(await isServing())) {
         if (performance.now() - began > mostMs)
