@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -48,6 +49,11 @@ export interface Bronze {
   ): Promise<Digest>;
   deploy(artifact: Digest, settings: Partial<RunSettings>, environment: Partial<EnvironmentSettings>): Promise<Asked>;
   rollback(): Promise<Asked>;
+  scale(instances: number): Promise<Asked>;
+  /** Ends the daemon by SIGKILL; what runs goes on. */
+  killDaemon(): Promise<void>;
+  /** Starts it again. @returns its answer, once it answers */
+  startDaemon(): Promise<Ping>;
   status(): Promise<EnvironmentStatus>;
   until(what: string, wanted: (status: EnvironmentStatus) => boolean, timeoutMs?: number): Promise<EnvironmentStatus>;
   /** Runs `./bronze …` as a whole process. */
@@ -56,26 +62,30 @@ export interface Bronze {
 }
 
 /** Starts the daemon from this checkout. One bench at a time: the folder is locked. */
-export async function startBronze(): Promise<Bronze> {
-  const place = await openPlace(launcher, join(tmpdir(), "bronze-bench"));
+export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
+  const place = await openPlace(launcher, join(tmpdir(), folder));
   const { places } = place;
   const env = { ...process.env, BRONZE_STATE: places.state, NO_COLOR: "1" };
-  const daemon = spawn(launcher, ["serve", "--http-host", "127.0.0.1", "--http-port", "0"], {
-    env,
-    stdio: ["ignore", "ignore", "pipe"],
-    // Ctrl-C is for the bench, which then takes everything down in order.
-    detached: true,
-  });
-  let said = "";
-  daemon.stderr.on("data", (text: Buffer) => void (said = (said + text.toString()).slice(-4000)));
   const client = createApiClient(places.socket);
+  let daemon: ChildProcess | undefined;
   const stop = stopsOnce(async () => {
     await place.clear();
-    daemon.kill("SIGTERM");
+    daemon?.kill("SIGTERM");
   });
+  const serve = async (port: number): Promise<Ping> => {
+    daemon = spawn(launcher, ["serve", "--http-host", "127.0.0.1", "--http-port", String(port)], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+      // Ctrl-C is for the bench, which then takes everything down in order.
+      detached: true,
+    });
+    let said = "";
+    daemon.stderr?.on("data", (text: Buffer) => void (said = (said + text.toString()).slice(-4000)));
+    return answered(client, daemon, () => said);
+  };
   let ping: Ping;
   try {
-    ping = await answered(client, daemon, () => said);
+    ping = await serve(0);
   } catch (error) {
     await stop();
     throw error;
@@ -100,6 +110,13 @@ export async function startBronze(): Promise<Bronze> {
     places,
     client,
     ping,
+    killDaemon: async () => {
+      const ended = once(daemon as ChildProcess, "exit");
+      process.kill((await client.get<Ping>("/v1/ping")).pid, "SIGKILL");
+      await ended;
+    },
+    startDaemon: () => serve(Number(url.port || 80)),
+    scale: (instances) => ask("/v1/scale", { instances }),
     address: { host: url.hostname, port: Number(url.port || 80) },
     build: async (name, files, copies = {}) => {
       const folder = join(place.project, name);
