@@ -12,7 +12,7 @@ import { defaultLoad, type Kind, type LoadReport } from "../src/load/protocol.ts
 import type { AuditReport } from "../src/model/api.ts";
 import { renderError } from "../src/render/error.ts";
 import { plainPaint } from "../src/render/paint.ts";
-import { demoApp, isSettled, loadMain, nodeProject, startBronze, type Bronze } from "./lib/bronze.ts";
+import { demoApp, isSettled, loadMain, nodeProject, startBronze } from "./lib/bronze.ts";
 import { stopAll } from "./lib/cleanup.ts";
 import { act, actionNames, explained, unexplained, type ActionName, type World } from "./soak/actions.ts";
 import { resourcesOf, type Resources } from "./soak/resources.ts";
