@@ -147,6 +147,8 @@ export class Executor {
     });
     try {
       await ports.runtime.prepare(set.content.artifact, signal);
+      // Its rollout may have been ended meanwhile.
+      if (set.role === "ending") return;
       await ports.runtime.ensure(instanceSet(set), step.count, nextOrdinal, signal);
     } catch (error) {
       await fleet.refresh();
@@ -314,7 +316,10 @@ export class Executor {
   }
 
   async #forget(record: EnvironmentRecord, step: Extract<Step, { kind: "forget" }>): Promise<void> {
-    const { recorder, ports, signal } = this.#options;
+    const { recorder, ports, fleet, signal } = this.#options;
+    // One may still be on its way, asked for before its rollout was ended: without its set nobody would end it.
+    await fleet.refresh();
+    if (signal.aborted || fleet.all().some(({ set }) => set === step.set)) return;
     // It may have a place without endpoints, which is not listed.
     await ports.router.place({ set: step.set, endpoints: [] }, signal);
     this.placed.delete(step.set);

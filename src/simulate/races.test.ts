@@ -369,3 +369,22 @@ test("a route that was taken while a deploy waited for a rollback is refused", a
   await fails(world, waiting, "ROUTE_OWNED");
   await controller.stop();
 });
+
+test("instances that were being started as their rollout was ended do not stay", async () => {
+  for (let afterMs = 0; afterMs <= 400; afterMs += 20) {
+    const world = createWorld();
+    const controller = await world.startController();
+    await done(world, deploy(controller, request("one")));
+    world.machine.behave({ startMs: 150, readyMs: 30 }, digestOf("two"));
+    deploy(controller, request("two")).catch(() => {});
+    await world.clock.advance(190);
+    // The first has been healthy and is replaced; the end of one that has not been ends the rollout.
+    world.machine.exit("shop-production-v2-1" as InstanceName, 137);
+    await world.clock.advance(afterMs);
+    await rollback(controller, asked).catch(() => {});
+    await world.clock.advance(20_000);
+    const left = (await world.machine.runtime().observe()).map(({ name }) => name as string);
+    assert.deepEqual(left, ["shop-production-v1-1", "shop-production-v1-2"], `${afterMs} ms later`);
+    await controller.stop();
+  }
+});
