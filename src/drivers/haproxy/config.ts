@@ -40,6 +40,7 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
     "    retries 3",
     "    retry-on conn-failure empty-response",
     "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
+    "    http-request disable-l7-retry if { req.hdr_val(content-length) gt 0 } or { req.hdr(transfer-encoding) -m found }",
     "    default-server check inter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down",
     "# Numbers the lines of the request log, so that a lost one is seen.",
     "backend lines from pool",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { InstanceName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { formatLogChunk, type LogStream } from "./log-lines.ts";
-import { isAlive } from "./processes.ts";
+import { isAlive, waitGone } from "./processes.ts";
 import { instancePaths, readBirth, readExit, type Folders, type InstanceBirth, type InstancePaths } from "./record.ts";
 
 /** Notices at once when a supervisor ends before its instance, and then reads what the instance writes in its place. */
@@ -26,6 +26,8 @@ interface Watched {
   readonly relays: Socket[];
 }
 
+/** How long a supervisor may take from closing its files to its end. */
+const endMs = 10_000;
 /** Most that is written to the log of an instance whose supervisor is gone: nothing rotates it any more. */
 const mostRelayedBytes = 10 * 1024 * 1024;
 
@@ -50,14 +52,18 @@ export function watchSupervisors(folders: Folders, clock: Pick<Clock, "wall">): 
     if (supervisor === undefined) return;
     const one: Watched = { supervisor: readingSocket(supervisor), output: holdOutput(birth), relays: [] };
     watched.set(name, one);
-    one.supervisor.once("close", () => {
-      if (watched.get(name) !== one || readExit(paths) !== undefined || isAlive(birth.supervisor)) return;
-      relay(name, one, paths);
-      tell(name);
-    });
+    one.supervisor.once("close", () => void supervisorEnded(name, one, birth, paths));
     // A pipe that lost its writers before it was opened never tells so.
     if (isAlive(birth.supervisor)) one.supervisor.resume();
     else one.supervisor.destroy();
+  }
+
+  async function supervisorEnded(name: InstanceName, one: Watched, birth: InstanceBirth, paths: InstancePaths) {
+    // The kernel closes what a process has open some time before it counts as ended.
+    if (!(await waitGone(birth.supervisor, endMs))) return;
+    if (watched.get(name) !== one || readExit(paths) !== undefined) return;
+    relay(name, one, paths);
+    tell(name);
   }
 
   function relay(name: InstanceName, one: Watched, paths: InstancePaths): void {
