@@ -5,6 +5,7 @@ import { isMissed, type Bench, type BenchOptions, type BenchResult, type Figure 
 const parts: Readonly<Record<string, () => Promise<Bench>>> = {
   daemon: async () => (await import("./survive/daemon.ts")).daemonKills,
   reboot: async () => (await import("./survive/reboot.ts")).rebootToServing,
+  deaths: async () => (await import("./survive/deaths.ts")).deaths,
 };
 
 /** Deaths of every process and of the machine: what clients lost, and how long it took. Fails when a goal is missed. */

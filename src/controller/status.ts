@@ -5,9 +5,10 @@ import {
   type ReleaseRecord,
   type SetRecord,
 } from "../ledger/state.ts";
+import { crashMemoryMs } from "../ledger/fold.ts";
 import type { EnvironmentStatus, Figures, InstanceStatus, ReleaseRow, RollbackReadiness } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
-import { isUsable, readyInstances } from "../rollout/plan.ts";
+import { earliestStartMs, isUsable, readyInstances } from "../rollout/plan.ts";
 import { rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
 
@@ -59,7 +60,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
     instances: rows,
     rollback,
     figures: figuresOf(record, liveInstances, input),
-    warnings: warningsOf(record, rows, rollback, healthy, input.instances !== null),
+    warnings: input.instances === null ? [] : warningsOf(record, rows, rollback, healthy, input.nowMs),
   };
 }
 
@@ -187,13 +188,13 @@ function warningsOf(
   rows: readonly InstanceStatus[],
   rollback: RollbackReadiness,
   healthy: number,
-  isNow: boolean,
+  nowMs: number,
 ): readonly string[] {
-  if (!isNow) return [];
   const warnings: string[] = [];
   const { live, settings, watch } = record;
   if (live !== null && healthy < settings.instances)
     warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);
+  for (const set of record.sets.values()) warnings.push(...crashWarning(set, nowMs));
   for (const row of rows) for (const finding of row.drift) warnings.push(`${row.name} drifted: ${finding}`);
   if (watch?.warned === true)
     warnings.push(`v${watch.release} looks bad and was not taken back: see \`bronze history\``);
@@ -207,4 +208,13 @@ function warningsOf(
       warnings.push(`${set.name} is not kept warm: ${set.retiredBecause}`);
   }
   return warnings;
+}
+
+/** A first end is replaced at once and says nothing; later ones make the next start wait. */
+function crashWarning(set: SetRecord, nowMs: number): readonly string[] {
+  const { count, atMs } = set.crashes;
+  if (count < 2 || set.role === "ending" || nowMs - atMs >= crashMemoryMs) return [];
+  const waitMs = earliestStartMs(set) - nowMs;
+  const next = waitMs > 0 ? `, the next start is in ${formatDuration(Math.ceil(waitMs / 1_000) * 1_000)}` : "";
+  return [`instances of v${set.release} keep ending: ${count} times in a row${next}`];
 }

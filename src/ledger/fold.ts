@@ -13,7 +13,7 @@ import {
 type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }>;
 
 /** Crashes further apart than this do not belong together, in ms. */
-const crashMemoryMs = 180_000;
+export const crashMemoryMs = 180_000;
 
 /** Folds events into a state; the only way a state comes to be. */
 export function foldEvents(events: Iterable<LedgerEvent>): LedgerState {

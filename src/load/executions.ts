@@ -46,7 +46,7 @@ export class Executions {
   }
 
   /** Uploads answered as done but executed never or more than once, and failed ones executed more than once. */
-  wrong(report: LoadReport): { readonly never: number; readonly twice: number } {
+  wrong(report: Pick<LoadReport, "uploaded" | "uploadFailures">): { readonly never: number; readonly twice: number } {
     let never = 0;
     let twice = 0;
     for (const nonce of report.uploaded) {

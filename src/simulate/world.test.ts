@@ -300,3 +300,27 @@ test("environmentStatus() of the past counts the instances that the ledger knows
   assert.deepEqual([healthy, wanted, warnings], [2, 2, []]);
   await controller.stop();
 });
+
+test("instances that keep ending are started after 0, 1, 2, 4 … 60 s, and environmentStatus() says so", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one", { instances: 1, watchMs: 0 })));
+  world.machine.behave({ exitMs: 100, exitCode: 3 });
+  world.machine.exit("shop-production-v1-1" as InstanceName, 137);
+  await world.clock.advance(400_000);
+  const events = [...world.journal.read()];
+  const exits = events.filter(({ data }) => data.kind === "instance.exited").map(({ atMs }) => atMs);
+  const starts = events.filter(({ data }) => data.kind === "instances.starting").map(({ atMs }) => atMs);
+  const waits = exits.map((exitedAt) => (starts.find((startedAt) => startedAt >= exitedAt) ?? Infinity) - exitedAt);
+  assert.deepEqual(
+    waits.slice(0, 9).map((ms) => Math.round(ms / 1_000)),
+    [0, 1, 2, 4, 8, 16, 32, 60, 60],
+  );
+  const { warnings } = environmentStatus(recordOf(controller), {
+    instances: controller.fleet.all(),
+    nowMs: world.clock.now(),
+    routerUrl: "http://127.0.0.1:80",
+  });
+  assert.match(warnings.join("\n"), /instances of v1 keep ending: \d+ times in a row, the next start is in \d+ s/);
+  await controller.stop();
+});
