@@ -91,6 +91,9 @@ async function soak(minutes: number, seed: number, say: (text: string) => void):
     } finally {
       load.kill();
     }
+  } catch (error) {
+    say(`ended after ${elapsedMinutes().toFixed(1)} minutes: ${error instanceof Error ? error.stack : String(error)}`);
+    throw error;
   } finally {
     await bronze.stop();
   }
