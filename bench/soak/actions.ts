@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ConnectionLost } from "../../src/cli/api-client.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import type { Digest } from "../../src/model/canonical.ts";
 import type { Kind, LoadReport } from "../../src/load/protocol.ts";
@@ -35,6 +36,7 @@ export async function act(name: ActionName, world: World): Promise<string> {
   try {
     return await carryOut(name, world);
   } catch (error) {
+    if (error instanceof ConnectionLost) return error.message;
     if (error instanceof OperatorError && rightAnswers.has(error.code)) return error.message;
     throw error;
   }
