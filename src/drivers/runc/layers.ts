@@ -1,5 +1,5 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
@@ -20,7 +20,7 @@ import {
 } from "./layer-image.ts";
 import { readMounts } from "./mountinfo.ts";
 import { run } from "./process.ts";
-import { mountFlags } from "./syscalls.ts";
+import { mountFlags, type Syscalls } from "./syscalls.ts";
 
 /** What an image file looked like when its bytes were verified. */
 interface Seal {
@@ -145,7 +145,7 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     await writeSeal(diffId, path, digest);
     if (mode.kind === "erofs") {
       const target = mountPoint(diffId);
-      await mkdir(target, { recursive: true, mode: 0o700 });
+      mkdirSync(target, { recursive: true, mode: 0o700 });
       if (isMountPoint(target)) syscalls.unmount(target);
       syscalls.mount(
         path,
@@ -205,7 +205,8 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
     keep(wanted) {
       const making = new Set([...underWay.keys()].map(mountPoint));
       for (const { target } of readMounts()) {
-        if (target.startsWith(`${mountRoot}/`) && !making.has(target) && !wanted(target)) syscalls.unmount(target);
+        if (target.startsWith(`${mountRoot}/`) && !making.has(target) && !wanted(target))
+          unmountFolder(syscalls, target);
       }
     },
   };
@@ -214,6 +215,16 @@ export async function createLayers(options: LayersOptions): Promise<Layers> {
 function look(path: string): { readonly inode: string; readonly changedNs: string } {
   const stats = statSync(path, { bigint: true });
   return { inode: String(stats.ino), changedNs: String(stats.ctimeNs) };
+}
+
+/** Unmounts a folder and removes it: there would be one for each image there ever was. */
+export function unmountFolder(syscalls: Syscalls, target: string): void {
+  syscalls.unmount(target);
+  try {
+    rmdirSync(target);
+  } catch {
+    // Mounted twice, or busy elsewhere: the folder is empty and does no harm.
+  }
 }
 
 /** A folder is a mount point when it lies on another device than its parent. */

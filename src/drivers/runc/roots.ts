@@ -1,5 +1,5 @@
 import { chmod, lchown, lstat, mkdir, utimes, writeFile } from "node:fs/promises";
-import { statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { canonicalJson, digestHex, sha256, type Digest } from "../../model/canonical.ts";
@@ -7,7 +7,7 @@ import type { Store } from "../../ports/store.ts";
 import { readText, replaceFile } from "./files.ts";
 import { readImageConfig, type ImageConfig } from "./image-config.ts";
 import { readInside, resolveInside } from "./inside.ts";
-import { isMountPoint, type Layers, type UsedLayer } from "./layers.ts";
+import { isMountPoint, unmountFolder, type Layers, type UsedLayer } from "./layers.ts";
 import { readMounts } from "./mountinfo.ts";
 import { mountFlags, type Syscalls } from "./syscalls.ts";
 
@@ -77,13 +77,13 @@ export function createRoots(options: {
     const [only] = lower;
     if (lower.length === 1 && only !== undefined) return use(only);
     const target = join(rootFolder, `.look-${key}`);
-    await mkdir(target, { recursive: true, mode: 0o700 });
+    mkdirSync(target, { recursive: true, mode: 0o700 });
     if (isMountPoint(target)) syscalls.unmount(target);
     mountOverlay(target, lower);
     try {
       return await use(target);
     } finally {
-      syscalls.unmount(target);
+      unmountFolder(syscalls, target);
     }
   }
 
@@ -120,7 +120,8 @@ export function createRoots(options: {
     const ids = [...config.layers.map((layer) => layer.diffId), top];
     const path = join(rootFolder, `${digestHex(artifact).slice(0, 16)}-${key}`);
     const lower = [topPath, ...config.layers.map((layer) => layers.place(layer.diffId)).reverse()];
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    // Made and mounted without a wait between: what is unmounted meanwhile takes its folder along.
+    mkdirSync(path, { recursive: true, mode: 0o700 });
     // While an overlay lives, so do the file systems below it: a layer that was mounted anew has another device.
     const devices = lower.map((place) => String(statSync(place).dev)).join(" ");
     const mounted = isMountPoint(path);
@@ -145,7 +146,10 @@ export function createRoots(options: {
       for (const mount of readMounts()) {
         if (!mount.target.startsWith(`${rootFolder}/`)) continue;
         if (kept.has(mount.target.slice(rootFolder.length + 1).split("-")[0] ?? "")) lowers.add(mount.superOptions);
-        else syscalls.unmount(mount.target);
+        else {
+          unmountFolder(syscalls, mount.target);
+          rmSync(`${mount.target}.devices`, { force: true });
+        }
       }
       for (const artifact of prepared.keys()) if (!artifacts.has(artifact)) prepared.delete(artifact);
       const texts = [...lowers];
