@@ -23,6 +23,7 @@ const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 }
 const failedFiles: string[] = [];
 
 function run(names: readonly string[], concurrency: number): void {
+  const began = performance.now();
   const { status, stdout } = spawnSync(
     process.execPath,
     [
@@ -48,7 +49,7 @@ function run(names: readonly string[], concurrency: number): void {
   }
   const what = names.length === 1 ? names[0] : `${names.length} files of unit tests`;
   console.log(
-    `${ok ? "ok    " : "FAILED"} ${what}${skippedHere > 0 ? `: ${skippedHere} skipped, which counts as failed` : ""}`,
+    `${ok ? "ok    " : "FAILED"} ${what} (${Math.round((performance.now() - began) / 1000)} s)${skippedHere > 0 ? `: ${skippedHere} skipped, which counts as failed` : ""}`,
   );
 }
 
