@@ -2,10 +2,10 @@ import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { OperatorError } from "../errors/operator-error.ts";
 import { parseAppName, parseEnvironmentName } from "../model/names.ts";
-import { placesOf, type Places } from "../model/places.ts";
+import type { Places } from "../model/places.ts";
 import { createApiClient, type ApiClient } from "./api-client.ts";
 import { createOutput, type Output } from "./output.ts";
-import { realStateDir } from "./state-dir.ts";
+import { placesAt } from "./state-dir.ts";
 
 /** Options that every command has. */
 export interface SharedOptions {
@@ -39,7 +39,7 @@ export function createContext(
   options: SharedOptions,
   whatGoesOn: string | typeof untilInterrupted | null = null,
 ): Context {
-  const places = placesOf(realStateDir(options.state ?? (process.env["BRONZE_STATE"] || undefined)));
+  const places = placesAt(options.state ?? (process.env["BRONZE_STATE"] || undefined));
   checkFolder(places);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {

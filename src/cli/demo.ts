@@ -16,10 +16,8 @@ export function demoCommand(): Command {
     .action(async (options: SharedOptions) => {
       const { output, signal } = createContext(options, "the demo was taken down");
       const screen = createScreen(output.json ? process.stderr : process.stdout);
-      const stateDir = options.state ?? process.env["BRONZE_STATE"];
-      output.record(
-        await runDemo(screen, { signal, ...(stateDir === undefined || stateDir === "" ? {} : { stateDir }) }),
-      );
+      const stateDir = options.state ?? (process.env["BRONZE_STATE"] || undefined);
+      output.record(await runDemo(screen, { signal, ...(stateDir === undefined ? {} : { stateDir }) }));
       try {
         conclude(screen);
       } catch (thrown) {

@@ -1,9 +1,8 @@
 import { runDaemon, type DaemonOptions } from "../daemon/main.ts";
-import { placesOf } from "../model/places.ts";
 import { checkFolder } from "./context.ts";
 import { checkHost, parsePort } from "./daemon-start.ts";
 import { chosenHttp, rememberHttp } from "./remembered-http.ts";
-import { realStateDir } from "./state-dir.ts";
+import { placesAt } from "./state-dir.ts";
 
 export interface ServeOptions {
   readonly state?: string | undefined;
@@ -20,7 +19,7 @@ export async function serveDaemon(
   wiring: Pick<DaemonOptions, "throughJournal"> = {},
 ): Promise<void> {
   if (httpHost !== undefined) checkHost(httpHost);
-  const places = placesOf(realStateDir(state));
+  const places = placesAt(state);
   checkFolder(places);
   const http = chosenHttp(places, {
     ...(httpHost === undefined ? {} : { host: httpHost }),
