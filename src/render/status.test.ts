@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { AppName } from "../model/names.ts";
 import type { RollbackReadiness, StatusReport } from "../model/api.ts";
 import { createPaint, plainPaint } from "./paint.ts";
 import { renderReadiness, renderStatus } from "./status.ts";
@@ -129,4 +130,17 @@ test("createPaint() colours on terminals only, and never with NO_COLOR", () => {
   assert.equal(createPaint(true, {}).bold("x"), "\u001b[1mx\u001b[22m");
   assert.equal(createPaint(true, { NO_COLOR: "1" }).bold("x"), "x");
   assert.equal(createPaint(false, {}).bold("x"), "x");
+});
+
+test("`renderStatus()` gives each of many environments one line, with what is not as it should be", () => {
+  const [environment] = report.environments;
+  assert.ok(environment);
+  const environments = Array.from({ length: 9 }, (_, i) => ({ ...environment, app: `app${i + 1}` as AppName }));
+  const lines = renderStatus({ ...report, environments }, plainPaint);
+  assert.equal(lines.length, environments.length + 3);
+  assert.match(
+    lines[1] ?? "",
+    /^app1 +production +v13 \(= v11\) +watching +1\/1 +18 s +v\d+ (ready|cold) +http\S+ +rollout to v14, 1 drifted/,
+  );
+  assert.equal(lines.at(-1), "one app in full: bronze status --app APP");
 });

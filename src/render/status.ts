@@ -13,10 +13,17 @@ export function shortDigest(digest: string): string {
   return digest.slice(0, "sha256:".length + 12);
 }
 
-/** The whole report, one block per environment; each block ends with what a rollback would do now. */
+/** More environments than this are shown in one line each: their blocks would fill several screens. */
+const mostBlocks = 8;
+
+/**
+ * The whole report, one block per environment; each block ends with what a rollback would do now. Where there are many,
+ * one line each.
+ */
 export function renderStatus(report: StatusReport, paint: Paint): readonly string[] {
   if (report.environments.length === 0) return ["nothing has been released yet", "rollback: nothing to go back to"];
   const storage = (report.storage ?? []).map((warning) => `${paint.warn("warning:")} ${warning}`);
+  if (report.environments.length > mostBlocks) return [...storage, ...renderOverview(report.environments, paint)];
   return [
     ...storage,
     ...report.environments.flatMap((environment, index) => [
@@ -24,6 +31,41 @@ export function renderStatus(report: StatusReport, paint: Paint): readonly strin
       ...renderEnvironment(environment, paint),
     ]),
   ];
+}
+
+function renderOverview(environments: readonly EnvironmentStatus[], paint: Paint): readonly string[] {
+  const rows = environments.map((environment) => {
+    const { app, live, healthy, wanted, rollback, url } = environment;
+    const count = `${healthy}/${wanted}`;
+    return [
+      app,
+      environment.environment,
+      live === null ? "-" : renderRelease(live.release, live.of),
+      live === null ? "nothing is live" : live.state,
+      healthy < wanted ? paint.bad(count) : paint.good(count),
+      live === null ? "-" : formatDuration(live.sinceMs),
+      rollback.target === null
+        ? "-"
+        : `v${rollback.target} ${rollback.ready ? paint.good("ready") : paint.warn("cold")}`,
+      url,
+      trouble(environment, paint),
+    ];
+  });
+  return [
+    ...renderTable([["APP", "ENVIRONMENT", "LIVE", "STATE", "HEALTHY", "FOR", "ROLLBACK", "URL", ""], ...rows]),
+    "",
+    "one app in full: bronze status --app APP",
+  ];
+}
+
+/** What is on its way or not as it should be, short. */
+function trouble({ rollout, instances, warnings }: EnvironmentStatus, paint: Paint): string {
+  const drifted = instances.filter(({ drift }) => drift.length > 0).length;
+  return [
+    ...(rollout === null ? [] : [`rollout to ${renderRelease(rollout.release, rollout.of)}`]),
+    ...(drifted === 0 ? [] : [paint.bad(`${drifted} drifted`)]),
+    ...(warnings.length === 0 ? [] : [paint.warn(warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`)]),
+  ].join(", ");
 }
 
 function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly string[] {

@@ -194,6 +194,7 @@ export function get(url: string, headers: Readonly<Record<string, string>> = {})
 export function keepAsking(
   url: string,
   everyMs = 5,
+  headers: Readonly<Record<string, string>> = {},
 ): {
   stop(): Promise<{
     readonly requests: number;
@@ -209,7 +210,7 @@ export function keepAsking(
     while (!stopped) {
       requests += 1;
       try {
-        const { status, body } = await get(url);
+        const { status, body } = await get(url, headers);
         if (status !== 200) failures.push(`status ${status}`);
         else bodies.add(body.trim());
       } catch (error) {
