@@ -17,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   demo: async () => (await import("./demo.ts")).demoBench,
   daemon: async () => (await import("./daemon.ts")).daemonBench,
   survive: async () => (await import("./survive.ts")).surviveBench,
+  crowd: async () => (await import("./crowd.ts")).crowdBench,
 };
 
 const { values, positionals } = parseArgs({
