@@ -8,6 +8,7 @@ import { Controller } from "../controller/controller.ts";
 import type { Log } from "../controller/ports.ts";
 import { Recorder } from "../controller/recorder.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
+import { goFirst } from "../drivers/priority.ts";
 import { createProber } from "../drivers/prober.ts";
 import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
@@ -57,6 +58,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       hint: "run it as root: it mounts images and makes networks",
     });
   }
+  goFirst(process.pid);
   const places = placesOf(options.stateDir);
   for (const folder of [places.state, places.run, places.log]) mkdirSync(folder, { recursive: true, mode: 0o711 });
   const logger = pino({ level: logLevel(process.env["BRONZE_LOG"]), base: null }, { write: writeLogLine });

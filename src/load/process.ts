@@ -17,8 +17,9 @@ export interface Load {
   kill(): void;
 }
 
-/** A prober in a process of its own. */
+/** A prober in a process and session of its own. */
 export interface Probe {
+  readonly pid: number | undefined;
   takeover(content: number, sinceMs: number): Promise<Takeover>;
   stop(): Promise<void>;
   kill(): void;
@@ -56,9 +57,10 @@ export async function startLoad(main: string, config: LoadConfig): Promise<Load>
 
 /** Starts a prober. */
 export async function startProbe(main: string, config: ProbeConfig): Promise<Probe> {
-  const { ask, kill } = startChild(main);
+  const { pid, ask, kill } = startChild(main);
   await ask({ kind: "probe", config });
   return {
+    pid,
     takeover: async (content, sinceMs) => {
       const reply = await ask({ kind: "takeover", content, sinceMs });
       if (reply.kind !== "takeover") throw new Error(`the prober answered ${reply.kind} instead of the takeover`);
@@ -72,8 +74,16 @@ export async function startProbe(main: string, config: ProbeConfig): Promise<Pro
   };
 }
 
-function startChild(main: string): { ask: (request: Request) => Promise<Reply>; kill: () => void } {
-  const child: ChildProcess = fork(main, { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+function startChild(main: string): {
+  pid: number | undefined;
+  ask: (request: Request) => Promise<Reply>;
+  kill: () => void;
+} {
+  const child: ChildProcess = fork(main, {
+    execArgv: [],
+    detached: true,
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   const waiting: { resolve: (reply: Reply) => void; reject: (error: Error) => void }[] = [];
   // Replies come in the order of the requests: the child answers one after the other.
   child.on("message", (reply: Reply) => waiting.shift()?.resolve(reply));
@@ -83,6 +93,7 @@ function startChild(main: string): { ask: (request: Request) => Promise<Reply>; 
   child.on("exit", (code, signal) => ended(signal ?? `exit status ${code}`));
   child.on("error", (error) => ended(error.message));
   return {
+    pid: child.pid,
     ask: (request) =>
       new Promise((resolve, reject) => {
         if (!child.connected) return reject(new Error("the load process has ended"));

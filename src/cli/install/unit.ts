@@ -16,7 +16,7 @@ export function unitName({ state, tag }: Pick<Places, "state" | "tag">): string 
 /**
  * The service as systemd takes it. What the daemon started outlives its restarts (`KillMode=process`): instances, their
  * supervisors, HAProxy. It waits for the network because instances get a copy of the machine's resolvers, and for
- * firewalls because those would drop its rules. A daemon that ended with status 0 was asked to end.
+ * firewalls because those would drop its rules. Requests, which pass HAProxy, go before other services' work. A daemon that ended with status 0 was asked to end.
  *
  * @see systemd.service(5), systemd.kill(5)
  */
@@ -41,6 +41,7 @@ TimeoutStopSec=30
 KillMode=process
 Delegate=yes
 OOMPolicy=continue
+CPUWeight=1000
 LimitNOFILE=65536
 TasksMax=infinity
 

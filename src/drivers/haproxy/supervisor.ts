@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { goFirst } from "../priority.ts";
 import { ask } from "./admin.ts";
 import type { RouterLayout } from "./layout.ts";
 import { portHolder } from "./port-holder.ts";
@@ -55,6 +56,7 @@ export async function startSupervisor(
       env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
     },
   );
+  if (child.pid !== undefined) goFirst(child.pid);
   const line = await new Promise<string>((resolve, reject) => {
     let text = "";
     const timer = setTimeout(() => reject(new Error(`no word within ${startTimeoutMs} ms`)), startTimeoutMs);

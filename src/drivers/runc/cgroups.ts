@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readText } from "./files.ts";
@@ -11,6 +11,8 @@ export interface Cgroups {
   readonly limitsSwap: boolean;
   /** Path of an instance's group, the same in every tree. */
   instancePath(name: string): string;
+  /** Gives all instances together ten times the CPU of a session or service that wants it too; where we may. */
+  goFirst(): void;
   /**
    * Moves a supervisor into a group of its own, or it would end with the daemon's. Takes some 10 ms where the kernel waits
    * for all CPUs to notice.
@@ -41,6 +43,10 @@ export function createCgroups(tag: string): Cgroups {
   const parent = `bronze-${tag}`;
   const supervisors = `${parent}/supervisors`;
   const memory = mounts.find(({ superOptions }) => superOptions.split(",").includes("memory"))?.target;
+  const cpu =
+    version === "v2"
+      ? mounts[0]?.target
+      : mounts.find(({ superOptions }) => superOptions.split(",").includes("cpu"))?.target;
 
   return {
     version,
@@ -49,6 +55,17 @@ export function createCgroups(tag: string): Cgroups {
       (memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"))) ||
       (memory !== undefined && swapInChild(memory)),
     instancePath: (name) => `/${parent}/${name}`,
+    goFirst() {
+      if (cpu === undefined) return;
+      const [file, share] = version === "v1" ? ["cpu.shares", 10_240] : ["cpu.weight", 1000];
+      try {
+        if (version === "v2") writeFileSync(join(cpu, "cgroup.subtree_control"), "+cpu");
+        mkdirSync(join(cpu, parent), { recursive: true });
+        writeFileSync(join(cpu, parent, file), String(share));
+      } catch {
+        // Without the CPU's controller instances have what any session has.
+      }
+    },
     async adopt(pid) {
       await Promise.all(
         adoptive.map(async (tree) => {

@@ -8,6 +8,7 @@ const superblockTime = "4102444800";
 export async function makeErofs(tree: string, image: string): Promise<void> {
   await runOrFail(`make an image of ${tree}`, "mkfs.erofs", ["--quiet", "-U", fileSystemId, image, tree], {
     timeoutMs: 600_000,
+    givesWay: true,
     env: { PATH: process.env["PATH"], SOURCE_DATE_EPOCH: superblockTime },
   });
 }

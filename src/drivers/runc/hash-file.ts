@@ -21,12 +21,17 @@ const sliceBytes = 256 * 1024;
 // Text, not a module of its own: the daemon ships as one bundled file, where no second entry point can be found.
 const workerSource = `
 const { workerData, parentPort } = require("node:worker_threads");
-const { openSync, readSync, createReadStream, createWriteStream } = require("node:fs");
+const { openSync, readSync, readlinkSync, createReadStream, createWriteStream } = require("node:fs");
 const { createHash } = require("node:crypto");
 const { Transform } = require("node:stream");
 const { pipeline } = require("node:stream/promises");
 const zlib = require("node:zlib");
+const { constants, setPriority } = require("node:os");
 const { path, plainPath, mostPlainBytes } = workerData;
+// Of this thread alone: the daemon's answers go first.
+try {
+  setPriority(Number(readlinkSync("/proc/thread-self").split("/").at(-1)), constants.priority.PRIORITY_BELOW_NORMAL);
+} catch {}
 const head = Buffer.alloc(4);
 readSync(openSync(path, "r"), head, 0, 4, 0);
 const gzip = head[0] === 0x1f && head[1] === 0x8b;

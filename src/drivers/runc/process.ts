@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { diskError, OperatorError } from "../../errors/operator-error.ts";
+import { giveWay } from "../priority.ts";
 
 export interface RunOptions {
   /** What it reads; a promise lets it start up while that is still being found out. */
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly mostOutputBytes?: number;
   /** How its output's bytes become text; default UTF-8. Names of files are bytes: latin1 keeps them. */
   readonly encoding?: "utf8" | "latin1";
+  /** It has time: it runs at low priority, in a session of its own that has none of ours. */
+  readonly givesWay?: boolean;
 }
 
 export interface RunResult {
@@ -32,9 +35,11 @@ export function run(command: string, args: readonly string[], options: RunOption
       timeout: options.timeoutMs ?? 60_000,
       killSignal: "SIGKILL",
       env: options.env ?? process.env,
+      detached: options.givesWay === true,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
+    if (options.givesWay === true && child.pid !== undefined) giveWay(child.pid);
     const collect = (stream: NodeJS.ReadableStream): (() => string) => {
       const chunks: Buffer[] = [];
       let size = 0;

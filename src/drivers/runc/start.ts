@@ -47,6 +47,7 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
   const name = instanceName(input.set.name, input.ordinal);
   const paths = instancePaths(tools.folders, name);
   writeBundle(tools, input, name, paths);
+  tools.cgroups.goFirst();
   const adopted = Promise.withResolvers<ProcessIdentity>();
   adopted.promise.catch(() => {});
   const pid = await createSupervised(
