@@ -15,7 +15,7 @@ import { plainPaint } from "../src/render/paint.ts";
 import { demoApp, isSettled, loadMain, nodeProject, startBronze } from "./lib/bronze.ts";
 import { stopAll } from "./lib/cleanup.ts";
 import { percentile } from "./lib/figures.ts";
-import { act, actionNames, explained, unexplained, type ActionName, type World } from "./soak/actions.ts";
+import { act, actionNames, unexplained, type ActionName, type World } from "./soak/actions.ts";
 import { resourcesOf, type Resources } from "./soak/resources.ts";
 
 const defaultMinutes = 30;
@@ -123,12 +123,9 @@ async function soak(minutes: number, seed: number, say: (text: string) => void):
       const report: LoadReport = withExecutions(counted, executions.wrong(counted));
       requests += report.requests;
       failed += report.failed;
-      const found = unexplained(
-        report,
-        names.map((name) => explained(name, clients)),
-      );
+      const found = unexplained(report, names, clients);
       for (const one of found) wrong.push(`minute ${elapsedMinutes().toFixed(1)}, ${what}: ${one}`);
-      for (const one of found) say(`UNEXPLAINED ${one}\n    ${report.examples.join("\n    ")}`);
+      for (const one of found) say(`UNEXPLAINED ${what}: ${one}\n    ${report.examples.join("\n    ")}`);
     };
     const look = async (): Promise<void> => {
       await rest(world);

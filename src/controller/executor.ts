@@ -297,11 +297,14 @@ export class Executor {
     const { recorder, ports, fleet, signal } = this.#options;
     const { instance, set, drainUntilMs } = step;
     if (drainUntilMs !== null && this.placed.get(set)?.includes(instance) === true) {
-      await ports.router.drain(set, [instance]);
+      // No route leads to a set that ends: nothing new comes, and while one of its instances has requests the others stand
+      // by for them, should it die.
+      const standsBy = record.sets.get(set)?.role === "ending";
+      if (!standsBy) await ports.router.drain(set, [instance]);
       while (!signal.aborted && ports.clock.now() < drainUntilMs && fleet.get(instance)?.phase === "running") {
         // No answer is not "nothing in flight": then the deadline decides.
         const open = await ports.router.inFlight(set).catch(() => undefined);
-        if (open?.get(instance) === 0) break;
+        if (open?.get(instance) === 0 && (!standsBy || [...open.values()].every((count) => count === 0))) break;
         await sleep(ports.clock, drainPollMs, signal);
       }
       if (signal.aborted) return;
