@@ -37,7 +37,7 @@ if (load === undefined || (runs !== undefined && !(Number.isInteger(runs) && run
   process.exitCode = 11;
 } else {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void stopAll().then(() => process.exit(130)));
+    process.on(signal, () => void stopAll().then(() => process.exit(130)));
   }
   try {
     const bench = await load();

@@ -254,7 +254,7 @@ async function main(): Promise<number> {
     return 11;
   }
   for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => void stopAll().then(() => process.exit(130)));
+    process.on(signal, () => void stopAll().then(() => process.exit(130)));
   try {
     const result = await soak(minutes, seed, (text) => console.error(`  ${text}`));
     console.log(values.json === true ? JSON.stringify(result) : render(result));

@@ -9,7 +9,11 @@ export function stopsOnce(stop: () => Promise<void>): () => Promise<void> {
   return once;
 }
 
-/** Ends everything that was not ended yet. */
-export async function stopAll(): Promise<void> {
-  for (const stop of pending.splice(0)) await stop().catch((error: unknown) => console.error(error));
+let stopping: Promise<void> | undefined;
+
+/** Ends everything that was not ended yet; however often it is asked for, npm passes on what the terminal sends as well. */
+export function stopAll(): Promise<void> {
+  return (stopping ??= (async () => {
+    for (const stop of pending.splice(0)) await stop().catch((error: unknown) => console.error(error));
+  })());
 }

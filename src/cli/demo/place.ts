@@ -52,7 +52,14 @@ export async function openPlace(launcher: string, stateDir: string): Promise<Own
   await writeFile(join(places.state, markName), markText);
   const clear = async () => {
     if ((await readdir(places.state)).some((name) => !kept.has(name) && name !== ownerName)) {
-      await runQuietly(launcher, ["down", "--all", "--state", places.state]);
+      const { status, output } = await runQuietly(launcher, ["down", "--all", "--state", places.state]);
+      // Without its ledger nobody would know any more what still runs.
+      if (status !== 0) {
+        throw new OperatorError("MACHINE_REFUSED", `Cannot clear "${places.state}": taking it down failed`, {
+          hint: `run \`bronze down --all --state ${places.state}\` until it succeeds; \`bronze doctor --repair\` removes leftovers`,
+          cause: output.slice(-2_000),
+        });
+      }
     }
     for (const name of await readdir(places.state)) {
       if (kept.has(name)) continue;
