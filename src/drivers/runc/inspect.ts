@@ -90,8 +90,8 @@ function readProgram(pid: number): Baseline {
   return { stackStart: processStat(pid)?.stackStart ?? "", arguments: words("cmdline"), environment: words("environ") };
 }
 
-/** How old a scan of all processes may be, in ms. */
-const scanAgeMs = 100;
+/** How old a scan of all processes may be, in ms: a look at two hundred instances makes do with one. */
+const scanAgeMs = 500;
 const namespaceKinds = ["pid", "mnt", "net"] as const;
 
 /**
@@ -102,14 +102,11 @@ const namespaceKinds = ["pid", "mnt", "net"] as const;
 function enteredProcesses(first: number): InstanceObservation["entered"] {
   const own = namespacesOf(first);
   if (own === undefined) return [];
-  const inside = new Set<number>([first]);
-  const sharing: number[] = [];
-  for (const [pid, namespaces] of namespaceTable()) {
-    if (pid === first || !namespaces.some((id, index) => id === own[index])) continue;
-    if (namespaces[0] === own[0]) inside.add(pid);
-    sharing.push(pid);
-  }
-  return sharing
+  const members = namespaceMembers();
+  const inside = new Set<number>([first, ...(members.get(own[0] ?? "") ?? [])]);
+  const sharing = new Set(own.flatMap((id) => members.get(id) ?? []));
+  sharing.delete(first);
+  return [...sharing]
     .filter((pid) => {
       const stat = processStat(pid);
       if (stat === undefined || stat.state === "Z" || stat.state === "X") return false;
@@ -122,20 +119,23 @@ function enteredProcesses(first: number): InstanceObservation["entered"] {
     .sort((a, b) => a.pid - b.pid);
 }
 
-let lastScan: { readonly atMs: number; readonly table: ReadonlyMap<number, readonly string[]> } | undefined;
+let lastScan: { readonly atMs: number; readonly members: ReadonlyMap<string, readonly number[]> } | undefined;
 
-/** Namespaces of every process. One look at many instances scans procfs once, not once for each. */
-function namespaceTable(): ReadonlyMap<number, readonly string[]> {
+/** Processes by each namespace they are in. One look at many instances scans procfs once, not once for each. */
+function namespaceMembers(): ReadonlyMap<string, readonly number[]> {
   const nowMs = performance.now();
-  if (lastScan !== undefined && nowMs - lastScan.atMs < scanAgeMs) return lastScan.table;
-  const table = new Map<number, readonly string[]>();
+  if (lastScan !== undefined && nowMs - lastScan.atMs < scanAgeMs) return lastScan.members;
+  const members = new Map<string, number[]>();
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
-    const namespaces = Number.isInteger(pid) ? namespacesOf(pid) : undefined;
-    if (namespaces !== undefined) table.set(pid, namespaces);
+    for (const id of (Number.isInteger(pid) ? namespacesOf(pid) : undefined) ?? []) {
+      const there = members.get(id);
+      if (there === undefined) members.set(id, [pid]);
+      else there.push(pid);
+    }
   }
-  lastScan = { atMs: nowMs, table };
-  return table;
+  lastScan = { atMs: nowMs, members };
+  return members;
 }
 
 function namespacesOf(pid: number): readonly string[] | undefined {
