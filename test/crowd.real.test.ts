@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import type { AuditReport, DeployResult, ReleaseRow, StatusReport } from "../src/model/api.ts";
 import { createSite, eventually, get, keepAsking } from "./support/bronze.ts";
@@ -7,7 +9,9 @@ import { leaksOf, remainsOf, rightfulOf } from "./support/leaks.ts";
 
 const crowdSize = 60;
 const instances = 2;
-/** Releases kept warm beside all that are live are more sets than the router's first pool has room for (64). */
+/** Sets that the router's first pool has room for. */
+const firstPool = 64;
+/** With what these keep warm there are more. */
 const deployedAtOnce = 12;
 
 test(
@@ -51,6 +55,9 @@ test(
     await eachOf(apps.slice(deployedAtOnce), (app) => answers(app, "1"));
     const unmoved = await other.stop();
     assert.deepEqual([unmoved.failures, unmoved.bodies], [[], ["app30 1"]]);
+    const config = readFileSync(join(site.state, "router/haproxy.cfg"), "utf8");
+    const pool = config.match(/^backend b\d+ /gm)?.length ?? 0;
+    assert.ok(pool > firstPool, `the router grew its pool: ${pool} backends`);
     t.diagnostic(`${served.requests} requests to the app that deployed, ${unmoved.requests} to another: 0 failed`);
 
     assert.equal((await site.json<AuditReport>(["audit", "verify"])).ok, true);
