@@ -5,7 +5,7 @@ import { formatRoute } from "../model/content.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
-import { stepKey, type Step } from "../rollout/step.ts";
+import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
 import { DriftWatch } from "./drift-watch.ts";
@@ -209,6 +209,8 @@ export class Controller {
   #begin(key: string, record: EnvironmentRecord, step: Step): boolean {
     const id = `${key} ${stepKey(step)}`;
     if (this.#running.has(id)) return false;
+    // What is still being started is not seen yet: it is looked for, and ended, before its set is forgotten.
+    if (step.kind === "forget" && this.#running.has(`${key} ${ensureKey(step.set)}`)) return false;
     if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.monotonic()) return false;
     try {
       if (step.kind === "take-back") {

@@ -44,6 +44,7 @@ export type FailReason = "exited" | "unhealthy" | "deadline";
 export function stepKey(step: Step): string {
   switch (step.kind) {
     case "ensure":
+      return ensureKey(step.set);
     case "place":
     case "retire":
     case "forget":
@@ -61,4 +62,9 @@ export function stepKey(step: Step): string {
     case "warn":
       return `${step.kind} ${step.release}`;
   }
+}
+
+/** Key of the step that starts a set's instances. */
+export function ensureKey(set: SetName): string {
+  return `ensure ${set}`;
 }

@@ -388,3 +388,45 @@ test("instances that were being started as their rollout was ended do not stay",
     await controller.stop();
   }
 });
+
+test("a deploy that is superseded while its instances are being started leaves none of them", async () => {
+  // Before anything of it is to be seen, and between the first sight and the start.
+  for (const [prepareMs, ensureMs] of [
+    [400, 0],
+    [0, 400],
+  ] as const) {
+    const world = createWorld();
+    const pass = (ms: number): Promise<void> => new Promise((resolve) => world.clock.after(ms, resolve));
+    let slow = false;
+    const controller = await world.startController((ports) => ({
+      ...ports,
+      runtime: {
+        ...ports.runtime,
+        async prepare(...asked) {
+          if (slow) await pass(prepareMs);
+          return ports.runtime.prepare(...asked);
+        },
+        async ensure(...asked) {
+          if (slow) await pass(ensureMs);
+          return ports.runtime.ensure(...asked);
+        },
+      },
+    }));
+    await done(world, deploy(controller, request("one")));
+    slow = true;
+    const first = deploy(controller, request("two"));
+    first.catch(() => {});
+    await world.clock.advance(100);
+    const next = deploy(controller, request("three"));
+    await fails(world, first, "ROLLOUT_SUPERSEDED");
+    await done(world, next);
+    await world.clock.advance(5_000);
+    assert.deepEqual(
+      controller.fleet.all().filter(({ set }) => set === "shop-production-v2"),
+      [],
+    );
+    assert.ok(!(await world.machine.runtime().observe()).some(({ set }) => set === "shop-production-v2"));
+    assert.equal(recordOf(controller).sets.has("shop-production-v2" as SetName), false);
+    await controller.stop();
+  }
+});
