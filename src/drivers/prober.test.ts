@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import test from "node:test";
 import type { ProbeResult } from "../ports/prober.ts";
@@ -54,4 +56,28 @@ test("probe() tells a time-out from a reset, a refusal and what is no HTTP", asy
   assert.equal((await probed((socket) => socket.once("data", () => socket.resetAndDestroy()))).kind, "reset");
   assert.equal((await probed(answers("SSH-2.0-x\r\n", true))).kind, "reset");
   assert.equal((await createProber().probe({ address: "127.0.0.1", port: 1, path: "/" }, 1_000)).kind, "refused");
+});
+
+test("probe() does not count the time in which this process itself was held up", async () => {
+  // A server in a process of its own: it answers while this one stands still.
+  const server = spawn(process.execPath, [
+    "-e",
+    `require("node:http").createServer((_, answer) => answer.end("ok"))
+      .listen(0, "127.0.0.1", function () { console.log(this.address().port) })`,
+  ]);
+  try {
+    const [port] = (await once(server.stdout, "data")) as [Buffer];
+    const probing = createProber().probe({ address: "127.0.0.1", port: Number(port), path: "/" }, 1_000);
+    // Held up right after the connection was begun, and again when its answer is on its way.
+    for (let times = 0; times < 2; times += 1) {
+      const until = performance.now() + 1_200;
+      while (performance.now() < until);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const result = await probing;
+    assert.equal(result.kind, "answered");
+    assert.ok(result.latencyMs > 1_000, `${result.latencyMs} ms is longer than the time-out`);
+  } finally {
+    server.kill("SIGKILL");
+  }
 });
