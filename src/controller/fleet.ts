@@ -100,6 +100,24 @@ export class Fleet {
     return this.#refreshing;
   }
 
+  /** Probes a set's instances now, beside their regular probes. Only passed probes count; resolves within `timeoutMs`. */
+  async ask(set: SetName, timeoutMs: number): Promise<void> {
+    const { prober, clock, settingsOf, onHealth } = this.#options;
+    const settings = settingsOf(set);
+    if (settings === undefined) return;
+    await Promise.all(
+      this.all().map(async ({ name, set: own, phase, address, port }) => {
+        if (own !== set || phase !== "running" || address === null) return;
+        const result = await prober.probe({ address, port, path: probePath(settings.health) }, timeoutMs);
+        const now = this.#instances.get(name);
+        if (this.#stopped || now?.phase !== "running" || !isPassed(settings.health, result)) return;
+        const after = { ...now, health: afterProbe(now.health, true, result, clock.now()) };
+        this.#instances.set(name, after);
+        onHealth(after, now.health);
+      }),
+    );
+  }
+
   setDrift(name: InstanceName, findings: readonly string[]): void {
     const instance = this.#instances.get(name);
     if (instance !== undefined) this.#instances.set(name, { ...instance, drift: findings });

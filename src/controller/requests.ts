@@ -2,14 +2,18 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, EventData } from "../ledger/event.ts";
 import { environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
 import type { DeployRequest, DownRequest, RollbackRequest, ScaleRequest, WaitRequest } from "../model/api.ts";
-import { canonicalJson, type Json } from "../model/canonical.ts";
+import { canonicalJson, type Digest, type Json } from "../model/canonical.ts";
 import { contentDigest, formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
-import { rollbackTarget } from "../rollout/target.ts";
+import { isUnasked } from "../rollout/plan.ts";
+import { rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { isSettled, keyOf, type Controller } from "./controller.ts";
 import { failureError, servingText } from "./executor.ts";
 import { abortActive, newRelease, rollbackTo, superseded, type NewRelease } from "./releases.ts";
+
+/** A set that answers no sooner is not worth the wait: new instances serve in about that time. */
+const askAnewMs = 500;
 
 /** What came of a deploy or rollback. */
 export interface ReleaseOutcome {
@@ -74,8 +78,11 @@ export async function rollback(controller: Controller, request: RollbackRequest)
   const askedAtMs = controller.ports.clock.monotonic();
   const record = knownEnvironment(controller, request.app, request.environment);
   const cause = causeOf(request);
-  if (isSwitching(controller, record))
-    await until(controller, () => !isSwitching(controller, record), Number.POSITIVE_INFINITY);
+  const mayBegin = (): boolean => !isSwitching(controller, record);
+  if (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
+  const wanted = request.to === undefined ? rollbackTarget(record) : record.releases.get(request.to);
+  if (wanted !== undefined) await askAnew(controller, record, wanted.digest);
+  while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   const named = request.to === undefined ? undefined : namedRelease(record, request.to);
   const active = record.active === null ? undefined : record.releases.get(record.active);
@@ -276,6 +283,13 @@ function refuseOwnedRoute(
       },
     );
   }
+}
+
+/** A daemon that was held up asks a warm set anew before it takes its silence for an answer. */
+async function askAnew(controller: Controller, record: EnvironmentRecord, digest: Digest): Promise<void> {
+  const set = setOfContent(record, digest);
+  const { fleet, ports } = controller;
+  if (set !== undefined && isUnasked(set, fleet.all(), ports.clock.now())) await fleet.ask(set.name, askAnewMs);
 }
 
 /** Whether requests may be answered by the next release at any moment: what comes now comes after the switch. */

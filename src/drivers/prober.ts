@@ -45,9 +45,7 @@ export function createProber(): Prober {
           const length = /\r\ncontent-length: *([0-9]{1,9})\r\n/i.exec(text.slice(0, body + 2))?.[1];
           return length === undefined ? text.endsWith("\r\n0\r\n\r\n") : text.length - body - 4 >= Number(length);
         };
-        const cancel = afterOwnTime(timeoutMs, () =>
-          settle(answered() ?? { kind: "timeout", latencyMs: latencyMs() }),
-        );
+        const cancel = afterOwnTime(timeoutMs, () => settle(answered() ?? { kind: "timeout", latencyMs: latencyMs() }));
         socket.setEncoding("latin1");
         socket.once("connect", () => {
           socket.write(

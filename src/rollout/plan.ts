@@ -109,6 +109,13 @@ export function isStale(set: SetRecord, instances: readonly InstanceView[], nowM
   return own.length === 0 || own.some(({ health }) => failed(health));
 }
 
+/** Whether a warm set is stale only because nobody has asked it lately, as after the daemon was held up. */
+export function isUnasked(set: SetRecord, instances: readonly InstanceView[], nowMs: number): boolean {
+  if (!isStale(set, instances, nowMs)) return false;
+  const own = instances.filter((instance) => instance.set === set.name && instance.phase === "running");
+  return own.length > 0 && own.every(({ health }) => health.state !== "unhealthy" && health.failures === 0);
+}
+
 type BySet = ReadonlyMap<SetName, readonly InstanceView[]>;
 
 function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet, nowMs: number): readonly Step[] {

@@ -430,3 +430,25 @@ test("a deploy that is superseded while its instances are being started leaves n
     await controller.stop();
   }
 });
+
+test("a rollback after the daemon was held up for seconds is still a warm one", async () => {
+  const world = createWorld();
+  let standsStill = false;
+  const controller = await world.startController((ports) => ({
+    ...ports,
+    clock: {
+      ...ports.clock,
+      // Timers that come due while it is held up are not served.
+      after: (ms, callback) => ports.clock.after(ms, () => (standsStill ? undefined : callback())),
+    },
+  }));
+  await done(world, deploy(controller, request("one")));
+  await done(world, deploy(controller, request("two")));
+  await world.clock.advance(5_000);
+  standsStill = true;
+  await world.clock.advance(8_000);
+  standsStill = false;
+  const { release } = await done(world, rollback(controller, asked), 2_000);
+  assert.deepEqual([release.warm, release.set], [true, "shop-production-v1"]);
+  await controller.stop();
+});
