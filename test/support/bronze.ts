@@ -52,13 +52,15 @@ export interface Site {
  * Makes a site whose app is busybox's httpd; taken down and removed when the test ends.
  *
  * @param disk a small file system of its own for the state folder
+ * @param stateIn path of the state folder in the site's own folder
  */
 export function createSite(
   t: Pick<TestContext, "after">,
   disk?: { readonly kind: "ext4" | "tmpfs"; readonly mebibytes: number },
+  stateIn = (folder: string): string => join(folder, "state"),
 ): Site & { readonly volume: Volume | undefined } {
   const folder = mkdtempSync(join(tmpdir(), "bz-"));
-  const state = join(folder, "state");
+  const state = stateIn(folder);
   const project = join(folder, "project");
   mkdirSync(join(project, "root/bin"), { recursive: true });
   if (!existsSync(busybox)) throw new Error("busybox-static is missing: ./check installs it");

@@ -50,16 +50,26 @@ export function chooseSubnet(tag: string, taken: readonly Subnet[]): string | un
   return undefined;
 }
 
-/** Networks that the machine has routes to, the default route left out. @see proc_net(5), /proc/net/route */
-export async function routedSubnets(): Promise<readonly Subnet[]> {
+/** A network that the machine has a route to. */
+export interface MachineRoute extends Subnet {
+  readonly device: string;
+}
+
+/** All routes of the machine, the default route left out. @see proc_net(5), /proc/net/route */
+export async function machineRoutes(): Promise<readonly MachineRoute[]> {
   const lines = (await readFile("/proc/net/route", "utf8")).split("\n").slice(1);
   return lines.flatMap((line) => {
     const columns = line.split("\t");
     const swap = (hex: string): number => Number.parseInt(hex.match(/../g)?.reverse().join("") ?? "0", 16);
     const mask = swap(columns[7] ?? "");
     if (columns.length < 8 || mask === 0) return [];
-    return [{ base: swap(columns[1] ?? ""), prefix: Math.clz32(~mask >>> 0) }];
+    return [{ device: columns[0] ?? "", base: swap(columns[1] ?? ""), prefix: Math.clz32(~mask >>> 0) }];
   });
+}
+
+/** Networks that others than this device have. */
+export async function routedSubnets(own: string): Promise<readonly Subnet[]> {
+  return (await machineRoutes()).filter(({ device }) => device !== own);
 }
 
 export interface AddressPool {

@@ -3,8 +3,16 @@ import { writeFile } from "node:fs/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { chooseSubnet, createAddressPool, routedSubnets, type AddressPool } from "./addresses.ts";
-import { run, runOrFail } from "./process.ts";
+import {
+  chooseSubnet,
+  createAddressPool,
+  machineRoutes,
+  parseSubnet,
+  routedSubnets,
+  type AddressPool,
+  type Subnet,
+} from "./addresses.ts";
+import { failureOf, run, runOrFail } from "./process.ts";
 
 /** The instances' network: one bridge, one veth pair an instance, NAT to the outside. */
 export interface Network {
@@ -26,6 +34,11 @@ export interface NetworkOptions {
   /** Six hex digits, another each time. */
   readonly unique: () => string;
 }
+
+/** Of the route that claims a subnet: tells it from the one that the kernel makes for an address. */
+const claimProtocol = "static";
+/** Daemons that start at the same moment are few. */
+const mostClaims = 64;
 
 /** Rules of ours in one table, in the form `iptables-restore --noflush` takes. */
 export function firewallRules(chain: string, bridge: string, subnet: string): string {
@@ -56,27 +69,47 @@ export function createNetwork(options: NetworkOptions): Network {
   let pool: Promise<AddressPool> | undefined;
 
   async function setUp(): Promise<AddressPool> {
-    if (subnet === undefined) {
-      subnet = chooseSubnet(options.tag, await routedSubnets());
-      if (subnet === undefined) {
-        throw new OperatorError(
-          "MACHINE_LACKS",
-          "Cannot choose a network for instances: every /20 of 10.128.0.0/9 is routed on this machine",
-          {
-            hint: "free a /20 of 10.128.0.0/9: `ip route` shows what is taken",
-          },
-        );
-      }
-      options.record({ kind: "network.chosen", subnet });
+    const made = existsSync(`/sys/class/net/${bridge}`);
+    if (!made) {
+      const input = `link add ${bridge} type bridge forward_delay 0\nlink set ${bridge} up\n`;
+      await runOrFail("make the instances' network", "ip", ["-batch", "-"], { input });
     }
+    // Without a bridge no instance runs: what was recorded once, and is another's by now, may be given up.
+    if (subnet === undefined || !(await claimSubnet(bridge, subnet))) subnet = await chooseAndClaim(subnet, made);
     const addresses = createAddressPool(subnet, options.run, options.clock);
     const up = `addr replace ${addresses.gateway}/${addresses.prefix} dev ${bridge}\nlink set ${bridge} up\n`;
-    const make = existsSync(`/sys/class/net/${bridge}`) ? "" : `link add ${bridge} type bridge forward_delay 0\n`;
     await Promise.all([
-      runOrFail("make the instances' network", "ip", ["-batch", "-"], { input: make + up }),
+      runOrFail("make the instances' network", "ip", ["-batch", "-"], { input: up }),
       allowForwarding(subnet),
     ]);
+    // The address brought a route of its own, which comes back by itself whenever the bridge does.
+    await run("ip", ["route", "del", subnet, "dev", bridge, "proto", claimProtocol]);
     return addresses;
+  }
+
+  async function chooseAndClaim(lost: string | undefined, made: boolean): Promise<string> {
+    if (lost !== undefined && made) {
+      throw new OperatorError("MACHINE_REFUSED", `Cannot use ${lost} for instances: another network has it by now`, {
+        hint: `\`ip route show ${lost}\` names it; end it, or run \`bronze down --all\` and \`bronze up\``,
+      });
+    }
+    const lostOnes: Subnet[] = [];
+    for (let tries = 0; tries < mostClaims; tries += 1) {
+      const chosen = chooseSubnet(options.tag, [...(await routedSubnets(bridge)), ...lostOnes]);
+      if (chosen === undefined) break;
+      if (await claimSubnet(bridge, chosen)) {
+        options.record({ kind: "network.chosen", subnet: chosen });
+        return chosen;
+      }
+      lostOnes.push(parseSubnet(chosen));
+    }
+    throw new OperatorError(
+      "MACHINE_LACKS",
+      "Cannot choose a network for instances: every /20 of 10.128.0.0/9 is routed on this machine",
+      {
+        hint: "free a /20 of 10.128.0.0/9: `ip route` shows what is taken",
+      },
+    );
   }
 
   async function allowForwarding(ours: string): Promise<void> {
@@ -127,6 +160,24 @@ export function createNetwork(options: NetworkOptions): Network {
       await removeNetwork(options.tag);
     },
   };
+}
+
+/**
+ * Takes a subnet for a bridge: the kernel lets only one exclusive route to it be made, so of two daemons that have chosen
+ * the same at the same moment one yields.
+ *
+ * @returns false when another network has it
+ * @see ip-route(8), `add`
+ */
+async function claimSubnet(bridge: string, subnet: string): Promise<boolean> {
+  const { base, prefix } = parseSubnet(subnet);
+  const routes = await machineRoutes();
+  if (routes.some((route) => route.device === bridge && route.base === base && route.prefix === prefix)) return true;
+  const claim = ["route", "add", subnet, "dev", bridge, "scope", "link", "proto", claimProtocol];
+  const result = await run("ip", claim);
+  if (result.code === 0) return true;
+  if (result.stderr.includes("File exists")) return false;
+  throw failureOf("make the instances' network", "ip", result);
 }
 
 /** Takes bridge and rules away; what is not there need not go. */
