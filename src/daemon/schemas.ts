@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maxInstances } from "../definition/environments.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
 import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
@@ -6,7 +7,6 @@ import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type Env
 /** Longest text of who and why, in characters. */
 const mostText = 1_000;
 const mostMs = 30 * 86_400_000;
-const mostInstances = 1_000;
 
 /** Text that a program's arguments and the ledger can carry. */
 const text = (mostCharacters: number) =>
@@ -66,7 +66,7 @@ const route = z.strictObject({
 });
 
 const environmentSettings = z.strictObject({
-  instances: z.int().min(1).max(mostInstances),
+  instances: z.int().min(1).max(maxInstances),
   strategy: z.literal("blue-green"),
   deadlineMs: ms.min(1),
   keepWarmMs: ms,
@@ -87,7 +87,7 @@ export const deploySchema = z.strictObject({
   request: requestName,
 });
 export const rollbackSchema = z.strictObject({ ...asked, request: requestName, to: release.optional() });
-export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(mostInstances) });
+export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(maxInstances) });
 export const downSchema = z
   .strictObject({
     app: appName.optional(),
