@@ -143,7 +143,10 @@ async function soak(minutes: number, seed: number, say: (text: string) => void):
       const works: Promise<string>[] = [];
       for (const name of names) {
         counts[name] = (counts[name] ?? 0) + 1;
-        works.push(act(name, world));
+        const work = act(name, world);
+        // Looked at below, when all are under way.
+        work.catch(() => {});
+        works.push(work);
         await sleep(random(300));
       }
       const told = await Promise.all(works);

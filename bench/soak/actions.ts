@@ -28,8 +28,14 @@ export interface World {
 
 export const mostInstances = 5;
 
-/** Answers that are right when things happen at the same time: superseded, nothing to go back to, the daemon was killed. */
-const rightAnswers = new Set(["ROLLOUT_SUPERSEDED", "ROLLOUT_FAILED", "NO_ROLLBACK_TARGET", "DAEMON_UNREACHABLE"]);
+/** Answers that are right when things happen at the same time: superseded, nothing to go back to, the daemon or a new instance was killed. */
+const rightAnswers = new Set([
+  "ROLLOUT_SUPERSEDED",
+  "ROLLOUT_FAILED",
+  "ROLLOUT_UNHEALTHY",
+  "NO_ROLLBACK_TARGET",
+  "DAEMON_UNREACHABLE",
+]);
 
 /** Does it. @returns what it was done to or what was answered, for the log */
 export async function act(name: ActionName, world: World): Promise<string> {
