@@ -86,7 +86,8 @@ export async function runOrFail(
 /** What a program's end means that was not a success. */
 export function failureOf(what: string, command: string, result: RunResult): OperatorError {
   // A program tells of a full disk in words only; these are strerror(3)'s.
-  if (result.stderr.includes("No space left on device"))
+  // tar tells of the write that still found some room by its length alone.
+  if (/No space left on device|: Wrote only \d+ of \d+ bytes/.test(result.stderr))
     return diskError("ENOSPC", what, undefined, result.stderr.trim().slice(-2000));
   return new OperatorError(
     "RUNTIME_FAILED",
