@@ -116,7 +116,11 @@ test(
       assert.equal(Number(by), Number(from) + 1);
       assert.equal(releases.find(({ release }) => release === Number(from))?.state, "aborted");
     }
-    assert.deepEqual([...ended].sort((a, b) => a - b), [2, 3, 4, 5, 6], "each command speaks of a release of its own");
+    assert.deepEqual(
+      [...ended].sort((a, b) => a - b),
+      [2, 3, 4, 5, 6],
+      "each command speaks of a release of its own",
+    );
     t.diagnostic(
       `5 at once: ${5 - superseded} exited 0, ${superseded} exited 5; ${await unfailing()} requests, 0 failed`,
     );
