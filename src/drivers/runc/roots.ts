@@ -47,14 +47,18 @@ export function createRoots(options: {
   const { layers, syscalls } = options;
   const rootFolder = join(options.run, "roots");
   const prepared = new Map<Digest, PreparedArtifact>();
-  const underWay = new Map<string, Promise<unknown>>();
+  const underWay = new Map<string, { readonly artifact: Digest; readonly done: Promise<unknown> }>();
+  /** What was asked for while somebody waits to free the rest. */
+  const waiting = new Set<Set<Digest>>();
 
-  function once<T>(key: string, work: () => Promise<T>): Promise<T> {
+  function once<T>(artifact: Digest, what: string, work: () => Promise<T>): Promise<T> {
+    for (const asked of waiting) asked.add(artifact);
+    const key = `${what} ${artifact}`;
     const already = underWay.get(key);
-    if (already !== undefined) return already as Promise<T>;
-    const started = work().finally(() => underWay.delete(key));
-    underWay.set(key, started);
-    return started;
+    if (already !== undefined) return already.done as Promise<T>;
+    const done = work().finally(() => underWay.delete(key));
+    underWay.set(key, { artifact, done });
+    return done;
   }
 
   function mountOverlay(target: string, lower: readonly string[]): void {
@@ -103,7 +107,7 @@ export function createRoots(options: {
   }
 
   async function makeRoot(artifact: Digest, tmpfs: readonly string[]): Promise<Root> {
-    const { config } = await once(`prepare ${artifact}`, () => prepare(artifact));
+    const { config } = await once(artifact, "prepare", () => prepare(artifact));
     const points: readonly MountPoint[] = [
       ...boundFiles.map((path) => ({ path, kind: "file" as const })),
       ...[...new Set([...folders, ...tmpfs, config.workingDir])]
@@ -135,12 +139,18 @@ export function createRoots(options: {
 
   return {
     async prepare(artifact) {
-      const entry = await once(`prepare ${artifact}`, () => prepare(artifact));
-      await once(`root ${artifact} `, () => makeRoot(artifact, []));
+      const entry = await once(artifact, "prepare", () => prepare(artifact));
+      await once(artifact, "root", () => makeRoot(artifact, []));
       return entry;
     },
-    root: (artifact, tmpfs) => once(`root ${artifact} ${tmpfs.join("\n")}`, () => makeRoot(artifact, tmpfs)),
-    async keep(artifacts) {
+    root: (artifact, tmpfs) => once(artifact, ["root", ...tmpfs].join("\n"), () => makeRoot(artifact, tmpfs)),
+    async keep(unlessAsked) {
+      // Layers are shared: none may go while a root is being joined from it. From the last wait on nothing comes between.
+      const asked = new Set([...underWay.values()].map(({ artifact }) => artifact));
+      waiting.add(asked);
+      while (underWay.size > 0) await Promise.allSettled([...underWay.values()].map(({ done }) => done));
+      waiting.delete(asked);
+      const artifacts = new Set([...unlessAsked, ...asked]);
       const kept = new Set([...artifacts].map((artifact) => digestHex(artifact).slice(0, 16)));
       const lowers = new Set<string>();
       for (const mount of readMounts()) {
