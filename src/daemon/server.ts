@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
@@ -49,6 +50,9 @@ import { streamLines, streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
 const bodyLimit = 1024 * 1024;
+/** How much of a body beyond the limit is read and forgotten, and for how long, in ms. */
+const mostDiscardedBytes = 16 * 1024 * 1024;
+const discardMs = 2_000;
 const mostHistory = 10_000;
 /** Open connections; more are closed at once, and those that send nothing are after `headersTimeout`. */
 const mostConnections = 1_000;
@@ -90,7 +94,11 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.server.maxConnections = mostConnections;
 
-  app.setErrorHandler((thrown: unknown, _request, reply) => answer(reply, thrown));
+  app.setErrorHandler(async (thrown: unknown, request, reply) => {
+    // A connection that is closed with something unread loses the answer on its way: the client is still writing.
+    if ((thrown as { code?: unknown }).code === "FST_ERR_CTP_BODY_TOO_LARGE") await discard(request.raw);
+    return answer(reply, thrown);
+  });
   app.setNotFoundHandler((request) => {
     throw new OperatorError(
       "NOT_FOUND",
@@ -319,6 +327,23 @@ function refuseClient(thrown: Error & { readonly code?: string }, socket: Socket
   const body = JSON.stringify({ error: error.toJSON() });
   const head = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`;
   socket.end(`HTTP/1.1 ${status}\r\n${head}\r\n\r\n${body}`);
+}
+
+/** Reads what a client still sends, within bounds, and forgets it. */
+function discard(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const timer = setTimeout(resolve, discardMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    request.on("data", (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes > mostDiscardedBytes) done();
+    });
+    request.once("end", done).once("close", done);
+  });
 }
 
 function fromFastify(thrown: unknown): OperatorError {
