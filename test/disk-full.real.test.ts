@@ -294,7 +294,7 @@ test(
     process.kill(pid, "SIGKILL");
     for (const { pid: first } of instances) if (first !== null) process.kill(first, "SIGKILL");
     await eventually("every process of the site ended", () => killAllOf(site.state) === 0);
-    volume.mend();
+    await volume.mend();
     await serve(t, site);
     await eventually("v1 serves again", async () => {
       const answer = await get((await site.status()).url).catch(() => undefined);

@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** A small file system of its own, so that its being full or broken is nobody else's trouble. */
 export interface Volume {
@@ -24,7 +25,7 @@ export interface Volume {
   /** What an ordinary error of the disk does: the kernel makes the file system read-only. ext4 only. */
   breakDisk(): void;
   /** Checks the file system and mounts it anew, as a person does then; nothing may run from it any more. */
-  mend(): void;
+  mend(): Promise<void>;
   remove(): void;
 }
 
@@ -66,8 +67,14 @@ export function createVolume(path: string, kind: "ext4" | "tmpfs", mebibytes: nu
         if ((error as NodeJS.ErrnoException).code !== "EROFS") throw error;
       }
     },
-    mend() {
-      execFileSync("umount", ["--recursive", path]);
+    async mend() {
+      // What was killed holds it until the kernel is done with its end.
+      for (let tries = 1; ; tries += 1) {
+        const { status, stderr } = spawnSync("umount", ["--recursive", path], { encoding: "utf8" });
+        if (status === 0) break;
+        if (tries === 100) throw new Error(stderr);
+        await sleep(100);
+      }
       // 1: errors were found and corrected.
       const { status, stdout } = spawnSync("e2fsck", ["-fy", image], { encoding: "utf8" });
       if (status !== 0 && status !== 1) throw new Error(`e2fsck ended with ${status}: ${stdout}`);
