@@ -12,6 +12,11 @@ import { isInstalled, systemctl } from "./install/systemd.ts";
 import { unitName } from "./install/unit.ts";
 import { rememberHttp } from "./remembered-http.ts";
 
+/**
+ * Node's flags of a daemon. It lives long: with V8's usual room for what dies young its memory doubles under load and
+ * stays so. In MiB.
+ */
+export const daemonFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=4"] as const;
 const startDeadlineMs = 60_000;
 /** How long another's daemon, which holds the lock, may take to answer before its place is tried again, in ms. */
 const othersMs = 1_000;
@@ -67,7 +72,7 @@ interface Ended {
 function spawnDaemon(places: Places, logFd: number, http: HttpOptions): Ended {
   const child = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", daemonEntry(), "--state", places.state, ...httpArguments(http)],
+    [...daemonFlags, daemonEntry(), "--state", places.state, ...httpArguments(http)],
     {
       detached: true,
       cwd: "/",

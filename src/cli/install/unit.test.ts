@@ -13,7 +13,7 @@ test("renderUnit() starts node and the daemon by their paths, with nothing of th
   const line = unit.split("\n").find((one) => one.startsWith("ExecStart="));
   assert.equal(
     line,
-    'ExecStart=/opt/node --disable-warning=ExperimentalWarning "/a b/daemon.js" --state "/var/$$x %%n/\\"q\\""',
+    'ExecStart=/opt/node --disable-warning=ExperimentalWarning --max-semi-space-size=4 "/a b/daemon.js" --state "/var/$$x %%n/\\"q\\""',
   );
   assert.match(unit, /^RequiresMountsFor="\/var\/\$x %%n\/\\"q\\""$/m);
 });

@@ -1,4 +1,5 @@
 import { defaultStateDir, type Places } from "../../model/places.ts";
+import { daemonFlags } from "../daemon-start.ts";
 
 /** What a unit starts; absolute paths. */
 export interface UnitOptions {
@@ -21,7 +22,7 @@ export function unitName({ state, tag }: Pick<Places, "state" | "tag">): string 
  * @see systemd.service(5), systemd.kill(5)
  */
 export function renderUnit({ node, daemon, state }: UnitOptions): string {
-  const command = [node, "--disable-warning=ExperimentalWarning", daemon, "--state", state].map(quoteWord).join(" ");
+  const command = [node, ...daemonFlags, daemon, "--state", state].map(quoteWord).join(" ");
   return `# Written by \`bronze install\`; run it again to have it written anew.
 [Unit]
 Description=Bronze (${escapeSpecifiers(state)})
