@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { connect } from "node:net";
+import { mkdirSync, writeSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { join } from "node:path";
 import { pino } from "pino";
 import { Controller } from "../controller/controller.ts";
 import type { Log } from "../controller/ports.ts";
-import { Recorder } from "../controller/recorder.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { goFirst } from "../drivers/priority.ts";
 import { createProber } from "../drivers/prober.ts";
@@ -14,18 +11,16 @@ import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal, type SqliteJournal } from "../drivers/sqlite/journal.ts";
-import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
 import { systemMachine } from "../drivers/system/machine.ts";
 import { tellReady } from "../drivers/system/ready.ts";
-import { diskTrouble } from "../errors/disk.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
-import { foldEvents } from "../ledger/fold.ts";
-import { resumeAt } from "../ledger/timeline.ts";
 import type { Ping } from "../model/api.ts";
-import { placesOf, type Places } from "../model/places.ts";
+import { placesOf } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
 import { audit } from "./ledger-pages.ts";
+import { openLedger } from "./open-ledger.ts";
 import { startScrub } from "./scrub.ts";
+import { forgetSocket, listen } from "./socket.ts";
 import { checkStorage, fileLeftover, storageWarnings, type StorageParts } from "./storage.ts";
 import { createServer } from "./server.ts";
 import { version } from "./version.ts";
@@ -65,10 +60,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const log: Log = (level, message, details) => logger[level](details ?? {}, message);
   const opened = openSqliteJournal(places.state);
   const journal = options.throughJournal?.(opened) ?? opened;
-  const state = foldEvents(journal.read());
-  const boot = readBoot();
-  const clock = createSystemClock(resumeAt(state.timeline, boot, Date.now()));
-  const recorder = new Recorder(journal, clock, state);
+  const { state, boot, clock, recorder } = openLedger(journal);
   const startedAtMs = clock.monotonic();
   const stopped = Promise.withResolvers<{ readonly everything: boolean }>();
 
@@ -181,8 +173,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   } finally {
     stopKeeping();
     journal.close();
-    rmSync(places.socket, { force: true });
-    rmSync(pidFile(places), { force: true });
+    forgetSocket(places);
   }
 }
 
@@ -202,21 +193,6 @@ function urlOf(host: string, port: number): string {
   return new URL(`http://${name}:${port}`).href.replace(/\/$/, "");
 }
 
-async function listen(server: ReturnType<typeof createServer>, places: Places): Promise<void> {
-  // The ledger's lock says that no other daemon of this folder lives: a socket that is there is a leftover.
-  if (!(await answers(places.socket))) rmSync(places.socket, { force: true });
-  await server.listen({ path: places.socket });
-  chmodSync(places.socket, 0o660);
-  const group = await groupId("bronze");
-  if (group !== undefined) chownSync(places.socket, 0, group);
-  try {
-    writeFileSync(pidFile(places), `${process.pid}\n`);
-  } catch (error) {
-    // The file is for people; a full disk must not keep the daemon from serving.
-    if (diskTrouble(error) === undefined) throw error;
-  }
-}
-
 /** A log that cannot be written, on a full disk above all, must not end the daemon; the line is lost. */
 function writeLogLine(line: string): void {
   try {
@@ -224,28 +200,4 @@ function writeLogLine(line: string): void {
   } catch {
     // Nowhere is left to say it.
   }
-}
-
-function pidFile(places: Places): string {
-  return join(places.run, "bronze.pid");
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = connect(socket);
-    connection.once("connect", () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.once("error", () => resolve(false));
-  });
-}
-
-function groupId(name: string): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    execFile("getent", ["group", name], (error, stdout) => {
-      const id = error === null ? Number(stdout.split(":")[2]) : Number.NaN;
-      resolve(Number.isInteger(id) ? id : undefined);
-    });
-  });
 }

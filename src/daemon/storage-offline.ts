@@ -1,5 +1,4 @@
 import { existsSync, readdirSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { imageLeftovers, machineLeftovers, staleProcessFile, type Leftover } from "../drivers/runc/leftovers.ts";
 import { storedImages } from "../drivers/runc/layers.ts";
@@ -7,14 +6,12 @@ import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
 import { salvageLedger } from "../drivers/sqlite/salvage.ts";
-import { createSystemClock, readBoot } from "../drivers/system/clock.ts";
-import { Recorder } from "../controller/recorder.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import { foldEvents } from "../ledger/fold.ts";
-import { resumeAt } from "../ledger/timeline.ts";
 import type { StorageFinding, StorageReport } from "../model/api.ts";
 import type { Places } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
+import { openLedger } from "./open-ledger.ts";
+import { answers, pidFile } from "./socket.ts";
 import { checkStorage, fileLeftover } from "./storage.ts";
 
 export interface OfflineOptions {
@@ -84,9 +81,7 @@ function refuseUndamaged(places: Places): void {
 async function underLock({ places, mend, signal, progress }: OfflineOptions): Promise<StorageReport> {
   const journal = openSqliteJournal(places.state);
   try {
-    const state = foldEvents(journal.read());
-    const clock = createSystemClock(resumeAt(state.timeline, readBoot(), Date.now()));
-    const recorder = new Recorder(journal, clock, state);
+    const { state, clock, recorder } = openLedger(journal);
     const store = createLocalStore(join(places.state, "store"));
     const imageFolder = join(places.state, "layers");
     const runtime = mend
@@ -150,7 +145,7 @@ async function fileLeftovers(places: Places): Promise<readonly Leftover[]> {
   ]) {
     if (existsSync(path) && !(await answers(path))) found.push(fileLeftover(path, "a socket that nobody listens on"));
   }
-  const stale = staleProcessFile(join(places.run, "bronze.pid"));
+  const stale = staleProcessFile(pidFile(places));
   if (stale !== undefined) found.push(stale);
   for (const folder of [places.state, join(places.state, "router")]) {
     for (const name of existsSync(folder) ? readdirSync(folder) : []) {
@@ -159,15 +154,4 @@ async function fileLeftovers(places: Places): Promise<readonly Leftover[]> {
     }
   }
   return found;
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const connection = connect(socket);
-    connection.once("connect", () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.once("error", () => resolve(false));
-  });
 }
