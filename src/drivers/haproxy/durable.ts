@@ -7,21 +7,7 @@ import { orDiskError } from "../disk.ts";
  * flip waits for it, and in the thread pool it would queue behind bulk work.
  */
 export function writeDurable(path: string, text: string): void {
-  const temporary = `${path}.tmp`;
-  const bytes = Buffer.from(text);
-  try {
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
-      fdatasyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    discard(temporary);
-    throw orDiskError(error, `write "${path}"`, dirname(path));
-  }
-  renameSync(temporary, path);
+  renameSync(writeBeside(path, text, fdatasyncSync), path);
   const folder = openSync(dirname(path), "r");
   try {
     fsyncSync(folder);
@@ -35,12 +21,21 @@ export function writeDurable(path: string, text: string): void {
  * disk: after a power cut it may hold the old ones.
  */
 export function replaceFile(path: string, text: string): void {
+  renameSync(
+    writeBeside(path, text, () => {}),
+    path,
+  );
+}
+
+/** Writes a file beside the one that it will replace. @returns its path */
+function writeBeside(path: string, text: string, settle: (file: number) => void): string {
   const temporary = `${path}.tmp`;
+  const bytes = Buffer.from(text);
   try {
     const file = openSync(temporary, "w", 0o600);
     try {
-      const bytes = Buffer.from(text);
       for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
+      settle(file);
     } finally {
       closeSync(file);
     }
@@ -48,7 +43,7 @@ export function replaceFile(path: string, text: string): void {
     discard(temporary);
     throw orDiskError(error, `write "${path}"`, dirname(path));
   }
-  renameSync(temporary, path);
+  return temporary;
 }
 
 /** What was half-written takes room where there is little. */
