@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { cgroupTrees } from "../../src/drivers/runc/cgroups.ts";
 import { readMounts } from "../../src/drivers/runc/mountinfo.ts";
 import type { ReleaseRow, StatusReport } from "../../src/model/api.ts";
 import { placesOf, type Places } from "../../src/model/places.ts";
@@ -143,8 +144,9 @@ function loopsOf({ state }: Places): readonly string[] {
 }
 
 export function cgroupFoldersOf({ tag }: Places): readonly string[] {
-  const trees = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
-  return trees.map(({ target }) => join(target, `bronze-${tag}`)).filter((path) => existsSync(path));
+  return cgroupTrees()
+    .map(({ target }) => join(target, `bronze-${tag}`))
+    .filter((path) => existsSync(path));
 }
 
 function cgroupLeaks(places: Places, names: ReadonlySet<string>): readonly string[] {

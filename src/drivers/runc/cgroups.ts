@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readText } from "./files.ts";
-import { readMounts } from "./mountinfo.ts";
+import { readMounts, type MountEntry } from "./mountinfo.ts";
 
 /** The machine's cgroup trees, and our parts of them. */
 export interface Cgroups {
@@ -27,18 +27,20 @@ export interface Cgroups {
   removeAll(): Promise<void>;
 }
 
+/** Where each tree of cgroups is mounted; once, though a chroot's bind mounts show it again. */
+export function cgroupTrees(): readonly MountEntry[] {
+  const mounts = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
+  return mounts.filter(({ device }, index) => mounts.findIndex((other) => other.device === device) === index);
+}
+
 /** @see cgroups(7), "hybrid": v1 controllers and an empty v2 tree beside them */
 export function createCgroups(tag: string): Cgroups {
-  const mounts = readMounts().filter(({ type }) => type === "cgroup" || type === "cgroup2");
-  const trees = [...new Set(mounts.map(({ target }) => target))];
+  const mounts = cgroupTrees();
+  const trees = mounts.map(({ target }) => target);
   // Service managers tell what belongs to a service by these.
-  const adoptive = [
-    ...new Set(
-      mounts
-        .filter(({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes("name=systemd"))
-        .map(({ target }) => target),
-    ),
-  ];
+  const adoptive = mounts
+    .filter(({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes("name=systemd"))
+    .map(({ target }) => target);
   const version = mounts.some(({ type }) => type === "cgroup") ? "v1" : "v2";
   const parent = `bronze-${tag}`;
   const supervisors = `${parent}/supervisors`;
