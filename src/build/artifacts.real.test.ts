@@ -8,8 +8,8 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { DebianRecipe } from "../model/definition.ts";
 import { createLocalStore } from "../store/local.ts";
 import { buildArtifact } from "./build.ts";
-import { exportImage } from "./export.ts";
-import { importImage } from "./import.ts";
+import { exportImage } from "./exchange/export.ts";
+import { importImage } from "./exchange/import.ts";
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((dir) => rmSync(dir, { recursive: true, force: true })));

@@ -8,7 +8,7 @@ import { afterEach, test } from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
 import { readTar } from "../image/tar-read.ts";
 import { createLocalStore } from "../store/local.ts";
-import { layerTar } from "./blob.ts";
+import { layerTar } from "./layer/blob.ts";
 import { buildArtifact } from "./build.ts";
 import type { BuiltArtifact } from "./options.ts";
 import { readImage } from "./image-state.ts";

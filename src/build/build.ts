@@ -6,11 +6,11 @@ import { sha256 } from "../model/canonical.ts";
 import type { BuildDefinition } from "../model/definition.ts";
 import { createBuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
-import { buildDockerfile, createdAt } from "./dockerfile.ts";
+import { buildDockerfile, createdAt } from "./dockerfile/execute.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
-import { importImage } from "./import.ts";
+import { importImage } from "./exchange/import.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
-import { buildRecipe } from "./recipe.ts";
+import { buildRecipe } from "./debian/recipe.ts";
 import { readSource, type Source } from "./source.ts";
 
 /**

@@ -1,11 +1,27 @@
 import type { Digest } from "../model/canonical.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 
-/** One line of what a build is doing, for a person. */
-export interface BuildLine {
-  readonly step: string;
-  readonly text: string;
-}
+/** What a build is doing, as it happens. Steps run beside each other: `step` tells whose event it is. */
+export type BuildEvent =
+  | {
+      readonly kind: "started";
+      /** Unique in the build, in the order of the file: `2/5 of build`, or a word such as `base`. */
+      readonly step: string;
+      /** What it does, on one line. */
+      readonly text: string;
+    }
+  | { readonly kind: "output"; readonly step: string; readonly bytes: Buffer }
+  | {
+      readonly kind: "ended";
+      readonly step: string;
+      /** `cached`: nothing had to be done. */
+      readonly how: "done" | "cached" | "failed";
+      readonly ms: number;
+      /** More about it, on one line: how much was fetched, that it used the network. */
+      readonly text?: string;
+    }
+  /** Something worth knowing that is no step. */
+  | { readonly kind: "note"; readonly text: string };
 
 export interface BuildOptions {
   readonly projectDir: string;
@@ -14,7 +30,7 @@ export interface BuildOptions {
   readonly cacheDir: string;
   /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */
   readonly sourceEpoch?: number;
-  readonly report: (line: BuildLine) => void;
+  readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
   /** A name in the store for the result. */
   readonly tagAs?: string;

@@ -30,7 +30,9 @@ export async function buildProject(
       projectDir: folder,
       store: openStore(context),
       cacheDir: join(places.state, "cache"),
-      report: ({ text }) => output.note(output.paint.dim(`  ${text}`)),
+      report: (event) => {
+        if (event.kind === "note") output.note(output.paint.dim(`  ${event.text}`));
+      },
       signal,
       tagAs: newestTag(definition.app),
       refresh: options.refresh,

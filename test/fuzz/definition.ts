@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseDockerfile } from "../../src/build/dockerfile-parse.ts";
-import { expandText, splitWords } from "../../src/build/dockerfile-words.ts";
+import { parseDockerfile } from "../../src/build/dockerfile/parse.ts";
+import { expandText, splitWords } from "../../src/build/dockerfile/words.ts";
 import { decodeDefinition } from "../../src/definition/decode.ts";
 import { keySets } from "../../src/definition/keys.ts";
 import { parseDefinition } from "../../src/definition/parse.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { importImage } from "../../build/import.ts";
+import { importImage } from "../../build/exchange/import.ts";
 import { openStore } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 

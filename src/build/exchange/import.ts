@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { OperatorError } from "../errors/operator-error.ts";
-import { createLayerCheck } from "../image/layer-check.ts";
-import { isIndexType, layerCompression, mediaTypes } from "../image/media-types.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { createLayerCheck } from "../../image/layer-check.ts";
+import { isIndexType, layerCompression, mediaTypes } from "../../image/media-types.ts";
 import {
   describe,
   parseConfig,
@@ -12,22 +12,22 @@ import {
   type BlobDescriptor,
   type ImageConfig,
   type Manifest,
-} from "../image/oci.ts";
-import { mostUnpackedBytes, readTar } from "../image/tar-read.ts";
-import { isDigest, type Digest } from "../model/canonical.ts";
-import type { Blobs, Descriptor, Store } from "../ports/store.ts";
-import { layerTar } from "./blob.ts";
-import { interrupted } from "./command.ts";
-import { factsOf, machineArchitecture } from "./image-state.ts";
+} from "../../image/oci.ts";
+import { mostUnpackedBytes, readTar } from "../../image/tar-read.ts";
+import { isDigest, type Digest } from "../../model/canonical.ts";
+import type { Blobs, Descriptor, Store } from "../../ports/store.ts";
+import { layerTar } from "../layer/blob.ts";
+import { interrupted } from "../command.ts";
+import { factsOf, machineArchitecture } from "../image-state.ts";
 import { openLayout, type Layout } from "./layout.ts";
-import type { BuildLine, BuiltArtifact } from "./options.ts";
+import type { BuildEvent, BuiltArtifact } from "../options.ts";
 
 export interface ImportOptions {
   readonly store: Store;
   readonly signal: AbortSignal;
   /** A name in the store for the image; also picks one of several in an archive. */
   readonly name?: string;
-  readonly report?: (line: BuildLine) => void;
+  readonly report?: (event: BuildEvent) => void;
 }
 
 /** The same while nothing of the image is in the store yet. */
@@ -64,7 +64,7 @@ export async function importImage(path: string, given: ImportOptions): Promise<O
     checkImage(path, manifest, image);
     for (const [i, layer] of manifest.layers.entries()) {
       options.report?.({
-        step: "import",
+        kind: "note",
         text: `layer ${i + 1} of ${manifest.layers.length}, ${Math.ceil(layer.size / 1e6)} MB`,
       });
       await layout.take(layer);

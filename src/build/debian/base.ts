@@ -4,20 +4,20 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { OperatorError } from "../errors/operator-error.ts";
-import { compareEntries, type BytePath } from "../image/tar-entry.ts";
-import type { TarSource } from "../image/tar-write.ts";
-import { mediaTypes } from "../image/media-types.ts";
-import { isDigest } from "../model/canonical.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
-import type { BuildCache } from "./cache.ts";
-import { runCommand } from "./command.ts";
-import { readPieces } from "./compose.ts";
-import { finishRoot, mergeUsr, type DebianPackage } from "./debian-root.ts";
-import { debianSources } from "./debian-sources.ts";
-import { writeLayer } from "./layer.ts";
-import type { BuildLine } from "./options.ts";
-import { walkTree, type FoundFile } from "./walk.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { compareEntries, type BytePath } from "../../image/tar-entry.ts";
+import type { TarSource } from "../../image/tar-write.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import { isDigest } from "../../model/canonical.ts";
+import type { Descriptor, Store } from "../../ports/store.ts";
+import type { BuildCache } from "../cache.ts";
+import { runCommand } from "../command.ts";
+import { readPieces } from "../layer/compose.ts";
+import { finishRoot, mergeUsr, type DebianPackage } from "./root.ts";
+import { debianSources } from "./sources.ts";
+import { writeLayer } from "../layer/layer.ts";
+import type { BuildEvent } from "../options.ts";
+import { walkTree, type FoundFile } from "../layer/walk.ts";
 
 export interface DebianBase {
   readonly layer: Descriptor;
@@ -31,7 +31,7 @@ export interface DebianBaseOptions {
   readonly store: Store;
   readonly cache: BuildCache;
   readonly cacheDir: string;
-  readonly report: (line: BuildLine) => void;
+  readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
   readonly refresh: boolean;
 }
@@ -64,7 +64,7 @@ export async function debianBase(
       };
     }
   }
-  options.report({ step: "base", text: `fetching Debian ${suite} packages: ${packages.join(", ")}` });
+  options.report({ kind: "note", text: `fetching Debian ${suite} packages: ${packages.join(", ")}` });
   const sources = await debianSources(suite, options.signal);
   const parent = join(options.cacheDir, "roots");
   await mkdir(parent, { recursive: true });
@@ -80,7 +80,7 @@ export async function debianBase(
     const layer = await writeLayer(options.store, rootSources(root), options.signal);
     const names = found.map((item) => `${item.name}=${item.version} ${item.sha256}`);
     await options.cache.write("debian", key, { digest: layer.digest, size: layer.size, packages: names });
-    options.report({ step: "base", text: `${found.length} packages, ${Math.round(layer.size / 1e6)} MB` });
+    options.report({ kind: "note", text: `${found.length} packages, ${Math.round(layer.size / 1e6)} MB` });
     return { layer, architecture, packages: names, cached: false };
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { OperatorError } from "../errors/operator-error.ts";
-import { compareEntries, fromBytePath, parentOf, type BytePath, type TarEntry } from "../image/tar-entry.ts";
-import type { TarSource } from "../image/tar-write.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { compareEntries, fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
+import type { TarSource } from "../../image/tar-write.ts";
 import { resolveInTree, type BaseTree } from "./base-tree.ts";
 import type { FoundFile } from "./walk.ts";
 

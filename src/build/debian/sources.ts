@@ -1,4 +1,4 @@
-import { runCommand } from "./command.ts";
+import { runCommand } from "../command.ts";
 
 const aptOptions = ["-o", "APT::Get::List-Cleanup=0"];
 

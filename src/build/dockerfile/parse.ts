@@ -1,5 +1,5 @@
 import { DockerfileParser } from "dockerfile-ast";
-import { OperatorError } from "../errors/operator-error.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
 
 export interface Instruction {
   /** First line of it in the file, from 1. */

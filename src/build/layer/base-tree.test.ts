@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mediaTypes } from "../image/media-types.ts";
-import type { TarSource } from "../image/tar-write.ts";
-import { createLocalStore } from "../store/local.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import type { TarSource } from "../../image/tar-write.ts";
+import { createLocalStore } from "../../store/local.ts";
 import { readBaseTree } from "./base-tree.ts";
-import { createBuildCache } from "./cache.ts";
-import { folder, member, newFolder, symlink, tar } from "./image-fixture.suite.ts";
+import { createBuildCache } from "../cache.ts";
+import { folder, member, newFolder, symlink, tar } from "../exchange/image-fixture.suite.ts";
 
 async function treeOf(...layers: readonly (readonly TarSource[])[]): Promise<readonly string[]> {
   const store = createLocalStore(newFolder());

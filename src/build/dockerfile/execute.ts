@@ -1,19 +1,19 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { OperatorError } from "../errors/operator-error.ts";
-import { toBytePath } from "../image/tar-entry.ts";
-import type { ContainerConfig } from "../image/oci.ts";
-import { isDigest } from "../model/canonical.ts";
-import type { Store } from "../ports/store.ts";
-import { readBaseTree, resolveInTree } from "./base-tree.ts";
-import type { BuildCache } from "./cache.ts";
-import type { LayerPart, Owner } from "./compose.ts";
-import { openContext, type Context } from "./context.ts";
-import { invalid, notYet, parseDockerfile, type Instruction } from "./dockerfile-parse.ts";
-import { expandText, splitWords } from "./dockerfile-words.ts";
-import { defaultPath, emptyImage, machineArchitecture, readImage, withEnv, type ImageState } from "./image-state.ts";
-import { buildLayer } from "./layer.ts";
-import type { BuildLine } from "./options.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { toBytePath } from "../../image/tar-entry.ts";
+import type { ContainerConfig } from "../../image/oci.ts";
+import { isDigest } from "../../model/canonical.ts";
+import type { Store } from "../../ports/store.ts";
+import { readBaseTree, resolveInTree } from "../layer/base-tree.ts";
+import type { BuildCache } from "../cache.ts";
+import type { LayerPart, Owner } from "../layer/compose.ts";
+import { openContext, type Context } from "../layer/context.ts";
+import { invalid, notYet, parseDockerfile, type Instruction } from "./parse.ts";
+import { expandText, splitWords } from "./words.ts";
+import { defaultPath, emptyImage, machineArchitecture, readImage, withEnv, type ImageState } from "../image-state.ts";
+import { buildLayer } from "../layer/layer.ts";
+import type { BuildEvent } from "../options.ts";
 import { resolveOwner } from "./owner.ts";
 
 export interface DockerfileOptions {
@@ -22,7 +22,7 @@ export interface DockerfileOptions {
   readonly store: Store;
   readonly cache: BuildCache;
   readonly epoch: number;
-  readonly report: (line: BuildLine) => void;
+  readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
 }
 
@@ -288,7 +288,7 @@ async function addLayer(
     epoch: options.epoch,
     base: progress.image.layers,
   });
-  options.report({ step: "layer", text: `${createdBy.slice(0, 120)}${cached ? " (unchanged)" : ""}` });
+  options.report({ kind: "note", text: `${createdBy.slice(0, 120)}${cached ? " (unchanged)" : ""}` });
   progress.folders = [];
   progress.image = {
     ...progress.image,

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OperatorError } from "../errors/operator-error.ts";
-import { parseDockerfile } from "./dockerfile-parse.ts";
-import { splitWords } from "./dockerfile-words.ts";
-import { parseIgnoreRule } from "./ignore.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { parseDockerfile } from "./parse.ts";
+import { splitWords } from "./words.ts";
+import { parseIgnoreRule } from "../layer/ignore.ts";
 
 const refusals: readonly [text: string, line: number, code: string, words: RegExp][] = [
   ["FROM scratch\nCOPY a /a\nRUN npm ci\n", 3, "NOT_YET_SUPPORTED", /RUN/],

@@ -1,8 +1,8 @@
-import { readTar } from "../image/tar-read.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
-import { layerTar } from "./blob.ts";
-import type { Owner } from "./compose.ts";
-import { invalid } from "./dockerfile-parse.ts";
+import { readTar } from "../../image/tar-read.ts";
+import type { Descriptor, Store } from "../../ports/store.ts";
+import { layerTar } from "../layer/blob.ts";
+import type { Owner } from "../layer/compose.ts";
+import { invalid } from "./parse.ts";
 
 const mostBytes = 2 ** 20;
 

@@ -3,11 +3,11 @@ import { lstat, open, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { OperatorError } from "../errors/operator-error.ts";
-import { fromBytePath, parentOf } from "../image/tar-entry.ts";
-import { mostUnpackedBytes, readTar } from "../image/tar-read.ts";
-import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
-import type { Blobs, Descriptor } from "../ports/store.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { fromBytePath, parentOf } from "../../image/tar-entry.ts";
+import { mostUnpackedBytes, readTar } from "../../image/tar-read.ts";
+import { digestHex, isDigest, type Digest } from "../../model/canonical.ts";
+import type { Blobs, Descriptor } from "../../ports/store.ts";
 
 /** An image's files, from a folder or an archive, by their path in it. */
 export interface Layout {

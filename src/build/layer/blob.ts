@@ -1,9 +1,9 @@
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { OperatorError } from "../errors/operator-error.ts";
-import { layerCompression } from "../image/media-types.ts";
-import type { Blobs, Descriptor } from "../ports/store.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { layerCompression } from "../../image/media-types.ts";
+import type { Blobs, Descriptor } from "../../ports/store.ts";
 
 /**
  * A layer's tar bytes, decompressed where it is compressed.

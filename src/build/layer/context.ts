@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync } from "node:fs";
 import { join, relative } from "node:path";
-import { OperatorError } from "../errors/operator-error.ts";
-import { toBytePath, type BytePath } from "../image/tar-entry.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
 import { globSource, hasWildcard, readIgnoreRule, type IgnoreRule } from "./ignore.ts";
 import { walkTree, type FoundFile } from "./walk.ts";
 

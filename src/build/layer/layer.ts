@@ -1,10 +1,10 @@
-import { mediaTypes } from "../image/media-types.ts";
-import { writeTar, type TarSource } from "../image/tar-write.ts";
-import { isDigest, sha256 } from "../model/canonical.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import { writeTar, type TarSource } from "../../image/tar-write.ts";
+import { isDigest, sha256 } from "../../model/canonical.ts";
+import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
 import { streamOf } from "./blob.ts";
-import type { BuildCache } from "./cache.ts";
+import type { BuildCache } from "../cache.ts";
 import { composeLayer, type LayerPart } from "./compose.ts";
 
 /** A change younger than this may share its time stamp with the next one, so it is not remembered. */

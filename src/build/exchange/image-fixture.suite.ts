@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "node:test";
-import { mediaTypes } from "../image/media-types.ts";
-import { describe, serialiseConfig, serialiseIndex, serialiseManifest } from "../image/oci.ts";
-import type { TarEntry } from "../image/tar-entry.ts";
-import { writeTar, type TarSource } from "../image/tar-write.ts";
-import { sha256 } from "../model/canonical.ts";
-import { machineArchitecture } from "./image-state.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import { describe, serialiseConfig, serialiseIndex, serialiseManifest } from "../../image/oci.ts";
+import type { TarEntry } from "../../image/tar-entry.ts";
+import { writeTar, type TarSource } from "../../image/tar-write.ts";
+import { sha256 } from "../../model/canonical.ts";
+import { machineArchitecture } from "../image-state.ts";
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((dir) => rmSync(dir, { recursive: true, force: true })));

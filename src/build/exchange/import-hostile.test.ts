@@ -4,13 +4,13 @@ import { readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { OperatorError } from "../errors/operator-error.ts";
-import { mediaTypes } from "../image/media-types.ts";
-import { describe, serialiseIndex, serialiseManifest } from "../image/oci.ts";
-import type { TarSource } from "../image/tar-write.ts";
-import { encodeHeader } from "../image/tar-write.ts";
-import { sha256 } from "../model/canonical.ts";
-import { createLocalStore } from "../store/local.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import { describe, serialiseIndex, serialiseManifest } from "../../image/oci.ts";
+import type { TarSource } from "../../image/tar-write.ts";
+import { encodeHeader } from "../../image/tar-write.ts";
+import { sha256 } from "../../model/canonical.ts";
+import { createLocalStore } from "../../store/local.ts";
 import {
   archiveOf,
   folder,
@@ -24,7 +24,7 @@ import {
   writeArchive,
   writeFolder,
 } from "./image-fixture.suite.ts";
-import { machineArchitecture } from "./image-state.ts";
+import { machineArchitecture } from "../image-state.ts";
 import { importImage } from "./import.ts";
 
 const blobName = (bytes: Buffer): string => `blobs/sha256/${sha256(bytes).slice(7)}`;

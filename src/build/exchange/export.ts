@@ -1,10 +1,10 @@
 import { constants } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { mediaTypes } from "../image/media-types.ts";
-import { parseManifest, serialiseIndex } from "../image/oci.ts";
-import { digestHex, type Digest } from "../model/canonical.ts";
-import type { Store } from "../ports/store.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import { parseManifest, serialiseIndex } from "../../image/oci.ts";
+import { digestHex, type Digest } from "../../model/canonical.ts";
+import type { Store } from "../../ports/store.ts";
 
 /**
  * Writes an image as an OCI layout folder that skopeo and others read (`oci:DIR:NAME`).

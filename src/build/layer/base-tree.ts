@@ -1,8 +1,8 @@
-import { readTar } from "../image/tar-read.ts";
-import { parentOf, type BytePath } from "../image/tar-entry.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
+import { readTar } from "../../image/tar-read.ts";
+import { parentOf, type BytePath } from "../../image/tar-entry.ts";
+import type { Descriptor, Store } from "../../ports/store.ts";
 import { layerTar } from "./blob.ts";
-import type { BuildCache } from "./cache.ts";
+import type { BuildCache } from "../cache.ts";
 
 /** Owner and mode of a folder that lower layers have, or where their symlink leads. */
 export type BaseNode =

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { toBytePath, type BytePath } from "../image/tar-entry.ts";
+import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
 
 /** Says whether a path of the project stays out of every build. */
 export type IgnoreRule = (path: BytePath) => boolean;

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
-import { OperatorError } from "../errors/operator-error.ts";
-import { fromBytePath, type BytePath } from "../image/tar-entry.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { fromBytePath, type BytePath } from "../../image/tar-entry.ts";
 
 /** A file system object under a root, as found. */
 export interface FoundFile {

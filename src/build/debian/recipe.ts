@@ -1,14 +1,14 @@
-import { toBytePath, type BytePath } from "../image/tar-entry.ts";
-import type { ContainerConfig } from "../image/oci.ts";
-import type { DebianRecipe } from "../model/definition.ts";
-import type { BuildCache } from "./cache.ts";
-import type { LayerPart } from "./compose.ts";
-import { openContext } from "./context.ts";
-import { debianBase } from "./debian.ts";
-import { createdAt } from "./dockerfile.ts";
-import { defaultPath, type ImageState } from "./image-state.ts";
-import { buildLayer } from "./layer.ts";
-import type { BuildOptions } from "./options.ts";
+import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
+import type { ContainerConfig } from "../../image/oci.ts";
+import type { DebianRecipe } from "../../model/definition.ts";
+import type { BuildCache } from "../cache.ts";
+import type { LayerPart } from "../layer/compose.ts";
+import { openContext } from "../layer/context.ts";
+import { debianBase } from "./base.ts";
+import { createdAt } from "../dockerfile/execute.ts";
+import { defaultPath, type ImageState } from "../image-state.ts";
+import { buildLayer } from "../layer/layer.ts";
+import type { BuildOptions } from "../options.ts";
 
 /** An image of two layers: Debian packages, and the project's files over them. */
 export async function buildRecipe(
@@ -25,7 +25,7 @@ export async function buildRecipe(
   const parts = recipeParts(recipe, options.projectDir);
   const request = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
   const { layer, cached } = await buildLayer(parts, request);
-  options.report({ step: "layer", text: `files of the project${cached ? " (unchanged)" : ""}` });
+  options.report({ kind: "note", text: `files of the project${cached ? " (unchanged)" : ""}` });
   const env = Object.entries(recipe.env)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}`);

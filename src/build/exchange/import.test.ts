@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { mediaTypes } from "../image/media-types.ts";
-import { serialiseConfig } from "../image/oci.ts";
-import { sha256 } from "../model/canonical.ts";
-import { createLocalStore } from "../store/local.ts";
+import { mediaTypes } from "../../image/media-types.ts";
+import { serialiseConfig } from "../../image/oci.ts";
+import { sha256 } from "../../model/canonical.ts";
+import { createLocalStore } from "../../store/local.ts";
 import { archiveOf, goodTar, layoutFiles, newFolder, writeArchive, writeFolder } from "./image-fixture.suite.ts";
-import { machineArchitecture } from "./image-state.ts";
+import { machineArchitecture } from "../image-state.ts";
 import { importImage } from "./import.ts";
 
 const importInto = (path: string, store = createLocalStore(newFolder())): ReturnType<typeof importImage> =>
