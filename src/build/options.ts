@@ -1,4 +1,5 @@
 import type { Digest } from "../model/canonical.ts";
+import type { NetworkUse } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 
 /** What a build is doing, as it happens. Steps run beside each other: `step` tells whose event it is. */
@@ -17,8 +18,10 @@ export type BuildEvent =
       /** `cached`: nothing had to be done. */
       readonly how: "done" | "cached" | "failed";
       readonly ms: number;
-      /** More about it, on one line: how much was fetched, that it used the network. */
+      /** More about it, on one line: how much was fetched. */
       readonly text?: string;
+      /** What a program that ran sent and got; absent: none ran, or its step was cached. */
+      readonly network?: NetworkUse;
     }
   /** Something worth knowing that is no step. */
   | { readonly kind: "note"; readonly text: string };

@@ -5,7 +5,9 @@ import { givingWay } from "../build/priority.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
+import { createBuildProgress } from "./build-progress.ts";
 import type { Context } from "./context.ts";
+import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
 
 export function openStore(context: Context): Store {
@@ -17,30 +19,46 @@ export function newestTag(app: string): string {
   return `${app}:latest`;
 }
 
-/** Builds the project's artifact into the store, saying what it does. */
+/** The artifact, and how it came to be. */
+export interface BuiltProject {
+  readonly artifact: BuiltArtifact;
+  readonly steps: readonly StepRecord[];
+}
+
+/** Builds the project's artifact into the store, showing what it does. */
 export async function buildProject(
   context: Context,
   { definition, folder }: Project,
-  options: { readonly refresh: boolean },
-): Promise<BuiltArtifact> {
+  options: { readonly refresh: boolean; readonly progress?: "auto" | "plain" },
+): Promise<BuiltProject> {
   const { output, places, signal } = context;
   const startedAt = performance.now();
-  const artifact = await givingWay(() =>
-    buildArtifact(definition.build, {
-      projectDir: folder,
-      store: openStore(context),
-      cacheDir: join(places.state, "cache"),
-      report: (event) => {
-        if (event.kind === "note") output.note(output.paint.dim(`  ${event.text}`));
-      },
-      signal,
-      tagAs: newestTag(definition.app),
-      refresh: options.refresh,
-    }),
-  );
-  for (const warning of artifact.warnings) output.note(`${output.paint.warn("warning:")} ${warning}`);
-  output.note(
-    `${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`,
-  );
-  return artifact;
+  const cacheDir = join(places.state, "cache");
+  const progress = createBuildProgress({
+    screen: process.stderr,
+    env: process.env,
+    style: options.progress ?? "auto",
+    logFolder: join(cacheDir, "logs"),
+  });
+  try {
+    const artifact = await givingWay(() =>
+      buildArtifact(definition.build, {
+        projectDir: folder,
+        store: openStore(context),
+        cacheDir,
+        report: progress.report,
+        signal,
+        tagAs: newestTag(definition.app),
+        refresh: options.refresh,
+      }),
+    );
+    progress.end();
+    for (const warning of artifact.warnings) output.note(`${output.paint.warn("warning:")} ${warning}`);
+    output.note(
+      `${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`,
+    );
+    return { artifact, steps: progress.steps };
+  } finally {
+    progress.end();
+  }
 }

@@ -1,14 +1,4 @@
-// oxlint-disable-next-line no-control-regex -- colours begin with the escape character
-const colours = /\u001b\[[0-9;]*m/g;
-
-/** Characters a text takes on a terminal, colours not counted. */
-function width(text: string): number {
-  const plain = text.replace(colours, "");
-  // oxlint-disable-next-line no-control-regex -- all of ASCII, the usual case
-  return /^[\u0000-\u007f]*$/.test(plain)
-    ? plain.length
-    : [...new Intl.Segmenter("en", { granularity: "grapheme" }).segment(plain)].length;
-}
+import { textWidth as width } from "./width.ts";
 
 /**
  * Lines up cells in columns two spaces apart; the last column is not padded.

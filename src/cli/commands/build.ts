@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { buildProject, newestTag } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { loadProject } from "../project.ts";
@@ -6,6 +6,7 @@ import { loadProject } from "../project.ts";
 interface BuildCommandOptions extends SharedOptions {
   readonly file: string;
   readonly refresh?: boolean;
+  readonly progress: "auto" | "plain";
 }
 
 export function buildCommand(): Command {
@@ -15,11 +16,19 @@ export function buildCommand(): Command {
     )
     .option("--file <path>", "definition", "bronze.yaml")
     .option("--refresh", "take the newest Debian packages instead of those of the last build")
+    .addOption(
+      new Option("--progress <style>", "plain: one line after the other with all output, also on a terminal")
+        .choices(["auto", "plain"])
+        .default("auto"),
+    )
     .action(async (options: BuildCommandOptions) => {
       const context = createContext(options);
       const project = await loadProject(options);
-      const artifact = await buildProject(context, project, { refresh: options.refresh === true });
+      const { artifact, steps } = await buildProject(context, project, {
+        refresh: options.refresh === true,
+        progress: options.progress,
+      });
       context.output.line(artifact.digest);
-      context.output.record({ name: newestTag(project.definition.app), ...artifact });
+      context.output.record({ name: newestTag(project.definition.app), ...artifact, steps });
     });
 }

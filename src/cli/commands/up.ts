@@ -19,7 +19,7 @@ export function upCommand(): Command {
       const environment = chooseEnvironment(project.definition, options.environment);
       // A machine that cannot run the daemon says so before a long build.
       await ensureDaemon(context, options);
-      const artifact = await buildProject(context, project, { refresh: options.refresh === true });
+      const { artifact } = await buildProject(context, project, { refresh: options.refresh === true });
       const { digest, config } = artifact;
       await deployArtifact(context, project, environment, { digest, exposedPorts: config.exposedPorts }, options);
     });
