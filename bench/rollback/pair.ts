@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { goFirst } from "../../src/drivers/priority.ts";
+import { goFirst } from "../../src/linux/priority.ts";
 import { startProbe, type Probe } from "../../src/load/process.ts";
 import type { Takeover } from "../../src/load/probe.ts";
 import type { Digest } from "../../src/model/canonical.ts";

@@ -5,7 +5,7 @@ import { pino } from "pino";
 import { Controller } from "../controller/controller.ts";
 import type { Log } from "../controller/ports.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
-import { goFirst } from "../drivers/priority.ts";
+import { goFirst } from "../linux/priority.ts";
 import { createProber } from "../drivers/prober.ts";
 import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import { readLogs } from "../drivers/runc/logs.ts";

@@ -11,7 +11,7 @@ import type { StorageFinding, StorageReport } from "../model/api.ts";
 import { digestHex, type Digest } from "../model/canonical.ts";
 import type { Places } from "../model/places.ts";
 import { formatBytes } from "../model/quantities.ts";
-import { freeBytes } from "../drivers/disk.ts";
+import { freeBytes } from "../linux/disk.ts";
 import type { Leftover } from "../drivers/runc/leftovers.ts";
 import type { LocalStore } from "../store/local.ts";
 import { hashPaced } from "./paced-hash.ts";

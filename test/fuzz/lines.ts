@@ -11,11 +11,11 @@ import {
   parseStreams,
 } from "../../src/drivers/haproxy/tables.ts";
 import { parseListening } from "../../src/drivers/runc/facts.ts";
-import { instanceResolvers } from "../../src/drivers/runc/host-files.ts";
+import { instanceResolvers } from "../../src/linux/host-files.ts";
 import { joinPartial, parseLogLine } from "../../src/drivers/runc/log-lines.ts";
 import { mountLines } from "../../src/drivers/runc/mount-lines.ts";
-import { parseMountinfo } from "../../src/drivers/runc/mountinfo.ts";
-import { resolveUser } from "../../src/drivers/runc/user.ts";
+import { parseMountinfo } from "../../src/linux/mountinfo.ts";
+import { resolveUser } from "../../src/linux/user.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import type { FuzzTarget } from "./target.ts";
 

@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cgroupTrees } from "../../src/drivers/runc/cgroups.ts";
-import { readMounts } from "../../src/drivers/runc/mountinfo.ts";
+import { cgroupTrees } from "../../src/linux/cgroups.ts";
+import { readMounts } from "../../src/linux/mountinfo.ts";
 import type { ReleaseRow, StatusReport } from "../../src/model/api.ts";
 import { placesOf, type Places } from "../../src/model/places.ts";
 

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { release } from "node:os";
 import { dirname, join } from "node:path";
 import { probeRootMode } from "../../drivers/runc/root-mode.ts";
-import { loadSyscalls } from "../../drivers/runc/syscalls.ts";
+import { loadSyscalls } from "../../linux/syscalls.ts";
 import { fail, ok, warn, type Finding } from "./finding.ts";
 import { tryCommand } from "./try-command.ts";
 

@@ -1,6 +1,6 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { orDiskError } from "../disk.ts";
+import { orDiskError } from "../../linux/disk.ts";
 
 /**
  * Replaces a file so that after a crash it holds either all of the old bytes or all of the new ones. Synchronous: a

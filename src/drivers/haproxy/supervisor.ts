@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { goFirst } from "../priority.ts";
+import { goFirst } from "../../linux/priority.ts";
 import { ask } from "./admin.ts";
 import type { RouterLayout } from "./layout.ts";
 import { portHolder } from "./port-holder.ts";

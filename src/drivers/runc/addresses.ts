@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { readText, replaceFile } from "./files.ts";
+import { readText, replaceFile } from "../../linux/files.ts";
 
 /** IPv4 as a number. */
 export function parseIpv4(text: string): number {

@@ -1,6 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { readText, replaceFile } from "./files.ts";
+import { readText, replaceFile } from "../../linux/files.ts";
 
 /** Where the kernel tells one boot from another. */
 const bootIdFile = "/proc/sys/kernel/random/boot_id";

@@ -1,4 +1,4 @@
-import { runOrFail } from "./process.ts";
+import { runOrFail } from "../../linux/process.ts";
 
 // Both fixed, so that equal trees give equal bytes. File times later than this one would be clamped to it.
 const fileSystemId = "62726f6e-7a65-4c61-8965-726f66733031";

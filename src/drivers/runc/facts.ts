@@ -1,9 +1,9 @@
 import { open } from "node:fs/promises";
 import type { InstanceName } from "../../model/names.ts";
 import type { InstanceFacts } from "../../model/observation.ts";
-import { readText } from "./files.ts";
+import { readText } from "../../linux/files.ts";
 import { joinPartial, parseLogLine } from "./log-lines.ts";
-import { isAlive } from "./processes.ts";
+import { isAlive } from "../../linux/processes.ts";
 import { instancePaths, readBirth, readExit, type Folders } from "./record.ts";
 
 const mostLines = 50;

@@ -1,11 +1,11 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import type { InstanceName } from "../../model/names.ts";
 import type { ExpectedObservation, InstanceObservation } from "../../model/observation.ts";
-import { readText, replaceFile } from "./files.ts";
+import { readText, replaceFile } from "../../linux/files.ts";
 import type { UsedLayer } from "./layers.ts";
 import { mountLines } from "./mount-lines.ts";
-import { readMounts } from "./mountinfo.ts";
-import { isAlive, processStat } from "./processes.ts";
+import { readMounts } from "../../linux/mountinfo.ts";
+import { isAlive, processStat } from "../../linux/processes.ts";
 import { instancePaths, readBirth, readExit, readRecord, type Folders, type InstancePaths } from "./record.ts";
 
 /** What the first process was once the instance had settled. */

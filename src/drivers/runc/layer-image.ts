@@ -4,15 +4,15 @@ import { diskTrouble, type DiskTrouble } from "../../errors/disk.ts";
 import { diskError, OperatorError } from "../../errors/operator-error.ts";
 import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
-import { freeBytes, whyNotWritable } from "../disk.ts";
+import { freeBytes, whyNotWritable } from "../../linux/disk.ts";
 import { makeErofs } from "./erofs.ts";
-import { publishFile, syncFolder } from "./files.ts";
-import { hashFile, hashLayer } from "./hash-file.ts";
+import { publishFile, syncFolder } from "../../linux/files.ts";
+import { hashFile } from "../../linux/hash-file.ts";
 import type { ImageLayer } from "./image-config.ts";
-import { run, runOrFail } from "./process.ts";
+import { run, runOrFail } from "../../linux/process.ts";
 import type { RootMode } from "./root-mode.ts";
-import type { Syscalls } from "./syscalls.ts";
-import { unpackLayer } from "./unpack.ts";
+import type { Syscalls } from "../../linux/syscalls.ts";
+import { unpackBlob } from "../../linux/unpack.ts";
 
 /** A layer in the form it is mounted from: an image file, or a folder where the kernel takes no images. */
 export interface LayerImage {
@@ -42,16 +42,7 @@ export function layerImagePath(tools: LayerImageTools, diffId: Digest): string {
  */
 export async function makeLayerImage(tools: LayerImageTools, store: Store, layer: ImageLayer): Promise<LayerImage> {
   return makeImage(tools, layer.diffId, async (tree, scratch) => {
-    const blob = await store.path(layer.blob);
-    const plainPath = join(scratch, "layer.tar");
-    const hashed = await hashLayer(blob, plainPath).catch((cause: unknown) => {
-      if (diskTrouble(cause) !== undefined) throw cause;
-      throw lies(layer.blob, "its bytes cannot be decompressed", cause);
-    });
-    if (hashed.digest !== layer.blob) throw lies(layer.blob, `its bytes have the digest ${hashed.digest}`);
-    if (hashed.plainDigest !== layer.diffId)
-      throw lies(layer.blob, `decompressed it is ${hashed.plainDigest}, the image's config says ${layer.diffId}`);
-    await unpackLayer(hashed.compressed ? plainPath : blob, tree, tools.syscalls);
+    await unpackBlob(store, layer, { tree, scratch, syscalls: tools.syscalls });
   });
 }
 
@@ -138,11 +129,4 @@ export async function setImmutable(path: string, on: boolean): Promise<void> {
 export async function removeImage(path: string): Promise<void> {
   await setImmutable(path, false);
   await rm(path, { recursive: true, force: true });
-}
-
-function lies(blob: Digest, finding: string, cause?: unknown): OperatorError {
-  return new OperatorError("VERIFICATION_FAILED", `Cannot use layer ${blob}: ${finding}`, {
-    hint: "the stored bytes are damaged or were replaced; import or build the artifact again",
-    cause,
-  });
 }

@@ -5,7 +5,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
 import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
-import { readText, removeFile, replaceFile } from "./files.ts";
+import { readText, removeFile, replaceFile } from "../../linux/files.ts";
 import type { ImageLayer } from "./image-config.ts";
 import {
   hashImage,
@@ -18,9 +18,9 @@ import {
   type LayerImage,
   type LayerImageTools,
 } from "./layer-image.ts";
-import { readMounts } from "./mountinfo.ts";
-import { run } from "./process.ts";
-import { mountFlags, type Syscalls } from "./syscalls.ts";
+import { readMounts } from "../../linux/mountinfo.ts";
+import { run } from "../../linux/process.ts";
+import { mountFlags, type Syscalls } from "../../linux/syscalls.ts";
 
 /** What an image file looked like when its bytes were verified. */
 interface Seal {

@@ -3,15 +3,15 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Places } from "../../model/places.ts";
-import { createCgroups } from "./cgroups.ts";
-import { readText } from "./files.ts";
+import { createCgroups } from "../../linux/cgroups.ts";
+import { readText } from "../../linux/files.ts";
 import { removeImage, temporaryPrefix } from "./layer-image.ts";
-import { readMounts } from "./mountinfo.ts";
+import { readMounts } from "../../linux/mountinfo.ts";
 import { removeNetwork } from "./network.ts";
-import { isAlive } from "./processes.ts";
+import { isAlive } from "../../linux/processes.ts";
 import { foldersOf, instanceNames, instancePaths, readBirth } from "./record.ts";
 import { probePrefix } from "./root-mode.ts";
-import { loadSyscalls } from "./syscalls.ts";
+import { loadSyscalls } from "../../linux/syscalls.ts";
 
 /** Something of ours that nothing needs any more. */
 export interface Leftover {

@@ -1,4 +1,4 @@
-import type { MountEntry } from "./mountinfo.ts";
+import type { MountEntry } from "../../linux/mountinfo.ts";
 
 /**
  * Mounts as lines that compare: where, what, how, in order of place. Numbers and host paths that differ from one start to

@@ -12,7 +12,7 @@ import {
   type AddressPool,
   type Subnet,
 } from "./addresses.ts";
-import { failureOf, run, runOrFail } from "./process.ts";
+import { failureOf, run, runOrFail } from "../../linux/process.ts";
 
 /** The instances' network: one bridge, one veth pair an instance, NAT to the outside. */
 export interface Network {

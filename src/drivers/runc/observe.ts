@@ -1,7 +1,7 @@
 import type { ObservedInstance } from "../../ports/runtime.ts";
 import { splitInstanceName, type InstanceName } from "../../model/names.ts";
 import type { Digest } from "../../model/canonical.ts";
-import { isAlive } from "./processes.ts";
+import { isAlive } from "../../linux/processes.ts";
 import { instancePaths, readBirth, readExit, readRecord, type Folders } from "./record.ts";
 
 /**

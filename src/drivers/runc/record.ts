@@ -4,9 +4,9 @@ import type { Digest } from "../../model/canonical.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import type { Exit } from "../../model/observation.ts";
-import { readText } from "./files.ts";
+import { readText } from "../../linux/files.ts";
 import type { UsedLayer } from "./layers.ts";
-import type { ProcessIdentity } from "./processes.ts";
+import type { ProcessIdentity } from "../../linux/processes.ts";
 
 /** What is written about an instance before it is made. */
 export interface InstanceRecord {

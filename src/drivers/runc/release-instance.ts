@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { InstancePaths } from "./record.ts";
-import { isAlive, type ProcessIdentity } from "./processes.ts";
+import { isAlive, type ProcessIdentity } from "../../linux/processes.ts";
 
 const mostMs = 10_000;
 

@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { InstanceName } from "../../model/names.ts";
-import type { Cgroups } from "./cgroups.ts";
+import type { Cgroups } from "../../linux/cgroups.ts";
 import type { Exits } from "./exits.ts";
-import { readText } from "./files.ts";
-import { dropsTerm, identify, isAlive, signalProcess, waitGone, type ProcessIdentity } from "./processes.ts";
+import { readText } from "../../linux/files.ts";
+import { dropsTerm, identify, isAlive, signalProcess, waitGone, type ProcessIdentity } from "../../linux/processes.ts";
 import { instancePaths, readBirth, readExit, type Folders, type InstancePaths } from "./record.ts";
 import type { SupervisorWatch } from "./supervisor-watch.ts";
 

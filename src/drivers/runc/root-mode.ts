@@ -2,10 +2,10 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { diskTrouble } from "../../errors/disk.ts";
 import { diskError } from "../../errors/operator-error.ts";
-import { freeBytes, whyNotWritable } from "../disk.ts";
+import { freeBytes, whyNotWritable } from "../../linux/disk.ts";
 import { makeErofs } from "./erofs.ts";
-import { readText, replaceFile } from "./files.ts";
-import { mountFlags, type Syscalls } from "./syscalls.ts";
+import { readText, replaceFile } from "../../linux/files.ts";
+import { mountFlags, type Syscalls } from "../../linux/syscalls.ts";
 
 /** How instances' roots are held: `erofs` image files mounted by the kernel, or `unpacked` folders. */
 export interface RootMode {

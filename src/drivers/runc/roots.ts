@@ -4,12 +4,12 @@ import { dirname, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { canonicalJson, digestHex, sha256, type Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
-import { readText, replaceFile } from "./files.ts";
+import { readText, replaceFile } from "../../linux/files.ts";
 import { readImageConfig, type ImageConfig } from "./image-config.ts";
-import { readInside, resolveInside } from "./inside.ts";
+import { readInside, resolveInside } from "../../linux/inside.ts";
 import { isMountPoint, unmountFolder, type Layers, type UsedLayer } from "./layers.ts";
-import { readMounts } from "./mountinfo.ts";
-import { mountFlags, type Syscalls } from "./syscalls.ts";
+import { readMounts } from "../../linux/mountinfo.ts";
+import { mountFlags, type Syscalls } from "../../linux/syscalls.ts";
 
 /** An artifact that instances can be started from. */
 export interface PreparedArtifact {

@@ -10,12 +10,12 @@ import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, ObservedInstance, Runtime } from "../../ports/runtime.ts";
 import type { Store } from "../../ports/store.ts";
-import { orDiskError } from "../disk.ts";
+import { orDiskError } from "../../linux/disk.ts";
 import { forgetEarlierBoot } from "./boot.ts";
-import { createCgroups } from "./cgroups.ts";
+import { createCgroups } from "../../linux/cgroups.ts";
 import { watchExits } from "./exits.ts";
 import { factsOf } from "./facts.ts";
-import { readText } from "./files.ts";
+import { readText } from "../../linux/files.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers, type Layers } from "./layers.ts";
 import { logBounds } from "./log-bounds.ts";
@@ -28,7 +28,7 @@ import { probeRootMode, type RootMode } from "./root-mode.ts";
 import { createRoots } from "./roots.ts";
 import { startInstance } from "./start.ts";
 import { watchSupervisors } from "./supervisor-watch.ts";
-import { loadSyscalls } from "./syscalls.ts";
+import { loadSyscalls } from "../../linux/syscalls.ts";
 
 export interface RuncRuntimeOptions {
   readonly places: Places;

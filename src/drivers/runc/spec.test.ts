@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { seccompFor } from "./seccomp.ts";
+import { seccompFor } from "../../linux/seccomp.ts";
 import { ociSpec, type OciMount, type SpecInput } from "./spec.ts";
 
 const input: SpecInput = {

@@ -1,5 +1,5 @@
 import type { ResourceSettings } from "../../model/content.ts";
-import type { OciSeccomp } from "./seccomp.ts";
+import type { OciSeccomp } from "../../linux/seccomp.ts";
 
 /** Everything an instance's configuration is made of. */
 export interface SpecInput {

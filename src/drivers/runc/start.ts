@@ -5,21 +5,21 @@ import { instanceName, type InstanceName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet } from "../../ports/runtime.ts";
 import type { AddressPool } from "./addresses.ts";
-import type { Cgroups } from "./cgroups.ts";
-import { replaceFile } from "./files.ts";
-import { hostResolvers, hostsFile } from "./host-files.ts";
+import type { Cgroups } from "../../linux/cgroups.ts";
+import { replaceFile } from "../../linux/files.ts";
+import { hostResolvers, hostsFile } from "../../linux/host-files.ts";
 import { mountLines } from "./mount-lines.ts";
-import { readMounts } from "./mountinfo.ts";
+import { readMounts } from "../../linux/mountinfo.ts";
 import type { Network } from "./network.ts";
-import { identify, type ProcessIdentity } from "./processes.ts";
+import { identify, type ProcessIdentity } from "../../linux/processes.ts";
 import { instancePaths, type Folders, type InstanceBirth, type InstancePaths, type InstanceRecord } from "./record.ts";
 import { releaseInstance } from "./release-instance.ts";
 import { boundFiles, type PreparedArtifact, type Root } from "./roots.ts";
-import { seccompFor } from "./seccomp.ts";
+import { seccompFor } from "../../linux/seccomp.ts";
 import { ociSpec } from "./spec.ts";
 import { outputOf, type SupervisorWatch } from "./supervisor-watch.ts";
 import { createSupervised } from "./supervisor.ts";
-import { resolveUser } from "./user.ts";
+import { resolveUser } from "../../linux/user.ts";
 
 export interface StartTools {
   readonly folders: Folders;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { InstanceName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { formatLogChunk, type LogStream } from "./log-lines.ts";
-import { isAlive, waitGone } from "./processes.ts";
+import { isAlive, waitGone } from "../../linux/processes.ts";
 import { instancePaths, readBirth, readExit, type Folders, type InstanceBirth, type InstancePaths } from "./record.ts";
 
 /** Notices at once when a supervisor ends before its instance, and then reads what the instance writes in its place. */

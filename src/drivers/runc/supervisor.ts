@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { readText } from "./files.ts";
+import { readText } from "../../linux/files.ts";
 import type { InstancePaths, Folders } from "./record.ts";
 
 export interface SupervisedStart {

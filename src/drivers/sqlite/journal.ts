@@ -7,7 +7,7 @@ import { chainEvent, chainStart, verifyChain, type ChainCheck, type ChainHead } 
 import type { LedgerEvent, NewEvent } from "../../ledger/event.ts";
 import { canonicalJson, type Digest, type Json } from "../../model/canonical.ts";
 import type { Journal } from "../../ports/journal.ts";
-import { orDiskError } from "../disk.ts";
+import { orDiskError } from "../../linux/disk.ts";
 import { openHeadFile, readHead, type HeadFile } from "./head-file.ts";
 import { forgetLog, restoreLog } from "./kept-log.ts";
 import { insertSql, ledgerDamaged, ledgerPath, openLedger, readRows, refusalOf } from "./ledger-file.ts";

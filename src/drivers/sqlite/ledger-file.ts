@@ -3,7 +3,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { diskError, OperatorError } from "../../errors/operator-error.ts";
 import type { LedgerEvent } from "../../ledger/event.ts";
 import type { Digest } from "../../model/canonical.ts";
-import { freeBytes, whyNotWritable } from "../disk.ts";
+import { freeBytes, whyNotWritable } from "../../linux/disk.ts";
 import { lockHolder } from "./holder.ts";
 import { keepLog, restoreLog } from "./kept-log.ts";
 

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { NewEvent } from "../../ledger/event.ts";
-import { freeBytes } from "../disk.ts";
+import { freeBytes } from "../../linux/disk.ts";
 
 /** Room that is given up when the disk is full, so that what must be recorded still can be. */
 const sizeBytes = 1024 * 1024;

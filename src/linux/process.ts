@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { diskError, OperatorError } from "../../errors/operator-error.ts";
-import { giveWay } from "../priority.ts";
+import { diskError, OperatorError } from "../errors/operator-error.ts";
+import { giveWay } from "./priority.ts";
 
 export interface RunOptions {
   /** What it reads; a promise lets it start up while that is still being found out. */

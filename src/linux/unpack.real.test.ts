@@ -3,9 +3,9 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { OperatorError } from "../../errors/operator-error.ts";
-import type { TarEntry, TarKind } from "../../image/tar-entry.ts";
-import { encodeHeader, writeTar } from "../../image/tar-write.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import type { TarEntry, TarKind } from "../image/tar-entry.ts";
+import { encodeHeader, writeTar } from "../image/tar-write.ts";
 import { loadSyscalls } from "./syscalls.ts";
 import { unpackLayer } from "./unpack.ts";
 

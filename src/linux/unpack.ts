@@ -1,12 +1,46 @@
 import { lstat, rename, rm, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { OperatorError } from "../../errors/operator-error.ts";
-import { fromBytePath, parentOf, toBytePath, type BytePath } from "../../image/tar-entry.ts";
+import { diskTrouble } from "../errors/disk.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+import { fromBytePath, parentOf, toBytePath, type BytePath } from "../image/tar-entry.ts";
+import type { Digest } from "../model/canonical.ts";
+import type { Blobs } from "../ports/store.ts";
+import { hashLayer } from "./hash-file.ts";
 import { failureOf, run, runOrFail } from "./process.ts";
 import type { Syscalls } from "./syscalls.ts";
 
 const opaqueMarker = ".wh..wh..opq";
 const whiteoutPrefix = ".wh.";
+
+/** Where a layer comes from, and what it must be. */
+export interface LayerBlob {
+  readonly blob: Digest;
+  /** Digest of the uncompressed tar. */
+  readonly diffId: Digest;
+}
+
+/**
+ * Unpacks a layer from its blob into an empty folder, verified before a byte of it is looked at.
+ *
+ * @param scratch folder on the same file system for the tar of a compressed blob; the caller removes it
+ * @throws {OperatorError} `VERIFICATION_FAILED` when blob or layer are not what their digests say, `DISK_FULL`
+ */
+export async function unpackBlob(
+  blobs: Pick<Blobs, "path">,
+  layer: LayerBlob,
+  { tree, scratch, syscalls }: { readonly tree: string; readonly scratch: string; readonly syscalls: Syscalls },
+): Promise<void> {
+  const blob = await blobs.path(layer.blob);
+  const plainPath = join(scratch, "layer.tar");
+  const hashed = await hashLayer(blob, plainPath).catch((cause: unknown) => {
+    if (diskTrouble(cause) !== undefined) throw cause;
+    throw lies(layer.blob, "its bytes cannot be decompressed", cause);
+  });
+  if (hashed.digest !== layer.blob) throw lies(layer.blob, `its bytes have the digest ${hashed.digest}`);
+  if (hashed.plainDigest !== layer.diffId)
+    throw lies(layer.blob, `decompressed it is ${hashed.plainDigest}, the image's config says ${layer.diffId}`);
+  await unpackLayer(hashed.compressed ? plainPath : blob, tree, syscalls);
+}
 
 /**
  * Unpacks a layer's tar into an empty folder, whiteouts in overlayfs form, times as in the tar.
@@ -122,6 +156,13 @@ function unlessGone(error: NodeJS.ErrnoException): undefined {
 function unfit(state: string, cause?: unknown): OperatorError {
   return new OperatorError("VERIFICATION_FAILED", `Cannot use a layer: ${state}`, {
     hint: "build the image anew, or get it again from where it came from",
+    cause,
+  });
+}
+
+function lies(blob: Digest, finding: string, cause?: unknown): OperatorError {
+  return new OperatorError("VERIFICATION_FAILED", `Cannot use layer ${blob}: ${finding}`, {
+    hint: "the stored bytes are damaged or were replaced; import or build the artifact again",
     cause,
   });
 }

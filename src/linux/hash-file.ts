@@ -1,8 +1,8 @@
 import { open, stat } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
-import { mostUnpackedBytes } from "../../image/tar-read.ts";
-import type { Digest } from "../../model/canonical.ts";
+import { mostUnpackedBytes } from "../image/tar-read.ts";
+import type { Digest } from "../model/canonical.ts";
 
 export interface Hashed {
   /** Digest of the file's bytes. */

@@ -1,4 +1,4 @@
-import { OperatorError } from "../../errors/operator-error.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 
 export interface ResolvedUser {
   readonly uid: number;
@@ -38,7 +38,7 @@ export function resolveUser(spec: string, passwd: string, group: string): Resolv
 }
 
 function unknown(kind: string, name: string): never {
-  throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance: the image has no ${kind} "${name}"`, {
+  throw new OperatorError("RUNTIME_FAILED", `Cannot run as ${kind} "${name}": the image has none of that name`, {
     hint: `use a number, or add the ${kind} to the image's /etc/${kind === "user" ? "passwd" : "group"}`,
   });
 }
