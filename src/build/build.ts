@@ -4,11 +4,13 @@ import { mediaTypes } from "../image/media-types.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256 } from "../model/canonical.ts";
 import type { BuildDefinition } from "../model/definition.ts";
+import { createBases, noRegistry } from "./bases.ts";
 import { createBuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
 import { buildDockerfile, createdAt } from "./dockerfile/execute.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { importImage } from "./exchange/import.ts";
+import { digestOfUsed } from "./lock-file.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
 import { buildRecipe } from "./debian/recipe.ts";
 import { readSource, type Source } from "./source.ts";
@@ -40,21 +42,25 @@ export async function buildArtifact(build: BuildDefinition, options: BuildOption
         {
           "bronze.debian.suite": build.suite,
           "bronze.debian.packages": packages.join("\n"),
-          "bronze.lock.digest": sha256(packages.join("\n")),
+          "bronze.lock.digest": digestOfUsed({ debian: packages }),
         },
         options,
       );
     }
+    const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
     const image = await buildDockerfile({
       projectDir: options.projectDir,
       path: build.path,
       store: options.store,
       cache,
+      bases,
       epoch: source.epoch,
       report: options.report,
       signal: options.signal,
     });
-    return await finish(image, source, {}, options);
+    const used = bases.used();
+    const extra = used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) };
+    return await finish(image, source, extra, options);
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
     throw error;

@@ -1,4 +1,5 @@
 import type { Digest } from "../model/canonical.ts";
+import type { Registry } from "../ports/registry.ts";
 import type { NetworkUse } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 
@@ -29,6 +30,8 @@ export type BuildEvent =
 export interface BuildOptions {
   readonly projectDir: string;
   readonly store: Store;
+  /** Where bases come from that the store lacks; absent: from nowhere. */
+  readonly registry?: Registry;
   /** Folder that may be deleted at any time; what is in it only saves work. */
   readonly cacheDir: string;
   /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */

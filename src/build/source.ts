@@ -1,5 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { runCommand } from "./command.ts";
+import { lockFileName } from "./lock-file.ts";
 
 /** Where the built files come from. */
 export interface Source {
@@ -35,7 +36,8 @@ export async function readSource(projectDir: string, given: number | undefined, 
     );
   const [head, changes] = await Promise.all([
     git(["log", "-1", "--format=%H %ct"]),
-    git(["status", "--porcelain=v1", "--", "."]),
+    // What a build pins is no change of the source that it was made from.
+    git(["status", "--porcelain=v1", "--", ".", `:(exclude)${lockFileName}`]),
   ]);
   const [commit, time] = head?.split(" ") ?? [];
   if (commit === undefined || time === undefined) {

@@ -40,6 +40,8 @@ export interface HistoryEntry {
 /** An image config as far as it is built here. @see OCI image specification, config.md */
 export interface ImageConfig {
   readonly architecture: string;
+  /** `v7` of `linux/arm/v7`. */
+  readonly variant?: string;
   readonly os: string;
   readonly created?: string;
   readonly config: ContainerConfig;
@@ -67,6 +69,7 @@ export function serialiseConfig(image: ImageConfig): Buffer {
   return Buffer.from(
     canonicalJson({
       architecture: image.architecture,
+      variant: image.variant,
       os: image.os,
       created: image.created,
       config: image.config as unknown as Json,
@@ -123,8 +126,10 @@ export function parseConfig(bytes: Uint8Array): ImageConfig {
     throw malformed("config", "rootfs.diff_ids is no list of sha256 digests");
   const inner = asObject(record["config"]) ?? {};
   const created = record["created"];
+  const variant = text(record["variant"]);
   return {
     architecture: text(record["architecture"]) ?? "",
+    ...(variant === undefined || variant === "" ? {} : { variant }),
     os: text(record["os"]) ?? "",
     ...(typeof created === "string" ? { created } : {}),
     config: parseContainerConfig(inner),
@@ -176,6 +181,7 @@ function parseDescriptor(value: unknown, noun: string): BlobDescriptor {
     throw malformed(noun, "its descriptor has no size");
   if (typeof mediaType !== "string") throw malformed(noun, "its descriptor has no media type");
   const platform = asObject(record["platform"]);
+  const variant = text(platform?.["variant"]);
   const annotations = record["annotations"];
   return {
     mediaType,
@@ -184,7 +190,13 @@ function parseDescriptor(value: unknown, noun: string): BlobDescriptor {
     ...(annotations === undefined || annotations === null ? {} : { annotations: stringMap(annotations) }),
     ...(platform === undefined
       ? {}
-      : { platform: { architecture: text(platform["architecture"]) ?? "", os: text(platform["os"]) ?? "" } }),
+      : {
+          platform: {
+            architecture: text(platform["architecture"]) ?? "",
+            os: text(platform["os"]) ?? "",
+            ...(variant === undefined || variant === "" ? {} : { variant }),
+          },
+        }),
   };
 }
 

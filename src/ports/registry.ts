@@ -1,35 +1,43 @@
+import type { ImageReference } from "../image/reference.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Blobs, Descriptor } from "./store.ts";
 
-/** `HOST[:PORT]/NAME`, with the tag or digest of an image in it. */
-export interface ImageReference {
-  /** `docker.io`, `registry.example:5000`, `127.0.0.1:5000`. */
-  readonly host: string;
-  /** `library/debian`. */
-  readonly repository: string;
-  readonly tag: string | null;
-  readonly digest: Digest | null;
-}
-
-/** What a tag of a registry points at. */
+/** What a name of a registry points at. */
 export interface ResolvedImage {
-  /** The index, where the tag names one for several platforms. */
-  readonly index: Digest | null;
-  /** Manifests by platform: `linux/amd64`, `linux/arm64/v8`. */
+  /** The index, where the name has one for several platforms. */
+  readonly index: { readonly digest: Digest; readonly bytes: Buffer } | null;
+  /** Manifests of images by platform: `linux/amd64`, `linux/arm/v7`. */
   readonly platforms: { readonly [platform: string]: Digest };
 }
 
 export interface TransferOptions {
   readonly signal: AbortSignal;
+  /** Bytes of one blob that are where they should be by now. */
   readonly progress?: (done: { readonly digest: Digest; readonly bytes: number; readonly of: number }) => void;
+}
+
+/** Judges an image on its way in; what it throws ends the transfer. */
+export interface PullOptions extends TransferOptions {
+  /** Before any layer is fetched. */
+  readonly checkImage: (manifest: Buffer, config: Buffer) => void;
+  /** @param file holds the layer; its bytes are those of its digest */
+  readonly checkLayer: (layer: Descriptor, position: number, file: string) => Promise<void>;
+}
+
+export interface PushOptions extends TransferOptions {
+  /** Repositories of the same registry that may have a blob already. */
+  readonly alsoIn?: (blob: Digest) => readonly string[];
 }
 
 /** Images of others, over the OCI distribution protocol. @see OCI distribution specification 1.1 */
 export interface Registry {
-  /** @throws {OperatorError} `NOT_FOUND`, `REGISTRY_FAILED` naming host and cause */
+  /** @throws {OperatorError} `NOT_FOUND`, `REGISTRY_FAILED` naming host and cause, `VERIFICATION_FAILED` */
   resolve(reference: ImageReference, signal: AbortSignal): Promise<ResolvedImage>;
-  /** Brings a manifest, its config and layers into `blobs`, verified; what is there is not fetched again. */
-  pull(reference: ImageReference, manifest: Digest, blobs: Blobs, options: TransferOptions): Promise<Descriptor>;
-  /** Puts an image there under a tag, bytes as they are. @returns what the registry has now */
-  push(manifest: Digest, reference: ImageReference, blobs: Blobs, options: TransferOptions): Promise<Descriptor>;
+  /**
+   * Brings an image into `blobs`: layers, then config, then manifest, so that a manifest there means a whole image. What
+   * is there is not fetched again; what a broken transfer left is gone on with.
+   */
+  pull(reference: ImageReference, manifest: Digest, blobs: Blobs, options: PullOptions): Promise<void>;
+  /** Puts an image there, under the reference's tag where it has one, bytes as they are. What is there is not sent. */
+  push(manifest: Digest, reference: ImageReference, blobs: Blobs, options: PushOptions): Promise<void>;
 }

@@ -36,7 +36,7 @@ export interface Stage extends Blobs {
 export interface Store extends Blobs {
   /** A place for blobs of an import, which become the store's only when published. */
   stage(): Promise<Stage>;
-  /** Points a name at a manifest. Names are `[a-z0-9._/-]+:[A-Za-z0-9._-]+`. */
+  /** Points a name at a manifest. Names are `[HOST:PORT/][a-z0-9._/-]+:[A-Za-z0-9._-]+`. */
   tag(name: string, digest: Digest): Promise<void>;
   /** The digest a name points at, or undefined. */
   resolve(name: string): Promise<Digest | undefined>;

@@ -1,15 +1,16 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
+import type { ErrorCode } from "../../errors/codes.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { toBytePath } from "../../image/tar-entry.ts";
 import type { ContainerConfig } from "../../image/oci.ts";
-import { isDigest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { readBaseTree, resolveInTree } from "../layer/base-tree.ts";
+import type { Bases } from "../bases.ts";
 import type { BuildCache } from "../cache.ts";
 import type { LayerPart, Owner } from "../layer/compose.ts";
 import { openContext, type Context } from "../layer/context.ts";
-import { invalid, notYet, parseDockerfile, type Instruction } from "./parse.ts";
+import { invalid, parseDockerfile, type Instruction } from "./parse.ts";
 import { expandText, splitWords } from "./words.ts";
 import { defaultPath, emptyImage, machineArchitecture, readImage, withEnv, type ImageState } from "../image-state.ts";
 import { buildLayer } from "../layer/layer.ts";
@@ -21,6 +22,7 @@ export interface DockerfileOptions {
   readonly path: string;
   readonly store: Store;
   readonly cache: BuildCache;
+  readonly bases: Bases;
   readonly epoch: number;
   readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
@@ -39,6 +41,8 @@ interface Progress {
 }
 
 const mostBytes = 2 ** 20;
+/** Errors that get file and line added. */
+const placed: ReadonlySet<ErrorCode> = new Set(["BUILD_FAILED", "NOT_FOUND", "ARGUMENT_INVALID", "REGISTRY_FAILED"]);
 
 /** Carries out a Dockerfile's instructions. @throws {OperatorError} naming file and line of what cannot be done */
 export async function buildDockerfile(options: DockerfileOptions): Promise<ImageState> {
@@ -73,8 +77,8 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
       await carryOut(instruction, progress, context, escape, options);
     } catch (error) {
       if (error instanceof SyntaxError) throw invalid(file, instruction.line, error.message);
-      if (error instanceof OperatorError && error.code === "BUILD_FAILED") {
-        throw new OperatorError("BUILD_FAILED", `${error.message} (${file}, line ${instruction.line})`, {
+      if (error instanceof OperatorError && placed.has(error.code)) {
+        throw new OperatorError(error.code, `${error.message} (${file}, line ${instruction.line})`, {
           hint: error.hint,
           cause: error.cause,
         });
@@ -171,15 +175,7 @@ async function startFrom(words: readonly string[], line: number, options: Docker
   if (more !== undefined || (as !== undefined && (as.toLowerCase() !== "as" || stage === undefined)))
     throw invalid(options.path, line, "FROM takes a name, and AS with another");
   if (name === "scratch") return { ...emptyImage(machineArchitecture()), config: { Env: [defaultPath] } };
-  const digest = isDigest(name) ? name : await findBase(name, options.store);
-  if (digest === undefined || (await options.store.stat(digest)) === undefined) {
-    throw notYet(
-      options.path,
-      line,
-      `FROM ${name}, which is not in the store (fetching from a registry)`,
-      `fetch it elsewhere, for instance skopeo copy docker://${name} oci-archive:base.tar:${name.includes(":") ? name : `${name}:latest`}, then bronze import base.tar --name ${name.includes(":") ? name : `${name}:latest`}`,
-    );
-  }
+  const digest = await options.bases.resolve(name, `linux/${machineArchitecture()}`);
   const { manifest, image } = await readImage(options.store, digest);
   return {
     architecture: image.architecture,
@@ -188,13 +184,6 @@ async function startFrom(words: readonly string[], line: number, options: Docker
     diffIds: image.diffIds,
     history: image.history,
   };
-}
-
-async function findBase(name: string, store: Store): ReturnType<Store["resolve"]> {
-  const at = /@(sha256:[0-9a-f]{64})$/.exec(name)?.[1];
-  if (at !== undefined && isDigest(at)) return at;
-  const full = /:[^/]*$/.test(name) ? name : `${name}:latest`;
-  return /^[a-z0-9._/-]+:[A-Za-z0-9._-]+$/.test(full) ? store.resolve(full) : undefined;
 }
 
 function variablesOf(progress: Progress): Map<string, string> {

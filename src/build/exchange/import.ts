@@ -1,6 +1,4 @@
-import { createHash } from "node:crypto";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { createLayerCheck } from "../../image/layer-check.ts";
 import { isIndexType, layerCompression, mediaTypes } from "../../image/media-types.ts";
 import {
   describe,
@@ -13,10 +11,9 @@ import {
   type ImageConfig,
   type Manifest,
 } from "../../image/oci.ts";
-import { mostUnpackedBytes, readTar } from "../../image/tar-read.ts";
 import { isDigest, type Digest } from "../../model/canonical.ts";
 import type { Blobs, Descriptor, Store } from "../../ports/store.ts";
-import { layerTar } from "../layer/blob.ts";
+import { verifyLayer } from "../layer/verify.ts";
 import { interrupted } from "../command.ts";
 import { factsOf, machineArchitecture } from "../image-state.ts";
 import { openLayout, type Layout } from "./layout.ts";
@@ -68,7 +65,7 @@ export async function importImage(path: string, given: ImportOptions): Promise<O
         text: `layer ${i + 1} of ${manifest.layers.length}, ${Math.ceil(layer.size / 1e6)} MB`,
       });
       await layout.take(layer);
-      if (!known) await verifyLayer(options.store, layer, image.diffIds[i] as Digest, options.signal);
+      if (!known) await verifyLayer(await stage.path(layer.digest), layer, image.diffIds[i] as Digest, options.signal);
     }
     await stage.publish([found.digest, manifest.config.digest, ...manifest.layers.map(({ digest }) => digest)]);
     await given.store.tag(knownName(found.digest), found.digest);
@@ -181,42 +178,6 @@ function checkImage(path: string, manifest: Manifest, image: ImageConfig): void 
     throw refused(path, `its manifest has ${manifest.layers.length} layers, its config ${image.diffIds.length}`);
   const odd = manifest.layers.find((layer) => layerCompression(layer.mediaType) === undefined);
   if (odd !== undefined) throw refused(path, `a layer is of the kind ${odd.mediaType.slice(0, 100)}`);
-}
-
-/** Reads a whole layer: every member must be harmless and the bytes those of its diff_id. */
-async function verifyLayer(store: Blobs, layer: Descriptor, diffId: Digest, signal: AbortSignal): Promise<void> {
-  const hash = createHash("sha256");
-  let total = 0;
-  const most = mostUnpackedBytes(layer.size);
-  const source = layerTar(store, layer);
-  const hashed = async (): Promise<IteratorResult<Buffer>> => {
-    signal.throwIfAborted();
-    const next = await source.next();
-    if (next.done === true) return next;
-    total += next.value.byteLength;
-    if (total > most)
-      throw new OperatorError(
-        "VERIFICATION_FAILED",
-        `Cannot take layer ${layer.digest}: ${layer.size} bytes unpack to more than ${most}`,
-        { hint: "this is no genuine image" },
-      );
-    hash.update(next.value);
-    return next;
-  };
-  try {
-    const check = createLayerCheck();
-    for await (const { entry } of readTar({ [Symbol.asyncIterator]: () => ({ next: hashed }) })) check(entry);
-    while ((await hashed()).done !== true);
-  } finally {
-    await source.return(undefined);
-  }
-  const got = `sha256:${hash.digest("hex")}`;
-  if (got === diffId) return;
-  throw new OperatorError(
-    "VERIFICATION_FAILED",
-    `Cannot take layer ${layer.digest}: its content is ${got}, the config says ${diffId}`,
-    { hint: "the image is damaged; get it again from where it came from" },
-  );
 }
 
 function refused(path: string, state: string): OperatorError {

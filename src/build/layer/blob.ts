@@ -11,6 +11,11 @@ import type { Blobs, Descriptor } from "../../ports/store.ts";
  * @throws {OperatorError} `VERIFICATION_FAILED` for a media type that is no layer's, `NOT_FOUND`
  */
 export async function* layerTar(store: Blobs, layer: Descriptor): AsyncGenerator<Buffer> {
+  yield* layerTarIn(await store.path(layer.digest), layer);
+}
+
+/** The same of a layer in a file. @throws {OperatorError} `VERIFICATION_FAILED` */
+export async function* layerTarIn(path: string, layer: Descriptor): AsyncGenerator<Buffer> {
   const compression = layerCompression(layer.mediaType);
   if (compression === undefined) {
     throw new OperatorError(
@@ -21,7 +26,7 @@ export async function* layerTar(store: Blobs, layer: Descriptor): AsyncGenerator
       },
     );
   }
-  const file = createReadStream(await store.path(layer.digest), { highWaterMark: 1 << 20 });
+  const file = createReadStream(path, { highWaterMark: 1 << 20 });
   if (compression === "none") {
     yield* file as AsyncIterable<Buffer>;
     return;

@@ -1,0 +1,172 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import { parseIndex } from "../image/oci.ts";
+import { fullName, parseReference, platformName, storeName, type ImageReference } from "../image/reference.ts";
+import { isDigest, type Digest, type Json } from "../model/canonical.ts";
+import type { Registry } from "../ports/registry.ts";
+import type { Store } from "../ports/store.ts";
+import { isIndex, platformInStore, takeImage, wasPulled } from "./exchange/take.ts";
+import { changeLock, readLock, type BasePin, type LockFile } from "./lock-file.ts";
+import type { BuildEvent } from "./options.ts";
+
+export interface BasesOptions {
+  /** Where bronze.lock is. */
+  readonly projectDir: string;
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly report: (event: BuildEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The images that builds begin with or copy from. */
+export interface Bases {
+  /**
+   * The manifest that a name means for a platform, with all of its image in the store afterwards. A digest means
+   * itself; a pinned name its pin; any other the store's tag, else what the registry has now, which is then pinned.
+   *
+   * @param name as in FROM: a name, a name with a digest, or a digest of the store
+   * @param platform `linux/amd64`
+   * @throws {OperatorError} `NOT_FOUND`, `ARGUMENT_INVALID`, `REGISTRY_FAILED`, `VERIFICATION_FAILED`, `DEFINITION_INVALID` for a bad lock
+   */
+  resolve(name: string, platform: string): Promise<Digest>;
+  /** The pins that were used so far, for the digest of the lock; undefined: none. */
+  used(): Json | undefined;
+}
+
+export function createBases(options: BasesOptions): Bases {
+  const { store, registry, projectDir, report, signal } = options;
+  const used = new Map<string, { [platform: string]: Digest }>();
+  const running = new Map<string, Promise<Digest>>();
+
+  const take = async (reference: ImageReference, digest: Digest, platform: string): Promise<Digest> => {
+    const step = `base ${fullName({ ...reference, digest: null })}`;
+    const startedAt = performance.now();
+    let fetched = 0;
+    let started = false;
+    const blobs = new Map<Digest, number>();
+    const progress = (done: { readonly digest: Digest; readonly bytes: number }): void => {
+      if (!started) report({ kind: "started", step, text: `fetching ${fullName(reference)}` });
+      started = true;
+      fetched += done.bytes - (blobs.get(done.digest) ?? 0);
+      blobs.set(done.digest, done.bytes);
+    };
+    const ended = (how: "done" | "failed"): void => {
+      const text = `${(fetched / 1e6).toFixed(1)} MB`;
+      if (started) report({ kind: "ended", step, how, ms: performance.now() - startedAt, text });
+    };
+    try {
+      await takeImage(reference, digest, { store, registry, platform, signal, progress });
+      ended("done");
+      return digest;
+    } catch (error) {
+      ended("failed");
+      throw error;
+    }
+  };
+
+  const find = async (name: string, platform: string): Promise<Digest> => {
+    if (isDigest(name)) {
+      const here = await inStore(store, name, platform);
+      if (here !== undefined) return here;
+      throw new OperatorError("NOT_FOUND", `Cannot find the image ${name} for ${platform}: the store lacks it`, {
+        hint: "write its name before it, NAME@sha256:…, so that it can be fetched; or bring it with `bronze import`",
+      });
+    }
+    const reference = parseReference(name);
+    if (reference.digest !== null) {
+      const here = await inStore(store, reference.digest, platform);
+      if (here !== undefined) return here;
+      const { index, platforms } = await registry.resolve(reference, signal);
+      if (index !== null) await store.write(index.bytes, { digest: index.digest });
+      return take(reference, platformOf(platforms, platform, name), platform);
+    }
+    const full = fullName(reference);
+    const pinOf = (lock: LockFile): Digest | undefined => lock.bases[full]?.platforms[platform];
+    let pinned = pinOf(await readLock(projectDir));
+    if (pinned === undefined) {
+      const found = await lookUp(reference, platform, "store first", options);
+      // Another build may have pinned it meanwhile: the first one counts.
+      const lock = await changeLock(projectDir, signal, (now) => withPin(now, full, found, "keep"));
+      pinned = pinOf(lock) ?? platformOf(found.platforms, platform, name);
+      report({ kind: "note", text: `pinned ${full} ${pinned} in bronze.lock` });
+    }
+    used.set(full, { ...used.get(full), [platform]: pinned });
+    return take(reference, pinned, platform);
+  };
+
+  return {
+    resolve(name, platform) {
+      const key = `${platform} ${name}`;
+      const known = running.get(key) ?? find(name, platform);
+      running.set(key, known);
+      return known;
+    },
+    used: () => (used.size === 0 ? undefined : Object.fromEntries(used)),
+  };
+}
+
+/**
+ * What a name means now.
+ *
+ * @param order `store first`: the store's tag, else the registry's. `newest`: the store's tag only where it did not come
+ * from a registry
+ * @throws {OperatorError} `NOT_FOUND`, `REGISTRY_FAILED`
+ */
+export async function lookUp(
+  reference: ImageReference,
+  platform: string,
+  order: "store first" | "newest",
+  { store, registry, signal }: Pick<BasesOptions, "store" | "registry" | "signal">,
+): Promise<BasePin> {
+  const tag = storeName(reference);
+  const tagged = tag === null ? undefined : await store.resolve(tag);
+  if (tagged !== undefined && (order === "store first" || !(await wasPulled(store, tagged)))) {
+    const here = await inStore(store, tagged, platform);
+    if (here !== undefined) return { index: null, platforms: { [platform]: here } };
+  }
+  const { index, platforms } = await registry.resolve(reference, signal);
+  platformOf(platforms, platform, fullName(reference));
+  return { index: index?.digest ?? null, platforms };
+}
+
+/** A lock with one more pin. `keep`: platforms that are pinned stay as they are; `move`: they take the new digest. */
+export function withPin(lock: LockFile, name: string, pin: BasePin, what: "keep" | "move"): LockFile {
+  const old = lock.bases[name];
+  const merged =
+    old === undefined
+      ? pin
+      : what === "keep"
+        ? { index: old.index, platforms: { ...pin.platforms, ...old.platforms } }
+        : { index: pin.index, platforms: pin.index === null ? { ...old.platforms, ...pin.platforms } : pin.platforms };
+  return { ...lock, bases: { ...lock.bases, [name]: merged } };
+}
+
+/** The image of a platform by its own digest or that of an index, where the store has all of it. */
+async function inStore(store: Store, digest: Digest, platform: string): Promise<Digest | undefined> {
+  if ((await store.stat(digest)) === undefined) return undefined;
+  const bytes = await store.read(digest);
+  if (!isIndex(bytes)) return (await platformInStore(store, digest)) === platform ? digest : undefined;
+  const entry = parseIndex(bytes).find(
+    ({ platform: of }) => of !== undefined && platformName(of.os, of.architecture, of.variant) === platform,
+  );
+  if (entry === undefined) return undefined;
+  return (await platformInStore(store, entry.digest)) === platform ? entry.digest : undefined;
+}
+
+/** @throws {OperatorError} `NOT_FOUND` */
+function platformOf(platforms: BasePin["platforms"], platform: string, name: string): Digest {
+  const digest = platforms[platform];
+  if (digest !== undefined) return digest;
+  throw new OperatorError("NOT_FOUND", `Cannot use the image ${name}: there is none of it for ${platform}`, {
+    hint: `it is there for ${Object.keys(platforms).sort().join(", ") || "no platform at all"}`,
+  });
+}
+
+/** For builds that look into the store only. */
+export const noRegistry: Registry = { resolve: refuse, pull: refuse, push: refuse };
+
+async function refuse(first: ImageReference | Digest, second: unknown): Promise<never> {
+  const reference = typeof first === "string" ? (second as ImageReference) : first;
+  throw new OperatorError("NOT_FOUND", `Cannot find the image ${fullName(reference)}: the store lacks it`, {
+    hint: "bring it with `bronze import`",
+  });
+}
