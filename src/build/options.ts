@@ -1,6 +1,7 @@
 import type { Digest } from "../model/canonical.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { NetworkUse } from "../ports/step-runner.ts";
+import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 
 /** What a build is doing, as it happens. Steps run beside each other: `step` tells whose event it is. */
@@ -34,6 +35,8 @@ export interface BuildOptions {
   readonly registry?: Registry;
   /** Folder that may be deleted at any time; what is in it only saves work. */
   readonly cacheDir: string;
+  /** Who runs programs of the image, made when the first is to be run; absent: nobody, such a step is refused. */
+  readonly steps?: () => Promise<StepRunner>;
   /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */
   readonly sourceEpoch?: number;
   readonly report: (event: BuildEvent) => void;

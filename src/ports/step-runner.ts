@@ -1,5 +1,5 @@
 import type { Digest } from "../model/canonical.ts";
-import type { Descriptor } from "./store.ts";
+import type { Blobs, Descriptor } from "./store.ts";
 
 /** Files that a step sees besides its root. Absolute paths are in the step's root. */
 export type StepMount =
@@ -37,6 +37,8 @@ export type StepMount =
 export interface StepLayer {
   readonly descriptor: Descriptor;
   readonly diffId: Digest;
+  /** True for what a step set aside. */
+  readonly aside?: boolean;
 }
 
 export interface StepRequest {
@@ -65,12 +67,19 @@ export interface NetworkUse {
 }
 
 export interface StepResult {
-  /** What the step changed, as a layer in the store of the request; null: nothing. */
+  /** What the step changed, as a layer among the blobs of the options; null: nothing. */
   readonly layer: StepLayer | null;
+  /**
+   * What it left that belongs into no image but is of use to later steps of the same stage: package lists, caches. They get it as one
+   * more of their `layers`, right after `layer` (or in its place); no image does. null: nothing.
+   */
+  readonly aside: StepLayer | null;
   readonly network: NetworkUse;
 }
 
 export interface StepOptions {
+  /** Where the request's layers are, and where the step's own goes. */
+  readonly blobs: Blobs;
   readonly signal: AbortSignal;
   /** The program's output as it comes, both streams in the order in which they were read. */
   readonly output: (piece: Buffer) => void;
@@ -86,4 +95,6 @@ export interface StepRunner {
    * `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`, `VERIFICATION_FAILED` for layers that lie. Nothing of it is left afterwards.
    */
   run(request: StepRequest, options: StepOptions): Promise<StepResult>;
+  /** Gives back what the runner holds of the machine; no step may be under way. */
+  close(): Promise<void>;
 }
