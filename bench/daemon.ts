@@ -2,6 +2,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isSettled, startBronze, staticProject } from "./lib/bronze.ts";
 import { round, type BenchOptions, type BenchResult } from "./lib/figures.ts";
+import { pssBytes } from "./lib/memory.ts";
 import { needs, require } from "./lib/packages.ts";
 
 const instances = 8;
@@ -59,9 +60,7 @@ async function processesOf(daemon: number, state: string): Promise<readonly Proc
     if (pid === process.pid || !isOwn(pid)) continue;
     const name = (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim();
     const inside = await readlink(`/proc/${pid}/ns/pid`).catch(() => "");
-    const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
-    const kilobytes = Number(/^Pss:\s+([0-9]+) kB/m.exec(rollup)?.[1] ?? 0);
-    if (inside === namespace && !others.has(name)) found.push({ pid, name, pssBytes: kilobytes * 1024 });
+    if (inside === namespace && !others.has(name)) found.push({ pid, name, pssBytes: pssBytes(pid) });
   }
   return found;
 }

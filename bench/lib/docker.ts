@@ -24,13 +24,20 @@ const cgroups = "/sys/fs/cgroup";
 /**
  * Starts dockerd in a temporary folder. It leaves the machine's packet filter alone (`--iptables=false`): the host
  * reaches containers without it, and its rules would outlive it and drop what others forward.
+ *
+ * @param builds whether images are built, by BuildKit: its steps get a network by a bridge, as they do by default
  */
-export async function startDocker(): Promise<Docker> {
+export async function startDocker({ builds = false }: { readonly builds?: boolean } = {}): Promise<Docker> {
   await require(needs.dockerd, needs.docker, needs.skopeo);
   const folder = await mkdtemp(join(tmpdir(), "bronze-docker-"));
   const host = `unix://${join(folder, "docker.sock")}`;
   const network = `bzd${folder.slice(-6).toLowerCase()}`;
   const subnet = `10.${64 + Math.floor(Math.random() * 60)}.${Math.floor(Math.random() * 250)}`;
+  if (builds) {
+    await run("ip", ["link", "add", network, "type", "bridge"]);
+    await run("ip", ["address", "add", `${subnet}.1/24`, "dev", network]);
+    await run("ip", ["link", "set", network, "up"]);
+  }
   const daemon = spawn(
     needs.dockerd.path,
     [
@@ -39,7 +46,7 @@ export async function startDocker(): Promise<Docker> {
       `--pidfile=${join(folder, "pid")}`,
       `--host=${host}`,
       `--cgroup-parent=/${network}`,
-      "--bridge=none",
+      `--bridge=${builds ? network : "none"}`,
       "--iptables=false",
       "--ip6tables=false",
       "--ip-forward=false",
@@ -49,17 +56,19 @@ export async function startDocker(): Promise<Docker> {
   );
   let ended = false;
   const exit = new Promise<void>((resolve) => daemon.on("exit", () => ((ended = true), resolve())));
-  const docker = (...args: readonly string[]) => run(needs.docker.path, ["--host", host, ...args]);
+  const env = { ...process.env, DOCKER_BUILDKIT: "1", DOCKER_CONFIG: join(folder, "config") };
+  const docker = (...args: readonly string[]) => run(needs.docker.path, ["--host", host, ...args], { env });
   const stop = stopsOnce(async () => {
     if (!ended) {
       const ids = (await docker("ps", "-aq").catch(() => "")).split("\n").filter((id) => id !== "");
       if (ids.length > 0) await docker("rm", "-f", ...ids).catch(() => "");
-      await docker("network", "rm", network).catch(() => "");
+      if (!builds) await docker("network", "rm", network).catch(() => "");
       daemon.kill("SIGTERM");
       await exit;
     }
+    if (builds) await attempt("ip", ["link", "delete", network]);
     await unmountUnder(folder);
-    for (const hierarchy of await readdir(cgroups)) await rmdir(join(cgroups, hierarchy, network)).catch(() => {});
+    for (const hierarchy of await readdir(cgroups)) await removeGroups(join(cgroups, hierarchy, network));
     await rm(folder, { recursive: true, force: true });
   });
   try {
@@ -68,15 +77,16 @@ export async function startDocker(): Promise<Docker> {
       if (ended || performance.now() > deadline) throw new Error("dockerd did not start; try: dockerd --debug");
       await sleep(100);
     }
-    await docker(
-      "network",
-      "create",
-      "--subnet",
-      `${subnet}.0/24`,
-      "-o",
-      `com.docker.network.bridge.name=${network}`,
-      network,
-    );
+    if (!builds)
+      await docker(
+        "network",
+        "create",
+        "--subnet",
+        `${subnet}.0/24`,
+        "-o",
+        `com.docker.network.bridge.name=${network}`,
+        network,
+      );
   } catch (error) {
     await stop();
     throw error;
@@ -93,6 +103,13 @@ export async function startDocker(): Promise<Docker> {
     network,
     stop,
   };
+}
+
+/** A cgroup and those below it; what still has a process stays. */
+async function removeGroups(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true }).catch(() => []))
+    if (entry.isDirectory()) await removeGroups(join(path, entry.name));
+  await rmdir(path).catch(() => {});
 }
 
 async function unmountUnder(folder: string): Promise<void> {

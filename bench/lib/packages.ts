@@ -11,6 +11,7 @@ export const needs = {
   dockerd: { path: "/usr/sbin/dockerd", package: "docker.io" },
   docker: { path: "/usr/bin/docker", package: "docker.io" },
   skopeo: { path: "/usr/bin/skopeo", package: "skopeo" },
+  buildah: { path: "/usr/bin/buildah", package: "buildah" },
   busybox: { path: "/bin/busybox", package: "busybox-static" },
   mmdebstrap: { path: "/usr/bin/mmdebstrap", package: "mmdebstrap" },
 } as const satisfies Record<string, Need>;
