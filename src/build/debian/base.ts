@@ -12,12 +12,12 @@ import { isDigest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import type { BuildCache } from "../cache.ts";
 import { runCommand } from "../command.ts";
-import { readPieces } from "../layer/compose.ts";
+import { readPieces } from "../layer/contents.ts";
 import { finishRoot, mergeUsr, type DebianPackage } from "./root.ts";
 import { debianSources } from "./sources.ts";
 import { writeLayer } from "../layer/layer.ts";
 import type { BuildEvent } from "../options.ts";
-import { walkTree, type FoundFile } from "../layer/walk.ts";
+import { openTree, type FoundFile } from "../layer/walk.ts";
 
 export interface DebianBase {
   readonly layer: Descriptor;
@@ -156,7 +156,7 @@ async function readPackage(file: string, signal: AbortSignal): Promise<DebianPac
  * the time of the newest file of a package, so that nothing of the day of building shows.
  */
 function rootSources(root: string): readonly TarSource[] {
-  const found = walkTree(root, "", () => false);
+  const found = [...openTree(root).walk("")];
   const made = new Set<BytePath>([
     "etc/passwd",
     "etc/group",
@@ -173,7 +173,7 @@ function rootSources(root: string): readonly TarSource[] {
   ]);
   const isMade = (file: FoundFile): boolean =>
     file.kind === "directory" || made.has(file.path) || file.path.startsWith("var/lib/dpkg/");
-  const newest = found.reduce((latest, file) => (isMade(file) ? latest : Math.max(latest, file.mtime)), 0);
+  const newest = found.reduce((latest, file) => (isMade(file) ? latest : Math.max(latest, mtimeOf(file))), 0);
   const firstNames = new Map<string, BytePath>();
   return found
     .filter((file) => file.path !== "")
@@ -185,9 +185,10 @@ function rootSources(root: string): readonly TarSource[] {
         mode,
         uid: file.uid,
         gid: file.gid,
-        mtime: isMade(file) ? newest : file.mtime,
+        mtime: isMade(file) ? newest : mtimeOf(file),
         target: file.target,
       };
+      if (file.kind === "other") throw new Error(`a package brought a device, a pipe or a socket: ${file.path}`);
       if (file.kind !== "file") return { entry: { ...common, kind: file.kind, size: 0 } };
       const first = file.inode === undefined ? undefined : firstNames.get(file.inode);
       if (first !== undefined) return { entry: { ...common, kind: "hardlink", size: 0, target: first } };
@@ -202,6 +203,11 @@ function rootSources(root: string): readonly TarSource[] {
         content: () => readPieces(file),
       };
     });
+}
+
+/** Whole seconds since the epoch. */
+function mtimeOf(file: FoundFile): number {
+  return Math.floor(file.mtimeMs / 1000);
 }
 
 /** Folders made here carry this process's umask: only the modes that mean something are kept. */

@@ -3,7 +3,7 @@ import type { ContainerConfig } from "../../image/oci.ts";
 import type { DebianRecipe } from "../../model/definition.ts";
 import type { BuildCache } from "../cache.ts";
 import type { LayerPart } from "../layer/compose.ts";
-import { openContext } from "../layer/context.ts";
+import { openContext, type Context } from "../layer/context.ts";
 import { debianBase } from "./base.ts";
 import { createdAt } from "../dockerfile/execute.ts";
 import { defaultPath, type ImageState } from "../image-state.ts";
@@ -22,9 +22,11 @@ export async function buildRecipe(
     cache,
     refresh: options.refresh === true,
   });
-  const parts = recipeParts(recipe, options.projectDir);
+  const context = await openContext(options.projectDir, cache, options.signal);
+  const parts = await recipeParts(recipe, context);
   const request = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
   const { layer, cached } = await buildLayer(parts, request);
+  await context.save();
   options.report({ kind: "note", text: `files of the project${cached ? " (unchanged)" : ""}` });
   const env = Object.entries(recipe.env)
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -53,15 +55,22 @@ export async function buildRecipe(
   };
 }
 
-function recipeParts(recipe: DebianRecipe, projectDir: string): readonly LayerPart[] {
-  const context = openContext(projectDir);
+async function recipeParts(recipe: DebianRecipe, context: Context): Promise<readonly LayerPart[]> {
   const parts: LayerPart[] = [{ kind: "folder", path: toBytePath(recipe.workdir.slice(1)) }];
   for (const rule of recipe.copy) {
     const to = toBytePath(rule.to.replace(/^\/+|\/+$/g, ""));
-    for (const { path, files } of context.find(rule.from)) {
+    for (const { path, files } of await context.find(rule.from)) {
       const isFile = files[0]?.path === path && files[0].kind !== "directory";
       const place = isFile && rule.to.endsWith("/") ? [to, nameOf(path)].filter((piece) => piece !== "").join("/") : to;
-      parts.push({ kind: "tree", files, from: path, to: place, owner: { uid: 0, gid: 0 }, mode: undefined });
+      parts.push({
+        kind: "tree",
+        files,
+        contents: context.contents,
+        from: path,
+        to: place,
+        owner: { uid: 0, gid: 0 },
+        mode: undefined,
+      });
     }
   }
   return parts;
