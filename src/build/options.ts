@@ -3,6 +3,8 @@ import type { Registry } from "../ports/registry.ts";
 import type { NetworkUse } from "../ports/step-runner.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
+import type { PinnedPackage } from "./debian/pins.ts";
+import type { SkippedScript } from "./debian/scripts.ts";
 
 /** What a build is doing, as it happens. Steps run beside each other: `step` tells whose event it is. */
 export type BuildEvent =
@@ -67,4 +69,6 @@ export interface BuiltArtifact {
   readonly commit: string | null;
   /** True: the store held this very artifact before. */
   readonly cached: boolean;
+  /** What a Debian recipe was made of, and whose maintainer scripts it may miss. */
+  readonly debian?: { readonly packages: readonly PinnedPackage[]; readonly skipped: readonly SkippedScript[] };
 }

@@ -4,11 +4,24 @@ import type { DebianRecipe } from "../../model/definition.ts";
 import type { BuildCache } from "../cache.ts";
 import type { LayerPart } from "../layer/compose.ts";
 import { openContext, type Context } from "../layer/context.ts";
-import { debianBase } from "./base.ts";
+import { findArchives, type Archive } from "./archives.ts";
+import { packageLayer } from "./base.ts";
+import { createDebCache } from "./deb-cache.ts";
 import { createdAt } from "../dockerfile/execute.ts";
-import { defaultPath, type ImageState } from "../image-state.ts";
+import { defaultPath, machineArchitecture, type ImageState } from "../image-state.ts";
 import { buildLayer } from "../layer/layer.ts";
 import type { BuildOptions } from "../options.ts";
+import type { DebianPins, PackageRequest } from "./pins.ts";
+import { resolvePackages, updatePackages, type ResolveOptions } from "./resolve.ts";
+import type { SkippedScript } from "./scripts.ts";
+
+export interface BuiltRecipe {
+  readonly image: ImageState;
+  /** What of bronze.lock was used. */
+  readonly pins: DebianPins;
+  /** Packages that may lack what their maintainer scripts would have done. */
+  readonly skipped: readonly SkippedScript[];
+}
 
 /** An image of two layers: Debian packages, and the project's files over them. */
 export async function buildRecipe(
@@ -16,16 +29,17 @@ export async function buildRecipe(
   options: BuildOptions,
   cache: BuildCache,
   epoch: number,
-): Promise<{ image: ImageState; packages: readonly string[] }> {
-  const base = await debianBase(recipe.suite, recipe.packages, {
-    ...options,
-    cache,
-    refresh: options.refresh === true,
-  });
+): Promise<BuiltRecipe> {
+  const sources = resolveOptions(recipe, options);
+  const request = requestOf(recipe, machineArchitecture());
+  if (options.refresh === true) await updatePackages(request, sources);
+  const pins = await resolvePackages(request, sources);
+  const debs = createDebCache({ ...options, archives: sources.archives });
+  const base = await packageLayer(request, pins, { ...options, cache, debs, epoch });
   const context = await openContext(options.projectDir, cache, options.signal);
   const parts = await recipeParts(recipe, context);
-  const request = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
-  const { layer, cached } = await buildLayer(parts, request);
+  const layering = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
+  const { layer, cached } = await buildLayer(parts, layering);
   await context.save();
   options.report({ kind: "note", text: `files of the project${cached ? " (unchanged)" : ""}` });
   const env = Object.entries(recipe.env)
@@ -41,9 +55,10 @@ export async function buildRecipe(
       : { ExposedPorts: Object.fromEntries(recipe.expose.map((port) => [`${port}/tcp`, {}])) }),
   };
   return {
-    packages: base.packages,
+    pins,
+    skipped: base.skipped,
     image: {
-      architecture: base.architecture,
+      architecture: request.architecture,
       config,
       layers: [base.layer, layer],
       diffIds: [base.layer.digest, layer.digest],
@@ -53,6 +68,16 @@ export async function buildRecipe(
       ],
     },
   };
+}
+
+function requestOf(recipe: DebianRecipe, architecture: string): PackageRequest {
+  return { suite: recipe.suite, architecture, packages: recipe.packages, recommends: recipe.recommends, full: false };
+}
+
+/** The machine's apt is asked where its mirrors are at most once, and only when something has to come from there. */
+function resolveOptions(recipe: DebianRecipe, options: Omit<ResolveOptions, "archives">): ResolveOptions {
+  let archives: Promise<readonly Archive[]> | undefined;
+  return { ...options, archives: () => (archives ??= findArchives(recipe.suite, options.signal)) };
 }
 
 async function recipeParts(recipe: DebianRecipe, context: Context): Promise<readonly LayerPart[]> {
