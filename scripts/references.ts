@@ -42,6 +42,7 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   LOCKED: "Another daemon has this state folder.",
   DAEMON_UNREACHABLE: "No daemon answers on the socket, or it went away meanwhile.",
   BUILD_FAILED: "The artifact could not be made.",
+  SECRET_FOUND: "A secret is in what was built. Nothing of it was published.",
   REGISTRY_FAILED: "A registry of images cannot be reached, or does not let us in.",
   MACHINE_LACKS: "Something needed is missing on this machine; `bronze doctor` lists everything.",
   MACHINE_REFUSED: "The machine has it and does not let us use it.",

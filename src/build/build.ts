@@ -3,17 +3,17 @@ import { OperatorError } from "../errors/operator-error.ts";
 import { mediaTypes } from "../image/media-types.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256 } from "../model/canonical.ts";
-import type { BuildDefinition } from "../model/definition.ts";
+import type { BuildDefinition, BuildSettings } from "../model/definition.ts";
 import { createBases, noRegistry } from "./bases.ts";
-import { createBuildCache } from "./cache.ts";
+import { createBuildCache, type BuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
 import { buildDockerfile, createdAt } from "./dockerfile/execute.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { importImage } from "./exchange/import.ts";
 import { digestOfUsed } from "./lock-file.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
-import { pinsToJson } from "./debian/pins.ts";
 import { buildRecipe } from "./debian/recipe.ts";
+import { refuseSecrets } from "./secrets/refuse.ts";
 import { readSource, type Source } from "./source.ts";
 
 /**
@@ -36,19 +36,19 @@ export async function buildArtifact(build: BuildDefinition, options: BuildOption
     const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
     const cache = createBuildCache(options.cacheDir);
     if (build.kind === "debian") {
-      const { image, pins, skipped } = await buildRecipe(build, options, cache, source.epoch);
-      const packages = pins.packages.map((item) => `${item.name}=${item.version} ${item.sha256}`);
-      const built = await finish(
+      const { image, packages } = await buildRecipe(build, options, cache, source.epoch);
+      return await finish(
         image,
         source,
         {
           "bronze.debian.suite": build.suite,
           "bronze.debian.packages": packages.join("\n"),
-          "bronze.lock.digest": digestOfUsed({ debian: pinsToJson(pins) }),
+          "bronze.lock.digest": digestOfUsed({ debian: packages }),
         },
         options,
+        cache,
+        build,
       );
-      return { ...built, debian: { packages: pins.packages, skipped } };
     }
     const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
     const image = await buildDockerfile({
@@ -63,7 +63,7 @@ export async function buildArtifact(build: BuildDefinition, options: BuildOption
     });
     const used = bases.used();
     const extra = used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) };
-    return await finish(image, source, extra, options);
+    return await finish(image, source, extra, options, cache, build);
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
     throw error;
@@ -75,11 +75,19 @@ async function finish(
   source: Source,
   extra: { readonly [name: string]: string },
   options: BuildOptions,
+  cache: BuildCache,
+  { allowSecrets = [] }: BuildSettings,
 ): Promise<BuiltArtifact> {
   if (image.layers.length === 0)
     throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
       hint: "COPY something into it",
     });
+  const secrets = await refuseSecrets(image, allowSecrets, {
+    blobs: options.store,
+    cache,
+    signal: options.signal,
+    values: options.secrets ?? [],
+  });
   const created = createdAt(source.epoch);
   const config = serialiseConfig({
     architecture: image.architecture,
@@ -94,6 +102,7 @@ async function finish(
     layers: image.layers,
     annotations: {
       ...extra,
+      ...secrets.annotations,
       "org.opencontainers.image.created": created,
       ...(source.commit === null ? {} : { "org.opencontainers.image.revision": source.commit }),
       ...(source.dirty ? { "bronze.source.dirty": "true" } : {}),
@@ -106,7 +115,7 @@ async function finish(
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,
-    warnings: source.warnings,
+    warnings: [...source.warnings, ...secrets.warnings],
     config: factsOf(image.config),
     layers: image.layers,
     commit: source.commit,

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { diffJson, shorten, type Difference } from "../image/difference.ts";
-import { parseConfig, parseManifest, parseObject, type HistoryEntry } from "../image/oci.ts";
+import { layerInstructions, parseConfig, parseManifest, parseObject } from "../image/oci.ts";
 import { diffBytes, diffTars } from "../image/tar-difference.ts";
 import type { Digest, Json } from "../model/canonical.ts";
 import type { Blobs, Descriptor } from "../ports/store.ts";
@@ -101,11 +101,6 @@ async function openImage({ blobs, digest }: StoredArtifact): Promise<{
   return {
     manifest: parseObject(bytes, "manifest") as Json,
     config: parseObject(configBytes, "config") as Json,
-    layers: manifest.layers.map((layer, index) => ({ ...layer, createdBy: makers[index] ?? "" })),
+    layers: manifest.layers.map((layer, index) => ({ ...layer, createdBy: shorten(makers[index] ?? "") })),
   };
-}
-
-/** The instruction that made each layer, as the history tells it. */
-export function layerInstructions(history: readonly HistoryEntry[]): readonly string[] {
-  return history.filter((entry) => entry.empty_layer !== true).map((entry) => shorten(entry.created_by ?? ""));
 }

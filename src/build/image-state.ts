@@ -17,10 +17,19 @@ export interface ImageState {
   readonly layers: readonly Descriptor[];
   readonly diffIds: readonly Digest[];
   readonly history: readonly HistoryEntry[];
+  /** What of it was there before this build; null: nothing. */
+  readonly base: ImageBase | null;
+}
+
+/** How much of an image is its base's: so many layers and instructions, and these settings. */
+export interface ImageBase {
+  readonly layers: number;
+  readonly history: number;
+  readonly config: ContainerConfig;
 }
 
 export function emptyImage(architecture: string): ImageState {
-  return { architecture, config: {}, layers: [], diffIds: [], history: [] };
+  return { architecture, config: {}, layers: [], diffIds: [], history: [], base: null };
 }
 
 /** Names architectures as OCI images do. */

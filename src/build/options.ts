@@ -3,8 +3,13 @@ import type { Registry } from "../ports/registry.ts";
 import type { NetworkUse } from "../ports/step-runner.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
-import type { PinnedPackage } from "./debian/pins.ts";
-import type { SkippedScript } from "./debian/scripts.ts";
+
+/** A value that is handed to a build and must not be in what it makes. */
+export interface SecretValue {
+  /** The name it is handed over with; the value is never told. */
+  readonly id: string;
+  readonly value: Uint8Array;
+}
 
 /** What a build is doing, as it happens. Steps run beside each other: `step` tells whose event it is. */
 export type BuildEvent =
@@ -39,6 +44,8 @@ export interface BuildOptions {
   readonly cacheDir: string;
   /** Who runs programs of the image, made when the first is to be run; absent: nobody, such a step is refused. */
   readonly steps?: () => Promise<StepRunner>;
+  /** What steps may mount as secrets; none of it may be in what is built. */
+  readonly secrets?: readonly SecretValue[];
   /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */
   readonly sourceEpoch?: number;
   readonly report: (event: BuildEvent) => void;
@@ -69,6 +76,4 @@ export interface BuiltArtifact {
   readonly commit: string | null;
   /** True: the store held this very artifact before. */
   readonly cached: boolean;
-  /** What a Debian recipe was made of, and whose maintainer scripts it may miss. */
-  readonly debian?: { readonly packages: readonly PinnedPackage[]; readonly skipped: readonly SkippedScript[] };
 }

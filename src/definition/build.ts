@@ -1,5 +1,5 @@
-import type { BuildDefinition, CopyRule, DebianRecipe } from "../model/definition.ts";
-import { debianKeys, keySets } from "./keys.ts";
+import type { BuildDefinition, BuildSettings, CopyRule, DebianRecipe, SecretAllowance } from "../model/definition.ts";
+import { debianKeys, keySets, settingKeys } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
 
 const suites = ["bullseye", "bookworm", "trixie", "forky", "sid"];
@@ -13,17 +13,43 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
     return reader.problem(place, "must say one of dockerfile: PATH, debian: SUITE or image: PATH");
   if (second !== undefined)
     return reader.problem(second, `only one of dockerfile, debian and image; "${kind.path}" is there too`);
+  const settings = readSettings(reader, fields);
   const debian = fields.get("debian");
-  if (debian !== undefined) return readDebian(reader, debian, fields);
+  if (debian !== undefined) {
+    const recipe = readDebian(reader, debian, fields);
+    return recipe === undefined ? undefined : { ...recipe, ...settings };
+  }
   for (const key of debianKeys) {
     const field = fields.get(key);
     if (field !== undefined) reader.problem(field, "belongs to a debian: recipe only");
   }
   const path = reader.parsed(kind, (text) => text);
   if (path === undefined) return undefined;
-  if (kind.path.endsWith("image")) return { kind: "image", path };
+  if (kind.path.endsWith("image")) {
+    for (const key of settingKeys) {
+      const field = fields.get(key);
+      if (field !== undefined) reader.problem(field, "has no meaning for an image that is taken as it is");
+    }
+    return { kind: "image", path };
+  }
   if (!staysInside(path)) return reader.problem(kind, "must be a path inside the project");
-  return { kind: "dockerfile", path };
+  return { kind: "dockerfile", path, ...settings };
+}
+
+function readSettings(reader: Reader, fields: ReadonlyMap<string, Place>): BuildSettings {
+  const allowSecrets = optional(fields, "allowSecrets", (field) => readAllowances(reader, field));
+  return { ...(allowSecrets === undefined ? {} : { allowSecrets }) };
+}
+
+function readAllowances(reader: Reader, place: Place): readonly SecretAllowance[] {
+  return reader.list(place).flatMap((item) => {
+    const fields = reader.map(item, keySets.allowance);
+    const [path, rule, reason] = ["path", "rule", "reason"].map((key) =>
+      optional(fields, key, (field) => reader.text(field)),
+    );
+    if (path !== undefined && rule !== undefined && reason !== undefined) return [{ path, rule, reason }];
+    return reader.problem(item, "needs path: (in the image), rule: (as the refusal named it) and reason:") ?? [];
+  });
 }
 
 function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Place>): DebianRecipe | undefined {
@@ -46,7 +72,6 @@ function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Pl
     kind: "debian",
     suite,
     packages: [...new Set(packages)].sort(),
-    recommends: optional(fields, "recommends", (field) => reader.boolean(field)) ?? false,
     copy: optional(fields, "copy", (field) => readCopies(reader, field, workdir)) ?? [],
     env: optional(fields, "env", (field) => readEnv(reader, field)) ?? {},
     workdir,

@@ -16,7 +16,10 @@ const keySet = (home: string, known: string, later: string): KeySet => ({
 });
 
 /** Keys that only a debian: recipe has. */
-export const debianKeys = ["packages", "recommends", "copy", "env", "workdir", "user", "command", "expose"];
+export const debianKeys = ["packages", "copy", "env", "workdir", "user", "command", "expose"];
+
+/** Keys of a build whatever it is made from. */
+export const settingKeys = ["allowSecrets"];
 
 /** Every mapping with fixed keys. */
 export const keySets = {
@@ -27,10 +30,11 @@ export const keySets = {
   ),
   build: keySet(
     "build",
-    `dockerfile debian image ${debianKeys.join(" ")}`,
+    `dockerfile debian image ${settingKeys.join(" ")} ${debianKeys.join(" ")}`,
     "compress lock args target platforms run secrets snapshot base",
   ),
   copy: keySet("build.copy", "from to", "owner mode exclude"),
+  allowance: keySet("build.allowSecrets", "path rule reason", ""),
   route: keySet("route", "host path", "tls redirect headers"),
   run: keySet("run", "command port health drain minReady resources capabilities tmpfs", "volumes user env stopSignal"),
   health: keySet("run.health", "path deadline", "interval timeout command"),
@@ -70,7 +74,9 @@ export function adviseKey(name: string, here: KeySet, path: string): string {
   if (name === "<<") return "merge keys are not taken; write the keys out, or use an alias for the whole mapping";
   const own = otherNames.get(name.toLowerCase()) ?? name;
   if (here.known.includes(own)) return `unknown key, did you mean "${own}"?`;
-  const homes = Object.values(keySets).filter((set) => set !== keySets.copy && set.known.includes(own));
+  const homes = Object.values(keySets).filter(
+    (set) => set !== keySets.copy && set !== keySets.allowance && set.known.includes(own),
+  );
   if (homes.length > 0) {
     const environment = /^environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";
     const places = homes

@@ -68,7 +68,6 @@ environments:
     kind: "debian",
     suite: "bookworm",
     packages: ["ca-certificates", "nodejs"],
-    recommends: false,
     copy: [
       { from: "server.js", to: "/srv/server.js" },
       { from: "public", to: "/srv/public" },
@@ -201,6 +200,16 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
   ["a key that objects have", `${smallest}__proto__: { app: x }\n`, /:3:1 __proto__: unknown key/],
   ["a key that objects have, as a name", `${smallest}environments: { __proto__: {} }\n`, /an environment's name is/],
   ["a key with control characters", `${smallest}"a\\e[31m\\nb": 1\n`, /:3:1 a\\x1b\[31m\\nb: unknown key/],
+  [
+    "a marked secret without its reason",
+    "app: a\nbuild: { dockerfile: D, allowSecrets: [{ path: /k.pem, rule: private-key }] }\n",
+    /build\.allowSecrets\[0\]: needs path: .* and reason:/,
+  ],
+  [
+    "settings of a build for an image that is taken as it is",
+    "app: a\nbuild: { image: i.tar, allowSecrets: [] }\n",
+    /build\.allowSecrets: has no meaning for an image/,
+  ],
   ["a Dockerfile outside", "app: a\nbuild: { dockerfile: /etc/passwd }\n", /must be a path inside the project/],
   [
     "files to copy from outside",
@@ -213,6 +222,18 @@ for (const [what, text, message] of refused) {
     assert.match(problemsOf(text).lines.join("\n"), message);
   });
 }
+
+test("parseDefinition() reads what is marked as no secret", () => {
+  const mark = { path: "/k.pem", rule: "private-key", reason: "a test key" };
+  assert.deepEqual(
+    parseDefinition(`app: a\nbuild: { dockerfile: D, allowSecrets: [${JSON.stringify(mark)}] }\n`, "f").build,
+    {
+      kind: "dockerfile",
+      path: "D",
+      allowSecrets: [mark],
+    },
+  );
+});
 
 test("parseDefinition() follows an alias but never expands one without bound", () => {
   const shared = parseDefinition(

@@ -49,6 +49,11 @@ export interface ImageConfig {
   readonly history: readonly HistoryEntry[];
 }
 
+/** The instruction that made each layer, as the history tells it. */
+export function layerInstructions(history: readonly HistoryEntry[]): readonly string[] {
+  return history.filter((entry) => entry.empty_layer !== true).map((entry) => entry.created_by ?? "");
+}
+
 const maxLayers = 256;
 
 /** The one serialiser of manifests: canonical JSON, so that equal manifests have one digest. */

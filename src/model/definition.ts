@@ -15,8 +15,6 @@ export interface DebianRecipe {
   /** Suite: `bookworm`. */
   readonly suite: string;
   readonly packages: readonly string[];
-  /** Whether what packages recommend comes too. */
-  readonly recommends: boolean;
   readonly copy: readonly CopyRule[];
   readonly env: { readonly [name: string]: string };
   readonly workdir: string;
@@ -26,9 +24,23 @@ export interface DebianRecipe {
   readonly expose: readonly number[];
 }
 
+/** Something that looks like a secret and is none: it may be in the artifact, which carries the reason. */
+export interface SecretAllowance {
+  /** Glob of paths in the image, or `ENV NAME`, `LABEL NAME`, `HISTORY`. */
+  readonly path: string;
+  /** As the refusal named it. */
+  readonly rule: string;
+  readonly reason: string;
+}
+
+/** What is decided about an artifact whatever it is built from. */
+export interface BuildSettings {
+  readonly allowSecrets?: readonly SecretAllowance[];
+}
+
 export type BuildDefinition =
-  | DebianRecipe
-  | { readonly kind: "dockerfile"; /** Relative to the project. */ readonly path: string }
+  | (DebianRecipe & BuildSettings)
+  | ({ readonly kind: "dockerfile"; /** Relative to the project. */ readonly path: string } & BuildSettings)
   | { readonly kind: "image"; /** OCI layout folder or archive, relative to the project. */ readonly path: string };
 
 /** Run settings as written; what the image knows better (port) may be left open. */

@@ -1,0 +1,202 @@
+import type { BytePath } from "../../image/tar-entry.ts";
+import type { SecretValue } from "../options.ts";
+import { contentRules, reachAfter, reachBefore, type ContentRule } from "./rules.ts";
+
+/** Where something was found, never what. */
+export interface Hit {
+  readonly path: BytePath;
+  readonly rule: string;
+  /** Of the first byte, in the file. */
+  readonly offset: number;
+}
+
+/** Whether a finding is of a value that was handed to the build, not of a rule. */
+export function isValueRule(rule: string): boolean {
+  return rule.startsWith(valueRule);
+}
+
+const valueRule = "build-secret ";
+
+interface Needle {
+  readonly bytes: Buffer;
+  /** Either a rule that decides, or the one that the bytes alone prove. */
+  readonly rule: ContentRule | string;
+}
+
+interface Segment {
+  readonly path: BytePath;
+  readonly start: number;
+  end: number;
+  /** Of `start`, in the file. */
+  readonly fileOffset: number;
+  complete: boolean;
+}
+
+const batchBytes = 1 << 20;
+const separator = 0;
+
+/** Shorter values are in every file. */
+export const leastValueBytes = 8;
+const longestNeedle = 200;
+
+const ruleNeedles: readonly Needle[] = contentRules.flatMap((rule) =>
+  rule.anchors.map((anchor) => ({ bytes: Buffer.from(anchor, "latin1"), rule })),
+);
+
+/** A value, and how programs write it down. */
+function valueNeedles({ id, value }: SecretValue): readonly Needle[] {
+  const bytes = trimmed(Buffer.from(value));
+  if (bytes.byteLength < leastValueBytes) return [];
+  const escaped = encodeURIComponent(bytes.toString("utf8"));
+  const forms = [bytes, Buffer.from(bytes.toString("hex")), Buffer.from(escaped), ...base64Forms(bytes)];
+  return forms.map((form) => ({ bytes: middleOf(form), rule: `${valueRule}${id}` }));
+}
+
+function trimmed(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString("latin1").trim(), "latin1");
+}
+
+/** What the value looks like inside of longer base64: three forms, by how many bytes stand before it. */
+function base64Forms(bytes: Buffer): readonly Buffer[] {
+  return [0, 1, 2].map((before) => {
+    const text = Buffer.concat([Buffer.alloc(before), bytes])
+      .toString("base64")
+      .replace(/=+$/, "");
+    // Characters that also depend on neighbours are left out.
+    const end = (before + bytes.byteLength) % 3 === 0 ? text.length : text.length - 1;
+    return Buffer.from(text.slice(before === 0 ? 0 : before + 1, end));
+  });
+}
+
+/** Of a long value its middle: its beginning may be what all of its kind have. */
+function middleOf(bytes: Buffer): Buffer {
+  if (bytes.byteLength <= longestNeedle) return bytes;
+  const from = (bytes.byteLength - longestNeedle) >> 1;
+  return bytes.subarray(from, from + longestNeedle);
+}
+
+/**
+ * Finds secrets in contents that are handed over piece by piece, many small files at a time: what is searched for is
+ * looked up in a MiB at once, and a rule's pattern is tried only around what was found.
+ */
+export class SecretScanner {
+  readonly #needles: readonly Needle[];
+  readonly #batch = Buffer.alloc(batchBytes);
+  readonly #found: (hit: Hit) => void;
+  #used = 0;
+  /** Needles that begin before were looked at. */
+  #from = 0;
+  #segments: Segment[] = [];
+
+  /** @param found called for every hit, also for several in one file */
+  constructor(wanted: { readonly rules: boolean; readonly values: readonly SecretValue[] }, found: (hit: Hit) => void) {
+    this.#needles = [...(wanted.rules ? ruleNeedles : []), ...wanted.values.flatMap(valueNeedles)];
+    this.#found = found;
+  }
+
+  /** A piece of a file, from its first byte to its last without a gap. */
+  add(path: BytePath, offset: number, piece: Uint8Array): void {
+    for (let at = 0; at < piece.byteLength;) {
+      if (this.#used === batchBytes) this.#scan(false);
+      const count = Math.min(piece.byteLength - at, batchBytes - this.#used);
+      this.#batch.set(piece.subarray(at, at + count), this.#used);
+      const last = this.#segments.at(-1);
+      if (last !== undefined && !last.complete) last.end += count;
+      else
+        this.#segments.push({
+          path,
+          start: this.#used,
+          end: this.#used + count,
+          fileOffset: offset + at,
+          complete: false,
+        });
+      this.#used += count;
+      at += count;
+    }
+  }
+
+  endFile(): void {
+    const last = this.#segments.at(-1);
+    if (last === undefined || last.complete) return;
+    last.complete = true;
+    if (this.#used === batchBytes) this.#scan(true);
+    else this.#batch[this.#used++] = separator;
+  }
+
+  /** Looks at what is left. */
+  end(): void {
+    this.#scan(true);
+  }
+
+  #scan(all: boolean): void {
+    const last = this.#segments.at(-1);
+    const goesOn = !all && last !== undefined && !last.complete;
+    // What may reach beyond the batch is looked at with the next one.
+    const until = goesOn ? Math.max(last.start, this.#used - reachAfter) : this.#used;
+    const batch = this.#batch.subarray(0, this.#used);
+    for (const needle of this.#needles) {
+      for (
+        let at = batch.indexOf(needle.bytes, this.#from);
+        at >= 0 && at < until;
+        at = batch.indexOf(needle.bytes, at + 1)
+      )
+        this.#look(needle, at);
+    }
+    if (!goesOn) {
+      this.#used = this.#from = 0;
+      this.#segments = [];
+      return;
+    }
+    const keptFrom = Math.max(last.start, until - reachBefore);
+    this.#batch.copyWithin(0, keptFrom, this.#used);
+    this.#segments = [
+      {
+        path: last.path,
+        start: 0,
+        end: this.#used - keptFrom,
+        fileOffset: last.fileOffset + keptFrom - last.start,
+        complete: false,
+      },
+    ];
+    this.#used -= keptFrom;
+    this.#from = until - keptFrom;
+  }
+
+  #look({ bytes, rule }: Needle, at: number): void {
+    const segment = this.#segmentAt(at);
+    if (segment === undefined || at + bytes.byteLength > segment.end) return;
+    if (typeof rule === "string") {
+      this.#found({ path: segment.path, rule, offset: segment.fileOffset + at - segment.start });
+      return;
+    }
+    const start = Math.max(segment.start, at - reachBefore);
+    const near = this.#batch.toString("latin1", start, Math.min(segment.end, at + reachAfter));
+    for (const match of near.matchAll(rule.pattern)) {
+      const begins = start + match.index;
+      if (begins > at || begins + match[0].length < at + bytes.byteLength || rule.isReal?.(match[0]) === false)
+        continue;
+      this.#found({ path: segment.path, rule: rule.id, offset: segment.fileOffset + begins - segment.start });
+      return;
+    }
+  }
+
+  #segmentAt(at: number): Segment | undefined {
+    let [low, high] = [0, this.#segments.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((this.#segments[middle]?.start ?? 0) <= at) low = middle;
+      else high = middle;
+    }
+    return this.#segments[low];
+  }
+}
+
+/** The rules that a short text breaks: of the history, a variable, an argument. */
+export function scanText(text: string, values: readonly SecretValue[]): readonly string[] {
+  const rules = new Set<string>();
+  const scanner = new SecretScanner({ rules: true, values }, ({ rule }) => rules.add(rule));
+  scanner.add("", 0, Buffer.from(text));
+  scanner.endFile();
+  scanner.end();
+  return [...rules].sort();
+}
