@@ -1,14 +1,27 @@
-/** `layer-process.ts FOLDER`: makes a layer of a folder as a build does, its bytes hashed and thrown away; prints the ms it took. */
+/** `layer-process.ts FOLDER`: makes a layer of a folder as a build does that never saw it, its bytes hashed and thrown away; prints the ms it took. */
 import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { openMemo } from "../../src/build/cache/memo.ts";
 import { composeLayer } from "../../src/build/layer/compose.ts";
-import { walkTree } from "../../src/build/layer/walk.ts";
+import { createContents } from "../../src/build/layer/contents.ts";
+import { tarSources } from "../../src/build/layer/layer.ts";
+import { openTree } from "../../src/build/layer/walk.ts";
 import { writeTar } from "../../src/image/tar-write.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const startedAt = performance.now();
-const files = walkTree(folder, "", () => false);
-const part = { kind: "tree", files, from: "", to: "app", owner: { uid: 0, gid: 0 }, mode: undefined } as const;
+const contents = createContents(await openMemo(join(folder, "no memo here")));
+const files = [...openTree(folder).walk("")];
+const part = {
+  kind: "tree",
+  files,
+  contents,
+  from: "",
+  to: "app",
+  owner: { uid: 0, gid: 0 },
+  mode: undefined,
+} as const;
 const hash = createHash("sha256");
-for (const piece of writeTar(composeLayer(new Map(), [part], 0))) hash.update(piece);
+for (const piece of writeTar(tarSources(composeLayer(new Map(), [part], 0)))) hash.update(piece);
 if (hash.digest("hex").length !== 64) throw new Error("no digest");
 console.log(performance.now() - startedAt);

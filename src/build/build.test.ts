@@ -54,6 +54,10 @@ function build(projectDir: string, into: TestStore, cacheDir = newFolder(), tagA
   );
 }
 
+async function layersOf(building: Promise<BuiltArtifact>): Promise<readonly string[]> {
+  return (await building).layers.map((layer) => layer.digest);
+}
+
 async function list(into: TestStore, built: BuiltArtifact): Promise<string[]> {
   const rows: string[] = [];
   for (const layer of built.layers) {
@@ -138,6 +142,25 @@ test("`buildArtifact()` changes one small layer for a change in one COPY, and no
   assert.notEqual(third.layers[1]?.digest, first.layers[1]?.digest);
 });
 
+test("`buildArtifact()` finds the layer again after a touch and from another checkout, and never for another content", async () => {
+  const into = store();
+  const cache = newFolder();
+  const dockerfile = "FROM scratch\nCOPY . /app/\n";
+  const project = newProject(dockerfile);
+  const first = await build(project, into, cache);
+  utimesSync(join(project, "server.js"), 5, 5);
+  assert.deepEqual(await layersOf(build(project, into, cache)), [first.layers[0]?.digest]);
+  const clone = newProject(dockerfile);
+  assert.deepEqual((await build(clone, into, cache)).cached, true);
+  // The same size and time, in the same moment.
+  writeFileSync(join(clone, "server.js"), "serve!)\n");
+  utimesSync(join(clone, "server.js"), 5, 5);
+  const changed = await build(clone, into, cache);
+  assert.notEqual(changed.layers[0]?.digest, first.layers[0]?.digest);
+  chmodSync(join(clone, "server.js"), 0o755);
+  assert.notDeepEqual(await layersOf(build(clone, into, cache)), [changed.layers[0]?.digest]);
+});
+
 test("`buildArtifact()` puts what the Dockerfile says into the config", async () => {
   const into = store();
   const project = newProject(
@@ -160,7 +183,7 @@ test("`buildArtifact()` puts what the Dockerfile says into the config", async ()
   assert.equal(image.history.filter((entry) => entry.empty_layer !== true).length, image.diffIds.length);
 });
 
-test("`buildArtifact()` refuses a socket by name and what leads out of the project", async () => {
+test("`buildArtifact()` refuses a socket by name where a COPY takes it, and what leads out of the project", async () => {
   const project = newProject("FROM scratch\nCOPY . /\n");
   const server = createServer().listen(join(project, "talk.sock"));
   try {
@@ -172,6 +195,8 @@ test("`buildArtifact()` refuses a socket by name and what leads out of the proje
         error.message.includes('"talk.sock"') &&
         error.message.includes("line 2"),
     );
+    writeFileSync(join(project, "Dockerfile"), "FROM scratch\nCOPY *.js /\n");
+    await build(project, store());
   } finally {
     server.close();
   }

@@ -12,6 +12,7 @@ import { factsOf, type ImageState } from "./image-state.ts";
 import { importImage } from "./exchange/import.ts";
 import { digestOfUsed } from "./lock-file.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
+import { pinsToJson } from "./debian/pins.ts";
 import { buildRecipe } from "./debian/recipe.ts";
 import { refuseSecrets } from "./secrets/refuse.ts";
 import { readSource, type Source } from "./source.ts";
@@ -36,19 +37,21 @@ export async function buildArtifact(build: BuildDefinition, options: BuildOption
     const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
     const cache = createBuildCache(options.cacheDir);
     if (build.kind === "debian") {
-      const { image, packages } = await buildRecipe(build, options, cache, source.epoch);
-      return await finish(
+      const { image, pins, skipped } = await buildRecipe(build, options, cache, source.epoch);
+      const packages = pins.packages.map((item) => `${item.name}=${item.version} ${item.sha256}`);
+      const built = await finish(
         image,
         source,
         {
           "bronze.debian.suite": build.suite,
           "bronze.debian.packages": packages.join("\n"),
-          "bronze.lock.digest": digestOfUsed({ debian: packages }),
+          "bronze.lock.digest": digestOfUsed({ debian: pinsToJson(pins) }),
         },
         options,
         cache,
         build,
       );
+      return { ...built, debian: { packages: pins.packages, skipped } };
     }
     const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
     const image = await buildDockerfile({

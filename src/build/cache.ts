@@ -7,12 +7,15 @@ import { canonicalJson, digestHex, sha256, type Json } from "../model/canonical.
 export interface BuildCache {
   read(room: string, key: Json): Promise<unknown>;
   write(room: string, key: Json, value: Json): Promise<void>;
+  /** Where a room's files are; the folder may not be there yet. */
+  folder(room: string): string;
 }
 
 /** @param dir folder of the cache; records are `ROOM/HEX.json`, HEX being the sha256 of the key's canonical JSON */
 export function createBuildCache(dir: string): BuildCache {
   const pathOf = (room: string, key: Json): string => join(dir, room, `${digestHex(sha256(canonicalJson(key)))}.json`);
   return {
+    folder: (room) => join(dir, room),
     async read(room, key) {
       try {
         return JSON.parse(await readFile(pathOf(room, key), "utf8"));

@@ -6,6 +6,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly env?: { readonly [name: string]: string | undefined };
   readonly cwd?: string;
+  /** An open file that gets the standard output, from where it stands; the result's `stdout` is empty then. */
+  readonly stdoutTo?: number;
 }
 
 export interface CommandResult {
@@ -27,7 +29,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
     if (options.signal.aborted) return reject(interrupted(program));
     const child = spawn(program, args, {
       detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", options.stdoutTo ?? "pipe", "pipe"],
       env: { ...process.env, LC_ALL: "C.UTF-8", ...options.env },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
@@ -57,8 +59,8 @@ export function runCommand(program: string, args: readonly string[], options: Co
     };
     const stdout = tail();
     const stderr = tail();
-    child.stdout.on("data", stdout.add);
-    child.stderr.on("data", stderr.add);
+    child.stdout?.on("data", stdout.add);
+    child.stderr?.on("data", stderr.add);
     child.on("error", (cause: NodeJS.ErrnoException) => {
       finish();
       if (cause.code === "ENOENT")

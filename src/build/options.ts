@@ -3,6 +3,8 @@ import type { Registry } from "../ports/registry.ts";
 import type { NetworkUse } from "../ports/step-runner.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
+import type { PinnedPackage } from "./debian/pins.ts";
+import type { SkippedScript } from "./debian/scripts.ts";
 
 /** A value that is handed to a build and must not be in what it makes. */
 export interface SecretValue {
@@ -76,4 +78,6 @@ export interface BuiltArtifact {
   readonly commit: string | null;
   /** True: the store held this very artifact before. */
   readonly cached: boolean;
+  /** What a Debian recipe was made of, and whose maintainer scripts it may miss. */
+  readonly debian?: { readonly packages: readonly PinnedPackage[]; readonly skipped: readonly SkippedScript[] };
 }

@@ -72,6 +72,7 @@ function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Pl
     kind: "debian",
     suite,
     packages: [...new Set(packages)].sort(),
+    recommends: optional(fields, "recommends", (field) => reader.boolean(field)) ?? false,
     copy: optional(fields, "copy", (field) => readCopies(reader, field, workdir)) ?? [],
     env: optional(fields, "env", (field) => readEnv(reader, field)) ?? {},
     workdir,

@@ -68,6 +68,7 @@ environments:
     kind: "debian",
     suite: "bookworm",
     packages: ["ca-certificates", "nodejs"],
+    recommends: false,
     copy: [
       { from: "server.js", to: "/srv/server.js" },
       { from: "public", to: "/srv/public" },

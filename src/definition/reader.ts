@@ -141,6 +141,12 @@ export class Reader {
     return value;
   }
 
+  boolean(place: Place): boolean | undefined {
+    const node = this.#plain(place);
+    if (isScalar(node) && typeof node.value === "boolean") return node.value;
+    return this.problem(place, "must be true or false");
+  }
+
   /** Text through one of the model's parsers, whose error becomes the problem. */
   parsed<T>(place: Place, parse: (text: string) => T): T | undefined {
     const text = this.text(place);

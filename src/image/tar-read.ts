@@ -21,6 +21,8 @@ export function mostUnpackedBytes(compressedBytes: number): number {
 /** A member as read. `content` yields its bytes once; what is left unread is skipped. */
 export interface TarMember {
   readonly entry: TarEntry;
+  /** Where in the archive its bytes begin. */
+  readonly offset: number;
   readonly content: () => AsyncGenerator<Buffer>;
 }
 
@@ -116,7 +118,7 @@ export async function* readTar(
           yield piece;
         }
       };
-      yield { entry, content };
+      yield { entry, offset: bytes.position, content };
       while (left > 0) {
         const piece = await bytes.some(left);
         if (piece === undefined) throw refused(`it ends within "${fromBytePath(path)}"`);
@@ -132,9 +134,15 @@ export async function* readTar(
 class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #held: Buffer = Buffer.alloc(0);
+  #read = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** How many bytes were taken so far. */
+  get position(): number {
+    return this.#read - this.#held.byteLength;
   }
 
   async #fill(): Promise<boolean> {
@@ -142,6 +150,7 @@ class ByteReader {
       const next = await this.#source.next();
       if (next.done === true) return false;
       if (next.value.byteLength === 0) continue;
+      this.#read += next.value.byteLength;
       const piece = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
       this.#held = this.#held.byteLength === 0 ? piece : Buffer.concat([this.#held, piece]);
       return true;

@@ -15,6 +15,8 @@ export interface DebianRecipe {
   /** Suite: `bookworm`. */
   readonly suite: string;
   readonly packages: readonly string[];
+  /** Whether what packages recommend comes too. */
+  readonly recommends: boolean;
   readonly copy: readonly CopyRule[];
   readonly env: { readonly [name: string]: string };
   readonly workdir: string;

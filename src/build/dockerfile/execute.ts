@@ -9,7 +9,7 @@ import { readBaseTree, resolveInTree } from "../layer/base-tree.ts";
 import type { Bases } from "../bases.ts";
 import type { BuildCache } from "../cache.ts";
 import type { LayerPart, Owner } from "../layer/compose.ts";
-import { openContext, type Context } from "../layer/context.ts";
+import { openContext, type Context, type FoundTree } from "../layer/context.ts";
 import { invalid, parseDockerfile, type Instruction } from "./parse.ts";
 import { expandText, splitWords } from "./words.ts";
 import { defaultPath, emptyImage, machineArchitecture, readImage, withEnv, type ImageState } from "../image-state.ts";
@@ -62,7 +62,7 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
     });
   }
   const { instructions, escape } = parseDockerfile(text, file);
-  const context = openContext(options.projectDir);
+  const context = await openContext(options.projectDir, options.cache, options.signal);
   const progress: Progress = {
     image: emptyImage(machineArchitecture()),
     folders: [],
@@ -87,6 +87,7 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
     }
   }
   if (progress.folders.length > 0) await addLayer(progress, [], "WORKDIR", options);
+  await context.save();
   return progress.image;
 }
 
@@ -238,7 +239,8 @@ async function copy(
     instruction.line,
   );
   const target = posix.resolve(progress.image.config.WorkingDir ?? "/", to).slice(1);
-  const found = sources.flatMap((source) => context.find(source));
+  const found: FoundTree[] = [];
+  for (const source of sources) found.push(...(await context.find(source)));
   const tree = await readBaseTree(options.store, progress.image.layers, options.cache);
   const there =
     tree.get(resolveInTree(tree, toBytePath(target), true))?.kind === "directory" ||
@@ -256,6 +258,7 @@ async function copy(
     return {
       kind: "tree",
       files,
+      contents: context.contents,
       from: path,
       to: place,
       owner,

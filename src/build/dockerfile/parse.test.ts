@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { parseDockerfile } from "./parse.ts";
 import { splitWords } from "./words.ts";
-import { parseIgnoreRule } from "../layer/ignore.ts";
 
 const refusals: readonly [text: string, line: number, code: string, words: RegExp][] = [
   ["FROM scratch\nCOPY a /a\nRUN npm ci\n", 3, "NOT_YET_SUPPORTED", /RUN/],
@@ -53,11 +52,4 @@ test("`splitWords()` puts variables in as Docker does", () => {
   ];
   for (const [text, words] of cases) assert.deepEqual(splitWords(text, variables, "\\"), words, text);
   assert.throws(() => splitWords('"open', variables, "\\"), SyntaxError);
-});
-
-test("`parseIgnoreRule()` takes the last match, covers what is below, and always leaves .git out", () => {
-  const ignored = parseIgnoreRule("node_modules\n*.log\n!keep.log\n# comment\n**/tmp\ndocs/*.md\n");
-  for (const path of [".git", ".git/HEAD", "node_modules/a/b", "x.log", "a/b/tmp", "tmp", "docs/a.md"])
-    assert.ok(ignored(path), path);
-  for (const path of ["keep.log", "a/x.log", "docs/a/b.md", ".gitignore", "tmpx"]) assert.ok(!ignored(path), path);
 });

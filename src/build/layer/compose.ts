@@ -1,8 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { compareEntries, fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
-import type { TarSource } from "../../image/tar-write.ts";
 import { resolveInTree, type BaseTree } from "./base-tree.ts";
+import type { Contents, LayerBytes } from "./contents.ts";
 import type { FoundFile } from "./walk.ts";
 
 export interface Owner {
@@ -18,25 +17,34 @@ export type LayerPart =
   | {
       readonly kind: "tree";
       readonly files: readonly FoundFile[];
+      readonly contents: Contents;
       readonly from: BytePath;
       readonly to: BytePath;
       readonly owner: Owner;
       readonly mode: number | undefined;
     };
 
-/** What is written at a path of the new layer. */
-interface Placed {
+type TreePart = Extract<LayerPart, { kind: "tree" }>;
+
+/** A member of a layer; only files have bytes. */
+export interface LayerSource {
   readonly entry: TarEntry;
-  readonly file?: FoundFile;
+  readonly bytes?: LayerBytes;
+}
+
+/** What is written at a path of the new layer. */
+interface Placed extends LayerSource {
+  /** Names the file among those that are one file under several names. */
+  readonly inode?: string | undefined;
 }
 
 /**
  * The members of a layer, in order. Files of a checkout get mode 755 or 644, as git knows no others, and the time
  * `epoch`, as a checkout's times are those of the checkout.
  *
- * @throws {OperatorError} `BUILD_FAILED` where a file would have to be a folder
+ * @throws {OperatorError} `BUILD_FAILED` where a file would have to be a folder, and naming a socket, pipe or device
  */
-export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch: number): readonly TarSource[] {
+export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch: number): readonly LayerSource[] {
   const placed = new Map<BytePath, Placed>();
   const firstNames = new Map<string, BytePath>();
 
@@ -65,7 +73,13 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
     });
   };
 
-  const add = (file: FoundFile, path: BytePath, owner: Owner, mode: number | undefined): void => {
+  const add = (file: FoundFile, path: BytePath, { owner, mode, contents }: TreePart): void => {
+    if (file.kind === "other")
+      throw new OperatorError(
+        "BUILD_FAILED",
+        `Cannot put "${fromBytePath(file.path)}" into an image: it is a socket, a pipe or a device`,
+        { hint: "remove it or name it in .dockerignore" },
+      );
     folder(parentOf(path));
     if (placed.get(path)?.entry.kind === "directory")
       throw new OperatorError(
@@ -85,7 +99,8 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
           size: file.size,
           target: "",
         },
-        file,
+        bytes: contents.of(file),
+        inode: file.inode,
       });
   };
 
@@ -98,7 +113,7 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
       const below = file.path.slice(part.from.length).replace(/^\//, "");
       const wanted = [part.to, below].filter((piece) => piece !== "").join("/");
       const path = resolveInTree(base, wanted, file.kind === "directory");
-      if (file.kind !== "directory") add(file, path, part.owner, part.mode);
+      if (file.kind !== "directory") add(file, path, part);
       else if (below === "") folder(path);
       else if (base.get(path)?.kind === "directory" || path === "") folder(path);
       else {
@@ -114,44 +129,14 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
 
   return [...placed.values()]
     .sort((a, b) => compareEntries(a.entry, b.entry))
-    .map(({ entry, file }): TarSource => {
-      if (file === undefined) return { entry };
-      if (file.inode !== undefined) {
-        const key = `${file.inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
+    .map(({ entry, bytes, inode }): LayerSource => {
+      if (bytes === undefined) return { entry };
+      if (inode !== undefined) {
+        const key = `${inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
         const first = firstNames.get(key);
         if (first !== undefined) return { entry: { ...entry, kind: "hardlink", size: 0, target: first } };
         firstNames.set(key, entry.path);
       }
-      return { entry, content: () => readPieces(file) };
+      return { entry, bytes };
     });
-}
-
-const pieceBytes = 1 << 20;
-const buffer = Buffer.allocUnsafeSlow(pieceBytes);
-
-/**
- * A file's bytes, in pieces that are only valid until the next one is asked for.
- *
- * @throws {OperatorError} `BUILD_FAILED` when the file changes while it is read
- */
-export function* readPieces(file: FoundFile): Generator<Uint8Array> {
-  const descriptor = openSync(file.location, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    let left = file.size;
-    while (left > 0) {
-      const count = readSync(descriptor, buffer, 0, Math.min(left, pieceBytes), null);
-      if (count === 0) break;
-      left -= count;
-      yield buffer.subarray(0, count);
-    }
-    if (left > 0 || fstatSync(descriptor).size !== file.size) {
-      throw new OperatorError(
-        "BUILD_FAILED",
-        `Cannot put "${fromBytePath(file.path)}" into an image: it changed while it was read`,
-        { hint: "build again when nothing writes to the project" },
-      );
-    }
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -1,31 +1,75 @@
 import { lstatSync, realpathSync } from "node:fs";
 import { join, relative } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
-import { globSource, hasWildcard, readIgnoreRule, type IgnoreRule } from "./ignore.ts";
-import { walkTree, type FoundFile } from "./walk.ts";
+import { digestHex, sha256 } from "../../model/canonical.ts";
+import { openMemo } from "../cache/memo.ts";
+import type { BuildCache } from "../cache.ts";
+import { createContents, type Contents } from "./contents.ts";
+import { globSource, hasWildcard, readIgnoreRule } from "./ignore.ts";
+import { openTree, type FoundFile } from "./walk.ts";
 
-/** The project's files, without those that stay out of builds. */
+/** The project's files at one moment, without those that stay out of builds. */
 export interface Context {
-  /** What a path or pattern names, sorted; each with all that is below it. */
-  find(pattern: string): readonly { readonly path: BytePath; readonly files: readonly FoundFile[] }[];
+  readonly contents: Contents;
+  /** What a path or pattern names, sorted; each with all that is below it. @throws {OperatorError} `BUILD_FAILED` for nothing */
+  find(pattern: string): Promise<readonly FoundTree[]>;
+  /** Remembers the contents that were read, for the next build. */
+  save(): Promise<void>;
 }
 
-export function openContext(projectDir: string): Context {
+export interface FoundTree {
+  readonly path: BytePath;
+  readonly files: readonly FoundFile[];
+}
+
+/** Files that are looked at before Ctrl-C and what shows progress get their turn. */
+const turnFiles = 2000;
+
+export async function openContext(projectDir: string, cache: BuildCache, signal: AbortSignal): Promise<Context> {
   const root = realpathSync(projectDir);
-  const ignored = readIgnoreRule(root);
+  const tree = openTree(root, readIgnoreRule(root));
+  const memo = await openMemo(join(cache.folder("memos"), digestHex(sha256(root))));
+
+  const collect = async (start: BytePath, wanted: (file: FoundFile) => boolean): Promise<readonly FoundFile[]> => {
+    const files: FoundFile[] = [];
+    let left = turnFiles;
+    for (const file of tree.walk(start)) {
+      if (wanted(file)) files.push(file);
+      if ((left -= 1) > 0) continue;
+      await nextTurn();
+      signal.throwIfAborted();
+      left = turnFiles;
+    }
+    return files;
+  };
+  const expand = async (pattern: string): Promise<readonly BytePath[]> => {
+    const matches = new RegExp(`^${globSource(toBytePath(pattern))}$`, "s");
+    const depth = pattern.split("/").length;
+    const deep = pattern.includes("**");
+    const found = await collect(
+      "",
+      ({ path }) => path !== "" && (deep || path.split("/").length === depth) && matches.test(path),
+    );
+    return found.map((file) => file.path).sort();
+  };
   return {
-    find(pattern) {
+    contents: createContents(memo),
+    async find(pattern) {
       const clean = cleanPattern(pattern);
-      const paths = hasWildcard(clean) ? expand(root, clean, ignored) : [locate(root, clean)];
-      const found = paths
-        .map((path) => ({ path, files: walkTree(root, path, ignored) }))
-        .filter(({ files }) => files.length > 0);
+      const paths = hasWildcard(clean) ? await expand(clean) : [locate(root, clean)];
+      const found: FoundTree[] = [];
+      for (const path of paths) {
+        const files = await collect(path, () => true);
+        if (files.length > 0) found.push({ path, files });
+      }
       if (found.length > 0) return found;
       throw new OperatorError("BUILD_FAILED", `Cannot copy "${pattern}" from the project: nothing there matches it`, {
         hint: "paths are relative to the project's folder; what .dockerignore names does not count",
       });
     },
+    save: () => memo.save(),
   };
 }
 
@@ -58,14 +102,4 @@ function locate(root: string, path: string): BytePath {
     );
   }
   return toBytePath(inside);
-}
-
-function expand(root: string, pattern: string, ignored: IgnoreRule): readonly BytePath[] {
-  const matches = new RegExp(`^${globSource(toBytePath(pattern))}$`, "s");
-  const depth = pattern.split("/").length;
-  const deep = pattern.includes("**");
-  return walkTree(root, "", ignored)
-    .map((file) => file.path)
-    .filter((path) => path !== "" && (deep || path.split("/").length === depth) && matches.test(path))
-    .sort();
 }

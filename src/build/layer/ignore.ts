@@ -1,15 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
-
-/** Says whether a path of the project stays out of every build. */
-export type IgnoreRule = (path: BytePath) => boolean;
+import type { SkipRule } from "./walk.ts";
 
 /**
  * The rules of `.dockerignore`, last match wins, "!" takes back. A pattern also covers what is below it.
  * `.git` at the top stays out always: it differs between clones of one commit.
  */
-export function readIgnoreRule(projectDir: string): IgnoreRule {
+export function readIgnoreRule(projectDir: string): SkipRule {
   let text = "";
   try {
     text = readFileSync(join(projectDir, ".dockerignore"), "utf8");
@@ -19,16 +17,48 @@ export function readIgnoreRule(projectDir: string): IgnoreRule {
   return parseIgnoreRule(text);
 }
 
-export function parseIgnoreRule(text: string): IgnoreRule {
+interface Rule {
+  readonly skips: boolean;
+  readonly matches: RegExp;
+  /** The pattern's parts as far as each of them is one part of a path; `open`: more may follow below any of them. */
+  readonly parts: readonly RegExp[];
+  readonly open: boolean;
+}
+
+export function parseIgnoreRule(text: string): SkipRule {
   const rules = [".git", ...text.replace(/^\ufeff/, "").split(/\r?\n/)]
     .map((line) => line.trim())
     .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => {
-      const taken = line.startsWith("!");
-      const pattern = (taken ? line.slice(1).trim() : line).replace(/^\/+|\/+$/g, "").replace(/^\.\//, "");
-      return { ignores: !taken, matches: new RegExp(`^${globSource(toBytePath(pattern))}(/.*)?$`, "s") };
-    });
-  return (path) => rules.reduce((ignored, rule) => (rule.matches.test(path) ? rule.ignores : ignored), false);
+    .map(parseRule);
+  const last = (path: BytePath): number => rules.findLastIndex((rule) => rule.matches.test(path));
+  return {
+    skips: (path) => rules[last(path)]?.skips === true,
+    mayKeepBelow(path) {
+      if (path === ".git") return false;
+      // A rule before the last one that matches loses below it too; one after it may match there only.
+      const parts = path.split("/");
+      return rules.slice(last(path) + 1).some((rule) => !rule.skips && reachesBelow(rule, parts));
+    },
+  };
+}
+
+function parseRule(line: string): Rule {
+  const taken = line.startsWith("!");
+  const pattern = toBytePath((taken ? line.slice(1).trim() : line).replace(/^\/+|\/+$/g, "").replace(/^\.\//, ""));
+  const parts = pattern.split("/");
+  const deep = parts.findIndex((part) => part.includes("**"));
+  return {
+    skips: !taken,
+    matches: new RegExp(`^${globSource(pattern)}(/.*)?$`, "s"),
+    parts: (deep < 0 ? parts : parts.slice(0, deep)).map((part) => new RegExp(`^${globSource(part)}$`, "s")),
+    open: deep >= 0,
+  };
+}
+
+/** Whether a rule may match something below a folder that it does not match itself. */
+function reachesBelow({ parts, open }: Rule, folder: readonly string[]): boolean {
+  if (!parts.slice(0, folder.length).every((part, i) => part.test(folder[i] ?? ""))) return false;
+  return open || parts.length > folder.length;
 }
 
 /** A pattern of `*`, `?`, `[…]`, `\x` and `**` as the source of a regular expression over byte paths. */

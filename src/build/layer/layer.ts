@@ -1,14 +1,13 @@
+import { createHash } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { mediaTypes } from "../../image/media-types.ts";
 import { writeTar, type TarSource } from "../../image/tar-write.ts";
-import { isDigest, sha256 } from "../../model/canonical.ts";
+import { isDigest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
 import { streamOf } from "./blob.ts";
 import type { BuildCache } from "../cache.ts";
-import { composeLayer, type LayerPart } from "./compose.ts";
-
-/** A change younger than this may share its time stamp with the next one, so it is not remembered. */
-const racyMs = 2000;
+import { composeLayer, type LayerPart, type LayerSource } from "./compose.ts";
 
 export interface LayerRequest {
   readonly store: Store;
@@ -19,52 +18,107 @@ export interface LayerRequest {
   readonly base: readonly Descriptor[];
 }
 
+export interface MadeLayer {
+  /** Uncompressed: its digest is its diff_id too. */
+  readonly layer: Descriptor;
+  /** Whether it was made before. */
+  readonly cached: boolean;
+}
+
 /** Writes one uncompressed layer and returns its descriptor; its digest is its diff_id too. */
 export async function writeLayer(store: Store, sources: Iterable<TarSource>, signal: AbortSignal): Promise<Descriptor> {
   const written = await store.write(streamOf(writeTar(sources), signal));
   return { mediaType: mediaTypes.layer, digest: written.digest, size: written.size };
 }
 
-/** Makes a layer of files, or finds the one that was made of the very same files before. */
-export async function buildLayer(
-  parts: readonly LayerPart[],
-  request: LayerRequest,
-): Promise<{ layer: Descriptor; cached: boolean }> {
-  const key = {
-    version: 1,
-    epoch: request.epoch,
-    base: request.base.map((layer) => layer.digest),
-    parts: sha256(fingerprint(parts)),
-  };
-  const known = (await request.cache.read("layers", key)) as { digest?: unknown; size?: unknown } | undefined;
-  if (
-    typeof known?.digest === "string" &&
-    isDigest(known.digest) &&
-    (await request.store.stat(known.digest)) === known.size
-  ) {
-    return { layer: { mediaType: mediaTypes.layer, digest: known.digest, size: Number(known.size) }, cached: true };
-  }
-  const startedAtMs = Date.now();
+/** Makes a layer of files, or finds the one that was made of the very same members before. */
+export async function buildLayer(parts: readonly LayerPart[], request: LayerRequest): Promise<MadeLayer> {
   const tree = await readBaseTree(request.store, request.base, request.cache);
-  const layer = await writeLayer(request.store, composeLayer(tree, parts, request.epoch), request.signal);
-  const newest = parts.reduce(
-    (latest, part) =>
-      part.kind === "tree" ? part.files.reduce((most, file) => Math.max(most, file.changedAtMs), latest) : latest,
-    0,
-  );
-  if (newest < startedAtMs - racyMs)
-    await request.cache.write("layers", key, { digest: layer.digest, size: layer.size });
+  return layerOf(composeLayer(tree, parts, request.epoch), request);
+}
+
+/**
+ * Makes the layer of these members, or finds it. Its key is what the archive is made of: paths, kinds, modes, owners, times,
+ * link targets and the names of the contents, so that neither a touch nor another checkout misses, and no change is missed.
+ */
+export async function layerOf(
+  sources: readonly LayerSource[],
+  { store, cache, signal }: Pick<LayerRequest, "store" | "cache" | "signal">,
+): Promise<MadeLayer> {
+  // Where nothing of this shape was ever made, contents are not read for their names before they are read for the layer.
+  const shape = { version: 1, shape: keyOf(sources, ({ size }) => String(size)) };
+  if ((await cache.read("shapes", shape)) !== undefined) {
+    await readForNames(sources, signal);
+    const known = (await cache.read("layers", contentKey(sources))) as { digest?: unknown; size?: unknown } | undefined;
+    if (
+      typeof known?.digest === "string" &&
+      isDigest(known.digest) &&
+      (await store.stat(known.digest)) === known.size
+    ) {
+      return {
+        layer: { mediaType: mediaTypes.layer, digest: known.digest, size: Number(known.size) },
+        cached: true,
+      };
+    }
+  }
+  const layer = await writeLayer(store, tarSources(sources), signal);
+  await cache.write("layers", contentKey(sources), { digest: layer.digest, size: layer.size });
+  await cache.write("shapes", shape, true);
   return { layer, cached: false };
 }
 
-function fingerprint(parts: readonly LayerPart[]): string {
-  const lines: string[] = [];
-  for (const part of parts) {
-    if (part.kind === "folder") lines.push(JSON.stringify(["folder", part.path]));
-    else {
-      lines.push(JSON.stringify(["tree", part.from, part.to, part.owner.uid, part.owner.gid, part.mode ?? null]));
-      for (const file of part.files) lines.push(JSON.stringify([file.path, file.kind, file.target, file.fingerprint]));
+/** The members as the writer of archives takes them. */
+export function* tarSources(sources: readonly LayerSource[]): Generator<TarSource> {
+  for (const { entry, bytes } of sources)
+    yield bytes === undefined ? { entry } : { entry, content: () => bytes.read() };
+}
+
+const turnBytes = 8 << 20;
+const turnFiles = 500;
+
+/** Reads what has no name yet, giving way to Ctrl-C and to what shows progress. */
+async function readForNames(sources: readonly LayerSource[], signal: AbortSignal): Promise<void> {
+  let bytesLeft = turnBytes;
+  let filesLeft = turnFiles;
+  for (const { bytes } of sources) {
+    if (bytes === undefined || bytes.known() !== undefined) continue;
+    for (const piece of bytes.read()) {
+      bytesLeft -= piece.byteLength;
+      if (bytesLeft > 0) continue;
+      await nextTurn();
+      signal.throwIfAborted();
+      bytesLeft = turnBytes;
+    }
+    if ((filesLeft -= 1) > 0) continue;
+    await nextTurn();
+    signal.throwIfAborted();
+    filesLeft = turnFiles;
+  }
+}
+
+function contentKey(sources: readonly LayerSource[]): { readonly version: 1; readonly members: string } {
+  return { version: 1, members: keyOf(sources, ({ path }, bytes) => bytes.known() ?? unnamed(path)) };
+}
+
+/** sha256 of all members, each as fields that end in NUL, which none of them holds. */
+function keyOf(
+  sources: readonly LayerSource[],
+  nameOf: (entry: LayerSource["entry"], bytes: NonNullable<LayerSource["bytes"]>) => string,
+): string {
+  const sum = createHash("sha256");
+  let text = "";
+  for (const { entry, bytes } of sources) {
+    const { kind, mode, uid, gid, mtime, target, path } = entry;
+    const name = bytes === undefined ? "" : Buffer.from(nameOf(entry, bytes), "latin1").toString("hex");
+    text += `${kind}\0${mode}\0${uid}\0${gid}\0${mtime}\0${path}\0${target}\0${name}\0`;
+    if (text.length > 1 << 20) {
+      sum.update(text, "latin1");
+      text = "";
     }
   }
-  return lines.join("\n");
+  return sum.update(text, "latin1").digest("hex");
+}
+
+function unnamed(path: string): never {
+  throw new Error(`the content of ${JSON.stringify(path)} has no name after it was read`);
 }

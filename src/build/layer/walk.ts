@@ -1,89 +1,157 @@
-import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from "node:fs";
+import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { fromBytePath, type BytePath } from "../../image/tar-entry.ts";
 
 /** A file system object under a root, as found. */
 export interface FoundFile {
+  /** The root, as bytes; the same object for all files of a walk. */
+  readonly root: Buffer;
   /** Relative to the root; "" is the root itself. */
   readonly path: BytePath;
-  readonly kind: "file" | "directory" | "symlink";
+  /** `other`: a socket, pipe or device. */
+  readonly kind: "file" | "directory" | "symlink" | "other";
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Whole seconds since the epoch. */
-  readonly mtime: number;
   readonly size: number;
   readonly target: string;
   /** Names one inode of the machine, for hard links; undefined where there is one name only. */
   readonly inode: string | undefined;
-  /** Changes whenever the file may have changed. */
-  readonly fingerprint: string;
-  /** Newest change of the inode, ms since the epoch. */
-  readonly changedAtMs: number;
-  readonly location: Buffer;
+  readonly ino: number;
+  readonly mtimeMs: number;
+  /** Newest change of content or inode, which no program can set. */
+  readonly ctimeMs: number;
+}
+
+/** Says which paths stay out. */
+export interface SkipRule {
+  skips(path: BytePath): boolean;
+  /** Whether something below a path that is skipped may not be. */
+  mayKeepBelow(path: BytePath): boolean;
+}
+
+export const skipNothing: SkipRule = { skips: () => false, mayKeepBelow: () => true };
+
+/** The files under a root at one moment: each folder is read once, when it is first asked for. */
+export interface FileTree {
+  /** What is at a path that is not skipped; symlinks are not followed. */
+  at(path: BytePath): FoundFile | undefined;
+  /** Everything at and below a path, parents first, in the order of their bytes. Symlinks are found, not followed. */
+  walk(start: BytePath): Generator<FoundFile>;
 }
 
 const mostFiles = 1_000_000;
 
-/**
- * Everything at and below a path of a root, parents first. Symlinks are found, not followed.
- *
- * @param skip paths that stay out, but what is below them is looked at, for a later rule may take it back
- * @throws {OperatorError} `BUILD_FAILED` naming a socket, pipe or device, or beyond a million files
- */
-export function walkTree(root: string, start: BytePath, skip: (path: BytePath) => boolean): readonly FoundFile[] {
-  const found: FoundFile[] = [];
-  const rootBytes = Buffer.from(root);
-  const visit = (path: BytePath): void => {
-    const location = path === "" ? rootBytes : Buffer.concat([rootBytes, Buffer.from(`/${path}`, "latin1")]);
-    const stats = lstatSync(location, { bigint: true });
-    const kind = stats.isDirectory()
-      ? "directory"
-      : stats.isFile()
-        ? "file"
-        : stats.isSymbolicLink()
-          ? "symlink"
-          : undefined;
-    const skipped = path !== "" && skip(path);
-    if (kind === undefined) {
-      if (skipped) return;
-      throw new OperatorError(
-        "BUILD_FAILED",
-        `Cannot put "${fromBytePath(path)}" into an image: it is a socket, a pipe or a device`,
-        { hint: "remove it or name it in .dockerignore" },
-      );
+/** @throws {OperatorError} (its functions) `BUILD_FAILED` for what cannot be read, or beyond a million files */
+export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTree {
+  const root = Buffer.from(rootPath);
+  const folders = new Map<BytePath, readonly Listed[]>();
+  let count = 0;
+
+  const list = (folder: BytePath): readonly Listed[] => {
+    const known = folders.get(folder);
+    if (known !== undefined) return known;
+    const names = read(root, folder, (location) => readdirSync(location, { encoding: "latin1" })) ?? [];
+    const listed: Listed[] = [];
+    for (const name of names.sort()) {
+      const path = folder === "" ? name : `${folder}/${name}`;
+      const isSkipped = rule.skips(path);
+      if (isSkipped && !rule.mayKeepBelow(path)) continue;
+      const file = look(root, path);
+      if (file === undefined || (isSkipped && file.kind !== "directory")) continue;
+      listed.push({ file, isSkipped });
     }
-    if (!skipped) {
-      found.push(describeFile(path, kind, stats, location));
-      if (found.length > mostFiles)
-        throw new OperatorError("BUILD_FAILED", `Cannot build from "${root}": more than ${mostFiles} files`, {
-          hint: "name what does not belong into the image in .dockerignore",
-        });
-    }
-    if (kind !== "directory" || (skipped && path === ".git")) return;
-    const names = readdirSync(location, { encoding: "buffer" }).map((name) => name.toString("latin1"));
-    for (const name of names.sort()) visit(path === "" ? name : `${path}/${name}`);
+    count += listed.length;
+    if (count > mostFiles)
+      throw new OperatorError("BUILD_FAILED", `Cannot build from "${rootPath}": more than ${mostFiles} files`, {
+        hint: "name what does not belong into the image in .dockerignore",
+      });
+    folders.set(folder, listed);
+    return listed;
   };
-  visit(start);
-  return found;
+
+  const start = (path: BytePath): Listed | undefined => {
+    const isSkipped = path !== "" && rule.skips(path);
+    if (isSkipped && !rule.mayKeepBelow(path)) return undefined;
+    const file = look(root, path);
+    return file === undefined ? undefined : { file, isSkipped };
+  };
+
+  return {
+    at(path) {
+      const found = start(path);
+      return found?.isSkipped === false ? found.file : undefined;
+    },
+    *walk(path) {
+      const first = start(path);
+      const waiting = first === undefined ? [] : [first];
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        const { file, isSkipped } = next;
+        if (!isSkipped) yield file;
+        if (file.kind === "directory") {
+          const inside = list(file.path);
+          for (let i = inside.length - 1; i >= 0; i--) waiting.push(inside[i] as Listed);
+        }
+      }
+    },
+  };
 }
 
-function describeFile(path: BytePath, kind: FoundFile["kind"], stats: BigIntStats, location: Buffer): FoundFile {
+interface Listed {
+  readonly file: FoundFile;
+  /** It stays out itself; something below it may not. */
+  readonly isSkipped: boolean;
+}
+
+/** Where a file is, for system calls. */
+export function locationOf({ root, path }: Pick<FoundFile, "root" | "path">): Buffer {
+  return path === "" ? root : Buffer.concat([root, Buffer.from(`/${path}`, "latin1")]);
+}
+
+function look(root: Buffer, path: BytePath): FoundFile | undefined {
+  const location = locationOf({ root, path });
+  const stats = read(root, path, () => lstatSync(location, { throwIfNoEntry: false }));
+  if (stats === undefined) return undefined;
+  const kind = kindOf(stats);
+  const target = kind === "symlink" ? read(root, path, () => readlinkSync(location, { encoding: "latin1" })) : "";
+  if (target === undefined) return undefined;
   return {
+    root,
     path,
     kind,
-    mode: Number(stats.mode) & 0o7777,
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    mtime: Number(stats.mtimeMs / 1000n),
-    size: kind === "file" ? Number(stats.size) : 0,
-    target: kind === "symlink" ? readlinkSync(location, { encoding: "buffer" }).toString("latin1") : "",
-    inode: kind === "file" && stats.nlink > 1n ? `${stats.dev}:${stats.ino}` : undefined,
-    fingerprint:
-      kind === "directory"
-        ? `${stats.mode}`
-        : `${stats.dev}:${stats.ino}:${stats.mode}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`,
-    changedAtMs: kind === "directory" ? 0 : Number(stats.ctimeMs),
-    location,
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+    size: kind === "file" ? stats.size : 0,
+    target,
+    inode: kind === "file" && stats.nlink > 1 ? inodeOf(location) : undefined,
+    ino: stats.ino,
+    mtimeMs: stats.mtimeMs,
+    ctimeMs: stats.ctimeMs,
   };
+}
+
+function kindOf(stats: Stats): FoundFile["kind"] {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "directory";
+  return stats.isSymbolicLink() ? "symlink" : "other";
+}
+
+/** Exactly: numbers of inodes may be larger than a double holds, and two of them must not look like one. */
+function inodeOf(location: Buffer): string | undefined {
+  const stats = lstatSync(location, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+}
+
+/** What a system call gives; undefined where the file went away meanwhile. */
+function read<Result>(root: Buffer, path: BytePath, call: (location: Buffer) => Result): Result | undefined {
+  try {
+    return call(locationOf({ root, path }));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new OperatorError("BUILD_FAILED", `Cannot read "${fromBytePath(path)}" below "${root.toString()}"`, {
+      hint: "see to what the cause says, or name it in .dockerignore",
+      cause,
+    });
+  }
 }

@@ -1,0 +1,116 @@
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { fromBytePath } from "../../image/tar-entry.ts";
+import type { ContentMemo } from "../cache/memo.ts";
+import { locationOf, type FoundFile } from "./walk.ts";
+
+/** The bytes of one file of a layer. */
+export interface LayerBytes {
+  /** A name for them: equal names, equal bytes. Undefined as long as they would have to be read for it. */
+  known(): string | undefined;
+  /** The bytes, in pieces that are valid only until the next one is asked for. Once all were read, the name is known. */
+  read(): Iterable<Uint8Array>;
+}
+
+/** The contents of a project's files, each read at most once for its name, and not at all where the memo has it. */
+export interface Contents {
+  of(file: FoundFile): LayerBytes;
+}
+
+export function createContents(memo: ContentMemo): Contents {
+  const learned = new Map<FoundFile, string>();
+  const known = (file: FoundFile): string | undefined => learned.get(file) ?? memo.find(file);
+  function* read(file: FoundFile): Generator<Uint8Array> {
+    // What the memo has is what an unchanged file holds; what was learned a moment after a change is checked again.
+    if (!learned.has(file) && memo.find(file) !== undefined) return yield* readPieces(file);
+    const readAtMs = Date.now();
+    const sum = createHash("sha256");
+    for (const piece of readPieces(file)) {
+      sum.update(piece);
+      yield piece;
+    }
+    const content = sum.digest("latin1");
+    const before = learned.get(file);
+    if (before !== undefined && before !== content) throw changed(file);
+    if (before === undefined) memo.add(file, content, readAtMs);
+    learned.set(file, content);
+  }
+  return { of: (file) => new FileBytes(file, known, read) };
+}
+
+/** A class, for there may be half a million of them: functions of their own would take several times the memory. */
+class FileBytes implements LayerBytes {
+  readonly #file: FoundFile;
+  readonly #known: (file: FoundFile) => string | undefined;
+  readonly #read: (file: FoundFile) => Iterable<Uint8Array>;
+
+  constructor(
+    file: FoundFile,
+    known: (file: FoundFile) => string | undefined,
+    read: (file: FoundFile) => Iterable<Uint8Array>,
+  ) {
+    this.#file = file;
+    this.#known = known;
+    this.#read = read;
+  }
+
+  known(): string | undefined {
+    return this.#known(this.#file);
+  }
+
+  read(): Iterable<Uint8Array> {
+    return this.#read(this.#file);
+  }
+}
+
+const pieceBytes = 1 << 20;
+/** Buffers that no reader has now: layers that are written beside each other each need one. */
+const spare: Buffer[] = [];
+
+/**
+ * A file's bytes, in pieces that are only valid until the next one is asked for.
+ *
+ * @throws {OperatorError} `BUILD_FAILED` when the file is no longer the one that was found, or changes while it is read
+ */
+export function* readPieces(file: FoundFile): Generator<Uint8Array> {
+  const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
+  const descriptor = openFound(file);
+  try {
+    let left = file.size;
+    while (left > 0) {
+      const count = readSync(descriptor, buffer, 0, Math.min(left, pieceBytes), null);
+      if (count === 0) break;
+      left -= count;
+      yield buffer.subarray(0, count);
+    }
+    const now = fstatSync(descriptor);
+    const isSame =
+      left === 0 &&
+      now.size === file.size &&
+      now.ino === file.ino &&
+      now.mtimeMs === file.mtimeMs &&
+      now.ctimeMs === file.ctimeMs;
+    if (!isSame) throw changed(file);
+  } finally {
+    closeSync(descriptor);
+    spare.push(buffer);
+  }
+}
+
+function openFound(file: FoundFile): number {
+  try {
+    return openSync(locationOf(file), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === "ENOENT" || code === "ELOOP" || code === "ENOTDIR" || code === "ENXIO" ? changed(file) : error;
+  }
+}
+
+function changed(file: FoundFile): OperatorError {
+  return new OperatorError(
+    "BUILD_FAILED",
+    `Cannot put "${fromBytePath(file.path)}" into an image: it changed while it was read`,
+    { hint: "build again when nothing writes to the project" },
+  );
+}
