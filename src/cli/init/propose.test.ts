@@ -1,49 +1,49 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseDefinition } from "../../definition/parse.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { Folder } from "./folder.ts";
-import { proposeDefinition } from "./propose.ts";
+import { proposed } from "./testing.ts";
 
-function folderOf(files: { readonly [path: string]: string }): Folder {
-  const tops = Object.keys(files).map((path) => (path.includes("/") ? `${path.split("/")[0]}/` : path));
-  return {
-    name: "My Shop",
-    entries: [...new Set(tops)].sort(),
-    read: (name) => files[name],
-    hasFile: (name) => files[name] !== undefined,
-  };
-}
+const json = JSON.stringify;
 
-test("proposeDefinition() takes the port from the last stage's EXPOSE of a Dockerfile, and names what cannot be built yet", () => {
-  const proposal = proposeDefinition(
-    folderOf({
-      Dockerfile: "FROM a AS x\nEXPOSE 1\nFROM debian:bookworm\nRUN make\nEXPOSE 3000/tcp\n",
-      "package.json": "{}",
-    }),
-  );
-  const definition = parseDefinition(proposal.yaml, "bronze.yaml");
+test("propose() takes what a Dockerfile of its own says: port, user, volumes, in the stage that is built", () => {
+  const { definition, told, files } = proposed({
+    Dockerfile:
+      "FROM a AS base\nUSER app\nFROM x AS other\nEXPOSE 1\nFROM base\nVOLUME /data\nRUN make\nEXPOSE 3000/tcp\n",
+    "package.json": "{}",
+    ".dockerignore": ".env\n",
+  });
   assert.equal(definition.app, "my-shop");
   assert.deepEqual(definition.build, { kind: "dockerfile", path: "Dockerfile" });
   assert.equal(definition.run.port, 3000);
-  assert.equal(proposal.todo.length, 3);
-  assert.match(
-    proposal.todo.join("\n"),
-    /bronze import PATH --name debian:bookworm\n.* line 4 is a RUN step.*\n.*several stages/,
+  assert.deepEqual(
+    files.map(({ path }) => path),
+    ["bronze.yaml"],
   );
+  assert.match(told, /port 3000: Dockerfile line 8 exposes it/);
+  assert.match(told, /not carried over: VOLUME \(Dockerfile line 6\)/);
+  assert.doesNotMatch(told, /user/);
 });
 
-test("proposeDefinition() makes a recipe of a Node project: start script, port, and no hidden files in the image", () => {
-  const files = {
-    "package.json":
-      '{"name": "@me/Web_App", "scripts": {"start": "node src/main.js --quiet"}, "dependencies": {"x": "1"}}',
+test("propose() gives a port below 1024 the capability it needs", () => {
+  const { definition } = proposed({ Dockerfile: "FROM x\nEXPOSE 80\n" });
+  assert.deepEqual(definition.run.capabilities, ["CAP_NET_BIND_SERVICE"]);
+});
+
+test("propose() writes a .dockerignore beside a Dockerfile, but for what that asks for", () => {
+  const { files } = proposed({ Dockerfile: "FROM x\nCOPY .github/x /x\nCOPY . /app\n", "deploy/id_rsa": "x" });
+  const ignored = files.find(({ path }) => path === ".dockerignore")?.text.split("\n") ?? [];
+  assert.ok(ignored.includes("**/.env") && ignored.includes(".git") && ignored.includes("deploy/id_rsa"));
+  assert.ok(!ignored.includes(".github"));
+});
+
+test("propose() makes a recipe of a Node project without packages: start script, port, no hidden files in the image", () => {
+  const { definition, told } = proposed({
+    "package.json": json({ name: "@me/Web_App", scripts: { start: "node src/main.js --quiet" } }),
     "src/main.js": "server.listen(3000)",
     ".env": "SECRET=1",
     "README.md": "",
     "bronze.yml": "",
-  };
-  const proposal = proposeDefinition(folderOf(files));
-  const definition = parseDefinition(proposal.yaml, "bronze.yaml");
+  });
   assert.equal(definition.app, "web-app");
   assert.ok(definition.build.kind === "debian");
   assert.deepEqual(definition.build.command, ["node", "src/main.js", "--quiet"]);
@@ -52,49 +52,56 @@ test("proposeDefinition() makes a recipe of a Node project: start script, port, 
     ["package.json", "src"],
   );
   assert.equal(definition.run.port, 3000);
-  assert.match(proposal.todo[0] ?? "", /1 dependency is not installed: run npm install --omit=dev/);
+  assert.match(told, /port 3000: src\/main\.js line 1 listens on it/);
 });
 
-test("proposeDefinition() finds the program where the start script needs a shell, and says when there is none", () => {
-  const found = proposeDefinition(
-    folderOf({ "package.json": '{"scripts": {"start": "A=1 node x.js"}}', "server.js": "process.env.PORT" }),
-  );
-  assert.match(found.yaml, /command: \[node, server\.js\]/);
-  assert.throws(
-    () => proposeDefinition(folderOf({ "package.json": '{"scripts": {"start": "next start"}}' })),
-    (error) => error instanceof OperatorError && error.code === "NOT_FOUND",
-  );
+test("propose() takes the suite whose Node the project takes, else an image", () => {
+  const project = (engines: string) =>
+    proposed({ "package.json": json({ engines: { node: engines } }), "server.js": "" }).definition.build;
+  const suiteOf = (engines: string): string => {
+    const build = project(engines);
+    return build.kind === "debian" ? build.suite : build.kind;
+  };
+  assert.deepEqual([">=16", ">=20", "20.x", ">=22"].map(suiteOf), ["bookworm", "trixie", "trixie", "dockerfile"]);
 });
 
-test("proposeDefinition() serves a folder of static files, from the top or from its own folder", () => {
-  const top = parseDefinition(
-    proposeDefinition(folderOf({ "index.html": "", "a b.css": "", ".git/config": "" })).yaml,
-    "bronze.yaml",
-  );
+test("propose() serves a folder of static files, from the top or from its own folder", () => {
+  const top = proposed({ "index.html": "", "a b.css": "", ".git/config": "" }).definition;
   assert.ok(top.build.kind === "debian");
   assert.deepEqual(top.build.copy, [
     { from: "a b.css", to: "/srv/www/a b.css" },
     { from: "index.html", to: "/srv/www/index.html" },
   ]);
-  const below = parseDefinition(
-    proposeDefinition(folderOf({ "public/index.html": "", "package.json": '{"scripts": {"build": "x"}}' })).yaml,
-    "bronze.yaml",
-  );
+  const below = proposed({ "public/index.html": "", "package.json": json({ scripts: { build: "x" } }) }).definition;
   assert.ok(below.build.kind === "debian");
   assert.deepEqual(below.build.copy, [{ from: "public", to: "/srv/www" }]);
 });
 
-test("proposeDefinition() takes a lone server.js for a program, also beside a page that it may serve", () => {
-  const alone = proposeDefinition(folderOf({ "server.js": "listen(3000)", "index.html": "" }));
+test("propose() takes a lone server.js for a program, also beside a page that it may serve", () => {
+  const alone = proposed({ "server.js": "listen(3000)\nhttp.listen(3000)", "index.html": "" });
   assert.match(alone.yaml, /command: \[node, server\.js\]/);
-  assert.match(proposeDefinition(folderOf({ "app.js": "" })).yaml, /command: \[node, app\.js\]/);
-  assert.equal(proposeDefinition(folderOf({ "app.js": "", "index.html": "" })).kind, "static");
-  assert.deepEqual([alone.kind, parseDefinition(alone.yaml, "bronze.yaml").run.port], ["node", 3000]);
+  assert.match(proposed({ "app.js": "" }).yaml, /command: \[node, app\.js\]/);
+  assert.equal(proposed({ "app.js": "", "index.html": "" }).kind, "static");
+  assert.deepEqual([alone.kind, alone.definition.run.port], ["node", 3000]);
 });
 
-test("proposeDefinition() refuses a folder of no known kind", () => {
-  assert.throws(
-    () => proposeDefinition(folderOf({ "notes.txt": "" })),
-    (error) => error instanceof OperatorError && error.code === "NOT_FOUND",
-  );
-});
+const refused: readonly (readonly [string, Readonly<Record<string, string>>, string, RegExp])[] = [
+  ["a folder of no known kind", { "notes.txt": "" }, "NOT_FOUND", /no Dockerfile, package\.json/],
+  ["a package.json without anything to start", { "package.json": "{}" }, "NOT_FOUND", /how "My Shop" is started/],
+  ["a package.json that is no JSON", { "package.json": "{", "server.js": "" }, "DEFINITION_INVALID", /not JSON/],
+  ["a Python project without anything to start", { "requirements.txt": "x" }, "NOT_FOUND", /no manage\.py/],
+  [
+    "a start script with a secret in it",
+    { "package.json": json({ scripts: { start: "node server.js --token=hunter2hunter2" } }) },
+    "DEFINITION_INVALID",
+    /scripts\.start: its arguments look like a secret/,
+  ],
+];
+for (const [what, files, code, message] of refused) {
+  test(`propose() refuses ${what}`, () => {
+    assert.throws(
+      () => proposed(files),
+      (error) => error instanceof OperatorError && error.code === code && message.test(error.message),
+    );
+  });
+}

@@ -1,227 +1,204 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { Folder } from "./folder.ts";
-import { appNameFrom, yamlList, yamlWord } from "./text.ts";
+import { readCompose } from "./compose.ts";
+import { definitionText } from "./definition-text.ts";
+import { type Folder, folderBelow, hasFile, readText } from "./folder.ts";
+import { readKamal } from "./kamal.ts";
+import { emptyManifest, parseManifest } from "./node-manifest.ts";
+import { planNode } from "./node.ts";
+import { otherPrograms, serverPrograms } from "./node-start.ts";
+import { planDockerfile, unsafeStart } from "./own-dockerfile.ts";
+import { readProcfile } from "./procfile.ts";
+import { noWishes, type Assumption, type Plan, type Proposal, type Wishes } from "./proposal.ts";
+import { isPython, planPython } from "./python.ts";
+import { frameworkOutput } from "./node-frameworks.ts";
+import { planStatic, siteFolder } from "./site.ts";
+import { defaultPort } from "./source-hints.ts";
+import { appNameFrom } from "./text.ts";
 
-/** A definition for a folder, and what was assumed for it. */
-export interface Proposal {
-  readonly kind: "dockerfile" | "node" | "static";
-  readonly yaml: string;
-  /** One sentence each. */
-  readonly assumed: readonly string[];
-  /** What stands in the way of the first `bronze up`. */
-  readonly todo: readonly string[];
+export interface ProposeOptions {
+  /** Another tool's file; absent: the first of those that are there. */
+  readonly from?: string;
+  /** Service of a compose file. */
+  readonly service?: string;
 }
 
-/** Names that only a program for Node has. */
-const serverPrograms = ["server.js", "server.mjs", "server.cjs"];
-/** Names that scripts of a page may have as well. */
-const otherPrograms = ["index.js", "app.js", "main.js", "index.mjs"];
-const suite = "bookworm";
-const defaultPort = 8080;
+/** Files of other tools, the one that says most about production first. */
+const otherFiles = [
+  "config/deploy.yml",
+  "compose.yaml",
+  "compose.yml",
+  "docker-compose.yaml",
+  "docker-compose.yml",
+  "Procfile",
+];
 
-/** @throws {OperatorError} `NOT_FOUND` when the folder is none of the kinds that are known */
-export function proposeDefinition(folder: Folder): Proposal {
-  const dockerfile = ["Dockerfile", "Containerfile"].find((name) => folder.entries.includes(name));
-  if (dockerfile !== undefined) return proposeDockerfile(folder, dockerfile);
-  const manifest = folder.read("package.json");
-  if (manifest !== undefined && !isOnlySite(folder, manifest)) return proposeNode(folder, manifest);
-  const site = siteFolder(folder);
-  const programs = site === undefined ? [...serverPrograms, ...otherPrograms] : serverPrograms;
-  if (manifest === undefined && programs.some((name) => folder.hasFile(name))) return proposeNode(folder, "{}");
-  if (site !== undefined) return proposeStatic(folder, site);
+/**
+ * A definition for a folder, what was assumed for it, and what of another tool's file it does not say.
+ *
+ * @throws {OperatorError} `NOT_FOUND` when the folder is none of the kinds that are known, `DEFINITION_INVALID` for a file
+ *   that cannot be read
+ */
+export function propose(folder: Folder, options: ProposeOptions = {}): Proposal {
+  const { wishes, others } = readWishes(folder, options);
+  const unsafe = unsafeStart(wishes);
+  const safe = unsafe.length === 0 ? wishes : { ...wishes, start: null, entrypoint: null };
+  const place = safe.folder === "" ? folder : folderBelow(folder, safe.folder);
+  const plan = planFor(place, safe);
+  const app = appNameFrom(safe.name ?? plan.name ?? (safe.folder === "" ? folder.name : safe.folder));
+  const files = [
+    ...(plan.build.kind === "dockerfile" && plan.build.text !== null
+      ? [{ path: plan.build.path, text: plan.build.text }]
+      : []),
+    ...(plan.ignore === null || place.entries.includes(".dockerignore")
+      ? []
+      : [{ path: ".dockerignore", text: `${plan.ignore.join("\n")}\n` }]),
+    { path: "bronze.yaml", text: definitionText(app, plan, safe) },
+  ];
+  return {
+    kind: plan.kind,
+    folder: safe.folder,
+    files,
+    assumed: [...others, ...plan.assumed, ...carried(safe)],
+    notCarriedOver: [...unsafe, ...safe.notCarriedOver, ...plan.notCarriedOver],
+    todo: plan.todo,
+  };
+}
+
+function readWishes(
+  folder: Folder,
+  options: ProposeOptions,
+): { readonly wishes: Wishes; readonly others: readonly Assumption[] } {
+  const there = options.from === undefined ? otherFiles.filter((name) => hasFile(folder, name)) : [options.from];
+  for (const [index, file] of there.entries()) {
+    const wishes = readOne(folder, file, options.service ?? null);
+    if (wishes === null) continue;
+    const left = there.slice(index + 1);
+    const others = left.map((name) => ({
+      what: `${name} is not read`,
+      why: `${file} is there too; bronze init --from ${name} reads it instead`,
+    }));
+    return { wishes, others };
+  }
+  if (options.from !== undefined)
+    throw new OperatorError(
+      "NOT_FOUND",
+      `Cannot take an app from "${options.from}": it names other people's images only`,
+      {
+        hint: "name the service with --service, or leave --from out",
+      },
+    );
+  return { wishes: noWishes("this folder"), others: [] };
+}
+
+function readOne(folder: Folder, file: string, service: string | null): Wishes | null {
+  const name = file.slice(file.lastIndexOf("/") + 1);
+  if (name.startsWith("Procfile") && hasFile(folder, file)) return readProcfile(folder, file);
+  if (/^deploy(\.[\w-]+)?\.ya?ml$/.test(name)) return readKamal(folder, file);
+  if (/\.ya?ml$/.test(name)) return readCompose(folder, file, service);
   throw new OperatorError(
     "NOT_FOUND",
-    `Cannot write a definition for "${folder.name}": it has no Dockerfile, package.json, server.js or index.html`,
+    `Cannot read "${file}": ${hasFile(folder, file) ? "it is of no known kind" : "there is no such file here"}`,
+    {
+      hint: "name a compose.yaml, a Procfile or a config/deploy.yml with --from",
+    },
+  );
+}
+
+function planFor(folder: Folder, wishes: Wishes): Plan {
+  if (wishes.image !== null) return planImage(wishes.image, wishes);
+  const dockerfile = [wishes.dockerfile, "Dockerfile", "Containerfile"].find(
+    (name): name is string => name !== null && hasFile(folder, name),
+  );
+  if (dockerfile !== undefined) return planDockerfile(folder, dockerfile, wishes);
+  const env = Object.fromEntries(wishes.env.map(({ name, value }) => [name, value]));
+  const text = readText(folder, "package.json");
+  const manifest = text === undefined ? undefined : parseManifest(text);
+  const site = siteFolder(folder);
+  const starts =
+    manifest !== undefined &&
+    (wishes.start !== null ||
+      manifest.scripts.has("start") ||
+      manifest.main !== null ||
+      frameworkOutput(folder, manifest) !== undefined ||
+      [...serverPrograms, ...otherPrograms].some((name) => hasFile(folder, name)));
+  if (isPython(folder) && !(starts && isNodeFirst(folder))) return planPython(folder, wishes, env);
+  if (manifest !== undefined && (starts || site === undefined)) return planNode(folder, manifest, wishes, env);
+  const programs = site === undefined ? [...serverPrograms, ...otherPrograms] : serverPrograms;
+  if (manifest === undefined && (programs.some((name) => hasFile(folder, name)) || isNodeCommand(wishes)))
+    return planNode(folder, emptyManifest, wishes, env);
+  if (site !== undefined) return planStatic(folder, site, wishes.port?.value ?? defaultPort);
+  throw new OperatorError(
+    "NOT_FOUND",
+    `Cannot write a definition for "${folder.name}": it has no Dockerfile, package.json, server.js, Python project or index.html`,
     {
       hint: "write bronze.yaml yourself: `app: NAME` and `build: { dockerfile: PATH }`, `{ debian: bookworm, packages: […], copy: […], command: […] }` or `{ image: PATH }`",
     },
   );
 }
 
-function proposeDockerfile(folder: Folder, file: string): Proposal {
-  const text = folder.read(file) ?? "";
-  const lines = text.split("\n");
-  const lastStage = lines.findLastIndex((line) => /^\s*FROM\s/i.test(line));
-  const exposed = lines
-    .slice(Math.max(lastStage, 0))
-    .flatMap((line) => /^\s*EXPOSE\s+([0-9]{1,5})(\/tcp)?(\s|$)/i.exec(line)?.[1] ?? [])[0];
-  const base = /^\s*FROM\s+(?:--\S+\s+)?(\S+)/i.exec(lines[lastStage] ?? "")?.[1];
-  const runLine = lines.findIndex((line) => /^\s*RUN\s/i.test(line));
-  const stages = lines.filter((line) => /^\s*FROM\s/i.test(line)).length;
-  const port = exposed ?? String(defaultPort);
+/** Of a folder with both: Python is the app where it has a list of packages or Django, and package.json builds its pages. */
+function isNodeFirst(folder: Folder): boolean {
+  return !["requirements.txt", "pyproject.toml", "Pipfile", "manage.py"].some((name) => hasFile(folder, name));
+}
+
+function isNodeCommand(wishes: Wishes): boolean {
+  const line = wishes.start?.line;
+  return (typeof line === "string" ? line : line?.join(" "))?.startsWith("node ") === true;
+}
+
+function planImage(name: string, wishes: Wishes): Plan {
+  const start = [wishes.entrypoint, wishes.start].flatMap((one) => (one === null ? [] : [one]));
+  const port = wishes.port?.value ?? defaultPort;
   return {
-    kind: "dockerfile",
-    yaml: [...head(folder, undefined), `build: { dockerfile: ${yamlWord(file)} }`, `run: { port: ${port} }`, ""].join(
-      "\n",
-    ),
+    kind: "image",
+    name: null,
+    build: { kind: "image", name },
+    port,
+    command: null,
+    healthPath: null,
+    tmpfs: [],
+    capabilities: port < 1024 ? ["NET_BIND_SERVICE"] : [],
+    ignore: null,
     assumed: [
-      exposed === undefined
-        ? `${file} exposes no port; ${port} is assumed, and instances are told by PORT`
-        : `port ${port}, from EXPOSE`,
+      { what: `the image ${name} is the app`, why: `${wishes.file} builds none` },
+      {
+        what: `port ${port}`,
+        why:
+          wishes.port === null
+            ? `${wishes.file} names none; instances are told by PORT`
+            : `${wishes.port.from} says so`,
+      },
     ],
-    todo: [
-      ...(base === undefined || base === "scratch"
-        ? []
-        : [`${file} builds on ${base}, which must be in the store: bronze import PATH --name ${base}`]),
-      ...(runLine < 0
-        ? []
-        : [
-            `${file} line ${runLine + 1} is a RUN step, not yet supported by this version: do that step before, and COPY what it makes`,
-          ]),
-      ...(stages < 2 ? [] : [`${file} has several stages, not yet supported by this version`]),
-    ],
-  };
-}
-
-interface PackageManifest {
-  readonly name?: unknown;
-  readonly main?: unknown;
-  readonly type?: unknown;
-  readonly scripts?: { readonly [name: string]: unknown };
-  readonly dependencies?: object;
-}
-
-function parseManifest(text: string): PackageManifest {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return value;
-  } catch (cause) {
-    throw new OperatorError("DEFINITION_INVALID", `Cannot read "package.json": it is not JSON`, {
-      hint: "correct it, then run `bronze init` again",
-      cause,
-    });
-  }
-  throw new OperatorError("DEFINITION_INVALID", `Cannot read "package.json": it is not an object`, {
-    hint: "correct it, then run `bronze init` again",
-  });
-}
-
-function proposeNode(folder: Folder, text: string): Proposal {
-  const manifest = parseManifest(text);
-  const { command, from } = nodeCommand(folder, manifest);
-  const program = command.find((word) => /\.[cm]?js$/.test(word));
-  const { port, why } = nodePort(program === undefined ? undefined : folder.read(program));
-  const copy = folder.entries.filter((entry) => belongsInImage(entry)).map((entry) => entry.replace(/\/$/, ""));
-  const dependencies = Object.keys(manifest.dependencies ?? {});
-  return {
-    kind: "node",
-    yaml: [
-      ...head(folder, typeof manifest.name === "string" ? manifest.name : undefined),
-      "build:",
-      `  debian: ${suite}`,
-      "  packages: [nodejs]",
-      "  # What the image holds of this folder; add what you add.",
-      `  copy: ${yamlList(copy)}`,
-      `  command: ${yamlList(command)}`,
-      `run: { port: ${port} }`,
-      "",
-    ].join("\n"),
-    assumed: [
-      `started by ${command.join(" ")}, from ${from}`,
-      why,
-      `Node.js is the one of Debian ${suite} (18)`,
-      `the image holds ${copy.join(", ")}`,
-    ],
-    todo: [
-      ...(dependencies.length > 0 && !folder.entries.includes("node_modules/")
-        ? [
-            `${dependencies.length === 1 ? "1 dependency is" : `${dependencies.length} dependencies are`} not installed: run npm ${folder.entries.includes("package-lock.json") ? "ci" : "install"} --omit=dev, then add node_modules to copy`,
-          ]
-        : []),
-      ...(typeof manifest.scripts?.["build"] === "string"
-        ? ["package.json has a build step; run npm run build before bronze up, and copy what it makes"]
-        : []),
-    ],
-  };
-}
-
-function nodeCommand(
-  folder: Folder,
-  manifest: PackageManifest,
-): { readonly command: readonly string[]; readonly from: string } {
-  const start = manifest.scripts?.["start"];
-  // A line that needs a shell (variables, &&, quotes) is none we can take apart.
-  if (typeof start === "string" && /^node\s+[A-Za-z0-9_./=@:-]+(\s+[A-Za-z0-9_./=@:-]+)*$/.test(start.trim())) {
-    return { command: start.trim().split(/\s+/), from: "scripts.start" };
-  }
-  const main = typeof manifest.main === "string" ? manifest.main : undefined;
-  const program = [main, ...serverPrograms, ...otherPrograms].find(
-    (name) => name !== undefined && folder.hasFile(name),
-  );
-  if (program !== undefined) return { command: ["node", program], from: program === main ? "main" : "its name" };
-  throw new OperatorError(
-    "NOT_FOUND",
-    `Cannot tell how "${folder.name}" is started: package.json has no start script of the form "node FILE", and there is no server.js or index.js`,
-    {
-      hint: "add a start script to package.json, or write bronze.yaml yourself",
-    },
-  );
-}
-
-function nodePort(source: string | undefined): { readonly port: number; readonly why: string } {
-  const literal = /\blisten\(\s*([0-9]{2,5})\b/.exec(source ?? "")?.[1];
-  if (literal !== undefined) return { port: Number(literal), why: `port ${literal}, from its listen call` };
-  if (/env(\.|\[["'])PORT\b/.test(source ?? ""))
-    return { port: defaultPort, why: `port ${defaultPort}, which it is told by PORT` };
-  return {
-    port: defaultPort,
-    why: `port ${defaultPort}: no port was found in its source, and instances are told by PORT`,
-  };
-}
-
-const siteFolders = ["public", "dist", "build", "site", "_site", "out", "www", "html"];
-
-function siteFolder(folder: Folder): string | undefined {
-  if (folder.hasFile("index.html")) return ".";
-  return siteFolders.find((name) => folder.hasFile(`${name}/index.html`));
-}
-
-/** A package.json that only builds a site: nothing to start, but a folder with an index page. */
-function isOnlySite(folder: Folder, text: string): boolean {
-  const { scripts, main } = parseManifest(text);
-  const starts =
-    scripts?.["start"] !== undefined ||
-    main !== undefined ||
-    ["server.js", "index.js", "app.js", "main.js"].some((name) => folder.hasFile(name));
-  return !starts && siteFolder(folder) !== undefined;
-}
-
-function proposeStatic(folder: Folder, site: string): Proposal {
-  const own = folder.entries.filter(
-    (entry) => belongsInImage(entry) && entry !== "package.json" && entry !== "package-lock.json",
-  );
-  const copy =
-    site === "." ? yamlList(own.map((entry) => entry.replace(/\/$/, ""))) : `[{ from: ${site}, to: /srv/www }]`;
-  return {
-    kind: "static",
-    yaml: [
-      ...head(folder, undefined),
-      "build:",
-      `  debian: ${suite}`,
-      "  packages: [busybox]",
-      "  workdir: /srv/www",
-      ...(site === "." ? ["  # What the site is made of; add what you add."] : []),
-      `  copy: ${copy}`,
-      `  command: [busybox, httpd, -f, -p, "${defaultPort}", -h, /srv/www]`,
-      `run: { port: ${defaultPort} }`,
-      "",
-    ].join("\n"),
-    assumed: [
-      `the site is ${site === "." ? `${own.join(", ")} of this folder` : `the folder ${site}`}`,
-      `served by busybox httpd on port ${defaultPort}`,
+    notCarriedOver: [
+      ...start.map(({ from }) => ({
+        what: "command",
+        where: from,
+        advice: "say the whole command, with the image's entrypoint, in run.command",
+      })),
+      ...wishes.env.map(({ name: variable, from }) => ({
+        what: `environment variable ${variable}`,
+        where: from,
+        advice: `write a Dockerfile: FROM ${name}, ENV ${variable}=…`,
+      })),
     ],
     todo: [],
   };
 }
 
-/** Hidden files (secrets, version control), the definition itself and what only developers read stay out. */
-function belongsInImage(entry: string): boolean {
-  if (entry.startsWith(".") && entry !== ".well-known/") return false;
-  return !/^(bronze\.ya?ml|Dockerfile|Containerfile|docker-compose.*|compose\.ya?ml|README.*|CHANGELOG.*|CONTRIBUTING.*|LICEN[CS]E.*|.*\.log|coverage\/|tests?\/|__tests__\/)$/i.test(
-    entry,
-  );
-}
-
-function head(folder: Folder, name: string | undefined): readonly string[] {
-  return [`app: ${yamlWord(appNameFrom(name ?? folder.name))}`];
+/** What of another tool's file the definition says, beyond what the plan tells by itself. */
+function carried(wishes: Wishes): readonly Assumption[] {
+  const { file } = wishes;
+  return [
+    ...(wishes.host === null
+      ? []
+      : [{ what: `requests for ${wishes.host.value}`, why: `${wishes.host.from} says so` }]),
+    ...(wishes.healthPath === null
+      ? []
+      : [{ what: `healthy when ${wishes.healthPath.value} answers 2xx`, why: `${wishes.healthPath.from} asks it` }]),
+    ...(wishes.memory === null ? [] : [{ what: `memory ${wishes.memory}`, why: `${file} limits it` }]),
+    ...(wishes.cpu === null ? [] : [{ what: `cpu ${wishes.cpu}`, why: `${file} limits it` }]),
+    ...(wishes.instances === null || wishes.instances === 1
+      ? []
+      : [{ what: `${wishes.instances} instances`, why: `${file} has that many replicas` }]),
+  ];
 }

@@ -1,8 +1,3 @@
-/** The first megabyte of a file as text. */
-export function capText(bytes: Buffer): string {
-  return bytes.subarray(0, 1024 * 1024).toString("utf8");
-}
-
 /** A word as YAML takes it: plain where that is safe, quoted else. */
 export function yamlWord(text: string): string {
   const plain =
@@ -15,6 +10,12 @@ export function yamlList(words: readonly string[]): string {
   return `[${words.map(yamlWord).join(", ")}]`;
 }
 
+/** `{ a: b }` */
+export function yamlMap(entries: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(entries).map(([name, value]) => `${yamlWord(name)}: ${yamlWord(value)}`);
+  return `{ ${pairs.join(", ")} }`;
+}
+
 /** A folder's or package's name made into an app's name. */
 export function appNameFrom(text: string): string {
   const name = text
@@ -25,4 +26,14 @@ export function appNameFrom(text: string): string {
     .slice(0, 32)
     .replace(/-+$/, "");
   return name === "" ? "app" : name;
+}
+
+/** `1 file`, `2 files` */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The line an offset is in, from 1. */
+export function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split("\n").length;
 }

@@ -1,0 +1,72 @@
+import type { Variables, Wishes } from "./proposal.ts";
+import { mayBeSecret } from "./secrets.ts";
+import { listOf, mapOf, textOf } from "./yaml-file.ts";
+
+/** A port as a number or a text. */
+export function portOf(value: unknown, from: string): Wishes["port"] {
+  const port = Number(textOf(value) ?? Number.NaN);
+  return Number.isInteger(port) && port >= 1 && port <= 65_535 ? { value: port, from } : null;
+}
+
+type Path = readonly (string | number)[];
+
+/**
+ * Variables that may be written down: a mapping, or a list of `NAME=value`. Those that may be secrets, come from elsewhere
+ * or are templates are left, by name alone.
+ */
+export function sortVariables(
+  value: unknown,
+  path: Path,
+  leave: (what: string, path: Path, advice: string) => void,
+  noun: string,
+): Variables {
+  const kept: [string, string][] = [];
+  for (const { name, text, at } of variablesOf(value)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) continue;
+    const place = [...path, at];
+    const plain = text === null ? null : interpolated(text);
+    if (plain === null || plain.includes("<%"))
+      leave(
+        `${noun} ${name}`,
+        place,
+        "its value comes from elsewhere; set one with ENV, or ARG, in the Dockerfile, unless it is a secret",
+      );
+    else if (mayBeSecret(name, plain))
+      leave(
+        `${noun} ${name}`,
+        place,
+        "it may be a secret, and an image is no place for one; secrets come in a later version",
+      );
+    else kept.push([name, plain]);
+  }
+  return Object.fromEntries(kept);
+}
+
+function variablesOf(
+  value: unknown,
+): readonly { readonly name: string; readonly text: string | null; readonly at: string | number }[] {
+  if (Array.isArray(value)) {
+    return listOf(value).map((item, at) => {
+      const text = textOf(item) ?? "";
+      const equals = text.indexOf("=");
+      return equals < 0
+        ? { name: text, text: null, at }
+        : { name: text.slice(0, equals), text: text.slice(equals + 1), at };
+    });
+  }
+  return Object.entries(mapOf(value)).map(([name, item]) => ({ name, text: textOf(item), at: name }));
+}
+
+/** `${NAME:-default}` becomes its default, `$$` a dollar; null: the value comes from the environment of the tool. */
+export function interpolated(text: string): string | null {
+  let known = true;
+  const result = text.replaceAll(
+    /\$(?:\$|\{[A-Za-z_]\w*(?::?-([^{}$]*))?[^}]*\}|[A-Za-z_]\w*)/g,
+    (all, other: string | undefined) => {
+      if (all === "$$") return "$";
+      if (other === undefined) known = false;
+      return other ?? "";
+    },
+  );
+  return known ? result : null;
+}

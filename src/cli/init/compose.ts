@@ -1,0 +1,106 @@
+import { OperatorError } from "../../errors/operator-error.ts";
+import { nearestName } from "../../model/nearest.ts";
+import { interpolated } from "./carried.ts";
+import { readService } from "./compose-service.ts";
+import type { Folder } from "./folder.ts";
+import type { NotCarriedOver, Wishes } from "./proposal.ts";
+import { isYamlMap, listOf, mapOf, readYamlFile, textOf, type YamlFile, type YamlMap } from "./yaml-file.ts";
+
+/** Programs that an app uses and that are not the app. */
+const backing =
+  /^(?:.*\/)?(postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey|mongo|rabbitmq|elasticsearch|opensearch|minio|memcached|kafka|zookeeper|mailhog|mailpit|mailcatcher|adminer|pgadmin4?|traefik|nginx-proxy|localstack|nats|clickhouse-server|vault|consul|etcd|prometheus|grafana)(?:[:@].*)?$/;
+
+/**
+ * Reads a compose file: one of its services becomes the app.
+ *
+ * @param service the one that is asked for
+ * @returns null when all of it are databases and the like
+ * @throws {OperatorError} `NOT_FOUND` when there is no such service, or no service at all
+ */
+export function readCompose(folder: Folder, file: string, service: string | null): Wishes | null {
+  const yaml = readYamlFile(folder, file);
+  const services = Object.entries(mapOf(yaml.root["services"])).filter((entry): entry is [string, YamlMap] =>
+    isYamlMap(entry[1]),
+  );
+  const chosen = chooseService(services, file, service);
+  if (chosen === undefined) return null;
+  const [name, fields] = chosen;
+  const names = services.map(([other]) => other);
+  return {
+    ...readService(yaml, file, name, fields, names),
+    notCarriedOver: [
+      ...readService(yaml, file, name, fields, names).notCarriedOver,
+      ...otherServices(yaml, services, name, fields),
+      ...topLevel(yaml),
+    ],
+  };
+}
+
+function chooseService(
+  services: readonly (readonly [string, YamlMap])[],
+  file: string,
+  asked: string | null,
+): readonly [string, YamlMap] | undefined {
+  const names = services.map(([name]) => name);
+  if (asked !== null) {
+    const found = services.find(([name]) => name === asked);
+    if (found !== undefined) return found;
+    const near = nearestName(asked, names);
+    throw new OperatorError("NOT_FOUND", `Cannot use service "${asked}": ${file} has no such service`, {
+      hint: `${near === undefined ? "" : `did you mean ${near}? `}it has ${names.join(", ") || "none"}`,
+    });
+  }
+  const built = services.filter(([, fields]) => fields["build"] !== undefined);
+  const open = (list: typeof services): typeof services =>
+    list.filter(([, fields]) => listOf(fields["ports"]).length > 0);
+  const usual = (list: typeof services): (typeof services)[number] | undefined =>
+    list.find(([name]) => /^(web|app|server|api|site|www|frontend)$/.test(name)) ?? list[0];
+  const images = services.filter(([, { image }]) => typeof image === "string" && !backing.test(image));
+  return usual(open(built)) ?? usual(built) ?? usual(open(images)) ?? usual(images);
+}
+
+function otherServices(
+  yaml: YamlFile,
+  services: readonly (readonly [string, YamlMap])[],
+  chosen: string,
+  fields: YamlMap,
+): readonly NotCarriedOver[] {
+  const needed = new Set([
+    ...listOf(fields["depends_on"]).map(String),
+    ...Object.keys(mapOf(fields["depends_on"])),
+    ...listOf(fields["links"]).map((link) => String(link).split(":")[0] ?? ""),
+  ]);
+  return services
+    .filter(([name]) => name !== chosen)
+    .map(([name, { image, build }]) => {
+      const what = `the service ${name}${needed.has(name) ? `, which ${chosen} needs` : ""}`;
+      const where = yaml.where(["services", name]);
+      const text = interpolated(textOf(image) ?? "") ?? "";
+      if (build !== undefined && image === undefined)
+        return {
+          what,
+          where,
+          advice: `it is an app of its own: bronze init --from ${where.split(" ")[0]} --service ${name}, in a folder of its own`,
+        };
+      return {
+        what: `${what}${text === "" ? "" : ` (${text.replace(/@.*$/, "").slice(0, 60)})`}`,
+        where,
+        advice: backing.test(text)
+          ? "run it beside Bronze, where it runs now, and tell the app its address"
+          : "it is an app of its own, or runs where it runs now",
+      };
+    });
+}
+
+function topLevel(yaml: YamlFile): readonly NotCarriedOver[] {
+  const advices: Readonly<Record<string, string>> = {
+    volumes: "an instance's root is read-only and volumes come in a later version",
+    networks: "instances reach the network by NAT; others reach them through the router",
+    secrets: "secrets come in a later version",
+    configs: "COPY the files in the Dockerfile",
+    include: "name the other file with --from",
+  };
+  return Object.entries(advices)
+    .filter(([key]) => yaml.root[key] !== undefined && yaml.root[key] !== null)
+    .map(([key, advice]) => ({ what: key, where: yaml.where([key]), advice }));
+}

@@ -1,0 +1,72 @@
+import type { BuildPlan, Plan, Wishes } from "./proposal.ts";
+import { yamlList, yamlMap, yamlWord } from "./text.ts";
+
+/** The text of bronze.yaml. */
+export function definitionText(app: string, plan: Plan, wishes: Wishes): string {
+  return [
+    `app: ${yamlWord(app)}`,
+    ...buildLines(plan.build),
+    ...(wishes.host === null ? [] : [`route: { host: ${yamlWord(wishes.host.value)} }`]),
+    ...runLines(plan, wishes),
+    ...(wishes.instances === null || wishes.instances === 1
+      ? []
+      : ["environments:", "  production:", `    instances: ${wishes.instances}`]),
+    "",
+  ].join("\n");
+}
+
+function buildLines(build: BuildPlan): readonly string[] {
+  switch (build.kind) {
+    case "image":
+      return [`build: { image: ${yamlWord(build.name)} }`];
+    case "dockerfile": {
+      const fields = [
+        `dockerfile: ${yamlWord(build.path)}`,
+        ...(build.target === null ? [] : [`target: ${yamlWord(build.target)}`]),
+        ...(Object.keys(build.args).length === 0 ? [] : [`args: ${yamlMap(build.args)}`]),
+      ];
+      return fields.length === 1
+        ? [`build: { ${fields.join(", ")} }`]
+        : ["build:", ...fields.map((field) => `  ${field}`)];
+    }
+    case "debian": {
+      const copies = build.copy.map((rule) =>
+        typeof rule === "string" ? yamlWord(rule) : `{ from: ${yamlWord(rule.from)}, to: ${yamlWord(rule.to)} }`,
+      );
+      return [
+        "build:",
+        `  debian: ${build.suite}`,
+        `  packages: ${yamlList(build.packages)}`,
+        ...(build.workdir === null ? [] : [`  workdir: ${yamlWord(build.workdir)}`]),
+        ...(build.copyNote === null ? [] : [`  # ${build.copyNote}`]),
+        `  copy: [${copies.join(", ")}]`,
+        ...(Object.keys(build.env).length === 0 ? [] : [`  env: ${yamlMap(build.env)}`]),
+        `  command: ${yamlList(build.command)}`,
+      ];
+    }
+  }
+}
+
+function runLines(plan: Plan, wishes: Wishes): readonly string[] {
+  const healthPath = wishes.healthPath?.value ?? plan.healthPath;
+  const health = [
+    ...(healthPath === null ? [] : [`path: ${yamlWord(healthPath)}`]),
+    ...(wishes.healthDeadline === null ? [] : [`deadline: ${wishes.healthDeadline}`]),
+  ];
+  const resources = [
+    ...(wishes.memory === null ? [] : [`memory: ${wishes.memory}`]),
+    ...(wishes.cpu === null ? [] : [`cpu: ${wishes.cpu}`]),
+    ...(wishes.pids === null ? [] : [`pids: ${wishes.pids}`]),
+  ];
+  const tmpfs = [...new Set([...plan.tmpfs, ...wishes.tmpfs])];
+  const capabilities = [...new Set([...plan.capabilities, ...wishes.capabilities])];
+  const fields = [
+    ...(plan.command === null ? [] : [`command: ${yamlList(plan.command)}`]),
+    `port: ${plan.port}`,
+    ...(health.length === 0 ? [] : [`health: { ${health.join(", ")} }`]),
+    ...(resources.length === 0 ? [] : [`resources: { ${resources.join(", ")} }`]),
+    ...(capabilities.length === 0 ? [] : [`capabilities: ${yamlList(capabilities)}`]),
+    ...(tmpfs.length === 0 ? [] : [`tmpfs: ${yamlList(tmpfs)}`]),
+  ];
+  return fields.length === 1 ? [`run: { ${fields[0]} }`] : ["run:", ...fields.map((field) => `  ${field}`)];
+}
