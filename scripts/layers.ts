@@ -1,5 +1,5 @@
 /**
- * The layer rule: errors ← model ← {pure rooms} ← ports ← controller; ports ← {build, store}; ports ← linux ← drivers, which
+ * The layer rule: errors ← model ← {pure rooms} ← ports ← controller; ports ← {build, store, registry}; ports ← linux ← drivers, which
  * never import each other; only daemon, simulate and cli wire. Prints the import path of each offence.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -16,6 +16,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   build: ["errors", "model", ...pure, "ports", "store"],
   store: ["errors", "model", ...pure, "ports"],
   linux: ["errors", "model", ...pure, "ports"],
+  registry: ["errors", "model", ...pure, "ports"],
   drivers: ["errors", "model", ...pure, "ports", "linux"],
   load: ["errors", "model"],
   render: ["errors", "model", ...pure],

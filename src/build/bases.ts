@@ -7,6 +7,7 @@ import type { Store } from "../ports/store.ts";
 import { isIndex, platformInStore, takeImage, wasPulled } from "./exchange/take.ts";
 import { changeLock, readLock, type BasePin, type LockFile } from "./lock-file.ts";
 import type { BuildEvent } from "./options.ts";
+import type { PinChange, Pinning, PinOptions } from "./pins.ts";
 
 export interface BasesOptions {
   /** Where bronze.lock is. */
@@ -126,6 +127,49 @@ export async function lookUp(
   const { index, platforms } = await registry.resolve(reference, signal);
   platformOf(platforms, platform, fullName(reference));
   return { index: index?.digest ?? null, platforms };
+}
+
+/**
+ * Finds what bases are to be pinned to; names with a digest need no pin.
+ *
+ * @throws {OperatorError} `NOT_FOUND` for a name in `only` that is not among them, `REGISTRY_FAILED`
+ */
+export async function pinBases(
+  bases: readonly { readonly name: string; readonly platform: string }[],
+  options: PinOptions,
+): Promise<Pinning> {
+  const lock = await readLock(options.projectDir);
+  const named = new Map(
+    bases.flatMap(({ name, platform }) => {
+      const reference = isDigest(name) ? undefined : parseReference(name);
+      if (reference === undefined || reference.digest !== null) return [];
+      return [[`${fullName(reference)} ${platform}`, { reference, platform }] as const];
+    }),
+  );
+  const asked = new Set(options.only.map((name) => fullName(parseReference(name))));
+  const known = new Set([...named.values()].map(({ reference }) => fullName(reference)));
+  const stranger = [...asked].find((name) => !known.has(name));
+  if (stranger !== undefined)
+    throw new OperatorError("NOT_FOUND", `Cannot pin ${stranger}: this definition does not begin with it`, {
+      hint: `it begins with ${[...known].sort().join(", ") || "no image that has a name without a digest"}`,
+    });
+  const changes: PinChange[] = [];
+  let apply: Pinning["apply"] = (now) => now;
+  for (const { reference, platform } of named.values()) {
+    const name = fullName(reference);
+    const old = lock.bases[name];
+    if (asked.size > 0 && !asked.has(name)) continue;
+    if (!options.update && old?.platforms[platform] !== undefined) continue;
+    const pin = await lookUp(reference, platform, options.update ? "newest" : "store first", options);
+    const before = apply;
+    apply = (now) => withPin(before(now), name, pin, options.update ? "move" : "keep");
+    // An index is compared with an index: where one of both has none, the images themselves are.
+    const both = typeof old?.index === "string" && pin.index !== null;
+    const was = both ? old.index : (old?.platforms[platform] ?? null);
+    const is = both || was === null ? (pin.index ?? pin.platforms[platform]) : pin.platforms[platform];
+    if (was !== is) changes.push({ kind: "base", name, from: was, to: is ?? null });
+  }
+  return { changes, apply };
 }
 
 /** A lock with one more pin. `keep`: platforms that are pinned stay as they are; `move`: they take the new digest. */

@@ -9,6 +9,7 @@ import { createBuildProgress } from "./build-progress.ts";
 import type { Context } from "./context.ts";
 import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
+import { openRegistry, type RegistryOptions } from "./registry.ts";
 
 export function openStore(context: Context): Store {
   return createLocalStore(join(context.places.state, "store"));
@@ -29,7 +30,7 @@ export interface BuiltProject {
 export async function buildProject(
   context: Context,
   { definition, folder }: Project,
-  options: { readonly refresh: boolean; readonly progress?: "auto" | "plain" },
+  options: RegistryOptions & { readonly refresh: boolean; readonly progress?: "auto" | "plain" },
 ): Promise<BuiltProject> {
   const { output, places, signal } = context;
   const startedAt = performance.now();
@@ -45,6 +46,7 @@ export async function buildProject(
       buildArtifact(definition.build, {
         projectDir: folder,
         store: openStore(context),
+        registry: openRegistry(context, options),
         cacheDir,
         report: progress.report,
         signal,

@@ -72,6 +72,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/build.ts")).buildCommand(),
   },
   {
+    name: "lock",
+    summary: "pin what builds take from outside, or move the pins",
+    common: false,
+    load: async () => (await import("./commands/lock.ts")).lockCommand(),
+  },
+  {
     name: "import",
     summary: "take an OCI layout or archive into the store",
     common: false,

@@ -25,8 +25,8 @@ export interface PullOptions extends TransferOptions {
 }
 
 export interface PushOptions extends TransferOptions {
-  /** Repositories of the same registry that may have a blob already. */
-  readonly alsoIn?: (blob: Digest) => readonly string[];
+  /** Blobs that another repository of the same registry may have: then they need not be sent. */
+  readonly alsoIn?: ReadonlyMap<Digest, string>;
 }
 
 /** Images of others, over the OCI distribution protocol. @see OCI distribution specification 1.1 */

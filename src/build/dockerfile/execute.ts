@@ -47,20 +47,7 @@ const placed: ReadonlySet<ErrorCode> = new Set(["BUILD_FAILED", "NOT_FOUND", "AR
 /** Carries out a Dockerfile's instructions. @throws {OperatorError} naming file and line of what cannot be done */
 export async function buildDockerfile(options: DockerfileOptions): Promise<ImageState> {
   const file = options.path;
-  let text: string;
-  try {
-    const location = join(options.projectDir, file);
-    const stats = await stat(location);
-    if (!stats.isFile()) throw new Error(stats.isDirectory() ? "it is a folder" : "it is no regular file");
-    if (stats.size > mostBytes) throw invalid(file, 1, "it is larger than 1 MiB");
-    text = await readFile(location, "utf8");
-  } catch (cause) {
-    if (cause instanceof OperatorError) throw cause;
-    throw new OperatorError("DEFINITION_INVALID", `Cannot read the Dockerfile "${file}"`, {
-      hint: "correct build.dockerfile in bronze.yaml",
-      cause,
-    });
-  }
+  const text = await readDockerfile(options.projectDir, file);
   const { instructions, escape } = parseDockerfile(text, file);
   const context = await openContext(options.projectDir, options.cache, options.signal);
   const progress: Progress = {
@@ -89,6 +76,23 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Image
   if (progress.folders.length > 0) await addLayer(progress, [], "WORKDIR", options);
   await context.save();
   return progress.image;
+}
+
+/** @throws {OperatorError} `DEFINITION_INVALID` */
+export async function readDockerfile(projectDir: string, file: string): Promise<string> {
+  try {
+    const location = join(projectDir, file);
+    const stats = await stat(location);
+    if (!stats.isFile()) throw new Error(stats.isDirectory() ? "it is a folder" : "it is no regular file");
+    if (stats.size > mostBytes) throw invalid(file, 1, "it is larger than 1 MiB");
+    return await readFile(location, "utf8");
+  } catch (cause) {
+    if (cause instanceof OperatorError) throw cause;
+    throw new OperatorError("DEFINITION_INVALID", `Cannot read the Dockerfile "${file}"`, {
+      hint: "correct build.dockerfile in bronze.yaml",
+      cause,
+    });
+  }
 }
 
 async function carryOut(

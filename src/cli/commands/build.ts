@@ -2,15 +2,16 @@ import { Command, Option } from "commander";
 import { buildProject, newestTag } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { loadProject } from "../project.ts";
+import { withRegistry, type RegistryOptions } from "../registry.ts";
 
-interface BuildCommandOptions extends SharedOptions {
+interface BuildCommandOptions extends SharedOptions, RegistryOptions {
   readonly file: string;
   readonly refresh?: boolean;
   readonly progress: "auto" | "plain";
 }
 
 export function buildCommand(): Command {
-  return withShared(new Command("build"))
+  return withRegistry(withShared(new Command("build")))
     .description(
       "Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.",
     )
@@ -25,6 +26,7 @@ export function buildCommand(): Command {
       const context = createContext(options);
       const project = await loadProject(options);
       const { artifact, steps } = await buildProject(context, project, {
+        plainHttp: options.plainHttp === true,
         refresh: options.refresh === true,
         progress: options.progress,
       });

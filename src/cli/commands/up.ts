@@ -4,22 +4,26 @@ import { createContext, withTarget } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact } from "../deploy-artifact.ts";
 import { chooseEnvironment, loadProject } from "../project.ts";
+import { withRegistry, type RegistryOptions } from "../registry.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { withHttp } from "./serve.ts";
 
 export function upCommand(): Command {
-  return withHttp(withReleaseOptions(withTarget(new Command("up"))))
+  return withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up")))))
     .description(
       "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again.",
     )
     .option("--refresh", "take the newest Debian packages instead of those of the last build")
-    .action(async (options: ReleaseOptions & HttpOptions & { readonly refresh?: boolean }) => {
+    .action(async (options: ReleaseOptions & HttpOptions & RegistryOptions & { readonly refresh?: boolean }) => {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
       const environment = chooseEnvironment(project.definition, options.environment);
       // A machine that cannot run the daemon says so before a long build.
       await ensureDaemon(context, options);
-      const { artifact } = await buildProject(context, project, { refresh: options.refresh === true });
+      const { artifact } = await buildProject(context, project, {
+        plainHttp: options.plainHttp === true,
+        refresh: options.refresh === true,
+      });
       const { digest, config } = artifact;
       await deployArtifact(context, project, environment, { digest, exposedPorts: config.exposedPorts }, options);
     });
