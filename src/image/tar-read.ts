@@ -18,6 +18,11 @@ export function mostUnpackedBytes(compressedBytes: number): number {
   return Math.min(defaultTarLimits.bytes, 256 * 2 ** 20 + 100 * compressedBytes);
 }
 
+/** The bytes of an archive. A source that can jump forward in it has `skip`, which need not look whether it is that long. */
+export interface TarBytes extends AsyncIterable<Uint8Array> {
+  readonly skip?: (bytes: number) => void;
+}
+
 /** A member as read. `content` yields its bytes once; what is left unread is skipped. */
 export interface TarMember {
   readonly entry: TarEntry;
@@ -46,13 +51,14 @@ const kinds: ReadonlyMap<string, TarKind> = new Map([
 /**
  * Reads an archive (ustar, pax, GNU long names) that may be hostile, member by member, in memory of a few blocks.
  *
+ * @returns in the end, how many bytes were looked at: what follows is padding, or another archive
  * @throws {OperatorError} `VERIFICATION_FAILED` for a wrong check sum, a path that is absolute or has "..", a kind that
  * is not known (sparse files too), an end that comes too early, or more than `limits` allow
  */
 export async function* readTar(
-  source: AsyncIterable<Uint8Array>,
+  source: TarBytes,
   limits: TarLimits = defaultTarLimits,
-): AsyncGenerator<TarMember> {
+): AsyncGenerator<TarMember, number | undefined> {
   const bytes = new ByteReader(source);
   let pax = new Map<string, string>();
   const globals = new Map<string, string>();
@@ -64,7 +70,7 @@ export async function* readTar(
     for (;;) {
       const block = await bytes.take(512);
       if (block === undefined) throw refused("it ends without its two zero blocks");
-      if (block.every((byte) => byte === 0)) return;
+      if (block.every((byte) => byte === 0)) return bytes.position;
       if (!sumHolds(block)) throw refused("a header's check sum is wrong");
       const flag = String.fromCharCode(block[156] ?? 0);
       const written = numberField(block, 124, 12);
@@ -119,6 +125,7 @@ export async function* readTar(
         }
       };
       yield { entry, offset: bytes.position, content };
+      left -= bytes.skip(left);
       while (left > 0) {
         const piece = await bytes.some(left);
         if (piece === undefined) throw refused(`it ends within "${fromBytePath(path)}"`);
@@ -133,11 +140,13 @@ export async function* readTar(
 
 class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
+  readonly #skip: ((bytes: number) => void) | undefined;
   #held: Buffer = Buffer.alloc(0);
   #read = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  constructor(source: TarBytes) {
     this.#source = source[Symbol.asyncIterator]();
+    this.#skip = source.skip;
   }
 
   /** How many bytes were taken so far. */
@@ -155,6 +164,15 @@ class ByteReader {
       this.#held = this.#held.byteLength === 0 ? piece : Buffer.concat([this.#held, piece]);
       return true;
     }
+  }
+
+  /** Jumps over bytes where the source can. @returns how many */
+  skip(count: number): number {
+    if (this.#skip === undefined || count <= this.#held.byteLength) return 0;
+    this.#skip(count - this.#held.byteLength);
+    this.#read += count - this.#held.byteLength;
+    this.#held = Buffer.alloc(0);
+    return count;
   }
 
   /** Exactly `count` bytes, or undefined at the end of the source. */

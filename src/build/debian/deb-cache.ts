@@ -120,7 +120,8 @@ async function fetchPackages(
 
 function uriOf(item: PinnedPackage, archives: readonly Archive[]): string {
   const base = archives.find(({ name }) => name === item.archive)?.uri ?? `http://deb.debian.org/${item.archive}/`;
-  return `${base}${item.path.split("/").map(encodeURIComponent).join("/")}`;
+  // apt leaves files of this machine where they are, unless it is told to copy them.
+  return `${base.replace(/^file:/, "copy:")}${item.path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 /** Gives a fetched file its name once its bytes are the pinned ones and on disk. */
@@ -139,7 +140,7 @@ async function takeIn(item: PinnedPackage, from: string, to: string): Promise<vo
   else await rm(from, { force: true });
 }
 
-export async function hashOf(path: string): Promise<string> {
+async function hashOf(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   return hash.digest("hex");

@@ -1,12 +1,12 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { OperatorError } from "../../errors/operator-error.ts";
 import type { TarEntry } from "../../image/tar-entry.ts";
-import { mostUnpackedBytes, readTar } from "../../image/tar-read.ts";
+import { mostUnpackedBytes, readTar, type TarBytes, type TarMember } from "../../image/tar-read.ts";
 import { runCommand } from "../command.ts";
-import { hashOf } from "./deb-cache.ts";
+import { noPackage, splitDeb } from "./deb.ts";
 import type { PinnedPackage } from "./pins.ts";
+import { parseStanzas } from "./stanza.ts";
 
 /** A file of a package, and where its bytes lie. */
 export interface PackageMember {
@@ -26,14 +26,19 @@ export interface UnpackedPackage {
 /** A file that has no name any more, so that nothing of it stays whatever happens: its descriptor. */
 export type Spool = number;
 
+const aptHelper = "/usr/lib/apt/apt-helper";
 const pieceBytes = 1 << 20;
 const shared = Buffer.allocUnsafeSlow(pieceBytes);
+const indexBytes = 128 << 10;
 const mostControlBytes = 64 * 2 ** 20;
+/** Starting a program costs as much as unpacking a small package: several go through one. */
+const batchesPerProcessor = 4;
 
 /**
  * Takes packages apart and hands them over as long as `use` runs, as many at once as there are processors.
  *
  * @param pathOf the file of a package; it is hashed before it is read
+ * @param dir an empty folder
  * @throws {OperatorError} `VERIFICATION_FAILED` for a file whose bytes are not the pinned ones or that is no package
  */
 export async function withUnpacked<Result>(
@@ -44,26 +49,26 @@ export async function withUnpacked<Result>(
   use: (unpacked: readonly UnpackedPackage[]) => Promise<Result>,
 ): Promise<Result> {
   const spools: Spool[] = [];
+  const processors = availableParallelism();
   try {
-    // The largest first, so that none of the processors ends long after the others.
-    const waiting = [...packages.entries()].sort(([, a], [, b]) => a.sizeBytes - b.sizeBytes);
-    const unpacked: UnpackedPackage[] = [];
+    const waiting = batchesOf(packages, processors * batchesPerProcessor);
+    const unpacked = new Map<PinnedPackage, UnpackedPackage>();
     const worker = async (number: number): Promise<void> => {
-      const file = openSpool(join(dir, `spool-${number}`));
-      spools.push(file);
+      const spool = openSpool(join(dir, `spool-${number}`));
+      spools.push(spool);
       try {
-        for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
-          unpacked[next[0]] = await unpack(next[1], pathOf(next[1]), file, signal);
+        for (let batch = waiting.pop(); batch !== undefined; batch = waiting.pop())
+          for (const item of await unpackBatch(batch, pathOf, dir, spool, signal)) unpacked.set(item.pin, item);
       } finally {
         // Where one fails the others need not begin with more.
         waiting.length = 0;
       }
     };
-    const results = await Promise.allSettled(Array.from({ length: availableParallelism() + 1 }, (_, i) => worker(i)));
+    const results = await Promise.allSettled(Array.from({ length: processors }, (_, i) => worker(i)));
     for (const result of results) if (result.status === "rejected") throw result.reason;
-    return await use(unpacked);
+    return await use(packages.flatMap((item) => unpacked.get(item) ?? []));
   } finally {
-    for (const file of spools) closeSync(file);
+    for (const spool of spools) closeSync(spool);
   }
 }
 
@@ -73,60 +78,104 @@ function openSpool(path: string): Spool {
   return file;
 }
 
-async function unpack(pin: PinnedPackage, path: string, spool: Spool, signal: AbortSignal): Promise<UnpackedPackage> {
-  if ((await hashOf(path)) !== pin.sha256)
-    throw new OperatorError("VERIFICATION_FAILED", `Cannot use ${pin.name} ${pin.version}: "${path}" is damaged`, {
-      hint: "delete that file and build again: it is fetched anew",
-    });
-  const control = new Map<string, string>();
-  const area = await extract(pin, path, "--ctrl-tarfile", mostControlBytes, spool, signal);
-  for await (const { entry, content } of readTar(readArea(spool, area))) {
-    if (entry.kind !== "file") continue;
-    const pieces: Buffer[] = [];
-    for await (const piece of content()) pieces.push(piece);
-    control.set(entry.path, Buffer.concat(pieces).toString("latin1"));
+/** Shares packages out by size, so that none of the processors ends long after the others. */
+function batchesOf(packages: readonly PinnedPackage[], count: number): PinnedPackage[][] {
+  const most = packages.reduce((sum, item) => sum + item.sizeBytes, 0) / count;
+  const batches: PinnedPackage[][] = [];
+  let size = Infinity;
+  for (const item of [...packages].sort((a, b) => a.sizeBytes - b.sizeBytes)) {
+    if (size + item.sizeBytes > most) {
+      batches.push([]);
+      size = 0;
+    }
+    batches.at(-1)?.push(item);
+    size += item.sizeBytes;
   }
-  const members: PackageMember[] = [];
-  const data = await extract(pin, path, "--fsys-tarfile", mostUnpackedBytes(pin.sizeBytes), spool, signal);
-  for await (const { entry, offset } of readTar(readArea(spool, data)))
-    members.push({ entry, spool, offset: data.from + offset });
-  return { pin, control, members };
+  return batches;
 }
 
-interface Area {
-  readonly from: number;
-  readonly size: number;
-}
-
-/** Appends one of a package's two archives to a spool. */
-async function extract(
-  pin: PinnedPackage,
-  path: string,
-  which: "--ctrl-tarfile" | "--fsys-tarfile",
-  mostBytes: number,
+async function unpackBatch(
+  pins: readonly PinnedPackage[],
+  pathOf: (item: PinnedPackage) => string,
+  dir: string,
   spool: Spool,
   signal: AbortSignal,
-): Promise<Area> {
+): Promise<readonly UnpackedPackage[]> {
+  const archives = pins.flatMap((pin) => {
+    const { control, data } = splitDeb(pin, pathOf(pin), join(dir, pin.sha256));
+    return [control, data];
+  });
   const from = fstatSync(spool).size;
+  const most = pins.reduce((sum, pin) => sum + mostControlBytes + mostUnpackedBytes(pin.sizeBytes), from);
+  // apt's own decompressor for all that packages use; each package after the other goes into the spool.
   const { status, stderr } = await runCommand(
     "prlimit",
-    [`--fsize=${from + mostBytes}`, "--", "dpkg-deb", which, path],
+    [`--fsize=${most}`, "--", aptHelper, "cat-file", ...archives],
     { signal, timeoutMs: 10 * 60_000, stdoutTo: spool },
   );
-  if (status === 0) return { from, size: fstatSync(spool).size - from };
-  throw new OperatorError("VERIFICATION_FAILED", `Cannot unpack ${pin.name} ${pin.version}: it is no package`, {
-    hint: "the package is broken in the archive: take another version, or leave it out",
-    cause: stderr.trim().slice(-2000),
-  });
+  for (const path of archives) rmSync(path);
+  if (status !== 0) {
+    const [first, ...others] = pins;
+    if (first !== undefined && others.length === 0) throw noPackage(first, stderr.trim().slice(-2000));
+    // One by one, to tell which of them it is.
+    const found: UnpackedPackage[] = [];
+    for (const pin of pins) found.push(...(await unpackBatch([pin], pathOf, dir, spool, signal)));
+    return found;
+  }
+  const unpacked: UnpackedPackage[] = [];
+  let at = from;
+  for (const pin of pins) {
+    const control = new Map<string, string>();
+    at = await readArchive(spool, at, async ({ entry, content }) => {
+      if (entry.kind !== "file") return;
+      const pieces: Buffer[] = [];
+      for await (const piece of content()) pieces.push(piece);
+      control.set(entry.path, Buffer.concat(pieces).toString("latin1"));
+    });
+    const fields = parseStanzas(control.get("control") ?? "")[0];
+    if (fields?.get("package") !== pin.name || fields.get("version") !== pin.version) throw noPackage(pin);
+    const members: PackageMember[] = [];
+    at = await readArchive(spool, at, ({ entry, offset }) => void members.push({ entry, spool, offset }));
+    unpacked.push({ pin, control, members });
+  }
+  return unpacked;
 }
 
-async function* readArea(spool: Spool, { from, size }: Area): AsyncGenerator<Buffer> {
-  for (let done = 0; done < size;) {
-    const piece = Buffer.allocUnsafe(Math.min(size - done, pieceBytes));
-    const count = readSync(spool, piece, 0, piece.byteLength, from + done);
-    if (count === 0) return;
-    done += count;
-    yield piece.subarray(0, count);
+/** Reads the archive that begins at an offset. @returns where the next one may begin */
+async function readArchive(
+  spool: Spool,
+  from: number,
+  take: (member: TarMember) => Promise<void> | void,
+): Promise<number> {
+  const members = readTar(spoolBytes(spool, from));
+  for (;;) {
+    const next = await members.next();
+    if (next.done === true) return skipZeros(spool, from + (next.value ?? 0));
+    const { value } = next;
+    await take({ ...value, offset: from + value.offset });
+  }
+}
+
+function spoolBytes(spool: Spool, from: number): TarBytes {
+  let at = from;
+  return {
+    skip: (bytes) => (at += bytes),
+    async *[Symbol.asyncIterator]() {
+      for (;;) {
+        const piece = Buffer.allocUnsafeSlow(indexBytes);
+        const count = readSync(spool, piece, 0, indexBytes, at);
+        if (count === 0) return;
+        at += count;
+        yield piece.subarray(0, count);
+      }
+    },
+  };
+}
+
+function skipZeros(spool: Spool, from: number): number {
+  for (let at = from; ; at += 512) {
+    const count = readSync(spool, shared, 0, 512, at);
+    if (count === 0 || shared.subarray(0, count).some((byte) => byte !== 0)) return at;
   }
 }
 
