@@ -11,7 +11,8 @@ const typeFlag: { readonly [K in TarKind]: string } = {
 };
 
 const chunkBytes = 1 << 20;
-const zeroBlocks = Buffer.alloc(1024);
+const blockBytes = 512;
+const zeroBlocks = Buffer.alloc(2 * blockBytes);
 const largestOctal = 0o77777777777;
 const largestId = 0o7777777;
 
@@ -20,7 +21,15 @@ export interface TarSource {
   readonly entry: TarEntry;
   /** Yields exactly `entry.size` bytes. The writer copies each piece before it asks for the next. */
   readonly content?: () => Iterable<Uint8Array>;
+  /**
+   * A shorter way for files of at most {@link mostFilledBytes}: writes exactly `entry.size` bytes into `target` from `at`
+   * on, and may write one byte more behind them.
+   */
+  readonly fill?: (target: Buffer, at: number) => void;
 }
+
+/** Files up to this size may be written by their `fill`. */
+export const mostFilledBytes = 128 << 10;
 
 /**
  * Writes an archive in pieces of about 1 MiB: ustar, a pax header only where a field does not fit, names of owners
@@ -45,8 +54,30 @@ export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
       }
     }
   }
-  for (const { entry, content } of sources) {
-    yield* append(encodeHeader(entry));
+  for (const { entry, content, fill } of sources) {
+    const isFilled = fill !== undefined && entry.size <= mostFilledBytes;
+    // Header, content, padding and the byte more.
+    if (chunkBytes - used < blockBytes + (isFilled ? entry.size + blockBytes + 1 : 0)) {
+      yield chunk.subarray(0, used);
+      chunk = Buffer.allocUnsafe(chunkBytes);
+      used = 0;
+    }
+    if (putHeader(entry, chunk, used)) used += blockBytes;
+    else {
+      yield* append(encodeHeader(entry));
+      if (isFilled && chunkBytes - used < entry.size + blockBytes + 1) {
+        yield chunk.subarray(0, used);
+        chunk = Buffer.allocUnsafe(chunkBytes);
+        used = 0;
+      }
+    }
+    if (isFilled) {
+      fill(chunk, used);
+      const end = used + entry.size;
+      used = end + paddingOf(entry.size);
+      chunk.fill(0, end, used);
+      continue;
+    }
     if (content === undefined) continue;
     let written = 0;
     for (const piece of content()) {
@@ -66,7 +97,7 @@ export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
 
 /** Bytes that fill content of this size up to a block. */
 export function paddingOf(size: number): number {
-  return (512 - (size % 512)) % 512;
+  return (blockBytes - (size % blockBytes)) % blockBytes;
 }
 
 /** The header blocks of one member, with its pax header where one is needed. */
@@ -112,28 +143,57 @@ function splitPath(path: string): SplitPath | undefined {
 }
 
 function encodeBlock(entry: TarEntry, path: SplitPath, flag: string): Buffer {
-  const block = Buffer.alloc(512);
-  block.write(path.name, 0, 100, "latin1");
-  octal(block, 100, 8, entry.mode & 0o7777);
-  octal(block, 108, 8, Math.min(entry.uid, largestId));
-  octal(block, 116, 8, Math.min(entry.gid, largestId));
-  octal(block, 124, 12, entry.size > largestOctal ? 0 : entry.size);
-  octal(block, 136, 12, Math.max(0, Math.min(entry.mtime, largestOctal)));
-  block.fill(" ", 148, 156);
-  block.write(flag, 156, 1, "latin1");
-  block.write(entry.target.slice(0, 100), 157, 100, "latin1");
-  block.write("ustar\x0000", 257, 8, "latin1");
-  octal(block, 329, 8, 0);
-  octal(block, 337, 8, 0);
-  block.write(path.prefix, 345, 155, "latin1");
-  let sum = 0;
-  for (const byte of block) sum += byte;
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, 8, "latin1");
+  const block = Buffer.alloc(blockBytes);
+  putBlock(block, 0, entry, path, flag);
   return block;
 }
 
-function octal(block: Buffer, offset: number, width: number, value: number): void {
-  block.write(value.toString(8).padStart(width - 1, "0"), offset, width - 1, "latin1");
+/** Writes a header of one block. @returns false where the entry needs a pax header: nothing was written */
+function putHeader(entry: TarEntry, target: Buffer, at: number): boolean {
+  const isDirectory = entry.kind === "directory";
+  if (
+    entry.path.length + Number(isDirectory) > 100 ||
+    entry.target.length > 100 ||
+    entry.size > largestOctal ||
+    entry.uid > largestId ||
+    entry.gid > largestId ||
+    entry.mtime > largestOctal ||
+    entry.mtime < 0
+  )
+    return false;
+  target.fill(0, at, at + blockBytes);
+  putBlock(target, at, entry, { prefix: "", name: isDirectory ? `${entry.path}/` : entry.path }, typeFlag[entry.kind]);
+  return true;
+}
+
+/** @param target holds zeros where the block is to be */
+function putBlock(target: Buffer, at: number, entry: TarEntry, path: SplitPath, flag: string): void {
+  target.write(path.name, at, 100, "latin1");
+  octal(target, at + 100, 7, entry.mode & 0o7777);
+  octal(target, at + 108, 7, Math.min(entry.uid, largestId));
+  octal(target, at + 116, 7, Math.min(entry.gid, largestId));
+  octal(target, at + 124, 11, entry.size > largestOctal ? 0 : entry.size);
+  octal(target, at + 136, 11, Math.max(0, Math.min(entry.mtime, largestOctal)));
+  target.fill(" ", at + 148, at + 156);
+  target[at + 156] = flag.charCodeAt(0);
+  if (entry.target !== "") target.write(entry.target, at + 157, 100, "latin1");
+  target.write("ustar\x0000", at + 257, 8, "latin1");
+  octal(target, at + 329, 7, 0);
+  octal(target, at + 337, 7, 0);
+  if (path.prefix !== "") target.write(path.prefix, at + 345, 155, "latin1");
+  let sum = 0;
+  for (let i = at; i < at + blockBytes; i++) sum += target[i] as number;
+  octal(target, at + 148, 6, sum);
+  target[at + 154] = 0;
+}
+
+/** Writes a number in octal digits, with zeros before it. */
+function octal(target: Buffer, at: number, digits: number, value: number): void {
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    target[i] = 48 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
 }
 
 function paxRecord(key: string, value: string): string {
