@@ -6,7 +6,7 @@ import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { RoutedSet, Router, RouterBeginning, RouteRule } from "../../ports/router.ts";
-import { ask } from "./admin.ts";
+import { createCommands } from "./commands.ts";
 import { renderConfig } from "./config.ts";
 import { writeDurable } from "./durable.ts";
 import { QuickFile } from "./quick-file.ts";
@@ -27,14 +27,6 @@ import { parseRequestLine, TrafficFold } from "./request-log.ts";
 import { decodeRule, encodeRule, parseRoutes, renderRoutes, routeKey } from "./routes.ts";
 import { slotCommands } from "./slots.ts";
 import { endSupervisor, findSupervisor, startSupervisor, type StartedSupervisor } from "./supervisor.ts";
-import {
-  parseOldWorkers,
-  parseServersState,
-  parseSessions,
-  parseShownMap,
-  parseStreams,
-  type ServerState,
-} from "./tables.ts";
 
 export interface HaproxyRouterOptions {
   readonly places: Places;
@@ -55,14 +47,11 @@ export interface HaproxyRouter extends Router {
   detach(): Promise<void>;
 }
 
-const patienceMs = 10_000;
-const retryMs = 20;
-const commandsPerLine = 20;
-
 /** The router port on HAProxy. `start` comes first; changes are made one after the other. */
 export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRouter {
   const { places, bind, clock } = options;
   const layout = layoutOf(places);
+  const commands = createCommands(layout, clock);
   const fold = new TrafficFold(randomUUID(), options.onGap);
   let record: PoolRecord = emptyRecord;
   let routes = new Map<string, string>();
@@ -80,39 +69,6 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     const result = turn.then(change);
     turn = result.catch(() => {});
     return result;
-  }
-
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
-
-  /** Repeats until it comes through: HAProxy may be on its way back from a crash. */
-  async function insist<T>(what: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const deadline = clock.monotonic() + patienceMs;
-    for (;;) {
-      try {
-        return await what();
-      } catch (cause) {
-        signal?.throwIfAborted();
-        const final = cause instanceof OperatorError && cause.code !== "ROUTER_FAILED";
-        if (final || clock.monotonic() > deadline) throw cause;
-      }
-      await pause(retryMs);
-    }
-  }
-
-  const admin = (command: string): Promise<string> => ask(layout.admin, command);
-
-  async function workerPid(): Promise<number> {
-    const pid = /^Pid: ([0-9]+)$/m.exec(await admin("show info"))?.[1];
-    if (pid === undefined)
-      throw new OperatorError("ROUTER_FAILED", "Cannot tell which process routes: no pid in its answer", {
-        hint: "see router.log in the log folder",
-      });
-    return Number(pid);
-  }
-
-  /** Workers that a reload replaced and that still have something open. */
-  async function oldWorkers(): Promise<number[]> {
-    return parseOldWorkers(await ask(layout.master, "show proc;quit"));
   }
 
   function save(next: PoolRecord): void {
@@ -147,80 +103,27 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     stopChecking = clock.after(1_000, checkLog);
   }
 
-  /** Seamless: a new worker takes over the sockets, the old one finishes what it has. */
   async function reload(reason: string): Promise<void> {
     starting = true;
     try {
-      const before = await insist(workerPid);
-      const answer = await ask(layout.control, "reload");
-      if (!answer.startsWith("ok"))
-        throw new OperatorError("ROUTER_FAILED", `Cannot reload the router: ${answer.trim()}`, {
-          hint: "see router.log in the log folder",
-        });
-      await insist(async () => {
-        const now = await workerPid();
-        if (now === before)
-          throw new OperatorError("ROUTER_FAILED", "Cannot reload the router: no new worker came up", {
-            hint: "see router.log in the log folder",
-          });
-        workers.add(now);
-      });
+      workers.add(await commands.reload());
     } finally {
       starting = false;
     }
     options.onReload?.(reason);
   }
 
-  async function serversOf(backend: string | null): Promise<Map<string, ServerState>> {
-    const text = await admin(backend === null ? "show servers state" : `show servers state ${backend}`);
-    return new Map(parseServersState(text).map((state) => [`${state.backend}/${state.server}`, state]));
-  }
-
-  /** Brings a backend's servers to what the record says, and reads back that they are. */
-  async function applyBackend(backend: number, placed: PlacedSet | undefined, signal?: AbortSignal): Promise<void> {
-    await insist(async () => {
-      for (let attempt = 0; ; attempt += 1) {
-        const commands = slotCommands(`b${backend}`, placed?.slots ?? [], await serversOf(`b${backend}`));
-        if (commands.length === 0) return;
-        if (attempt === 3) {
-          throw new OperatorError(
-            "ROUTER_FAILED",
-            `Cannot place ${placed?.set ?? "nothing"} in backend b${backend}: it still needs "${commands[0] ?? ""}"`,
-            {
-              hint: "see router.log in the log folder",
-            },
-          );
-        }
-        for (let from = 0; from < commands.length; from += commandsPerLine)
-          await admin(commands.slice(from, from + commandsPerLine).join(";"));
-      }
-    }, signal);
-  }
-
-  async function applyRoute(key: string, value: string | undefined, signal?: AbortSignal): Promise<void> {
-    await insist(async () => {
-      if (value === undefined) {
-        const answer = (await admin(`del map ${layout.routes} ${key}`)).trim();
-        if (answer !== "" && !answer.includes("not found")) throw refused(answer);
-        return;
-      }
-      let answer = (await admin(`set map ${layout.routes} ${key} ${value}`)).trim();
-      if (answer.includes("not found")) answer = (await admin(`add map ${layout.routes} ${key} ${value}`)).trim();
-      if (answer !== "") throw refused(answer);
-    }, signal);
-  }
-
   /** Repairs what differs between the files and the process; nothing when the last change came through. */
   async function reconcile(): Promise<void> {
     const placed = new Map(record.sets.map((set) => [set.backend, set]));
-    const states = await insist(() => serversOf(null));
+    const states = await commands.servers();
     for (let backend = 0; backend < record.backends; backend += 1) {
       const wanted = placed.get(backend);
-      if (slotCommands(`b${backend}`, wanted?.slots ?? [], states).length > 0) await applyBackend(backend, wanted);
+      if (slotCommands(`b${backend}`, wanted?.slots ?? [], states).length > 0) await commands.place(backend, wanted);
     }
-    const shown = parseShownMap(await insist(() => admin(`show map ${layout.routes}`)));
-    for (const [key, value] of routes) if (shown.get(key) !== value) await applyRoute(key, value);
-    for (const key of shown.keys()) if (!routes.has(key)) await applyRoute(key, undefined);
+    const shown = await commands.routes();
+    for (const [key, value] of routes) if (shown.get(key) !== value) await commands.setRoute(key, value);
+    for (const key of shown.keys()) if (!routes.has(key)) await commands.setRoute(key, undefined);
   }
 
   async function start({ rules, running: instances }: RouterBeginning): Promise<void> {
@@ -237,7 +140,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       found = undefined;
     }
     // An HAProxy whose supervisor ended is taken over with all it knows.
-    const runsOn = found !== undefined || (await workerPid().then(Boolean, () => false));
+    const runsOn = found !== undefined || (await commands.worker().then(Boolean, () => false));
     if (!runsOn) {
       record = recordAtStart(record, instances, new Set(rules.flatMap(setsOfRule)));
       const entries = rules.map((rule) => encodeRule(rule, backendOf));
@@ -255,12 +158,12 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     save(wanted);
     let adopted = true;
     if (found === undefined) ({ adopted } = await freshSupervisor(wanted));
-    await insist(workerPid);
+    await commands.workerUp();
     if (adopted && renderConfig(wanted, layout, bind.host) !== configBefore)
       await reload("the configuration differs from the one that runs");
     await reconcile();
-    workers.add(await insist(workerPid));
-    for (const pid of await insist(oldWorkers)) workers.add(pid);
+    workers.add(await commands.workerUp());
+    for (const pid of await commands.oldWorkers()) workers.add(pid);
     starting = false;
     running = true;
     checkLog();
@@ -281,7 +184,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   async function bringBack(): Promise<void> {
     if (!running || (await findSupervisor(layout)) !== undefined) return;
     const { adopted } = await freshSupervisor(record);
-    await insist(workerPid);
+    await commands.workerUp();
     await reconcile();
     options.onMended?.(
       adopted
@@ -327,7 +230,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
         `the pool grew from ${before.backends} × ${before.slotsEach} to ${next.backends} × ${next.slotsEach}`,
       );
     }
-    await applyBackend(target.backend, has, signal);
+    await commands.place(target.backend, has, signal);
   }
 
   async function route(target: RouteRule["route"], rule: RouteRule | null, signal: AbortSignal): Promise<void> {
@@ -342,27 +245,15 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       routesFile.replace(renderRoutes(next));
       routes = next;
     }
-    await applyRoute(key, value, signal);
+    await commands.setRoute(key, value, signal);
   }
 
   async function inFlight(set: SetName): Promise<ReadonlyMap<InstanceName, number>> {
     const placed = record.sets.find((candidate) => candidate.set === set);
     const result = new Map<InstanceName, number>();
     if (placed === undefined) return result;
-    await insist(async () => {
-      const current = parseSessions(await admin(`show stat b${placed.backend} 4 -1`));
-      const old: ReturnType<typeof parseSessions> = [];
-      for (const pid of await oldWorkers())
-        old.push(...parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)));
-      for (const slot of placed.slots) {
-        const mine = current.find((sessions) => sessions.server === `s${slot.slot}`);
-        if (mine === undefined) throw refused(`no statistics of b${placed.backend}/s${slot.slot}`);
-        const elsewhere = old
-          .filter((sessions) => sessions.address === `${slot.address}:${slot.port}`)
-          .reduce((sum, sessions) => sum + sessions.current, 0);
-        result.set(slot.instance, mine.current + elsewhere);
-      }
-    });
+    const open = await commands.open(placed);
+    placed.slots.forEach((slot, index) => result.set(slot.instance, open[index] ?? 0));
     return result;
   }
 
@@ -371,35 +262,13 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     const slots = placed?.slots.filter((slot) => instances.includes(slot.instance)) ?? [];
     if (placed === undefined || slots.length === 0) return;
     if (slots.some((slot) => !slot.out)) save(takeOut(record, set, instances));
-    for (const slot of slots) {
-      const server = `b${placed.backend}/s${slot.slot}`;
-      await insist(() =>
-        admin(
-          cutting
-            ? `set server ${server} state maint;shutdown sessions server ${server}`
-            : `set server ${server} state drain`,
-        ),
-      );
-    }
-    if (!cutting) return;
-    const addresses = new Set(slots.map((slot) => `${slot.address}:${slot.port}`));
-    for (const pid of await insist(oldWorkers)) {
-      const open = parseSessions(await ask(layout.master, `@!${pid} show stat -1 4 -1;quit`)).filter(
-        ({ address, current }) => current > 0 && addresses.has(address),
-      );
-      if (open.length === 0) continue;
-      // A worker that stops refuses "shutdown sessions server": its proxies are disabled.
-      const streams = parseStreams(await ask(layout.master, `@!${pid} show sess;quit`));
-      for (const { id, backend, server } of streams) {
-        if (open.some((sessions) => sessions.backend === backend && sessions.server === server))
-          await ask(layout.master, `@!${pid} shutdown session ${id};quit`);
-      }
-    }
+    const numbers = slots.map(({ slot }) => slot);
+    await (cutting ? commands.cut(placed, numbers) : commands.drain(placed.backend, numbers));
   }
 
   async function observe(): ReturnType<Router["observe"]> {
-    const states = await insist(() => serversOf(null));
-    const shown = parseShownMap(await insist(() => admin(`show map ${layout.routes}`)));
+    const states = await commands.servers();
+    const shown = await commands.routes();
     const rules = [...shown].flatMap(([key, value]) => decodeRule({ key, value }) ?? []);
     const sets = record.sets.map((placed) => ({
       set: placed.set,
@@ -451,12 +320,6 @@ function setsOfRule({ stable, canary }: RouteRule): SetName[] {
 
 function setsOf(value: string): string[] {
   return value.split("|").map((part) => part.split(":")[1] ?? "");
-}
-
-function refused(answer: string): OperatorError {
-  return new OperatorError("ROUTER_FAILED", `Cannot change the router: it answered "${answer.slice(0, 200)}"`, {
-    hint: "see router.log in the log folder",
-  });
 }
 
 function absent<T>(value: T): (cause: unknown) => T {
