@@ -5,7 +5,7 @@ import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256 } from "../model/canonical.ts";
 import type { BuildDefinition, BuildSettings } from "../model/definition.ts";
 import { createBases, noRegistry } from "./bases.ts";
-import { createBuildCache, type BuildCache } from "./cache.ts";
+import { openBuildCache, type BuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
 import { buildDockerfile, createdAt } from "./dockerfile/execute.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
@@ -14,8 +14,10 @@ import { digestOfUsed } from "./lock-file.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
 import { pinsToJson } from "./debian/pins.ts";
 import { buildRecipe } from "./debian/recipe.ts";
-import { refuseSecrets } from "./secrets/refuse.ts";
+import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
 import { readSource, type Source } from "./source.ts";
+import type { Blobs, Store } from "../ports/store.ts";
+import { isDamagedBlob } from "../store/kept-stage.ts";
 
 /**
  * Makes the artifact that a definition describes and puts it into the store. Equal sources give equal bytes.
@@ -25,72 +27,104 @@ import { readSource, type Source } from "./source.ts";
  */
 export async function buildArtifact(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
   try {
-    if (build.kind === "image") {
-      const imported = await importImage(resolve(options.projectDir, build.path), {
-        store: options.store,
-        signal: options.signal,
-        report: options.report,
-        ...(options.tagAs === undefined ? {} : { name: options.tagAs }),
-      });
-      return { ...imported, commit: null };
-    }
-    const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
-    const cache = createBuildCache(options.cacheDir);
-    if (build.kind === "debian") {
-      const { image, pins, skipped } = await buildRecipe(build, options, cache, source.epoch);
-      const packages = pins.packages.map((item) => `${item.name}=${item.version} ${item.sha256}`);
-      const built = await finish(
-        image,
-        source,
-        {
-          "bronze.debian.suite": build.suite,
-          "bronze.debian.packages": packages.join("\n"),
-          "bronze.lock.digest": digestOfUsed({ debian: pinsToJson(pins) }),
-        },
-        options,
-        cache,
-        build,
-      );
-      return { ...built, debian: { packages: pins.packages, skipped } };
-    }
-    const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
-    const image = await buildDockerfile({
-      projectDir: options.projectDir,
-      path: build.path,
-      store: options.store,
-      cache,
-      bases,
-      epoch: source.epoch,
-      report: options.report,
-      signal: options.signal,
+    return await buildOnce(build, options).catch((error: unknown) => {
+      if (!isDamagedBlob(error)) throw error;
+      options.report({ kind: "note", text: "a layer in the build cache was damaged: it is made anew" });
+      return buildOnce(build, options);
     });
-    const used = bases.used();
-    const extra = used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) };
-    return await finish(image, source, extra, options, cache, build);
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
     throw error;
   }
 }
 
-async function finish(
-  image: ImageState,
-  source: Source,
-  extra: { readonly [name: string]: string },
-  options: BuildOptions,
-  cache: BuildCache,
-  { allowSecrets = [] }: BuildSettings,
-): Promise<BuiltArtifact> {
-  if (image.layers.length === 0)
-    throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
-      hint: "COPY something into it",
+async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
+  if (build.kind === "image") {
+    const imported = await importImage(resolve(options.projectDir, build.path), {
+      store: options.store,
+      signal: options.signal,
+      report: options.report,
+      ...(options.tagAs === undefined ? {} : { name: options.tagAs }),
     });
-  const secrets = await refuseSecrets(image, allowSecrets, {
-    blobs: options.store,
-    cache,
-    signal: options.signal,
-    values: options.secrets ?? [],
+    return { ...imported, commit: null };
+  }
+  const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
+  const cache = await openBuildCache(options.cacheDir, {
+    fresh: options.noCache === true,
+    ...(options.cacheBytes === undefined ? {} : { capacityBytes: options.cacheBytes }),
   });
+  try {
+    // What the steps make belongs to the cache; the store gets the artifact when it is whole.
+    const stage = await options.store.stage(options.cacheDir);
+    const store: Store = { ...options.store, ...pickBlobs(stage) };
+    const made = await makeImage(build, options, store, cache, source);
+    if (made.image.layers.length === 0)
+      throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
+        hint: "COPY something into it",
+      });
+    const secrets = await refuseSecrets(made.image, build.allowSecrets ?? [], {
+      blobs: store,
+      cache,
+      signal: options.signal,
+      values: options.secrets ?? [],
+    });
+    await stage.publish(made.image.layers.map((layer) => layer.digest));
+    return await finish(made, secrets, source, options);
+  } finally {
+    await cache.close();
+  }
+}
+
+function pickBlobs({ stat, read, path, write }: Blobs): Blobs {
+  return { stat, read, path, write };
+}
+
+interface MadeImage {
+  readonly image: ImageState;
+  readonly annotations: { readonly [name: string]: string };
+  readonly debian?: NonNullable<BuiltArtifact["debian"]>;
+}
+
+async function makeImage(
+  build: Exclude<BuildDefinition, { kind: "image" }>,
+  options: BuildOptions,
+  store: Store,
+  cache: BuildCache,
+  source: Source,
+): Promise<MadeImage> {
+  if (build.kind === "debian") {
+    const { image, pins, skipped } = await buildRecipe(build, { ...options, store }, cache, source.epoch);
+    const packages = pins.packages.map((item) => `${item.name}=${item.version} ${item.sha256}`);
+    const annotations = {
+      "bronze.debian.suite": build.suite,
+      "bronze.debian.packages": packages.join("\n"),
+      "bronze.lock.digest": digestOfUsed({ debian: pinsToJson(pins) }),
+    };
+    return { image, annotations, debian: { packages: pins.packages, skipped } };
+  }
+  // Bases that are fetched are the store's, with their names.
+  const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
+  const image = await buildDockerfile({
+    projectDir: options.projectDir,
+    path: build.path,
+    store,
+    cache,
+    bases,
+    epoch: source.epoch,
+    report: options.report,
+    signal: options.signal,
+  });
+  const used = bases.used();
+  return { image, annotations: used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) } };
+}
+
+/** Writes what names the layers, which are in the store by now. */
+async function finish(
+  { image, annotations, debian }: MadeImage,
+  secrets: SecretsVerdict,
+  source: Source,
+  options: BuildOptions,
+): Promise<BuiltArtifact> {
   const created = createdAt(source.epoch);
   const config = serialiseConfig({
     architecture: image.architecture,
@@ -104,7 +138,7 @@ async function finish(
     config: describe(mediaTypes.config, config),
     layers: image.layers,
     annotations: {
-      ...extra,
+      ...annotations,
       ...secrets.annotations,
       "org.opencontainers.image.created": created,
       ...(source.commit === null ? {} : { "org.opencontainers.image.revision": source.commit }),
@@ -123,5 +157,6 @@ async function finish(
     layers: image.layers,
     commit: source.commit,
     cached,
+    ...(debian === undefined ? {} : { debian }),
   };
 }

@@ -1,24 +1,84 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { utimesSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { canonicalJson, digestHex, sha256, type Json } from "../model/canonical.ts";
+import { createTemporaries } from "../store/temporary.ts";
+import { sweepCache } from "./cache/sweep.ts";
 
-/** Small records of work done, by what it was done from. Losing any of them only costs time. */
+/**
+ * Small records of work done, by what it was done from, and folders for what is larger. Losing any of it only costs time.
+ *
+ * Rooms are folders of the cache; an entry is what is directly in one. An entry's time of change is when it was last used:
+ * who uses one sets it (`utimes`), and the entries that were not used for longest are removed first.
+ */
 export interface BuildCache {
   read(room: string, key: Json): Promise<unknown>;
   write(room: string, key: Json, value: Json): Promise<void>;
-  /** Where a room's files are; the folder may not be there yet. */
+  /** Where a room's entries are; the folder may not be there yet. */
   folder(room: string): string;
 }
 
-/** @param dir folder of the cache; records are `ROOM/HEX.json`, HEX being the sha256 of the key's canonical JSON */
-export function createBuildCache(dir: string): BuildCache {
-  const pathOf = (room: string, key: Json): string => join(dir, room, `${digestHex(sha256(canonicalJson(key)))}.json`);
+/** The cache as one build has it. */
+export interface OpenCache extends BuildCache {
+  /** Ends the build: what it used may be removed from now on. The cache is brought back to its bounds in the background. */
+  close(): Promise<void>;
+}
+
+export interface CacheOptions {
+  /** True: work is done again even where a record of an earlier build has it. */
+  readonly fresh?: boolean;
+  /** What the cache may take; default: `defaultCapacity`. */
+  readonly capacityBytes?: number;
+}
+
+/**
+ * Opens the cache for a build; what killed builds left half-made is removed.
+ *
+ * @param dir folder of the cache
+ */
+export async function openBuildCache(
+  dir: string,
+  { fresh = false, capacityBytes }: CacheOptions = {},
+): Promise<OpenCache> {
+  // Clears what the dead left.
+  await createTemporaries(join(dir, "tmp")).next();
+  const registration = await createTemporaries(join(dir, "builds")).next();
+  await writeFile(registration, "");
+  const records = createRecords(dir, fresh);
   return {
+    ...records,
+    async close() {
+      await rm(registration, { force: true });
+      // Nothing was added: the bounds still hold.
+      if (records.written.size === 0) return;
+      // A cache that is too large is no fault of the build, and the next one tries again.
+      sweepCache(dir, capacityBytes).catch(() => undefined);
+    },
+  };
+}
+
+/** The cache without a build under way. @param dir folder of the cache */
+export function createBuildCache(dir: string): BuildCache {
+  return createRecords(dir, false);
+}
+
+/** Records are `records/ROOM/HEX.json`, HEX being the sha256 of the key's canonical JSON. */
+function createRecords(dir: string, fresh: boolean): BuildCache & { readonly written: ReadonlySet<string> } {
+  const pathOf = (room: string, key: Json): string =>
+    join(dir, "records", room, `${digestHex(sha256(canonicalJson(key)))}.json`);
+  const temporaries = createTemporaries(join(dir, "tmp"));
+  const written = new Set<string>();
+  return {
+    written,
     folder: (room) => join(dir, room),
     async read(room, key) {
+      const path = pathOf(room, key);
+      if (fresh && !written.has(path)) return undefined;
       try {
-        return JSON.parse(await readFile(pathOf(room, key), "utf8"));
+        const value: unknown = JSON.parse(await readFile(path, "utf8"));
+        const now = new Date();
+        utimesSync(path, now, now);
+        return value;
       } catch {
         // Absent and damaged are the same: the work is done again.
         return undefined;
@@ -26,17 +86,13 @@ export function createBuildCache(dir: string): BuildCache {
     },
     async write(room, key, value) {
       const path = pathOf(room, key);
-      const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
-      await mkdir(join(dir, room), { recursive: true });
+      const temporary = await temporaries.next();
+      await mkdir(dirname(path), { recursive: true });
       try {
-        const file = await open(temporary, "wx", 0o644);
-        try {
-          await file.writeFile(JSON.stringify(value));
-          await file.sync();
-        } finally {
-          await file.close();
-        }
+        // Not forced to disk: what a power cut leaves of it is whole or cannot be read.
+        await writeFile(temporary, JSON.stringify(value), { mode: 0o600 });
         await rename(temporary, path);
+        written.add(path);
       } finally {
         await rm(temporary, { force: true });
       }

@@ -44,6 +44,10 @@ export interface BuildOptions {
   readonly registry?: Registry;
   /** Folder that may be deleted at any time; what is in it only saves work. */
   readonly cacheDir: string;
+  /** What that folder may take; absent: 20 GB, or a tenth of its file system. */
+  readonly cacheBytes?: number;
+  /** True: every step is done again, whatever the cache has. */
+  readonly noCache?: boolean;
   /** Who runs programs of the image, made when the first is to be run; absent: nobody, such a step is refused. */
   readonly steps?: () => Promise<StepRunner>;
   /** What steps may mount as secrets; none of it may be in what is built. */

@@ -34,8 +34,13 @@ export interface Stage extends Blobs {
 
 /** Blobs, manifests and tags. */
 export interface Store extends Blobs {
-  /** A place for blobs of an import, which become the store's only when published. */
-  stage(): Promise<Stage>;
+  /**
+   * A place for blobs that become the store's only when published.
+   *
+   * @param folder one that keeps them for the next who names it, and which may lose any of them between two builds; default:
+   * one of its own
+   */
+  stage(folder?: string): Promise<Stage>;
   /** Points a name at a manifest. Names are `[HOST:PORT/][a-z0-9._/-]+:[A-Za-z0-9._-]+`. */
   tag(name: string, digest: Digest): Promise<void>;
   /** The digest a name points at, or undefined. */

@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { open, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { digestHex, sha256, type Digest } from "../model/canonical.ts";
+import type { Blobs } from "../ports/store.ts";
+import { ignoreMissing, refusedByDisk, syncFolder } from "./durable.ts";
+import { blobMissing, bytesLie, tooLarge, type Expected } from "./refusals.ts";
+import { createTemporaries } from "./temporary.ts";
+
+const defaultMaxBytes = 4 * 2 ** 20;
+
+/** Blobs in `blobs/sha256/HEX` of a folder; files are written in `tmp`, then renamed. */
+export interface BlobFolder extends Blobs {
+  /** Where the blobs are. */
+  readonly folder: string;
+  pathOf(digest: Digest): string;
+  /** Writes a temporary file, then gives it its name in a folder; nothing remains when it fails. */
+  place<Result>(
+    fill: (file: FileHandle) => Promise<{ readonly target: string; readonly result: Result }>,
+    folder: string,
+  ): Promise<Result>;
+  /** A path in `tmp` that nobody has. */
+  temporary(): Promise<string>;
+}
+
+/**
+ * @param options.folders others below `dir` that are made with it
+ * @param options.durable whether a write is on disk before it resolves; otherwise a power cut may leave wrong bytes
+ */
+export function createBlobFolder(
+  dir: string,
+  { durable, folders = [] }: { readonly durable: boolean; readonly folders?: readonly string[] },
+): BlobFolder {
+  const folder = join(dir, "blobs", "sha256");
+  const temporaries = createTemporaries(join(dir, "tmp"), [folder, ...folders]);
+  const pathOf = (digest: Digest): string => join(folder, digestHex(digest));
+
+  const sizeOf = async (digest: Digest): Promise<number | undefined> =>
+    (await stat(pathOf(digest)).catch(ignoreMissing))?.size;
+
+  const place: BlobFolder["place"] = async (fill, into) => {
+    let path: string;
+    let file: FileHandle;
+    try {
+      path = await temporaries.next();
+      file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
+    } catch (error) {
+      temporaries.forget();
+      throw refusedByDisk(error, dir) ?? error;
+    }
+    try {
+      const { target, result } = await fill(file);
+      await file.chmod(0o444);
+      if (durable) await file.sync();
+      await file.close();
+      await rename(path, target);
+      if (durable) await syncFolder(into);
+      return result;
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      await rm(path, { force: true });
+      throw refusedByDisk(error, dir) ?? error;
+    }
+  };
+
+  return {
+    folder,
+    pathOf,
+    place,
+    temporary: temporaries.next,
+    stat: sizeOf,
+
+    async read(digest, maxBytes = defaultMaxBytes) {
+      const size = await sizeOf(digest);
+      if (size === undefined) throw blobMissing(digest);
+      if (size > maxBytes) throw tooLarge(digest, size, maxBytes);
+      const bytes = await readFile(pathOf(digest));
+      if (sha256(bytes) !== digest) throw bytesLie(digest, sha256(bytes));
+      return bytes;
+    },
+
+    async path(digest) {
+      if ((await sizeOf(digest)) === undefined) throw blobMissing(digest);
+      return pathOf(digest);
+    },
+
+    async write(source, expected) {
+      if (source instanceof Uint8Array) {
+        const digest = sha256(source);
+        checkExpected(expected, digest, source.byteLength);
+        // Small enough to be read: one that was damaged meanwhile is written anew.
+        const there = await readFile(pathOf(digest)).catch(() => undefined);
+        if (there?.equals(source) === true) return { digest, size: source.byteLength };
+      }
+      return place(async (file) => {
+        const { digest, size } =
+          source instanceof Uint8Array
+            ? await writeBytes(file, source)
+            : await writeStream(file, source, expected?.size);
+        checkExpected(expected, digest, size);
+        return { target: pathOf(digest), result: { digest, size } };
+      }, folder);
+    },
+  };
+}
+
+async function writeBytes(file: FileHandle, bytes: Uint8Array): Promise<{ digest: Digest; size: number }> {
+  await file.writeFile(bytes);
+  return { digest: sha256(bytes), size: bytes.byteLength };
+}
+
+async function writeStream(
+  file: FileHandle,
+  source: Readable,
+  most: number | undefined,
+): Promise<{ digest: Digest; size: number }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const piece of source as AsyncIterable<Buffer>) {
+    size += piece.byteLength;
+    if (most !== undefined && size > most) break;
+    hash.update(piece);
+    for (let at = 0; at < piece.byteLength;) at += (await file.write(piece, at)).bytesWritten;
+  }
+  return { digest: `sha256:${hash.digest("hex")}` as Digest, size };
+}
+
+function checkExpected(expected: Expected | undefined, digest: Digest, size: number): void {
+  if (expected === undefined) return;
+  if (expected.digest !== digest || (expected.size !== undefined && expected.size !== size))
+    throw bytesLie(expected.digest, digest, expected.size, size);
+}

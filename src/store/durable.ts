@@ -1,0 +1,34 @@
+import { constants, statfsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { diskTrouble } from "../errors/disk.ts";
+import { diskError, type OperatorError } from "../errors/operator-error.ts";
+
+/** Makes names in a folder, and their absence, last. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** For `catch`: what is not there is undefined, any other error stays one. */
+export function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT") return undefined;
+  throw error;
+}
+
+/** The error for people where a disk took no bytes; undefined for any other. */
+export function refusedByDisk(error: unknown, dir: string): OperatorError | undefined {
+  const trouble = diskTrouble(error);
+  if (trouble === undefined) return undefined;
+  let free: number | undefined;
+  try {
+    const { bavail, bsize } = statfsSync(dir);
+    free = bavail * bsize;
+  } catch {
+    // Not known, then.
+  }
+  return diskError(trouble, `write to the store in "${dir}"`, free, error);
+}

@@ -1,0 +1,121 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { copyFile, link, open, rm, utimes } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { OperatorError } from "../errors/operator-error.ts";
+import { digestHex, type Digest } from "../model/canonical.ts";
+import type { Blobs, Stage } from "../ports/store.ts";
+import { createBlobFolder, type BlobFolder } from "./blob-folder.ts";
+import { refusedByDisk, syncFolder } from "./durable.ts";
+
+/** The error for a kept blob whose bytes were others; it is gone, and can be made anew. */
+export function isDamagedBlob(error: unknown): boolean {
+  return error instanceof OperatorError && error.code === "VERIFICATION_FAILED" && error.details === damagedBlob;
+}
+
+const damagedBlob = "damaged blob of the cache";
+
+/**
+ * A stage whose folder outlives it: blobs that were not published are found there by the next one. They are not forced to
+ * disk, so one that this process did not write itself is hashed before it is first used; when its bytes are others it is
+ * removed and told with an error of `isDamagedBlob`. The time of each file is when it was last asked for.
+ */
+export function createKeptStage(store: BlobFolder, dir: string): Stage {
+  const kept = createBlobFolder(dir, { durable: false });
+  const checked = new Map<Digest, Promise<void>>();
+
+  /** Throws unless the kept blob's bytes are right. */
+  const check = (digest: Digest): Promise<void> => {
+    const known = checked.get(digest);
+    if (known !== undefined) return known;
+    const checking = verify(kept.pathOf(digest), digest);
+    checked.set(digest, checking);
+    checking.catch(() => checked.delete(digest));
+    return checking;
+  };
+  const isStored = async (digest: Digest): Promise<boolean> => (await store.stat(digest)) !== undefined;
+
+  const stage: Blobs = {
+    async stat(digest) {
+      const stored = await store.stat(digest);
+      if (stored !== undefined) return stored;
+      const size = await kept.stat(digest);
+      if (size !== undefined) await markUsed(kept.pathOf(digest));
+      return size;
+    },
+    read: async (digest, maxBytes) => ((await isStored(digest)) ? store : kept).read(digest, maxBytes),
+    async path(digest) {
+      if (await isStored(digest)) return store.path(digest);
+      const path = await kept.path(digest);
+      await check(digest);
+      return path;
+    },
+    async write(source, expected) {
+      const written = await kept.write(source, expected);
+      checked.set(written.digest, Promise.resolve());
+      return written;
+    },
+  };
+  return {
+    ...stage,
+    async publish(digests) {
+      for (const digest of new Set(digests)) {
+        if (!(await isStored(digest))) await adopt(await stage.path(digest), store, digest);
+      }
+      await syncFolder(store.folder);
+    },
+    discard: async () => undefined,
+  };
+}
+
+/** Gives a file that is whole its name in the store as well; on disk once the folder is. */
+async function adopt(path: string, store: BlobFolder, digest: Digest): Promise<void> {
+  const target = store.pathOf(digest);
+  // Makes the store's folders.
+  const copy = await store.temporary();
+  try {
+    await syncFile(path);
+    await link(path, target);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "EXDEV" && code !== "EMLINK" && code !== "EPERM") throw refusedByDisk(error, store.folder) ?? error;
+    try {
+      await copyFile(path, copy);
+      await syncFile(copy);
+      await link(copy, target).catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code !== "EEXIST") throw cause;
+      });
+    } catch (cause) {
+      throw refusedByDisk(cause, store.folder) ?? cause;
+    } finally {
+      await rm(copy, { force: true });
+    }
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function verify(path: string, digest: Digest): Promise<void> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  if (hash.digest("hex") === digestHex(digest)) return;
+  await rm(path, { force: true });
+  throw new OperatorError("VERIFICATION_FAILED", `Cannot use ${digest} of the build cache: its bytes are others`, {
+    hint: "it was removed; build again, and it is made anew",
+    details: damagedBlob,
+  });
+}
+
+async function markUsed(path: string): Promise<void> {
+  const now = new Date();
+  // One that was evicted meanwhile is noticed where it is read.
+  await utimes(path, now, now).catch(() => undefined);
+}
