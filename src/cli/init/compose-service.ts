@@ -2,7 +2,6 @@ import { capabilityNames } from "../../definition/capabilities.ts";
 import { parseDurationMs } from "../../model/quantities.ts";
 import { interpolated, portOf, sortVariables } from "./carried.ts";
 import { noWishes, type NotCarriedOver, type StartLine, type Wishes } from "./proposal.ts";
-import { appNameFrom } from "./text.ts";
 import { listOf, mapOf, textOf, type YamlFile, type YamlMap } from "./yaml-file.ts";
 
 type Path = readonly (string | number)[];
@@ -69,7 +68,7 @@ export function readService(
   const replicas = Number(textOf(deploy["replicas"]) ?? textOf(fields["scale"]) ?? Number.NaN);
   return {
     ...noWishes(file),
-    name: appNameFrom(textOf(yaml.root["name"]) ?? ""),
+    name: interpolated(textOf(yaml.root["name"]) ?? "") || null,
     start: line("command"),
     entrypoint: line("entrypoint"),
     port: ports,

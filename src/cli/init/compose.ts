@@ -26,13 +26,10 @@ export function readCompose(folder: Folder, file: string, service: string | null
   if (chosen === undefined) return null;
   const [name, fields] = chosen;
   const names = services.map(([other]) => other);
+  const wishes = readService(yaml, file, name, fields, names);
   return {
-    ...readService(yaml, file, name, fields, names),
-    notCarriedOver: [
-      ...readService(yaml, file, name, fields, names).notCarriedOver,
-      ...otherServices(yaml, services, name, fields),
-      ...topLevel(yaml),
-    ],
+    ...wishes,
+    notCarriedOver: [...wishes.notCarriedOver, ...otherServices(yaml, services, name, fields), ...topLevel(yaml)],
   };
 }
 

@@ -2,7 +2,7 @@ import { appUser, envLines, listInstruction } from "./dockerfile-text.ts";
 import type { Folder } from "./folder.ts";
 import type { FrameworkOutput } from "./node-frameworks.ts";
 import type { NodeManifest } from "./node-manifest.ts";
-import { installFiles, npmrcOf, type PackageManager } from "./node-packages.ts";
+import { copyLines, npmrcOf, type PackageManager } from "./node-packages.ts";
 import type { NodeStart } from "./node-start.ts";
 import type { Variables } from "./proposal.ts";
 import type { RuntimeVersion } from "./versions.ts";
@@ -77,7 +77,7 @@ export function buildStage(
     ...envLines({ ...manager.env, ...env }),
     "WORKDIR /app",
     ...manager.setUp.map((command) => `RUN ${command}`),
-    early ? "COPY . ." : `COPY ${installFiles(folder, manager).join(" ")} ./`,
+    ...(early ? ["COPY . ."] : copyLines(folder, manager)),
     installLine(folder, manager, manager.install),
     ...(early ? [] : ["COPY . ."]),
     ...(build === undefined ? [] : [`RUN ${build}`]),
@@ -90,7 +90,7 @@ function oneStage(image: NodeImage): readonly string[] {
   const installs = manifest.dependencies.size > 0 || keepsDevelopment || manager.lock !== null;
   const install = [
     ...manager.setUp.map((command) => `RUN ${command}`),
-    `COPY ${installFiles(folder, manager).join(" ")} ./`,
+    ...copyLines(folder, manager),
     installLine(folder, manager, keepsDevelopment ? manager.install : manager.installProduction),
   ];
   return lastStage(
@@ -109,7 +109,7 @@ function threeStages(image: NodeImage, build: string, cache: string): readonly s
     ...envLines({ ...manager.env, ...image.output?.env }),
     "WORKDIR /app",
     ...manager.setUp.map((command) => `RUN ${command}`),
-    `COPY ${installFiles(folder, manager).join(" ")} ./`,
+    ...copyLines(folder, manager),
     "",
     ...(runs ? ["FROM base AS dependencies", installLine(folder, manager, manager.installProduction), ""] : []),
     "FROM base AS build",

@@ -112,13 +112,15 @@ function versionOf(name: string, asked: string | null): string | undefined {
   return asked?.startsWith(`${name}@`) === true ? asked.slice(name.length + 1) : undefined;
 }
 
-/** Files that an installation reads, as they are named in COPY. */
-export function installFiles(folder: Folder, manager: PackageManager): readonly string[] {
+/** Instructions that bring what an installation reads. */
+export function copyLines(folder: Folder, manager: PackageManager): readonly string[] {
   const names = ["package.json", manager.lock, ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml", ".pnpmfile.cjs"];
-  return [
+  const files = [
     ...names.filter((name): name is string => name !== null && hasFile(folder, name)),
     ...(npmrcOf(folder)?.copied === true ? [".npmrc"] : []),
   ];
+  const folders = manager.install.includes(".yarn/releases/") ? [".yarn/releases"] : [];
+  return [`COPY ${files.join(" ")} ./`, ...folders.map((path) => `COPY ${path} ${path}`)];
 }
 
 /** What is in .npmrc that an installation needs. */

@@ -44,7 +44,7 @@ export function propose(folder: Folder, options: ProposeOptions = {}): Proposal 
   const safe = unsafe.length === 0 ? wishes : { ...wishes, start: null, entrypoint: null };
   const place = safe.folder === "" ? folder : folderBelow(folder, safe.folder);
   const plan = planFor(place, safe);
-  const app = appNameFrom(safe.name ?? plan.name ?? (safe.folder === "" ? folder.name : safe.folder));
+  const app = appNameFrom(safe.name ?? plan.name ?? place.name);
   const files = [
     ...(plan.build.kind === "dockerfile" && plan.build.text !== null
       ? [{ path: plan.build.path, text: plan.build.text }]

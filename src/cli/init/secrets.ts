@@ -19,9 +19,9 @@ export function hasSecretShape(value: string): boolean {
 /** Whether a command's arguments hold a secret: `--password=x`, `-e TOKEN=x`, a URL with credentials. */
 export function commandMayHoldSecret(text: string): boolean {
   if (hasSecretShape(text)) return true;
-  return [...text.matchAll(/(?:^|[\s"'])-{0,2}([A-Za-z][A-Za-z0-9_-]*)[= ]\s*(\S+)/g)].some(
-    ([, name = "", value = ""]) =>
-      /SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|API-?_?KEY/i.test(name) && !value.startsWith("$"),
+  return [...text.matchAll(/(?:^|[\s"'])(?:--?([A-Za-z][\w-]*)[= ]\s*|([A-Za-z_]\w*)=)(?=(\S+))/g)].some(
+    ([, option, variable, value = ""]) =>
+      /SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|API[-_]?KEY/i.test(option ?? variable ?? "") && !/^["']?\$/.test(value),
   );
 }
 

@@ -28,11 +28,6 @@ export function appNameFrom(text: string): string {
   return name === "" ? "app" : name;
 }
 
-/** `1 file`, `2 files` */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
 /** The line an offset is in, from 1. */
 export function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split("\n").length;

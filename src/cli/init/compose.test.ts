@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { proposed } from "./testing.ts";
+
+const shop = `
+name: shop
+x-common: &common
+  LOG_LEVEL: info
+services:
+  web:
+    build: { context: ., dockerfile: docker/Dockerfile }
+    command: ["serve", "--port", "$\${PORT}"]
+    ports: ["80:3000", "9229:9229"]
+    environment:
+      <<: *common
+      GREETING: "\${GREETING:-hello there}"
+      REGION: $REGION
+      DATABASE_URL: postgres://shop:hunter2@db:5432/shop
+      CACHE_URL: redis://cache:6379
+      STRIPE_KEY: sk_live_${"x".repeat(24)}
+      SESSION: 8f14e45fceea167a5a36dedd4bea2543
+    env_file: .env
+    depends_on: [db, cache]
+    volumes: ["uploads:/data"]
+    tmpfs: [/run/shop]
+    healthcheck:
+      test: ["CMD-SHELL", "curl -f http://localhost:3000/healthz?token=abc || exit 1"]
+      interval: 10s
+      start_period: 90s
+    deploy:
+      replicas: 3
+      resources: { limits: { cpus: "0.5", memory: 256M } }
+    labels: ["traefik.http.routers.web.rule=Host(\`Shop.example\`)"]
+  worker: { build: ., command: node worker.js }
+  db: { image: "postgres:16", environment: { POSTGRES_PASSWORD: hunter2 } }
+  cache: { image: redis }
+volumes: { uploads: {} }
+`;
+
+test("propose() carries a compose service over: build, command, port, health, limits, replicas, host", () => {
+  const { definition, told } = proposed({
+    "compose.yaml": shop,
+    "docker/Dockerfile": 'FROM x\nENTRYPOINT ["/init"]\n',
+  });
+  assert.equal(definition.app, "shop");
+  assert.deepEqual(definition.build, { kind: "dockerfile", path: "docker/Dockerfile" });
+  assert.deepEqual(definition.run.command, ["/init", "serve", "--port", "3000"]);
+  assert.equal(definition.run.port, 3000);
+  assert.deepEqual(definition.run.health, { path: "/healthz", deadlineMs: 90_000 });
+  assert.deepEqual([definition.run.resources.memoryBytes, definition.run.resources.cpu], [256 * 2 ** 20, 0.5]);
+  assert.deepEqual(definition.run.tmpfs, ["/run/shop"]);
+  const [environment] = definition.environments;
+  assert.deepEqual([environment?.settings.instances, environment?.settings.route.host], [3, "shop.example"]);
+  assert.match(told, /port 3000: compose\.yaml line 9 says so/);
+});
+
+test("propose() names all of a compose file that the definition does not say, with what to do", () => {
+  const { notCarriedOver } = proposed({ "compose.yaml": shop, "docker/Dockerfile": "FROM x\n" });
+  const named = notCarriedOver.map(({ what }) => what);
+  for (const part of [
+    "port 9229",
+    "environment variable REGION",
+    "environment variable DATABASE_URL",
+    "environment variable CACHE_URL",
+    "environment variable STRIPE_KEY",
+    "environment variable SESSION",
+    "environment variable LOG_LEVEL",
+    "env_file",
+    "volumes",
+    "labels",
+    "healthcheck's interval",
+    "the service worker",
+    "the service db, which web needs (postgres:16)",
+    "the service cache, which web needs (redis)",
+  ])
+    assert.ok(named.includes(part), `${part} is not among ${named.join("; ")}`);
+  assert.match(notCarriedOver.find(({ what }) => what.endsWith("CACHE_URL"))?.where ?? "", /^compose\.yaml line 15$/);
+  for (const { advice } of notCarriedOver) assert.notEqual(advice, "");
+});
+
+test("propose() writes down and tells no secret of a compose file", () => {
+  const { files, told } = proposed({ "compose.yaml": shop, "server.js": "" });
+  const all = files.map(({ text }) => text).join("\n") + told;
+  assert.doesNotMatch(all, /hunter2|sk_live|8f14e45f|token=abc/);
+});
+
+test("propose() puts a compose service's variables into the Dockerfile that it writes", () => {
+  const { dockerfile, definition } = proposed({
+    "compose.yaml": 'services: { web: { build: ., ports: ["3000"], environment: ["GREETING=hi $$you", "TOKEN=x"] } }',
+    "package.json": JSON.stringify({ scripts: { start: "node a.js" }, dependencies: { x: "1" } }),
+    "package-lock.json": "{}",
+  });
+  assert.match(dockerfile, /GREETING="hi \\\$you"/);
+  assert.doesNotMatch(dockerfile, /TOKEN/);
+  assert.equal(definition.run.port, 3000);
+});
+
+test("propose() goes to the folder that a compose service is built in", () => {
+  const { folder, definition, files } = proposed({
+    "compose.yaml": "services: { api: { build: ./services/api/ } }",
+    "services/api/server.js": "app.listen(4000)",
+  });
+  assert.equal(folder, "services/api");
+  assert.deepEqual([definition.app, definition.run.port, files.length], ["api", 4000, 1]);
+});
+
+test("propose() chooses the service that is built and has ports; --service names another", () => {
+  const compose =
+    "services: { jobs: { build: . }, site: { build: ., ports: [80:8000] }, tool: { build: ., ports: ['1234'] } }";
+  const files = { "compose.yaml": compose, Dockerfile: "FROM x\n" };
+  assert.equal(proposed(files).definition.run.port, 8000);
+  assert.equal(proposed(files, { from: "compose.yaml", service: "tool" }).definition.run.port, 1234);
+  assert.throws(
+    () => proposed(files, { from: "compose.yaml", service: "toool" }),
+    (error) => error instanceof OperatorError && error.code === "NOT_FOUND" && /did you mean tool/.test(error.hint),
+  );
+});
+
+test("propose() leaves a compose file of databases alone", () => {
+  const files = { "docker-compose.yml": "services: { db: { image: postgres } }", "server.js": "" };
+  assert.equal(proposed(files).kind, "node");
+  assert.throws(
+    () => proposed(files, { from: "docker-compose.yml" }),
+    (error) => error instanceof OperatorError && /other people's images/.test(error.message),
+  );
+});
+
+test("propose() takes an image that a compose file runs as it is", () => {
+  const { definition } = proposed({ "compose.yml": "services: { blog: { image: ghost:5, ports: ['80:2368'] } }" });
+  assert.deepEqual(definition.build, { kind: "image", path: "ghost:5" });
+  assert.equal(definition.run.port, 2368);
+});
+
+const broken: readonly (readonly [string, string, RegExp])[] = [
+  ["no YAML", "services: [\n", /compose\.yaml:2:1 is not YAML/],
+  ["a list", "- a\n", /must be a mapping/],
+  ["deep nesting", `a: ${"[".repeat(1000)}`, /nested too deeply/],
+  [
+    "aliases without bound",
+    `a: &a [x, x]\n${Array.from({ length: 30 }, (_, i) => `k${i}: &k${i} [*${i === 0 ? "a" : `k${i - 1}`}, *${i === 0 ? "a" : `k${i - 1}`}]`).join("\n")}\n`,
+    /far too much/,
+  ],
+  ["more than 256 KiB", `#${"x".repeat(256 * 1024)}`, /larger than 256 KiB/],
+];
+for (const [what, text, message] of broken) {
+  test(`propose() refuses a compose file with ${what}, by place and without its text`, () => {
+    assert.throws(
+      () => proposed({ "compose.yaml": text }),
+      (error) =>
+        error instanceof OperatorError &&
+        error.code === "DEFINITION_INVALID" &&
+        error.cause instanceof Error &&
+        message.test(error.cause.message),
+    );
+  });
+}
