@@ -3,7 +3,7 @@ import { OperatorError } from "../errors/operator-error.ts";
 import { mediaTypes } from "../image/media-types.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256 } from "../model/canonical.ts";
-import type { BuildDefinition, BuildSettings } from "../model/definition.ts";
+import type { BuildDefinition } from "../model/definition.ts";
 import { createBases, noRegistry } from "./bases.ts";
 import { openBuildCache, type BuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";

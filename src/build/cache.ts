@@ -27,7 +27,7 @@ export interface OpenCache extends BuildCache {
 export interface CacheOptions {
   /** True: work is done again even where a record of an earlier build has it. */
   readonly fresh?: boolean;
-  /** What the cache may take; default: `defaultCapacity`. */
+  /** What the cache may take; default: 20 GB, or a tenth of its file system. */
   readonly capacityBytes?: number;
 }
 

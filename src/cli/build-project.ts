@@ -6,6 +6,7 @@ import { formatDuration } from "../model/quantities.ts";
 import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
 import { createBuildProgress } from "./build-progress.ts";
+import { cacheBounds } from "./cache-bounds.ts";
 import type { Context } from "./context.ts";
 import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
@@ -30,11 +31,16 @@ export interface BuiltProject {
 export async function buildProject(
   context: Context,
   { definition, folder }: Project,
-  options: RegistryOptions & { readonly refresh: boolean; readonly progress?: "auto" | "plain" },
+  options: RegistryOptions & {
+    readonly refresh: boolean;
+    readonly noCache?: boolean;
+    readonly progress?: "auto" | "plain";
+  },
 ): Promise<BuiltProject> {
   const { output, places, signal } = context;
   const startedAt = performance.now();
   const cacheDir = join(places.state, "cache");
+  const bounds = cacheBounds();
   const progress = createBuildProgress({
     screen: process.stderr,
     env: process.env,
@@ -52,6 +58,8 @@ export async function buildProject(
         signal,
         tagAs: newestTag(definition.app),
         refresh: options.refresh,
+        noCache: options.noCache === true,
+        ...bounds,
       }),
     );
     progress.end();

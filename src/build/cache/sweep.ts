@@ -15,14 +15,19 @@ const sweptShare = 0.9;
 const measuredForMs = 10 * 60_000;
 
 /** 20 GB, or a tenth of the file system where that is less. */
-export async function defaultCapacity(dir: string): Promise<number> {
-  const { blocks, bsize } = await statfs(dir);
+async function defaultCapacity(dir: string): Promise<number> {
+  // Where nothing was built yet, the nearest folder that is there tells.
+  const { blocks, bsize } = await statfs(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT" || dir === dirname(dir)) throw error;
+    return { blocks: undefined, bsize: 0 };
+  });
+  if (blocks === undefined) return defaultCapacity(dirname(dir));
   return Math.min(mostBytes, Math.floor((blocks * bsize) / 10));
 }
 
-/** What a build cache takes. */
+/** What a build cache takes; changes nothing. */
 export async function measureCache(dir: string, capacityBytes?: number): Promise<CacheUse> {
-  const { entries, bytes } = await measure(dir);
+  const { entries, bytes } = await measure(dir, "forget");
   return { bytes, entries: entries.length, capacityBytes: capacityBytes ?? (await defaultCapacity(dir)) };
 }
 
@@ -32,7 +37,7 @@ export async function measureCache(dir: string, capacityBytes?: number): Promise
  */
 export async function sweepCache(dir: string, capacityBytes?: number): Promise<CacheUse> {
   const capacity = capacityBytes ?? (await defaultCapacity(dir));
-  const { entries, bytes } = await measure(dir);
+  const { entries, bytes } = await measure(dir, "remember");
   let left = bytes;
   let count = entries.length;
   if (bytes > capacity) {
@@ -54,7 +59,10 @@ interface MeasuredEntry extends CacheEntry {
 }
 
 /** Entries and what they take; folders are measured once, those that steps write to again from time to time. */
-async function measure(dir: string): Promise<{ entries: readonly MeasuredEntry[]; bytes: number }> {
+async function measure(
+  dir: string,
+  then: "remember" | "forget",
+): Promise<{ entries: readonly MeasuredEntry[]; bytes: number }> {
   const sizesPath = join(dir, "sizes.json");
   const before = await readSizes(sizesPath);
   const after: Record<string, FolderSize> = {};
@@ -80,7 +88,7 @@ async function measure(dir: string): Promise<{ entries: readonly MeasuredEntry[]
     bytes += size;
     entries.push({ ...entry, bytes: size });
   }
-  if (measured > 0) await writeSizes(sizesPath, after, createTemporaries(join(dir, "tmp")));
+  if (measured > 0 && then === "remember") await writeSizes(sizesPath, after, createTemporaries(join(dir, "tmp")));
   return { entries, bytes };
 }
 

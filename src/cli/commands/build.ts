@@ -7,6 +7,8 @@ import { withRegistry, type RegistryOptions } from "../registry.ts";
 interface BuildCommandOptions extends SharedOptions, RegistryOptions {
   readonly file: string;
   readonly refresh?: boolean;
+  /** False: `--no-cache`. */
+  readonly cache: boolean;
   readonly progress: "auto" | "plain";
 }
 
@@ -17,6 +19,7 @@ export function buildCommand(): Command {
     )
     .option("--file <path>", "definition", "bronze.yaml")
     .option("--refresh", "take the newest Debian packages instead of those of the last build")
+    .option("--no-cache", "do every step again, whatever earlier builds have made")
     .addOption(
       new Option("--progress <style>", "plain: one line after the other with all output, also on a terminal")
         .choices(["auto", "plain"])
@@ -28,6 +31,7 @@ export function buildCommand(): Command {
       const { artifact, steps } = await buildProject(context, project, {
         plainHttp: options.plainHttp === true,
         refresh: options.refresh === true,
+        noCache: !options.cache,
         progress: options.progress,
       });
       context.output.line(artifact.digest);

@@ -1,10 +1,12 @@
 import { statfsSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { measureCache } from "../../build/cache/sweep.ts";
 import type { Ping } from "../../model/api.ts";
 import { formatBytes } from "../../model/quantities.ts";
 import { systemMachine } from "../../drivers/system/machine.ts";
 import type { Context } from "../context.ts";
+import { cacheBounds } from "../cache-bounds.ts";
 import { isSystemdRunning } from "../install/systemd.ts";
 import { unitName } from "../install/unit.ts";
 import { readHttp } from "../remembered-http.ts";
@@ -27,7 +29,13 @@ export async function checkSurroundings(context: Context): Promise<readonly Find
     await checkLinks(),
     checkMemory(),
     checkDisk(context.places.state),
+    await checkBuildCache(context.places.state),
   ];
+}
+
+async function checkBuildCache(state: string): Promise<Finding> {
+  const { bytes, capacityBytes } = await measureCache(join(state, "cache"), cacheBounds().cacheBytes);
+  return ok("build cache", `${formatBytes(bytes)} of at most ${formatBytes(capacityBytes)}`);
 }
 
 async function checkBoot({ places }: Context): Promise<Finding> {
