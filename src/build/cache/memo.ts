@@ -43,6 +43,7 @@ export async function openMemo(path: string): Promise<ContentMemo> {
 
   return {
     find(file) {
+      if (records.byteLength === 0) return undefined;
       const at = search(records, keyOf(file));
       if (at === undefined) return undefined;
       used[at] = 1;
@@ -81,10 +82,7 @@ function isRacy({ ctimeMs }: Fingerprint, readAtMs: number): boolean {
 }
 
 function keyOf({ path, ino, size, mtimeMs, ctimeMs }: Fingerprint): Buffer {
-  return hash("sha256", Buffer.from(`${ino}:${size}:${mtimeMs}:${ctimeMs}:${path}`, "latin1"), "buffer").subarray(
-    0,
-    keyBytes,
-  );
+  return hash("sha256", `${ino}:${size}:${mtimeMs}:${ctimeMs}:${path}`, "buffer").subarray(0, keyBytes);
 }
 
 function recordAt(records: Buffer, at: number): Buffer {

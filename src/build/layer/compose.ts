@@ -109,21 +109,36 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
       folder(resolveInTree(base, part.path, true));
       continue;
     }
+    const place = (path: BytePath, last: boolean): BytePath => {
+      const below = path.slice(part.from.length).replace(/^\//, "");
+      return resolveInTree(base, [part.to, below].filter((piece) => piece !== "").join("/"), last);
+    };
+    // Files come folder by folder: where the folder is, is looked up once.
+    let from: BytePath | undefined;
+    let to: BytePath = "";
     for (const file of part.files) {
-      const below = file.path.slice(part.from.length).replace(/^\//, "");
-      const wanted = [part.to, below].filter((piece) => piece !== "").join("/");
-      const path = resolveInTree(base, wanted, file.kind === "directory");
-      if (file.kind !== "directory") add(file, path, part);
-      else if (below === "") folder(path);
-      else if (base.get(path)?.kind === "directory" || path === "") folder(path);
-      else {
-        folder(path);
-        const made = placed.get(path);
-        if (made !== undefined)
-          placed.set(path, {
-            entry: { ...made.entry, uid: part.owner.uid, gid: part.owner.gid, mode: part.mode ?? 0o755 },
-          });
+      if (file.kind !== "directory") {
+        if (file.path === part.from) {
+          add(file, place(file.path, false), part);
+          continue;
+        }
+        const parent = parentOf(file.path);
+        if (parent !== from) {
+          from = parent;
+          to = place(parent, true);
+        }
+        const name = parent === "" ? file.path : file.path.slice(parent.length + 1);
+        add(file, to === "" ? name : `${to}/${name}`, part);
+        continue;
       }
+      const path = place(file.path, true);
+      folder(path);
+      if (file.path === part.from || base.get(path)?.kind === "directory" || path === "") continue;
+      const made = placed.get(path);
+      if (made !== undefined)
+        placed.set(path, {
+          entry: { ...made.entry, uid: part.owner.uid, gid: part.owner.gid, mode: part.mode ?? 0o755 },
+        });
     }
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { fromBytePath } from "../../image/tar-entry.ts";
@@ -11,6 +11,8 @@ export interface LayerBytes {
   known(): string | undefined;
   /** The bytes, in pieces that are valid only until the next one is asked for. Once all were read, the name is known. */
   read(): Iterable<Uint8Array>;
+  /** The same for small files: writes all of them into `target` from `at` on, and perhaps one byte more behind them. */
+  fill(target: Buffer, at: number): void;
 }
 
 /** The contents of a project's files, each read at most once for its name, and not at all where the memo has it. */
@@ -36,31 +38,46 @@ export function createContents(memo: ContentMemo): Contents {
     if (before === undefined) memo.add(file, content, readAtMs);
     learned.set(file, content);
   }
-  return { of: (file) => new FileBytes(file, known, read) };
+  const fill = (file: FoundFile, target: Buffer, at: number): void => {
+    const before = known(file);
+    const readAtMs = Date.now();
+    readWhole(file, target, at);
+    const content = hash("sha256", target.subarray(at, at + file.size), "latin1");
+    if (before === undefined) {
+      memo.add(file, content, readAtMs);
+      learned.set(file, content);
+    } else if (before !== content) throw changed(file);
+  };
+  const access = { known, read, fill };
+  return { of: (file) => new FileBytes(file, access) };
+}
+
+interface Access {
+  known(file: FoundFile): string | undefined;
+  read(file: FoundFile): Iterable<Uint8Array>;
+  fill(file: FoundFile, target: Buffer, at: number): void;
 }
 
 /** A class, for there may be half a million of them: functions of their own would take several times the memory. */
 class FileBytes implements LayerBytes {
   readonly #file: FoundFile;
-  readonly #known: (file: FoundFile) => string | undefined;
-  readonly #read: (file: FoundFile) => Iterable<Uint8Array>;
+  readonly #access: Access;
 
-  constructor(
-    file: FoundFile,
-    known: (file: FoundFile) => string | undefined,
-    read: (file: FoundFile) => Iterable<Uint8Array>,
-  ) {
+  constructor(file: FoundFile, access: Access) {
     this.#file = file;
-    this.#known = known;
-    this.#read = read;
+    this.#access = access;
   }
 
   known(): string | undefined {
-    return this.#known(this.#file);
+    return this.#access.known(this.#file);
   }
 
   read(): Iterable<Uint8Array> {
-    return this.#read(this.#file);
+    return this.#access.read(this.#file);
+  }
+
+  fill(target: Buffer, at: number): void {
+    this.#access.fill(this.#file, target, at);
   }
 }
 
@@ -95,6 +112,20 @@ export function* readPieces(file: FoundFile): Generator<Uint8Array> {
   } finally {
     closeSync(descriptor);
     spare.push(buffer);
+  }
+}
+
+/**
+ * Reads a file by one call that asks for a byte more than it had when it was found: what grew meanwhile is noticed too.
+ *
+ * @throws {OperatorError} `BUILD_FAILED` when its size is no longer the one that was found
+ */
+function readWhole(file: FoundFile, target: Buffer, at: number): void {
+  const descriptor = openFound(file);
+  try {
+    if (readSync(descriptor, target, at, file.size + 1, null) !== file.size) throw changed(file);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -70,7 +70,9 @@ export async function layerOf(
 /** The members as the writer of archives takes them. */
 export function* tarSources(sources: readonly LayerSource[]): Generator<TarSource> {
   for (const { entry, bytes } of sources)
-    yield bytes === undefined ? { entry } : { entry, content: () => bytes.read() };
+    yield bytes === undefined
+      ? { entry }
+      : { entry, content: () => bytes.read(), fill: (target, at) => bytes.fill(target, at) };
 }
 
 const turnBytes = 8 << 20;
@@ -100,7 +102,7 @@ function contentKey(sources: readonly LayerSource[]): { readonly version: 1; rea
   return { version: 1, members: keyOf(sources, ({ path }, bytes) => bytes.known() ?? unnamed(path)) };
 }
 
-/** sha256 of all members, each as fields that end in NUL, which none of them holds. */
+/** sha256 of all members, each as fields that end in NUL, which none of them holds but the last, which has its length before it. */
 function keyOf(
   sources: readonly LayerSource[],
   nameOf: (entry: LayerSource["entry"], bytes: NonNullable<LayerSource["bytes"]>) => string,
@@ -109,8 +111,8 @@ function keyOf(
   let text = "";
   for (const { entry, bytes } of sources) {
     const { kind, mode, uid, gid, mtime, target, path } = entry;
-    const name = bytes === undefined ? "" : Buffer.from(nameOf(entry, bytes), "latin1").toString("hex");
-    text += `${kind}\0${mode}\0${uid}\0${gid}\0${mtime}\0${path}\0${target}\0${name}\0`;
+    const name = bytes === undefined ? "" : nameOf(entry, bytes);
+    text += `${kind}\0${mode}\0${uid}\0${gid}\0${mtime}\0${path}\0${target}\0${name.length}\0${name}`;
     if (text.length > 1 << 20) {
       sum.update(text, "latin1");
       text = "";
