@@ -3,6 +3,7 @@ import { buildArtifact } from "../build/build.ts";
 import type { BuiltArtifact } from "../build/options.ts";
 import { givingWay } from "../build/priority.ts";
 import { formatDuration } from "../model/quantities.ts";
+import type { StepRunner } from "../ports/step-runner.ts";
 import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
 import { createBuildProgress } from "./build-progress.ts";
@@ -47,6 +48,7 @@ export async function buildProject(
     style: options.progress ?? "auto",
     logFolder: join(cacheDir, "logs"),
   });
+  const steps = lazyStepRunner(cacheDir);
   try {
     const artifact = await givingWay(() =>
       buildArtifact(definition.build, {
@@ -54,6 +56,7 @@ export async function buildProject(
         store: openStore(context),
         registry: openRegistry(context, options),
         cacheDir,
+        steps: steps.get,
         report: progress.report,
         signal,
         tagAs: newestTag(definition.app),
@@ -70,5 +73,18 @@ export async function buildProject(
     return { artifact, steps: progress.steps };
   } finally {
     progress.end();
+    await steps.close();
   }
+}
+
+/** Most builds run no step: neither its modules nor anything of the machine is wanted then. */
+function lazyStepRunner(cacheDir: string): { readonly get: () => Promise<StepRunner>; close(): Promise<void> } {
+  let made: Promise<StepRunner> | undefined;
+  return {
+    get: () =>
+      (made ??= import("../drivers/steps/runner.ts").then(({ createStepRunner }) => createStepRunner(cacheDir))),
+    async close() {
+      await (await made)?.close();
+    },
+  };
 }

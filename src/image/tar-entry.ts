@@ -19,6 +19,13 @@ export interface TarEntry {
   readonly size: number;
   /** What a symlink says or a hard link is another name of, as bytes; "" for others. */
   readonly target: string;
+  /** Extended attributes, values as bytes, one character a byte; only those that {@link isLayerAttribute} lets pass. */
+  readonly attributes?: { readonly [name: string]: string };
+}
+
+/** Whether an extended attribute belongs into a layer: others are of the machine, its file system or its security modules. */
+export function isLayerAttribute(name: string): boolean {
+  return name === "security.capability" || name.startsWith("user.");
 }
 
 /** UTF-8 text as the bytes of a path. */

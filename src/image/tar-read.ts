@@ -1,5 +1,5 @@
 import { OperatorError } from "../errors/operator-error.ts";
-import { fromBytePath, type TarEntry, type TarKind } from "./tar-entry.ts";
+import { fromBytePath, isLayerAttribute, type TarEntry, type TarKind } from "./tar-entry.ts";
 
 /** What an archive from outside may ask for at most. */
 export interface TarLimits {
@@ -109,6 +109,7 @@ export async function* readTar(
         mtime: wholeSeconds(record("mtime")) ?? numberField(block, 136, 12),
         size,
         target: kind === "hardlink" ? cleanPath(rawTarget) : kind === "symlink" ? rawTarget : "",
+        ...attributesIn(pax),
       };
       pax = new Map();
       longPath = longTarget = undefined;
@@ -257,6 +258,18 @@ function parsePax(body: Buffer): Map<string, string> {
     at = end;
   }
   return records;
+}
+
+const attributePrefix = "SCHILY.xattr.";
+
+function attributesIn(pax: ReadonlyMap<string, string>): Pick<TarEntry, "attributes"> {
+  if (pax.size === 0) return {};
+  const attributes: { [name: string]: string } = {};
+  for (const [key, value] of pax) {
+    const name = key.startsWith(attributePrefix) ? key.slice(attributePrefix.length) : "";
+    if (isLayerAttribute(name)) attributes[name] = value;
+  }
+  return Object.keys(attributes).length === 0 ? {} : { attributes };
 }
 
 function cleanPath(raw: string): string {

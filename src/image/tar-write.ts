@@ -111,6 +111,7 @@ export function encodeHeader(entry: TarEntry): Buffer {
   if (entry.uid > largestId) records.push(["uid", String(entry.uid)]);
   if (entry.gid > largestId) records.push(["gid", String(entry.gid)]);
   if (entry.mtime > largestOctal || entry.mtime < 0) records.push(["mtime", String(entry.mtime)]);
+  for (const [name, value] of Object.entries(entry.attributes ?? {})) records.push([`SCHILY.xattr.${name}`, value]);
   const block = encodeBlock(entry, split ?? { prefix: "", name: path.slice(0, 100) }, typeFlag[entry.kind]);
   if (records.length === 0) return block;
   const body = Buffer.from(

@@ -112,6 +112,31 @@ export function createCgroups(tag: string): Cgroups {
   };
 }
 
+/** Names of the topmost groups that begin so, in any tree. */
+export function topGroups(prefix: string): readonly string[] {
+  const names = cgroupTrees().flatMap(({ target }) => {
+    try {
+      return readdirSync(target).filter((name) => name.startsWith(prefix));
+    } catch {
+      return [];
+    }
+  });
+  return [...new Set(names)];
+}
+
+/** Removes a topmost group, whose processes are gone or going, from every tree. */
+export async function removeTopGroup(name: string): Promise<void> {
+  await Promise.all(cgroupTrees().map(({ target }) => removeTree(join(target, name))));
+}
+
+/** Where the file of a controller of a topmost group is; undefined: this machine has no such controller. */
+export function controllerFile(name: string, controller: string, file: string): string | undefined {
+  const tree = cgroupTrees().find(
+    ({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes(controller),
+  );
+  return tree === undefined ? undefined : join(tree.target, name, file);
+}
+
 function swapInChild(memory: string): boolean {
   // The root group has no such file on some kernels; our own group, a child, tells.
   try {

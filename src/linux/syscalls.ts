@@ -36,9 +36,12 @@ const characterDevice = 0o020000;
 const opaqueName = "trusted.overlay.opaque";
 
 interface ForeignLibrary {
-  readonly functions: Readonly<Record<string, (...args: readonly (string | number | bigint)[]) => number | bigint>>;
+  readonly functions: Readonly<
+    Record<string, (...args: readonly (string | number | bigint | Buffer)[]) => number | bigint>
+  >;
 }
-interface ForeignInterface {
+/** What is used here of `node:ffi`. */
+export interface ForeignInterface {
   dlopen(
     name: string,
     symbols: Readonly<Record<string, { readonly arguments: readonly string[]; readonly return: string }>>,
@@ -91,11 +94,19 @@ function viaPerl(): Syscalls {
   };
 }
 
+/** Foreign functions, where this Node has them. */
+export function foreignInterface(): ForeignInterface | undefined {
+  try {
+    return process.getBuiltinModule("node:ffi" as "node:fs") as unknown as ForeignInterface | undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Direct calls where this Node has `node:ffi` (0.03 ms each), else through Perl (3.5 ms each). */
 export function loadSyscalls(way: "best" | "perl" = "best"): Syscalls {
-  if (way === "perl") return viaPerl();
+  const ffi = way === "perl" ? undefined : foreignInterface();
   try {
-    const ffi = process.getBuiltinModule("node:ffi" as "node:fs") as unknown as ForeignInterface | undefined;
     return ffi === undefined ? viaPerl() : viaForeignInterface(ffi);
   } catch {
     return viaPerl();

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { asOperatorError, OperatorError } from "../../errors/operator-error.ts";
@@ -15,7 +15,7 @@ import { forgetEarlierBoot } from "./boot.ts";
 import { createCgroups } from "../../linux/cgroups.ts";
 import { watchExits } from "./exits.ts";
 import { factsOf } from "./facts.ts";
-import { readText } from "../../linux/files.ts";
+import { findProgram, openFileLimit } from "../../linux/programs.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers, type Layers } from "./layers.ts";
 import { logBounds } from "./log-bounds.ts";
@@ -274,24 +274,4 @@ function createSlots(count: number): { enter(): Promise<() => void> } {
       return leave;
     },
   };
-}
-
-const mostOpenFiles = 65_536;
-
-/** An instance cannot have more than this process may give. @see getrlimit(2), RLIMIT_NOFILE */
-function openFileLimit(): number {
-  const hard = Number(/^Max open files\s+\S+\s+(\S+)/m.exec(readText("/proc/self/limits") ?? "")?.[1]);
-  return Number.isFinite(hard) ? Math.min(hard, mostOpenFiles) : mostOpenFiles;
-}
-
-/** conmon wants a path. */
-function findProgram(name: string): string {
-  const found = (process.env["PATH"] ?? "")
-    .split(":")
-    .map((folder) => join(folder, name))
-    .find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new OperatorError("MACHINE_LACKS", `Cannot run instances: ${name} is not installed`, {
-    hint: "run `bronze doctor`: it lists what to install",
-  });
 }

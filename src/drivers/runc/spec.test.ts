@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { seccompFor } from "../../linux/seccomp.ts";
-import { ociSpec, type OciMount, type SpecInput } from "./spec.ts";
+import type { OciMount } from "../../linux/oci.ts";
+import { ociSpec, type SpecInput } from "./spec.ts";
 
 const input: SpecInput = {
   name: "shop-production-v1-1",

@@ -1,4 +1,5 @@
 import type { ResourceSettings } from "../../model/content.ts";
+import { kernelMounts, maskedPaths, readonlyPaths, type OciMount } from "../../linux/oci.ts";
 import type { OciSeccomp } from "../../linux/seccomp.ts";
 
 /** Everything an instance's configuration is made of. */
@@ -25,33 +26,8 @@ export interface SpecInput {
   readonly limitSwap: boolean;
 }
 
-/** One entry of `mounts`. */
-export interface OciMount {
-  readonly destination: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options: readonly string[];
-}
-
 /** CPU quotas are given per this many microseconds. */
 const cpuPeriodUs = 100_000;
-
-const maskedPaths = [
-  "/proc/acpi",
-  "/proc/asound",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/scsi",
-  "/proc/sched_debug",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/sys/dev/block",
-  "/sys/devices/virtual/powercap",
-  "/sys/firmware",
-  "/sys/fs/selinux",
-];
-const readonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /**
  * The configuration of one instance: no new privileges, every capability dropped but those declared, root read-only,
@@ -117,27 +93,7 @@ function mountsOf(input: SpecInput): readonly OciMount[] {
     options: ["nosuid", "nodev", "mode=1777"],
   });
   return [
-    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-    {
-      destination: "/dev",
-      type: "tmpfs",
-      source: "tmpfs",
-      options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
-    },
-    {
-      destination: "/dev/pts",
-      type: "devpts",
-      source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
-    },
-    {
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-    },
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+    ...kernelMounts,
     ...[...new Set(["/tmp", ...input.tmpfs])].sort().map(tmpfs),
     ...input.files.map(({ source, destination }) => ({
       destination,
