@@ -1,5 +1,4 @@
 import { mkdirSync, writeSync } from "node:fs";
-import { isDeepStrictEqual } from "node:util";
 import { join } from "node:path";
 import { pino } from "pino";
 import { Controller } from "../controller/controller.ts";
@@ -7,7 +6,6 @@ import type { Log } from "../controller/ports.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { goFirst } from "../linux/priority.ts";
 import { createProber } from "../drivers/prober.ts";
-import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal, type SqliteJournal } from "../drivers/sqlite/journal.ts";
@@ -17,11 +15,9 @@ import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api.ts";
 import { placesOf } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
-import { audit } from "./ledger-pages.ts";
 import { openLedger } from "./open-ledger.ts";
-import { startScrub } from "./scrub.ts";
 import { forgetSocket, listen } from "./socket.ts";
-import { checkStorage, fileLeftover, storageWarnings, type StorageParts } from "./storage.ts";
+import { createLiveStorage } from "./storage-live.ts";
 import { createServer } from "./server.ts";
 import { version } from "./version.ts";
 
@@ -37,8 +33,6 @@ export interface DaemonOptions {
 
 /** Time after which the daemon ends even if a step does not, in ms. */
 const stopDeadlineMs = 15_000;
-/** How often the ledger's reserve is looked after, in ms. */
-const reserveMs = 2_000;
 
 /**
  * Runs the daemon until SIGTERM or SIGINT, or until the last app is taken down. Instances and router outlive it, except
@@ -87,6 +81,16 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     log,
     recorder,
   );
+  const storage = createLiveStorage({
+    places,
+    store,
+    runtime,
+    journal,
+    recorder,
+    clock,
+    signal: controller.signal,
+    onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
+  });
 
   const ping = (): Ping => {
     const { host, port } = router.address();
@@ -96,66 +100,23 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     controller,
     ping,
     logs: (query) => readLogs(places, query),
-    storage: (mend, progress) => checkStorage(storageParts(mend), mend, progress),
-    storageWarnings: () => storageWarnings(places, store, recorder.state, { isReserveWhole, ledgerDamage }),
+    storage: storage.check,
+    storageWarnings: storage.warnings,
     onAllDown: () => stopped.resolve({ everything: true }),
   });
-  let ledgerDamage: string | null = null;
-  async function auditLedger(): ReturnType<StorageParts["audit"]> {
-    const found = await audit(journal, (folded) => isDeepStrictEqual(recorder.state, folded));
-    ledgerDamage = found.damage?.finding ?? null;
-    return found;
-  }
-  const storageParts = (mend: boolean): StorageParts => ({
-    store,
-    state: () => recorder.state,
-    imageFolder: join(places.state, "layers"),
-    images: () => runtime.images.stored(),
-    leftovers: async () => [
-      ...(await store.leftovers()).map((path) =>
-        fileLeftover(path, "of a writer that is gone, or damaged and replaced since"),
-      ),
-      ...imageLeftovers(places, recorder.state.layerImages, true),
-    ],
-    audit: auditLedger,
-    mending: mend
-      ? {
-          record: (data) => recorder.append(data),
-          distrustImage: (diffId, finding) => runtime.images.distrust(diffId, finding),
-          prepare: (artifact) => runtime.images.make(artifact),
-          refold: () => recorder.refold(),
-        }
-      : null,
-    signal: controller.signal,
-  });
-  let stopScrub = async (): Promise<void> => {};
-  let isReserveWhole = true;
-  let stopKeeping = (): void => {};
-  function keepReserve(): void {
-    isReserveWhole = journal.keepReserve();
-    stopKeeping = clock.after(reserveMs, keepReserve);
-  }
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => stopped.resolve({ everything: false }));
 
   try {
     await controller.start();
     await listen(server, places);
-    keepReserve();
-    stopScrub = startScrub({
-      store,
-      images: runtime.images,
-      audit: auditLedger,
-      record: (data) => recorder.append(data),
-      clock,
-      onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
-    });
+    storage.start();
     tellReady(process.env, (problem) => log("warn", "cannot tell the service manager", { problem: problem.message }));
     log("info", "ready", { socket: places.socket, url: ping().url });
     options.onReady?.();
     const { everything } = await stopped.promise;
     await server.close();
-    await stopScrub();
+    await storage.stop();
     await Promise.race([controller.stop(), new Promise((resolve) => setTimeout(resolve, stopDeadlineMs).unref())]);
     if (everything) {
       await router.stop();
@@ -171,7 +132,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     runtime.stop();
     throw error;
   } finally {
-    stopKeeping();
+    await storage.stop();
     journal.close();
     forgetSocket(places);
   }
