@@ -14,15 +14,7 @@ import { guardSupervisor } from "./guard.ts";
 import { holdScript } from "./hold.ts";
 import { layoutOf } from "./layout.ts";
 import { openReceiver, type LogReceiver } from "./receiver.ts";
-import {
-  assignSlots,
-  emptyRecord,
-  parseRecord,
-  recordAtStart,
-  takeOut,
-  type PlacedSet,
-  type PoolRecord,
-} from "./record.ts";
+import { assignSlots, emptyRecord, parseRecord, recordAtStart, takeOut, type PoolRecord } from "./record.ts";
 import { parseRequestLine, TrafficFold } from "./request-log.ts";
 import { decodeRule, encodeRule, parseRoutes, renderRoutes, routeKey } from "./routes.ts";
 import { slotCommands } from "./slots.ts";
