@@ -39,6 +39,7 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   ROLLOUT_SUPERSEDED: "A newer deploy or a rollback took its place.",
   VERIFICATION_FAILED: "Bytes are not what their digest says, or an image was touched.",
   LEDGER_DAMAGED: "The ledger's hash chain does not hold.",
+  NOT_REPRODUCIBLE: "Two builds of one source differ; layer, path and field of the first difference are named.",
   LOCKED: "Another daemon has this state folder.",
   DAEMON_UNREACHABLE: "No daemon answers on the socket, or it went away meanwhile.",
   BUILD_FAILED: "The artifact could not be made.",

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import { buildProject, newestTag } from "../build-project.ts";
-import { createContext, withShared, type SharedOptions } from "../context.ts";
-import { loadProject } from "../project.ts";
+import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
+import { loadProject, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
 
 interface BuildCommandOptions extends SharedOptions, RegistryOptions {
@@ -9,6 +9,7 @@ interface BuildCommandOptions extends SharedOptions, RegistryOptions {
   readonly refresh?: boolean;
   /** False: `--no-cache`. */
   readonly cache: boolean;
+  readonly check?: boolean;
   readonly progress: "auto" | "plain";
 }
 
@@ -20,6 +21,7 @@ export function buildCommand(): Command {
     .option("--file <path>", "definition", "bronze.yaml")
     .option("--refresh", "take the newest Debian packages instead of those of the last build")
     .option("--no-cache", "do every step again, whatever earlier builds have made")
+    .option("--check", "build twice without a cache, the second time as on another machine, and name what differs")
     .addOption(
       new Option("--progress <style>", "plain: one line after the other with all output, also on a terminal")
         .choices(["auto", "plain"])
@@ -28,6 +30,7 @@ export function buildCommand(): Command {
     .action(async (options: BuildCommandOptions) => {
       const context = createContext(options);
       const project = await loadProject(options);
+      if (options.check === true) return check(context, project, options.file);
       const { artifact, steps } = await buildProject(context, project, {
         plainHttp: options.plainHttp === true,
         refresh: options.refresh === true,
@@ -37,4 +40,17 @@ export function buildCommand(): Command {
       context.output.line(artifact.digest);
       context.output.record({ name: newestTag(project.definition.app), ...artifact, steps });
     });
+}
+
+async function check(context: Context, project: Project, file: string): Promise<void> {
+  const { checkProject } = await import("../check/check-project.ts");
+  const { artifact, varied } = await checkProject(context, project, file, {
+    program: process.execPath,
+    options: process.execArgv,
+    script: process.argv[1] ?? "",
+    args: process.argv.slice(2),
+  });
+  context.output.note(`the same bytes twice; different were: ${varied.join(", ")}`);
+  context.output.line(artifact.digest);
+  context.output.record({ ...artifact, varied });
 }
