@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { chooseSubnet, createAddressPool, formatIpv4, parseIpv4, parseSubnet } from "./addresses.ts";
+import { formatIpv4, parseIpv4, parseSubnet } from "../../linux/routes.ts";
+import { chooseSubnet, createAddressPool } from "./addresses.ts";
 
 test("parseIpv4() and formatIpv4() undo each other", () => {
   for (const text of ["0.0.0.0", "10.128.16.1", "255.255.255.255"]) assert.equal(formatIpv4(parseIpv4(text)), text);

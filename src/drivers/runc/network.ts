@@ -3,15 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
 import type { Clock } from "../../ports/clock.ts";
-import {
-  chooseSubnet,
-  createAddressPool,
-  machineRoutes,
-  parseSubnet,
-  routedSubnets,
-  type AddressPool,
-  type Subnet,
-} from "./addresses.ts";
+import { chooseSubnet, createAddressPool, routedSubnets, type AddressPool } from "./addresses.ts";
+import { machineRoutes, parseSubnet, type Subnet } from "../../linux/routes.ts";
 import { failureOf, run, runOrFail } from "../../linux/process.ts";
 
 /** The instances' network: one bridge, one veth pair an instance, NAT to the outside. */

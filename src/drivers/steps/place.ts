@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { digestHex, sha256 } from "../../model/canonical.ts";
 import { removeTopGroup, topGroups } from "../../linux/cgroups.ts";
+import { removeStepFirewall, stepInterfaces } from "./firewall.ts";
 import { identify, isAlive, type ProcessIdentity } from "../../linux/processes.ts";
 
 /** Where one step works. */
@@ -61,7 +62,7 @@ export function createPlaces(dir: string): Places {
       return {
         folder: path,
         cgroup,
-        interfaceName: `y${networkName(dir, self)}${count.toString(16)}`,
+        interfaceName: `${stepInterfaces}${networkName(dir, self)}${count.toString(16)}`,
         async remove() {
           await removeTopGroup(cgroup);
           await rm(path, { recursive: true, force: true });
@@ -76,7 +77,7 @@ export function createPlaces(dir: string): Places {
   };
 }
 
-/** What builders left that are gone: folders, control groups. Their processes, mounts and interfaces went with them. */
+/** What builders left that are gone: folders, control groups, rules of the firewall. Their processes, mounts and interfaces went with them. */
 export async function stepLeftovers(dir: string): Promise<readonly StepLeftover[]> {
   const names = await readdir(dir).catch(() => []);
   return names.flatMap((name) => {
@@ -90,6 +91,7 @@ export async function stepLeftovers(dir: string): Promise<readonly StepLeftover[
         path,
         async remove() {
           for (const group of topGroups(cgroupPrefix(dir, builder))) await removeTopGroup(group);
+          await removeStepFirewall(networkName(dir, builder));
           await rm(path, { recursive: true, force: true });
         },
       },

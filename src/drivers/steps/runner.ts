@@ -28,6 +28,7 @@ import { explainEnd } from "./failure.ts";
 import { launch, type Launched } from "./launcher.ts";
 import { makeMountPoint } from "./mount-points.ts";
 import { prepareMounts, type MountSources } from "./mounts.ts";
+import { createStepNetwork } from "./network.ts";
 import { createPlaces, type StepPlace } from "./place.ts";
 import { hostName, stepCapabilities, stepSpec } from "./spec.ts";
 import { streamOf } from "./stream.ts";
@@ -47,6 +48,7 @@ export function createStepRunner(cacheDir: string): StepRunner {
   const places = createPlaces(join(cacheDir, "steps"));
   const trees = createTrees(join(cacheDir, "layers"), places.scratch, loadSyscalls());
   const attributes = loadAttributes();
+  const network = createStepNetwork(places.networkName);
   const seccomp = seccompFor(process.arch === "arm64" ? "arm64" : "amd64", stepCapabilities);
 
   async function run(request: StepRequest, options: StepOptions): Promise<StepResult> {
@@ -67,10 +69,9 @@ export function createStepRunner(cacheDir: string): StepRunner {
         blobs,
         signal,
       });
-      let network: NetworkUse;
-      let stubs: readonly BytePath[];
+      let done: { readonly use: NetworkUse; readonly stubs: readonly BytePath[] };
       try {
-        ({ network, stubs } = await runContainer(request, options, place, lower.toReversed(), sources));
+        done = await runContainer(request, options, place, lower.toReversed(), sources);
       } finally {
         await sources.release();
       }
@@ -78,12 +79,12 @@ export function createStepRunner(cacheDir: string): StepRunner {
       const changes = readChanges({
         upper: join(folder, "upper"),
         lower: lower.map((tree, index) => ({ tree, aside: request.layers[index]?.aside === true })).toReversed(),
-        stubs: new Set(stubs),
+        stubs: new Set(done.stubs),
         startedAt,
         epoch: request.epoch,
         attributes,
       });
-      return { ...(await keep(changes, join(folder, "upper"), options)), network };
+      return { ...(await keep(changes, join(folder, "upper"), options)), network: done.use };
     } catch (error) {
       throw orDiskError(error, "run a build step", cacheDir);
     } finally {
@@ -97,7 +98,7 @@ export function createStepRunner(cacheDir: string): StepRunner {
     place: StepPlace,
     lower: readonly string[],
     sources: MountSources,
-  ): Promise<{ readonly network: NetworkUse; readonly stubs: readonly BytePath[] }> {
+  ): Promise<{ readonly use: NetworkUse; readonly stubs: readonly BytePath[] }> {
     const { folder } = place;
     const root = join(folder, "root");
     const secret = join(folder, "private");
@@ -137,15 +138,18 @@ export function createStepRunner(cacheDir: string): StepRunner {
     signal.addEventListener("abort", onAbort, { once: true });
     const bounds = watchBounds(place.cgroup, folder, onAbort);
     try {
-      const stubs = await prepare(request, place, launched, sources);
+      const [stubs] = await Promise.all([
+        prepare(request, place, launched, sources),
+        ...(request.network === "egress" ? [network.join(launched.pid, place.interfaceName)] : []),
+      ]);
       signal.throwIfAborted();
       const ended = await launched.run().catch((error: unknown) => {
         signal.throwIfAborted();
         if (bounds.reached().tooManyProcesses) return { kind: "exit" as const, status: 137 };
         throw error;
       });
-      const network = { sentPackets: 0, receivedBytes: 0 };
-      if (ended.kind === "exit" && ended.status === 0) return { network, stubs };
+      const use = network.use(place.interfaceName);
+      if (ended.kind === "exit" && ended.status === 0) return { use, stubs };
       const log = await readInside(launched.inside(secret), "log");
       await launched.end();
       throw explainEnd({ request, ended, log: log ?? "", bounds: bounds.reached(), tail: tail.text(), folder });
@@ -228,7 +232,13 @@ export function createStepRunner(cacheDir: string): StepRunner {
     return { layer, aside: aside === null ? null : { ...aside, aside: true } };
   }
 
-  return { run, close: () => places.close() };
+  return {
+    run,
+    async close() {
+      await network.close();
+      await places.close();
+    },
+  };
 }
 
 function userOf(user: string, passwd: string, group: string): ResolvedUser {

@@ -49,12 +49,7 @@ export function createTrees(dir: string, scratch: () => Promise<string>, syscall
   }
 
   async function bring(layer: StepLayer, blobs: Blobs): Promise<string> {
-    if (holds(layer.diffId)) {
-      // Least recently used ones go first.
-      const now = new Date();
-      await utimes(folderOf(layer.diffId), now, now);
-      return treeOf(layer.diffId);
-    }
+    if (holds(layer.diffId) && (await touch(folderOf(layer.diffId)))) return treeOf(layer.diffId);
     const place = await scratch();
     try {
       const made = join(place, "made");
@@ -92,6 +87,18 @@ export function createTrees(dir: string, scratch: () => Promise<string>, syscall
       }
     },
   };
+}
+
+/** Least recently used ones go first. @returns false where it has gone just now */
+async function touch(folder: string): Promise<boolean> {
+  const now = new Date();
+  try {
+    await utimes(folder, now, now);
+    return true;
+  } catch (error) {
+    unlessGone(error as NodeJS.ErrnoException);
+    return false;
+  }
 }
 
 function unlessGone(error: NodeJS.ErrnoException): void {
