@@ -8,6 +8,7 @@ import { isIndex, platformInStore, takeImage, wasPulled } from "./exchange/take.
 import { changeLock, readLock, type BasePin, type LockFile } from "./lock-file.ts";
 import type { BuildEvent } from "./options.ts";
 import type { PinChange, Pinning, PinOptions } from "./pins.ts";
+import { createTransferStep } from "./transfer-step.ts";
 
 export interface BasesOptions {
   /** Where bronze.lock is. */
@@ -39,29 +40,11 @@ export function createBases(options: BasesOptions): Bases {
   const running = new Map<string, Promise<Digest>>();
 
   const take = async (reference: ImageReference, digest: Digest, platform: string): Promise<Digest> => {
-    const step = `base ${fullName({ ...reference, digest: null })}`;
-    const startedAt = performance.now();
-    let fetched = 0;
-    let started = false;
-    const blobs = new Map<Digest, number>();
-    const progress = (done: { readonly digest: Digest; readonly bytes: number }): void => {
-      if (!started) report({ kind: "started", step, text: `fetching ${fullName(reference)}` });
-      started = true;
-      fetched += done.bytes - (blobs.get(done.digest) ?? 0);
-      blobs.set(done.digest, done.bytes);
-    };
-    const ended = (how: "done" | "failed"): void => {
-      const text = `${(fetched / 1e6).toFixed(1)} MB`;
-      if (started) report({ kind: "ended", step, how, ms: performance.now() - startedAt, text });
-    };
-    try {
-      await takeImage(reference, digest, { store, registry, platform, signal, progress });
-      ended("done");
-      return digest;
-    } catch (error) {
-      ended("failed");
-      throw error;
-    }
+    const name = fullName(reference);
+    const step = createTransferStep(report, `base ${name}`, `fetch ${name}`);
+    const { progress } = step;
+    await step.run(() => takeImage(reference, digest, { store, registry, platform, signal, progress }));
+    return digest;
   };
 
   const find = async (name: string, platform: string): Promise<Digest> => {

@@ -34,6 +34,8 @@ export type BuildEvent =
       /** What a program that ran sent and got; absent: none ran, or its step was cached. */
       readonly network?: NetworkUse;
     }
+  /** How far a step is, on one line; worth showing only while it lasts. */
+  | { readonly kind: "progress"; readonly step: string; readonly text: string }
   /** Something worth knowing that is no step. */
   | { readonly kind: "note"; readonly text: string };
 

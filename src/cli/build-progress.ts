@@ -80,6 +80,11 @@ export function createBuildProgress({ screen, env, style, logFolder }: ProgressO
           one.kept?.add(event.bytes);
           return show(one, one.lines.add(event.bytes));
         }
+        case "progress": {
+          const one = running.get(event.step);
+          if (one !== undefined) one.last = printableLine(event.text);
+          return;
+        }
         case "ended":
           return end(event);
         case "note":

@@ -34,6 +34,8 @@ export async function pullImage(
     if (known === undefined) positions.set(layer.digest, { layer, at: [position] });
     else known.at.push(position);
   }
+  for (const { layer } of positions.values())
+    if ((await blobs.stat(layer.digest)) === undefined) progress({ digest: layer.digest, bytes: 0, of: layer.size });
   await inParallel([...positions.values()], signal, async ({ layer, at }, either) => {
     const size = await blobs.stat(layer.digest);
     if (size !== undefined && size !== layer.size)

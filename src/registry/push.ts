@@ -72,6 +72,7 @@ async function pushBlob(
   });
   dropBody(head);
   if (head.status === 200) return;
+  report(0);
   const path = await blobs.path(blob.digest);
   const start = async (query: string): Promise<HttpAnswer> => {
     const answer = await session.ask({

@@ -93,6 +93,9 @@ export function createBlobFolder(
         // Small enough to be read: one that was damaged meanwhile is written anew.
         const there = await readFile(pathOf(digest)).catch(() => undefined);
         if (there?.equals(source) === true) return { digest, size: source.byteLength };
+      } else {
+        // It may fail before it is read from, which then tells; unheard it would end the process.
+        source.on("error", () => undefined);
       }
       return place(async (file) => {
         const { digest, size } =

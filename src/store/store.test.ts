@@ -63,6 +63,14 @@ function conforms(name: string, create: () => Store): void {
       assert.equal(await store.stat(sha256(bytes)), undefined);
     });
 
+    test("`write()` tells of a source that failed before it was read from", async () => {
+      const store = create();
+      const source = new Readable({ read: () => undefined });
+      const writing = store.write(source);
+      source.destroy(new Error("gone"));
+      await assert.rejects(writing, /gone/);
+    });
+
     test("`stage()` keeps blobs to itself until they are published, and forgets the others", async () => {
       const store = create();
       const own = await store.write(Buffer.from("own"));
