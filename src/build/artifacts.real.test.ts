@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createWriteStream, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { afterEach, test } from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
+import { parseReference } from "../image/reference.ts";
 import type { DebianRecipe } from "../model/definition.ts";
 import { createLocalStore } from "../store/local.ts";
 import { buildArtifact } from "./build.ts";
-import { exportImage } from "./exchange/export.ts";
 import { importImage } from "./exchange/import.ts";
+import { saveImages } from "./exchange/save.ts";
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((dir) => rmSync(dir, { recursive: true, force: true })));
@@ -75,9 +77,13 @@ test(
       report: () => undefined,
       signal,
     });
-    const layout = join(newFolder(), "layout");
-    await exportImage(store, built.digest, layout, "node:1");
-    const seen = JSON.parse(execFileSync("skopeo", ["inspect", `oci:${layout}:node:1`], { encoding: "utf8" })) as {
+    const archive = join(newFolder(), "node.tar");
+    await saveImages(
+      [{ digest: built.digest, name: parseReference("node:1") }],
+      { store, format: "both", signal },
+      (bytes) => pipeline(bytes, createWriteStream(archive)),
+    );
+    const seen = JSON.parse(execFileSync("skopeo", ["inspect", `oci-archive:${archive}`], { encoding: "utf8" })) as {
       Digest: string;
       Layers: string[];
     };
@@ -87,10 +93,15 @@ test(
       "copy",
       "--quiet",
       "--preserve-digests",
-      `oci:${layout}:node:1`,
+      `oci-archive:${archive}`,
       `oci-archive:${archives}/oci.tar:node:1`,
     ]);
-    execFileSync("skopeo", ["copy", "--quiet", `oci:${layout}:node:1`, `docker-archive:${archives}/docker.tar:node:1`]);
+    execFileSync("skopeo", [
+      "copy",
+      "--quiet",
+      `oci-archive:${archive}`,
+      `docker-archive:${archives}/docker.tar:node:1`,
+    ]);
     const other = createLocalStore(newFolder());
     assert.equal(
       (await importImage(join(archives, "oci.tar"), { store: other, signal })).layers[0]?.digest,

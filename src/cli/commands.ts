@@ -78,6 +78,24 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/lock.ts")).lockCommand(),
   },
   {
+    name: "pull",
+    summary: "bring an image of a registry into the store",
+    common: false,
+    load: async () => (await import("./commands/pull.ts")).pullCommand(),
+  },
+  {
+    name: "push",
+    summary: "put an artifact of the store into a registry",
+    common: false,
+    load: async () => (await import("./commands/push.ts")).pushCommand(),
+  },
+  {
+    name: "save",
+    summary: "write artifacts of the store as one archive",
+    common: false,
+    load: async () => (await import("./commands/save.ts")).saveCommand(),
+  },
+  {
     name: "import",
     summary: "take an OCI layout or archive into the store",
     common: false,

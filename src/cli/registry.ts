@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { Registry } from "../ports/registry.ts";
+import { createBuildProgress, type BuildProgress } from "./build-progress.ts";
 import type { Context } from "./context.ts";
 
 /** Options of commands that may ask a registry. */
@@ -30,4 +31,22 @@ export function openRegistry({ places }: Pick<Context, "places">, options: Regis
     pull: async (reference, digest, blobs, given) => (await open()).pull(reference, digest, blobs, given),
     push: async (digest, reference, blobs, given) => (await open()).push(digest, reference, blobs, given),
   };
+}
+
+/** Shows a transfer on the terminal while it lasts. */
+export async function showTransfer<Result>(
+  { places }: Pick<Context, "places">,
+  transfer: (report: BuildProgress["report"]) => Promise<Result>,
+): Promise<Result> {
+  const progress = createBuildProgress({
+    screen: process.stderr,
+    env: process.env,
+    style: "auto",
+    logFolder: join(places.state, "cache", "logs"),
+  });
+  try {
+    return await transfer(progress.report);
+  } finally {
+    progress.end();
+  }
 }

@@ -26,30 +26,35 @@ const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
  * @see distribution/reference, "Grammar"
  */
 export function parseReference(text: string): ImageReference {
-  const refuse = (state: string): OperatorError =>
-    new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 200)}" as an image's name: ${state}`, {
-      hint: "names look like node:22, ghcr.io/team/shop:v1 or registry.example:5000/shop@sha256:…",
-    });
-  if (text.length > 500) throw refuse("it is too long");
+  const reference = readReference(text);
+  if (typeof reference !== "string") return reference;
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 200)}" as an image's name: ${reference}`, {
+    hint: "names look like node:22, ghcr.io/team/shop:v1 or registry.example:5000/shop@sha256:…",
+  });
+}
+
+/** The same, or what is wrong with the name. */
+export function readReference(text: string): ImageReference | string {
+  if (text.length > 500) return "it is too long";
   const at = text.indexOf("@");
   const named = at < 0 ? text : text.slice(0, at);
   const digest = at < 0 ? null : text.slice(at + 1);
-  if (digest !== null && !isDigest(digest)) throw refuse("after @ comes sha256: and 64 lower-case hex digits");
+  if (digest !== null && !isDigest(digest)) return "after @ comes sha256: and 64 lower-case hex digits";
   const colon = named.lastIndexOf(":");
   const hasTag = colon > named.lastIndexOf("/");
   const tag = hasTag ? named.slice(colon + 1) : digest === null ? "latest" : null;
-  if (tag !== null && !tagPattern.test(tag)) throw refuse(`"${tag.slice(0, 130)}" is no tag`);
+  if (tag !== null && !tagPattern.test(tag)) return `"${tag.slice(0, 130)}" is no tag`;
   const name = hasTag ? named.slice(0, colon) : named;
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
   const isHost = first === "localhost" || /[.:A-Z]/.test(first);
-  if (isHost && !hostPattern.test(first)) throw refuse(`"${first}" is no host`);
+  if (isHost && !hostPattern.test(first)) return `"${first}" is no host`;
   const host = isHost && first !== "index.docker.io" ? first.toLowerCase() : dockerHub;
   const path = isHost ? name.slice(slash + 1) : name;
-  if (path === "") throw refuse("it has no name");
-  if (/[A-Z]/.test(path)) throw refuse("names are lower-case");
+  if (path === "") return "it has no name";
+  if (/[A-Z]/.test(path)) return "names are lower-case";
   if (name.length > 255 || !path.split("/").every((part) => partPattern.test(part)))
-    throw refuse("names are lower-case letters and digits, with single . _ - between them, and / between parts");
+    return "names are lower-case letters and digits, with single . _ - between them, and / between parts";
   return { host, repository: host === dockerHub && !path.includes("/") ? `library/${path}` : path, tag, digest };
 }
 

@@ -37,7 +37,7 @@ test("`pull()` brings config and layers, then the manifest; what is there is not
     },
   };
   await client.pull(reference, image.digest, store, options);
-  assert.deepEqual(checked.sort(), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(checked.toSorted((a, b) => a - b), [0, 1, 2, 3, 4, 5]);
   assert.deepEqual([...moved.values()], [1, 1, 1, 1, 1, 1]);
   for (const bytes of [image.manifest, image.config, ...image.layers])
     assert.deepEqual(await store.read(sha256(bytes)), bytes);
@@ -113,14 +113,21 @@ test("`pull()` goes on with what an earlier process left, stopped or killed, and
 test("`pull()` leaves what another process is at alone, and what is old and abandoned goes", async () => {
   const server = await newShop();
   const folder = newFolder();
-  const start = readFileSync(`/proc/${process.pid}/stat`, "utf8").replace(/^.*\) /, "").split(" ")[19];
+  const start = readFileSync(`/proc/${process.pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ")[19];
   const taken = join(folder, `${digestHex(sha256(big))}.${process.pid}-${start}-0123abcd`);
   writeFileSync(taken, "another's");
   const old = join(folder, digestHex(sha256("old")));
   writeFileSync(old, "left");
   const { utimesSync } = await import("node:fs");
   utimesSync(old, 1, 1);
-  await newClient({ folder }).pull(referenceTo(server, "team/shop:1"), image.digest, createLocalStore(newFolder()), pullOptions);
+  await newClient({ folder }).pull(
+    referenceTo(server, "team/shop:1"),
+    image.digest,
+    createLocalStore(newFolder()),
+    pullOptions,
+  );
   assert.equal(readFileSync(taken, "utf8"), "another's");
   assert.equal(existsSync(old), false);
 });

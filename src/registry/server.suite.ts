@@ -72,9 +72,13 @@ export async function startRegistry(): Promise<TestRegistry> {
       }
       const before = uploads.get(reference);
       if (before === undefined) return say(404);
-      if (request.method === "GET") return say(204, { location: here, range: `0-${Math.max(0, before.byteLength - 1)}` });
-      const bytes = await read(request, (piece) => uploads.set(reference, Buffer.concat([uploads.get(reference) ?? before, piece])));
-      if (request.method === "PATCH") return say(202, { location: here, range: `0-${before.byteLength + bytes.byteLength - 1}` });
+      if (request.method === "GET")
+        return say(204, { location: here, range: `0-${Math.max(0, before.byteLength - 1)}` });
+      const bytes = await read(request, (piece) =>
+        uploads.set(reference, Buffer.concat([uploads.get(reference) ?? before, piece])),
+      );
+      if (request.method === "PATCH")
+        return say(202, { location: here, range: `0-${before.byteLength + bytes.byteLength - 1}` });
       const whole = uploads.get(reference) ?? before;
       const digest = url.searchParams.get("digest") ?? "";
       if (sha256(whole) !== digest) return say(400, {}, Buffer.from('{"errors":[{"code":"DIGEST_INVALID"}]}'));
@@ -115,13 +119,30 @@ export interface TestImage {
 /** An image of gzipped layers with one file each. @param sizes of the files; they do not compress */
 export function makeImage(sizes: readonly number[], architecture = "amd64"): TestImage {
   const tars = sizes.map((size, index) => {
-    const pieces = Array.from({ length: Math.ceil(size / 32) }, (_, piece) => Buffer.from(sha256(`${index} ${piece}`).slice(7), "hex"));
+    const pieces = Array.from({ length: Math.ceil(size / 32) }, (_, piece) =>
+      Buffer.from(sha256(`${index} ${piece}`).slice(7), "hex"),
+    );
     const content = Buffer.concat(pieces).subarray(0, size);
-    const entry = { path: `file${index}`, kind: "file", mode: 0o644, uid: 0, gid: 0, mtime: 0, size, target: "" } as const;
+    const entry = {
+      path: `file${index}`,
+      kind: "file",
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      mtime: 0,
+      size,
+      target: "",
+    } as const;
     return Buffer.concat([...writeTar([{ entry, content: () => [content] }])]);
   });
   const layers = tars.map((tar) => gzipSync(tar));
-  const config = serialiseConfig({ architecture, os: "linux", config: {}, diffIds: tars.map((tar) => sha256(tar)), history: [] });
+  const config = serialiseConfig({
+    architecture,
+    os: "linux",
+    config: {},
+    diffIds: tars.map((tar) => sha256(tar)),
+    history: [],
+  });
   const manifest = serialiseManifest({
     config: describe(mediaTypes.config, config),
     layers: layers.map((layer) => describe(`${mediaTypes.layer}+gzip`, layer)),

@@ -92,8 +92,10 @@ export function createSession(
     } catch (error) {
       // Only what is no TLS at all: a certificate that is not trusted stays a refusal.
       const { code = "" } = (error instanceof Passing ? error.cause : error) as NodeJS.ErrnoException;
-      if (!mayBePlain || !/^(EPROTO|ECONNRESET|ERR_SSL_)/.test(code)) throw error;
-      return await ping("http:");
+      if (mayBePlain && /^(EPROTO|ECONNRESET|ERR_SSL_)/.test(code)) return ping("http:");
+      // Nobody there, or not to be trusted: that does not change while one waits.
+      const isLasting = /^(ENOTFOUND|ECONNREFUSED|EPROTO|ERR_SSL_)/.test(code) || isDistrust(code);
+      throw isLasting && error instanceof Passing ? new Passing(error.message, Infinity, error.cause) : error;
     }
   };
 
@@ -259,6 +261,11 @@ export function createSession(
     };
   };
   return until(whole);
+}
+
+/** What OpenSSL and Node call a certificate that does not prove who is there. */
+function isDistrust(code: string): boolean {
+  return /CERT|SIGNATURE|SELF_SIGNED|ISSUER/.test(code);
 }
 
 function headersFor(headers: { readonly [name: string]: string }): { readonly [name: string]: string } {

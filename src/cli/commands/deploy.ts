@@ -1,9 +1,7 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { ReleaseRow } from "../../model/api.ts";
 import type { Digest } from "../../model/canonical.ts";
 import { parseDigest } from "../../model/names.ts";
-import { nearestName } from "../../model/nearest.ts";
 import type { Store } from "../../ports/store.ts";
 import { newestTag, openStore } from "../build-project.ts";
 import { createContext, withTarget, type Context } from "../context.ts";
@@ -11,6 +9,7 @@ import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { chooseEnvironment, loadProject } from "../project.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { findImage } from "../store-image.ts";
 import { withHttp } from "./serve.ts";
 
 export function deployCommand(): Command {
@@ -30,16 +29,7 @@ export function deployCommand(): Command {
 }
 
 async function findArtifact(context: Context, store: Store, name: string): Promise<Deployable> {
-  const digest = name.startsWith("sha256:") ? await wholeDigest(context, store, name) : await store.resolve(name);
-  if (digest === undefined || (await store.stat(digest)) === undefined) {
-    const near = nearestName(
-      name,
-      (await store.tags()).map((tag) => tag.name).filter((tag) => !tag.startsWith("imported:")),
-    );
-    throw new OperatorError("NOT_FOUND", `Cannot deploy artifact "${name}": the store has no such artifact`, {
-      hint: `${near === undefined ? "" : `did you mean ${near}? `}\`bronze build\` makes this folder's, \`bronze import PATH\` takes one in`,
-    });
-  }
+  const digest = await findImage(context, store, name, "deploy artifact");
   const manifest = await readJson(store, digest);
   const config = (manifest as { readonly config?: { readonly digest?: string } }).config?.digest;
   if (config === undefined) {
@@ -54,20 +44,6 @@ async function findArtifact(context: Context, store: Store, name: string): Promi
     /^[0-9]{1,5}\/tcp$/.test(key) ? Number.parseInt(key, 10) : [],
   );
   return { digest, exposedPorts: exposedPorts.toSorted((a, b) => a - b) };
-}
-
-/** A digest in full, or by its first characters where only one release or named image begins with them. */
-async function wholeDigest(context: Context, store: Store, text: string): Promise<Digest> {
-  if (!/^sha256:[0-9a-f]{6,63}$/.test(text)) return parseDigest(text);
-  const rows = await context.client.get<readonly ReleaseRow[]>("/v1/releases", {}, context.signal).catch(() => []);
-  context.signal.throwIfAborted();
-  const known = [...(await store.tags()).map(({ digest }) => digest), ...rows.map(({ artifact }) => artifact)];
-  const [only, second] = new Set(known.filter((digest) => digest.startsWith(text)));
-  if (only !== undefined && second === undefined) return only;
-  const state = only === undefined ? "no release or named image begins with it" : "several artifacts begin with it";
-  throw new OperatorError(only === undefined ? "NOT_FOUND" : "USAGE", `Cannot deploy artifact "${text}": ${state}`, {
-    hint: "give the whole digest, as `bronze build`, `bronze import` and `bronze releases --json` print it",
-  });
 }
 
 async function readJson(store: Store, digest: Digest): Promise<unknown> {
