@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import type { StatusReport } from "../src/model/api.ts";
 import { placesOf } from "../src/model/places.ts";
 import { createSite, eventually } from "./support/bronze.ts";
 
@@ -71,3 +72,25 @@ test(
     assert.equal(again.release, 3);
   },
 );
+
+test("an `up` whose daemon ended while it built starts another one", { timeout: 120_000 }, async (t) => {
+  const site = createSite(t);
+  const { daemon } = await site
+    .json<StatusReport>(["up", "--http-port", "0"])
+    .then(() => site.json<StatusReport>(["status"]));
+  // Asked for the commit in the middle of a build, it lets the daemon end first.
+  site.write(
+    {
+      "bin/git": `#!/bin/sh\nif kill ${daemon.pid} 2>/dev/null; then while kill -0 ${daemon.pid} 2>/dev/null; do sleep 0.05; done; fi\nPATH="\${PATH#*:}" exec git "$@"\n`,
+    },
+    0o755,
+  );
+  site.write({ "root/www/index.html": "v2\n" });
+  const up = await site.bronze(["up"], {
+    env: { PATH: `${join(site.project, "bin")}:${process.env["PATH"] ?? ""}` },
+  });
+  assert.equal(up.status, 0, up.stderr);
+  const after = await site.json<StatusReport>(["status"]);
+  assert.notEqual(after.daemon.pid, daemon.pid);
+  assert.equal(after.environments[0]?.live?.release, 2);
+});

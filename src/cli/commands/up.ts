@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { OperatorError } from "../../errors/operator-error.ts";
 import { buildProject } from "../build-project.ts";
 import { createContext, withTarget } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
@@ -25,6 +26,14 @@ export function upCommand(): Command {
         refresh: options.refresh === true,
       });
       const { digest, config } = artifact;
-      await deployArtifact(context, project, environment, { digest, exposedPorts: config.exposedPorts }, options);
+      const deploy = (): Promise<void> =>
+        deployArtifact(context, project, environment, { digest, exposedPorts: config.exposedPorts }, options);
+      await deploy().catch(async (thrown: unknown) => {
+        // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
+        if (!(thrown instanceof OperatorError) || thrown.code !== "DAEMON_UNREACHABLE" || thrown.details === "final")
+          throw thrown;
+        await ensureDaemon(context, options);
+        await deploy();
+      });
     });
 }
