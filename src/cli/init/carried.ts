@@ -31,6 +31,8 @@ export function sortVariables(
         place,
         "its value comes from elsewhere; set one with ENV, or ARG, in the Dockerfile, unless it is a secret",
       );
+    else if (/[\n\r\0]/.test(plain))
+      leave(`${noun} ${name}`, place, "it has several lines; put it into a file of the image");
     else if (mayBeSecret(name, plain))
       leave(
         `${noun} ${name}`,

@@ -15,7 +15,10 @@ export interface CommandLine {
  * @param port what `$PORT`, `${PORT}` and `${PORT:-3000}` stand for
  */
 export function parseCommandLine(line: string, port: number): CommandLine {
-  let rest = line.trim().replaceAll(/\$(?:PORT\b|\{PORT(?::?-[0-9]+)?\})/g, String(port));
+  let rest = line
+    .trim()
+    .replaceAll(/\\\r?\n/g, " ")
+    .replaceAll(/\$(?:PORT\b|\{PORT(?::?-[0-9]+)?\})/g, String(port));
   rest = rest.replace(/^(?:npx\s+)?cross-env\s+/, "").replace(/^exec\s+/, "");
   const env: [string, string][] = [];
   for (;;) {
@@ -32,6 +35,7 @@ function splitWords(line: string): readonly string[] | null {
   let word: string | undefined;
   for (let i = 0; i < line.length; i += 1) {
     const character = line[i] ?? "";
+    if (character === "\n") return null;
     if (/\s/.test(character)) {
       if (word !== undefined) words.push(word);
       word = undefined;
@@ -50,7 +54,8 @@ function splitWords(line: string): readonly string[] | null {
     } else word = (word ?? "") + character;
   }
   if (word !== undefined) words.push(word);
-  return words.length === 0 ? null : words;
+  // A definition has no empty words.
+  return words.length === 0 || words.includes("") ? null : words;
 }
 
 /** A port that a command's arguments name: `--port 3000`, `--bind 0.0.0.0:8000`, `-b :5000`. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 /** What `init` looks at in a folder. */
 export interface Folder {
@@ -43,7 +43,7 @@ export function openFolder(path: string): Folder {
     name: basename(path),
     entries: top.map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name)).toSorted(),
     files: listFiles(path),
-    readBytes: (name) => readStart(join(path, name)),
+    readBytes: (name) => readStart(resolve(path, name)),
   };
 }
 

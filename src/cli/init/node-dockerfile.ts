@@ -1,22 +1,16 @@
 import { appUser, envLines, listInstruction } from "./dockerfile-text.ts";
 import type { Folder } from "./folder.ts";
 import type { FrameworkOutput } from "./node-frameworks.ts";
-import type { NodeManifest } from "./node-manifest.ts";
+import type { NodeProject } from "./node-project.ts";
 import { copyLines, npmrcOf, type PackageManager } from "./node-packages.ts";
 import type { NodeStart } from "./node-start.ts";
 import type { Variables } from "./proposal.ts";
 import type { RuntimeVersion } from "./versions.ts";
 
 /** All that decides what the Dockerfile of a server says. */
-export interface NodeImage {
-  readonly folder: Folder;
-  readonly manifest: NodeManifest;
-  readonly manager: PackageManager;
-  readonly version: RuntimeVersion;
-  /** Why an installation needs compilers or git. */
-  readonly tools: string | undefined;
+export interface NodeImage extends NodeProject {
   readonly start: NodeStart;
-  readonly output: Extract<FrameworkOutput, { kind: "server" }> | undefined;
+  readonly output: Extract<FrameworkOutput, { kind: "server" }> | null;
   readonly env: Variables;
   readonly port: number;
 }
@@ -37,61 +31,54 @@ export function installLine(folder: Folder, manager: PackageManager, command: st
 
 /** The stages of a server's image: as few as its installation and its build allow. */
 export function stagesOf(image: NodeImage): readonly string[] {
-  const { folder, manifest, manager, output } = image;
-  const build = manifest.scripts.has("build") ? `${manager.name} run build` : undefined;
+  const { root, manager, output, build, workspace } = image;
   const keepsDevelopment = image.start.developmentTool !== undefined;
-  if (build === undefined && image.tools === undefined && !needsSource(folder, manifest)) return oneStage(image);
-  const cache = output?.cache === null || output === undefined ? "" : `--mount=type=cache,target=/app/${output.cache} `;
-  const takesAll = (output?.parts ?? null) === null;
-  if (build !== undefined && takesAll && !keepsDevelopment && !needsSource(folder, manifest))
+  if (build === undefined && image.tools === undefined && !needsSource(image)) return oneStage(image);
+  const inApp = workspace === null ? "" : `${workspace.path}/`;
+  const filled = output?.cache ?? null;
+  const cache = filled === null ? "" : `--mount=type=cache,target=/app/${inApp}${filled} `;
+  const parts = output?.parts ?? null;
+  if (build !== undefined && parts === null && !keepsDevelopment && !needsSource(image))
     return threeStages(image, build, cache);
-  const prune = keepsDevelopment || !takesAll ? null : manager.prune;
+  // pnpm takes nothing away from the packages of a monorepo.
+  const isPruned = !keepsDevelopment && parts === null && !(workspace !== null && manager.name === "pnpm");
   return [
     ...buildStage(image, build === undefined ? undefined : `${cache}${build}`, output?.env ?? {}),
-    ...(prune === null ? [] : [installLine(folder, manager, prune)]),
+    ...(isPruned && manager.prune !== null ? [installLine(root, manager, manager.prune)] : []),
     "",
     ...lastStage(
       image,
-      (output?.parts ?? [{ from: ".", to: "./" }]).map(
-        ({ from, to }) => `COPY --from=build /app${from === "." ? "" : `/${from}`} ${to}`,
-      ),
+      parts === null
+        ? ["COPY --from=build /app ./"]
+        : parts.map(({ from, to }) => `COPY --from=build /app/${inApp}${from} ${to}`),
     ),
   ];
 }
 
 /** A stage that installs everything and builds; sources come late, so that a change in them installs nothing again. */
-export function buildStage(
-  {
-    folder,
-    manifest,
-    manager,
-    version,
-    tools,
-  }: Pick<NodeImage, "folder" | "manifest" | "manager" | "version" | "tools">,
-  build: string | undefined,
-  env: Variables,
-): readonly string[] {
-  const early = needsSource(folder, manifest);
+export function buildStage(project: NodeProject, build: string | undefined, env: Variables): readonly string[] {
+  const { root, manager, version, tools } = project;
+  const early = needsSource(project);
   return [
     `FROM ${nodeBase(manager, version, tools !== undefined)} AS build`,
     ...envLines({ ...manager.env, ...env }),
     "WORKDIR /app",
     ...manager.setUp.map((command) => `RUN ${command}`),
-    ...(early ? ["COPY . ."] : copyLines(folder, manager)),
-    installLine(folder, manager, manager.install),
+    ...(early ? ["COPY . ."] : copyLines(root, manager)),
+    installLine(root, manager, manager.install),
     ...(early ? [] : ["COPY . ."]),
     ...(build === undefined ? [] : [`RUN ${build}`]),
   ];
 }
 
 function oneStage(image: NodeImage): readonly string[] {
-  const { folder, manager, manifest } = image;
+  const { root, manager, manifest } = image;
   const keepsDevelopment = image.start.developmentTool !== undefined;
   const installs = manifest.dependencies.size > 0 || keepsDevelopment || manager.lock !== null;
   const install = [
     ...manager.setUp.map((command) => `RUN ${command}`),
-    ...copyLines(folder, manager),
-    installLine(folder, manager, keepsDevelopment ? manager.install : manager.installProduction),
+    ...copyLines(root, manager),
+    installLine(root, manager, keepsDevelopment ? manager.install : manager.installProduction),
   ];
   return lastStage(
     { ...image, env: { ...manager.env, ...image.env } },
@@ -102,18 +89,18 @@ function oneStage(image: NodeImage): readonly string[] {
 
 /** What is needed to run and what builds are installed beside each other; a changed source leaves the first as it is. */
 function threeStages(image: NodeImage, build: string, cache: string): readonly string[] {
-  const { folder, manager, manifest } = image;
+  const { root, manager, manifest } = image;
   const runs = manifest.dependencies.size > 0;
   return [
     `FROM ${nodeBase(manager, image.version, image.tools !== undefined)} AS base`,
     ...envLines({ ...manager.env, ...image.output?.env }),
     "WORKDIR /app",
     ...manager.setUp.map((command) => `RUN ${command}`),
-    ...copyLines(folder, manager),
+    ...copyLines(root, manager),
     "",
-    ...(runs ? ["FROM base AS dependencies", installLine(folder, manager, manager.installProduction), ""] : []),
+    ...(runs ? ["FROM base AS dependencies", installLine(root, manager, manager.installProduction), ""] : []),
     "FROM base AS build",
-    installLine(folder, manager, manager.install),
+    installLine(root, manager, manager.install),
     "COPY . .",
     `RUN ${cache}${build} && rm -rf node_modules`,
     "",
@@ -125,6 +112,8 @@ function threeStages(image: NodeImage, build: string, cache: string): readonly s
 }
 
 function lastStage(image: NodeImage, files: readonly string[], withDevelopment = false): readonly string[] {
+  // What a framework puts together for its server is the whole of /app.
+  const workspace = (image.output?.parts ?? null) === null ? image.workspace : null;
   return [
     `FROM ${nodeBase(image.manager, image.version, false)}`,
     // An installation leaves development dependencies out when it sees NODE_ENV.
@@ -132,19 +121,30 @@ function lastStage(image: NodeImage, files: readonly string[], withDevelopment =
     "WORKDIR /app",
     ...files,
     ...(withDevelopment ? envLines({ NODE_ENV: "production" }) : []),
+    // Programs of packages lie in the monorepo's folder or in the package's own.
+    ...(workspace === null
+      ? []
+      : [
+          `ENV PATH=/app/${workspace.path}/node_modules/.bin:/app/node_modules/.bin:$PATH`,
+          `WORKDIR /app/${workspace.path}`,
+        ]),
     `USER ${appUser}`,
     `EXPOSE ${image.port}`,
-    listInstruction("CMD", image.start.words),
+    listInstruction("CMD", workspace === null ? image.start.words : fromPath(image.start.words)),
   ];
 }
 
+function fromPath([program = "", ...rest]: readonly string[]): readonly string[] {
+  return [program.replace(/^node_modules\/\.bin\//, ""), ...rest];
+}
+
 /** Whether an installation reads more of the project than its manifest and lock: workspaces, local packages, hooks. */
-function needsSource(folder: Folder, manifest: NodeManifest): boolean {
+function needsSource({ root, rootManifest: manifest }: NodeProject): boolean {
   const all = [...manifest.dependencies.values(), ...manifest.devDependencies.values()];
   return (
     manifest.workspaces ||
-    folder.files.includes("pnpm-workspace.yaml") ||
-    folder.entries.includes("patches/") ||
+    root.files.includes("pnpm-workspace.yaml") ||
+    root.entries.includes("patches/") ||
     manifest.dependencies.has("@prisma/client") ||
     all.some((range) => /^(file|link|portal|patch|workspace):/.test(range)) ||
     ["preinstall", "install", "postinstall", "prepare"].some((name) => manifest.scripts.has(name))

@@ -252,3 +252,33 @@ test("planNode() keeps what a server writes in memory", () => {
   const manifest = { scripts: { build: "next build", start: "next start" }, dependencies: { next: "15" } };
   assert.deepEqual(proposed({ "package.json": json(manifest) }).definition.run.tmpfs, ["/app/.next/cache"]);
 });
+
+test("planNode() takes the package of a monorepo that can be started, and builds it with what it needs", () => {
+  const { dockerfile, told, definition } = proposed({
+    "package.json": json({ name: "acme", private: true, workspaces: ["apps/*", "packages/*"] }),
+    "package-lock.json": "{}",
+    "apps/docs/package.json": json({ scripts: { start: "node docs.js" } }),
+    "apps/web/package.json": json({
+      name: "@acme/web",
+      scripts: { build: "next build", start: "next start" },
+      dependencies: { next: "15" },
+    }),
+    "packages/ui/package.json": json({ name: "@acme/ui" }),
+  });
+  assert.match(dockerfile, /COPY \. \.\nRUN \S+ npm ci\n/);
+  assert.match(dockerfile, /target=\/app\/apps\/web\/\.next\/cache npm run build --workspace=apps\/web\n/);
+  assert.match(dockerfile, /WORKDIR \/app\/apps\/web\nUSER 65532:65532\nEXPOSE 3000\nCMD \["next", "start"\]/);
+  assert.match(told, /assumed: the app is the package in apps\/web: apps\/docs can be started too/);
+  assert.deepEqual([definition.app, definition.run.tmpfs], ["acme", ["/app/apps/web/.next/cache"]]);
+});
+
+test("planNode() builds the site in a package of a monorepo of pnpm", () => {
+  const { dockerfile } = proposed({
+    "package.json": json({ private: true, scripts: { start: "turbo run start" } }),
+    "pnpm-lock.yaml": "lockfileVersion: '9.0'\n",
+    "pnpm-workspace.yaml": "packages: [web]\n",
+    "web/package.json": json({ scripts: { build: "vite build" }, devDependencies: { vite: "6" } }),
+  });
+  assert.match(dockerfile, /RUN pnpm --filter "\.\/web\.\.\." run build\n/);
+  assert.match(dockerfile, /COPY --from=build \/app\/web\/dist\/ \/srv\/www\//);
+});

@@ -188,6 +188,12 @@ export function unsafeStart(wishes: Wishes): readonly NotCarriedOver[] {
   return [wishes.start, wishes.entrypoint].flatMap((start) => {
     if (start === null) return [];
     const text = typeof start.line === "string" ? start.line : start.line.join(" ");
+    if (typeof start.line !== "string" && start.line.includes(""))
+      return {
+        what: "command",
+        where: start.from,
+        advice: "it has words that are empty or no text; say it in run.command",
+      };
     if (!commandMayHoldSecret(text)) return [];
     return {
       what: "command",

@@ -5,6 +5,7 @@ import { type Folder, folderBelow, hasFile, readText } from "./folder.ts";
 import { readKamal } from "./kamal.ts";
 import { emptyManifest, parseManifest } from "./node-manifest.ts";
 import { planNode } from "./node.ts";
+import { findWorkspace } from "./node-workspace.ts";
 import { otherPrograms, serverPrograms } from "./node-start.ts";
 import { planDockerfile, unsafeStart } from "./own-dockerfile.ts";
 import { readProcfile } from "./procfile.ts";
@@ -120,6 +121,7 @@ function planFor(folder: Folder, wishes: Wishes): Plan {
       manifest.scripts.has("start") ||
       manifest.main !== null ||
       frameworkOutput(folder, manifest) !== undefined ||
+      findWorkspace(folder, manifest) !== undefined ||
       [...serverPrograms, ...otherPrograms].some((name) => hasFile(folder, name)));
   if (isPython(folder) && !(starts && isNodeFirst(folder))) return planPython(folder, wishes, env);
   if (manifest !== undefined && (starts || site === undefined)) return planNode(folder, manifest, wishes, env);

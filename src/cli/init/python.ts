@@ -6,7 +6,8 @@ import { pythonTakes, pythonVersion, type RuntimeVersion } from "./versions.ts";
 import { readPythonProject, type PythonProject } from "./python-project.ts";
 import { pythonStart, type PythonStart } from "./python-server.ts";
 import type { Assumption, Plan, Variables, Wishes } from "./proposal.ts";
-import { belongsInImage, writtenDockerfile } from "./site.ts";
+import { recipeOf } from "./recipe.ts";
+import { writtenDockerfile } from "./site.ts";
 import { defaultPort, findHealthRoute, findLoopbackOnly, findPort, sourceFiles } from "./source-hints.ts";
 
 /** Python as Debian's suites have it. */
@@ -78,31 +79,18 @@ export function planPython(folder: Folder, wishes: Wishes, env: Variables): Plan
   };
   const debian = recipeSuite(project, version, start);
   if (debian !== undefined) {
-    const copy = folder.entries.filter(belongsInImage).map((entry) => entry.replace(/\/$/, ""));
     const [, ...rest] = start.words;
+    const variables = { PYTHONUNBUFFERED: "1", ...env, ...start.env };
+    const { build, assumption } = recipeOf(folder, debian.suite, ["python3"], variables, ["python3", ...rest]);
+    const whyPython = version.guessed ? "no package is needed and nothing says another" : version.why;
     return {
       ...common,
-      build: {
-        kind: "debian",
-        suite: debian.suite,
-        packages: ["python3"],
-        workdir: null,
-        copy,
-        copyNote: "What the image holds of this folder; add what you add.",
-        env: { PYTHONUNBUFFERED: "1", ...env, ...start.env },
-        command: ["python3", ...rest],
-      },
+      build,
       ignore: null,
       assumed: [
         ...assumed,
-        {
-          what: `Python 3.${debian.minor}, the one of Debian ${debian.suite}`,
-          why: version.guessed ? "no package is needed and nothing says another" : version.why,
-        },
-        {
-          what: `the image holds ${copy.join(", ")}`,
-          why: "that is what is here, without hidden files and what only developers read",
-        },
+        { what: `Python 3.${debian.minor}, the one of Debian ${debian.suite}`, why: whyPython },
+        assumption,
       ],
       todo,
     };

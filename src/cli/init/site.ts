@@ -1,5 +1,6 @@
 import { type Folder, hasFile } from "./folder.ts";
 import type { Assumption, BuildPlan, Plan } from "./proposal.ts";
+import { belongsInImage } from "./recipe.ts";
 import { yamlWord } from "./text.ts";
 
 const siteFolders = ["public", "dist", "build", "site", "_site", "out", "www", "html", "docs"];
@@ -51,14 +52,6 @@ export function planStatic(folder: Folder, site: string, port: number): Plan {
             `busybox httpd tells browsers no type for ${untyped}; a module needs one, so name it .js or serve it otherwise`,
           ],
   };
-}
-
-/** Hidden files (secrets, version control), definitions and what only developers read stay out. */
-export function belongsInImage(entry: string): boolean {
-  if (entry.startsWith(".") && entry !== ".well-known/") return false;
-  return !/^(bronze\.(ya?ml|lock)|Dockerfile.*|Containerfile|docker-compose.*|compose.*\.ya?ml|Procfile|README.*|CHANGELOG.*|CONTRIBUTING.*|LICEN[CS]E.*|.*\.log|.*\.(pem|key|p12)|coverage\/|tests?\/|__tests__\/|__pycache__\/|venv\/)$/i.test(
-    entry,
-  );
 }
 
 function belongsInSite(entry: string): boolean {
