@@ -29,12 +29,12 @@ const on =
     args.includes(`<${path}>`);
 
 /**
- * Each file that got its name in a folder was written, synced, renamed, and then the folder synced, in this order; the
- * answer came after all of it. @returns how many files
+ * Each file that got its name in a folder was written, synced, renamed or linked, and then the folder synced, in this order;
+ * the answer came after all of it. @returns how many files
  */
 function namedDurably(calls: readonly SystemCall[], folder: string, answer: SystemCall): number {
   const renames = calls.filter(
-    ({ name, args, result }) => name.startsWith("rename") && result === 0 && args.includes(`"${folder}/`),
+    ({ name, args, result }) => /^(rename|link)/.test(name) && result === 0 && args.includes(`"${folder}/`),
   );
   for (const rename of renames) {
     const [, from = "", to = ""] = /"([^"]+)",(?: AT_FDCWD<[^>]*>,)? "([^"]+)"/.exec(rename.args) ?? [];

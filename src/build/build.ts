@@ -19,6 +19,8 @@ import { readSource, type Source } from "./source.ts";
 import type { Blobs, Store } from "../ports/store.ts";
 import { isDamagedBlob } from "../store/kept-stage.ts";
 
+const mostMended = 10;
+
 /**
  * Makes the artifact that a definition describes and puts it into the store. Equal sources give equal bytes.
  *
@@ -27,11 +29,16 @@ import { isDamagedBlob } from "../store/kept-stage.ts";
  */
 export async function buildArtifact(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
   try {
-    return await buildOnce(build, options).catch((error: unknown) => {
-      if (!isDamagedBlob(error)) throw error;
-      options.report({ kind: "note", text: "a layer in the build cache was damaged: it is made anew" });
-      return buildOnce(build, options);
-    });
+    // Each time, at least one damaged blob is gone.
+    for (let mended = 0; mended < mostMended; mended++) {
+      try {
+        return await buildOnce(build, options);
+      } catch (error) {
+        if (!isDamagedBlob(error)) throw error;
+        options.report({ kind: "note", text: "a layer in the build cache was damaged: it is made anew" });
+      }
+    }
+    return await buildOnce(build, { ...options, noCache: true });
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
     throw error;

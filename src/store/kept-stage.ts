@@ -59,9 +59,16 @@ export function createKeptStage(store: BlobFolder, dir: string): Stage {
   return {
     ...stage,
     async publish(digests) {
-      for (const digest of new Set(digests)) {
-        if (!(await isStored(digest))) await adopt(await stage.path(digest), store, digest);
-      }
+      const wanted = [...new Set(digests)];
+      const missing = (
+        await Promise.all(wanted.map(async (digest) => ((await isStored(digest)) ? [] : [digest])))
+      ).flat();
+      // All damaged ones are found at once.
+      const paths = await Promise.allSettled(missing.map((digest) => stage.path(digest)));
+      const refused = paths.find((path) => path.status === "rejected");
+      if (refused !== undefined) throw refused.reason;
+      if (missing.length === 0) return;
+      await Promise.all(missing.map((digest) => adopt(kept.pathOf(digest), store, digest)));
       await syncFolder(store.folder);
     },
     discard: async () => undefined,

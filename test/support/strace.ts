@@ -12,7 +12,8 @@ export interface SystemCall {
   readonly end: number;
 }
 
-export const traced = "trace=write,writev,pwrite64,pwritev,sendmsg,sendto,fsync,fdatasync,rename,renameat,renameat2";
+export const traced =
+  "trace=write,writev,pwrite64,pwritev,sendmsg,sendto,fsync,fdatasync,rename,renameat,renameat2,link,linkat";
 const options = ["-y", "-s", "400", "-e", traced, "-e", "signal=none"];
 
 /** The command line that runs a program and what it starts under strace. */
