@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { openMemo } from "../../src/build/cache/memo.ts";
 import { composeLayer } from "../../src/build/layer/compose.ts";
 import { createContents } from "../../src/build/layer/contents.ts";
-import { tarSources } from "../../src/build/layer/layer.ts";
 import { openTree } from "../../src/build/layer/walk.ts";
-import { writeTar } from "../../src/image/tar-write.ts";
+import { tarPieces } from "../../src/image/tar-write.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const startedAt = performance.now();
@@ -22,6 +21,7 @@ const part = {
   mode: undefined,
 } as const;
 const hash = createHash("sha256");
-for (const piece of writeTar(tarSources(composeLayer(new Map(), [part], 0)))) hash.update(piece);
+const { signal } = new AbortController();
+for (const piece of tarPieces(composeLayer(new Map(), [part], 0), signal)) hash.update(piece);
 if (hash.digest("hex").length !== 64) throw new Error("no digest");
 console.log(performance.now() - startedAt);

@@ -21,66 +21,67 @@ export interface TarSource {
   readonly entry: TarEntry;
   /** Yields exactly `entry.size` bytes. The writer copies each piece before it asks for the next. */
   readonly content?: () => Iterable<Uint8Array>;
-  /**
-   * A shorter way for files of at most {@link mostFilledBytes}: writes exactly `entry.size` bytes into `target` from `at`
-   * on, and may write one byte more behind them.
-   */
-  readonly fill?: (target: Buffer, at: number) => void;
+  /** The same, for those who can write small files to where they are to be. */
+  readonly bytes?: TarBytes;
 }
 
-/** Files up to this size may be written by their `fill`. */
+export interface TarBytes {
+  /** As `content`. */
+  read(): Iterable<Uint8Array>;
+  /**
+   * For files of at most {@link mostFilledBytes}: writes exactly `entry.size` bytes into `target` from `at` on, and may
+   * write one byte more behind them.
+   */
+  fill(target: Buffer, at: number): void;
+}
+
+/** Files up to this size are written by their `fill`. */
 export const mostFilledBytes = 128 << 10;
 
 /**
  * Writes an archive in pieces of about 1 MiB: ustar, a pax header only where a field does not fit, names of owners
  * empty, device numbers 0, two zero blocks at the end. The caller gives the order and unique paths.
  *
+ * @param buffers what pieces are written into, by turns: a piece is valid until its buffer's next turn; absent: each is new
  * @throws {RangeError} when a content's length is not the size its entry gives
  * @see POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"
  */
-export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
-  let chunk = Buffer.allocUnsafe(chunkBytes);
+export function* writeTar(sources: Iterable<TarSource>, buffers: readonly Buffer[] = []): Generator<Buffer> {
+  let turn = 0;
+  const nextChunk = (): Buffer => buffers[turn++ % buffers.length] ?? Buffer.allocUnsafe(chunkBytes);
+  let chunk = nextChunk();
   let used = 0;
+  function* flush(): Generator<Buffer> {
+    yield chunk.subarray(0, used);
+    chunk = nextChunk();
+    used = 0;
+  }
   function* append(bytes: Uint8Array): Generator<Buffer> {
     for (let from = 0; from < bytes.byteLength;) {
       const count = Math.min(bytes.byteLength - from, chunkBytes - used);
       chunk.set(bytes.subarray(from, from + count), used);
       used += count;
       from += count;
-      if (used === chunkBytes) {
-        yield chunk;
-        chunk = Buffer.allocUnsafe(chunkBytes);
-        used = 0;
-      }
+      if (used === chunkBytes) yield* flush();
     }
   }
-  for (const { entry, content, fill } of sources) {
-    const isFilled = fill !== undefined && entry.size <= mostFilledBytes;
-    // Header, content, padding and the byte more.
-    if (chunkBytes - used < blockBytes + (isFilled ? entry.size + blockBytes + 1 : 0)) {
-      yield chunk.subarray(0, used);
-      chunk = Buffer.allocUnsafe(chunkBytes);
-      used = 0;
-    }
+  for (const { entry, content, bytes } of sources) {
+    if (chunkBytes - used < blockBytes) yield* flush();
     if (putHeader(entry, chunk, used)) used += blockBytes;
-    else {
-      yield* append(encodeHeader(entry));
-      if (isFilled && chunkBytes - used < entry.size + blockBytes + 1) {
-        yield chunk.subarray(0, used);
-        chunk = Buffer.allocUnsafe(chunkBytes);
-        used = 0;
-      }
-    }
-    if (isFilled) {
-      fill(chunk, used);
+    else yield* append(encodeHeader(entry));
+    if (bytes !== undefined && entry.size <= mostFilledBytes) {
+      // Content, padding and the byte more.
+      if (chunkBytes - used < entry.size + blockBytes) yield* flush();
+      bytes.fill(chunk, used);
       const end = used + entry.size;
       used = end + paddingOf(entry.size);
       chunk.fill(0, end, used);
       continue;
     }
-    if (content === undefined) continue;
+    const pieces = bytes?.read() ?? content?.();
+    if (pieces === undefined) continue;
     let written = 0;
-    for (const piece of content()) {
+    for (const piece of pieces) {
       written += piece.byteLength;
       if (written > entry.size) break;
       yield* append(piece);
@@ -93,6 +94,19 @@ export function* writeTar(sources: Iterable<TarSource>): Generator<Buffer> {
   }
   yield* append(zeroBlocks);
   if (used > 0) yield chunk.subarray(0, used);
+}
+
+/**
+ * The same for a store, which needs no piece longer than until it asks for the one after the next.
+ *
+ * @throws {unknown} the signal's reason, between two pieces
+ */
+export function* tarPieces(sources: Iterable<TarSource>, signal: AbortSignal): Generator<Buffer> {
+  const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)];
+  for (const piece of writeTar(sources, buffers)) {
+    signal.throwIfAborted();
+    yield piece;
+  }
 }
 
 /** Bytes that fill content of this size up to a block. */
@@ -159,7 +173,8 @@ function putHeader(entry: TarEntry, target: Buffer, at: number): boolean {
     entry.uid > largestId ||
     entry.gid > largestId ||
     entry.mtime > largestOctal ||
-    entry.mtime < 0
+    entry.mtime < 0 ||
+    entry.attributes !== undefined
   )
     return false;
   target.fill(0, at, at + blockBytes);
@@ -175,7 +190,7 @@ function putBlock(target: Buffer, at: number, entry: TarEntry, path: SplitPath, 
   octal(target, at + 116, 7, Math.min(entry.gid, largestId));
   octal(target, at + 124, 11, entry.size > largestOctal ? 0 : entry.size);
   octal(target, at + 136, 11, Math.max(0, Math.min(entry.mtime, largestOctal)));
-  target.fill(" ", at + 148, at + 156);
+  for (let i = at + 148; i < at + 156; i++) target[i] = 32;
   target[at + 156] = flag.charCodeAt(0);
   if (entry.target !== "") target.write(entry.target, at + 157, 100, "latin1");
   target.write("ustar\x0000", at + 257, 8, "latin1");

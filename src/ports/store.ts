@@ -1,4 +1,3 @@
-import type { Readable } from "node:stream";
 import type { Digest } from "../model/canonical.ts";
 
 /** An OCI descriptor: what a manifest says about a blob. */
@@ -17,9 +16,12 @@ export interface Blobs {
   read(digest: Digest, maxBytes?: number): Promise<Buffer>;
   /** A local file that holds the blob, for those who read it in bulk. @throws `NOT_FOUND` */
   path(digest: Digest): Promise<string>;
-  /** Writes bytes under their digest; nothing is visible unless all of it arrived and `expected` (if given) matches. */
+  /**
+   * Writes bytes under their digest; nothing is visible unless all of it arrived and `expected` (if given) matches. A piece
+   * of the source is needed until the one after the next is asked for.
+   */
   write(
-    source: Readable | Uint8Array,
+    source: Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     expected?: { readonly digest: Digest; readonly size?: number },
   ): Promise<{ readonly digest: Digest; readonly size: number }>;
 }

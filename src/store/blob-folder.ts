@@ -2,12 +2,15 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { digestHex, sha256, type Digest } from "../model/canonical.ts";
 import type { Blobs } from "../ports/store.ts";
 import { ignoreMissing, refusedByDisk, syncFolder } from "./durable.ts";
 import { blobMissing, bytesLie, tooLarge, type Expected } from "./refusals.ts";
 import { createTemporaries } from "./temporary.ts";
+
+/** Bytes that come one piece after the other. */
+type Pieces = Exclude<Parameters<Blobs["write"]>[0], Uint8Array>;
 
 const defaultMaxBytes = 4 * 2 ** 20;
 
@@ -93,7 +96,7 @@ export function createBlobFolder(
         // Small enough to be read: one that was damaged meanwhile is written anew.
         const there = await readFile(pathOf(digest)).catch(() => undefined);
         if (there?.equals(source) === true) return { digest, size: source.byteLength };
-      } else {
+      } else if (source instanceof Readable) {
         // It may fail before it is read from, which then tells; unheard it would end the process.
         source.on("error", () => undefined);
       }
@@ -101,7 +104,7 @@ export function createBlobFolder(
         const { digest, size } =
           source instanceof Uint8Array
             ? await writeBytes(file, source)
-            : await writeStream(file, source, expected?.size);
+            : await writePieces(file, source, expected?.size);
         checkExpected(expected, digest, size);
         return { target: pathOf(digest), result: { digest, size } };
       }, folder);
@@ -114,20 +117,35 @@ async function writeBytes(file: FileHandle, bytes: Uint8Array): Promise<{ digest
   return { digest: sha256(bytes), size: bytes.byteLength };
 }
 
-async function writeStream(
+/** While one piece is on its way to the disk, the next one is made and hashed. */
+async function writePieces(
   file: FileHandle,
-  source: Readable,
+  source: Pieces,
   most: number | undefined,
 ): Promise<{ digest: Digest; size: number }> {
   const hash = createHash("sha256");
   let size = 0;
-  for await (const piece of source as AsyncIterable<Buffer>) {
-    size += piece.byteLength;
-    if (most !== undefined && size > most) break;
-    hash.update(piece);
-    for (let at = 0; at < piece.byteLength;) at += (await file.write(piece, at)).bytesWritten;
+  let writing = Promise.resolve();
+  try {
+    for await (const piece of source) {
+      size += piece.byteLength;
+      if (most !== undefined && size > most) break;
+      hash.update(piece);
+      await writing;
+      writing = writeAll(file, piece);
+      // Whoever awaits it hears of a failure; until then it is nobody's.
+      writing.catch(() => undefined);
+    }
+  } finally {
+    // The file is not closed while something is written to it.
+    await writing.catch(() => undefined);
   }
+  await writing;
   return { digest: `sha256:${hash.digest("hex")}` as Digest, size };
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.byteLength;) at += (await file.write(bytes, at)).bytesWritten;
 }
 
 function checkExpected(expected: Expected | undefined, digest: Digest, size: number): void {

@@ -30,7 +30,7 @@ export function createMemoryStore(): Store {
       let size = 0;
       if (source instanceof Uint8Array) pieces.push(Buffer.from(source));
       else {
-        for await (const piece of source as AsyncIterable<Buffer>) {
+        for await (const piece of source) {
           size += piece.byteLength;
           if (expected?.size !== undefined && size > expected.size) break;
           pieces.push(Buffer.from(piece));

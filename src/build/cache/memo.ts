@@ -44,7 +44,7 @@ export async function openMemo(path: string): Promise<ContentMemo> {
   return {
     find(file) {
       if (records.byteLength === 0) return undefined;
-      const at = search(records, keyOf(file));
+      const at = search(records, Buffer.from(keyOf(file), "latin1"));
       if (at === undefined) return undefined;
       used[at] = 1;
       return records.toString("latin1", at * recordBytes + keyBytes, (at + 1) * recordBytes);
@@ -56,8 +56,7 @@ export async function openMemo(path: string): Promise<ContentMemo> {
         added.copy(larger);
         added = larger;
       }
-      keyOf(file).copy(added, count * recordBytes);
-      added.write(content, count * recordBytes + keyBytes, "latin1");
+      added.write(keyOf(file) + content, count * recordBytes, "latin1");
       count += 1;
     },
     async save() {
@@ -81,8 +80,9 @@ function isRacy({ ctimeMs }: Fingerprint, readAtMs: number): boolean {
   return readAtMs - ctimeMs < (ctimeMs % 1000 === 0 ? 2500 : 100);
 }
 
-function keyOf({ path, ino, size, mtimeMs, ctimeMs }: Fingerprint): Buffer {
-  return hash("sha256", `${ino}:${size}:${mtimeMs}:${ctimeMs}:${path}`, "buffer").subarray(0, keyBytes);
+/** The first bytes of a sha256, as latin1. */
+function keyOf({ path, ino, size, mtimeMs, ctimeMs }: Fingerprint): string {
+  return hash("sha256", `${ino}:${size}:${mtimeMs}:${ctimeMs}:${path}`, "latin1").slice(0, keyBytes);
 }
 
 function recordAt(records: Buffer, at: number): Buffer {

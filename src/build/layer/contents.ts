@@ -2,17 +2,14 @@ import { createHash, hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { fromBytePath } from "../../image/tar-entry.ts";
+import type { TarBytes } from "../../image/tar-write.ts";
 import type { ContentMemo } from "../cache/memo.ts";
 import { locationOf, type FoundFile } from "./walk.ts";
 
-/** The bytes of one file of a layer. */
-export interface LayerBytes {
+/** The bytes of one file of a layer. Once all were read or filled in, their name is known. */
+export interface LayerBytes extends TarBytes {
   /** A name for them: equal names, equal bytes. Undefined as long as they would have to be read for it. */
   known(): string | undefined;
-  /** The bytes, in pieces that are valid only until the next one is asked for. Once all were read, the name is known. */
-  read(): Iterable<Uint8Array>;
-  /** The same for small files: writes all of them into `target` from `at` on, and perhaps one byte more behind them. */
-  fill(target: Buffer, at: number): void;
 }
 
 /** The contents of a project's files, each read at most once for its name, and not at all where the memo has it. */

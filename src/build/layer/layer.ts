@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { mediaTypes } from "../../image/media-types.ts";
-import { writeTar, type TarSource } from "../../image/tar-write.ts";
+import { tarPieces, type TarSource } from "../../image/tar-write.ts";
 import { isDigest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
-import { streamOf } from "./blob.ts";
 import type { BuildCache } from "../cache.ts";
 import { composeLayer, type LayerPart, type LayerSource } from "./compose.ts";
 
@@ -27,7 +26,7 @@ export interface MadeLayer {
 
 /** Writes one uncompressed layer and returns its descriptor; its digest is its diff_id too. */
 export async function writeLayer(store: Store, sources: Iterable<TarSource>, signal: AbortSignal): Promise<Descriptor> {
-  const written = await store.write(streamOf(writeTar(sources), signal));
+  const written = await store.write(tarPieces(sources, signal));
   return { mediaType: mediaTypes.layer, digest: written.digest, size: written.size };
 }
 
@@ -61,18 +60,10 @@ export async function layerOf(
       };
     }
   }
-  const layer = await writeLayer(store, tarSources(sources), signal);
+  const layer = await writeLayer(store, sources, signal);
   await cache.write("layers", contentKey(sources), { digest: layer.digest, size: layer.size });
   await cache.write("shapes", shape, true);
   return { layer, cached: false };
-}
-
-/** The members as the writer of archives takes them. */
-export function* tarSources(sources: readonly LayerSource[]): Generator<TarSource> {
-  for (const { entry, bytes } of sources)
-    yield bytes === undefined
-      ? { entry }
-      : { entry, content: () => bytes.read(), fill: (target, at) => bytes.fill(target, at) };
 }
 
 const turnBytes = 8 << 20;

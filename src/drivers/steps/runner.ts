@@ -4,7 +4,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { mediaTypes } from "../../image/media-types.ts";
 import type { BytePath } from "../../image/tar-entry.ts";
 import type { TarSource } from "../../image/tar-write.ts";
-import { writeTar } from "../../image/tar-write.ts";
+import { tarPieces } from "../../image/tar-write.ts";
 import type {
   NetworkUse,
   StepLayer,
@@ -31,7 +31,6 @@ import { prepareMounts, type MountSources } from "./mounts.ts";
 import { createStepNetwork } from "./network.ts";
 import { createPlaces, type StepPlace } from "./place.ts";
 import { hostName, stepCapabilities, stepSpec } from "./spec.ts";
-import { streamOf } from "./stream.ts";
 import { createTrees } from "./trees.ts";
 
 /** Files of the machine that the step sees in its own form, and may write to: it is gone afterwards. */
@@ -220,7 +219,7 @@ export function createStepRunner(cacheDir: string): StepRunner {
   ): Promise<Pick<StepResult, "layer" | "aside">> {
     const write = async (sources: readonly TarSource[]): Promise<StepLayer | null> => {
       if (sources.length === 0) return null;
-      const written = await blobs.write(streamOf(writeTar(sources), signal));
+      const written = await blobs.write(tarPieces(sources, signal));
       return { descriptor: { mediaType: mediaTypes.layer, ...written }, diffId: written.digest };
     };
     const layer = await write(changes.layer);
