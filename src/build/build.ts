@@ -11,12 +11,13 @@ import { buildDockerfile, createdAt } from "./dockerfile/execute.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { importImage } from "./exchange/import.ts";
 import { digestOfUsed } from "./lock-file.ts";
+import { compressLayer } from "./layer/compress.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
 import { pinsToJson } from "./debian/pins.ts";
 import { buildRecipe } from "./debian/recipe.ts";
 import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
 import { readSource, type Source } from "./source.ts";
-import type { Blobs, Store } from "../ports/store.ts";
+import type { Blobs, Descriptor, Store } from "../ports/store.ts";
 import { isDamagedBlob } from "../store/kept-stage.ts";
 
 const mostMended = 10;
@@ -75,11 +76,30 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
       signal: options.signal,
       values: options.secrets ?? [],
     });
-    await stage.publish(made.image.layers.map((layer) => layer.digest));
-    return await finish(made, secrets, source, options);
+    const image = await compressed(build, made.image, store, cache, options.signal);
+    await stage.publish(image.layers.map((layer) => layer.digest));
+    return await finish({ ...made, image }, secrets, source, options);
   } finally {
     await cache.close();
   }
+}
+
+/** The image with the layers that were made here compressed as the definition says; bases stay as they were. */
+async function compressed(
+  build: Exclude<BuildDefinition, { kind: "image" }>,
+  image: ImageState,
+  blobs: Blobs,
+  cache: BuildCache,
+  signal: AbortSignal,
+): Promise<ImageState> {
+  const { compress } = build;
+  if (compress === undefined) return image;
+  // A recipe's packages are its base and were made here too.
+  const first = build.kind === "debian" ? 0 : (image.base?.layers ?? 0);
+  const layers: Descriptor[] = [];
+  for (const [index, layer] of image.layers.entries())
+    layers.push(index < first ? layer : await compressLayer(blobs, layer, compress, { cache, signal }));
+  return { ...image, layers };
 }
 
 function pickBlobs({ stat, read, path, write }: Blobs): Blobs {

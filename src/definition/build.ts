@@ -38,7 +38,15 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
 
 function readSettings(reader: Reader, fields: ReadonlyMap<string, Place>): BuildSettings {
   const allowSecrets = optional(fields, "allowSecrets", (field) => readAllowances(reader, field));
-  return { ...(allowSecrets === undefined ? {} : { allowSecrets }) };
+  const compress = optional(fields, "compress", (field) => {
+    const name = reader.text(field);
+    if (name === undefined || name === "zstd" || name === "gzip") return name;
+    return reader.problem(field, "must be zstd or gzip; without it layers stay uncompressed");
+  });
+  return {
+    ...(compress === undefined ? {} : { compress }),
+    ...(allowSecrets === undefined ? {} : { allowSecrets }),
+  };
 }
 
 function readAllowances(reader: Reader, place: Place): readonly SecretAllowance[] {

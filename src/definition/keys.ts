@@ -19,7 +19,7 @@ const keySet = (home: string, known: string, later: string): KeySet => ({
 export const debianKeys = ["packages", "recommends", "copy", "env", "workdir", "user", "command", "expose"];
 
 /** Keys of a build whatever it is made from. */
-export const settingKeys = ["allowSecrets"];
+export const settingKeys = ["compress", "allowSecrets"];
 
 /** Every mapping with fixed keys. */
 export const keySets = {
@@ -31,7 +31,7 @@ export const keySets = {
   build: keySet(
     "build",
     `dockerfile debian image ${settingKeys.join(" ")} ${debianKeys.join(" ")}`,
-    "compress lock args target platforms run secrets snapshot base",
+    "lock args target platforms run secrets snapshot base",
   ),
   copy: keySet("build.copy", "from to", "owner mode exclude"),
   allowance: keySet("build.allowSecrets", "path rule reason", ""),

@@ -24,6 +24,11 @@ export function layerCompression(mediaType: string): Compression | undefined {
   return layerTypes.get(mediaType);
 }
 
+/** The media type of a layer that is compressed so. */
+export function compressedLayerType(compression: Exclude<Compression, "none">): string {
+  return `${mediaTypes.layer}+${compression}`;
+}
+
 export function isIndexType(mediaType: string): boolean {
   return mediaType === mediaTypes.index || mediaType === mediaTypes.dockerIndex;
 }

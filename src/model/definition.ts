@@ -37,6 +37,8 @@ export interface SecretAllowance {
 
 /** What is decided about an artifact whatever it is built from. */
 export interface BuildSettings {
+  /** How the layers that are made here are stored and sent; absent: as they are. */
+  readonly compress?: "zstd" | "gzip";
   readonly allowSecrets?: readonly SecretAllowance[];
 }
 
