@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { exportImage } from "../src/build/exchange/export.ts";
-import type { Digest } from "../src/model/canonical.ts";
-import { createLocalStore } from "../src/store/local.ts";
 import { createSite, get } from "./support/bronze.ts";
 
 interface Built {
-  readonly digest: Digest;
+  readonly digest: string;
   readonly layers: readonly { readonly mediaType: string }[];
 }
 
@@ -18,14 +15,19 @@ test("An artifact of compressed layers has the content of a plain one, goes live
   site.define({ instances: 1 });
   const plain = await site.json<Built>(["build"]);
   const digests = new Set<string>([plain.digest]);
-  const store = createLocalStore(join(site.state, "store"));
   const diffIds = async ({ digest }: Built): Promise<string> => {
     const folder = join(site.state, "seen");
-    await exportImage(store, digest, folder, "seen:1");
-    const config = execFileSync("skopeo", ["inspect", "--config", `oci:${folder}:seen:1`], { encoding: "utf8" });
-    mkdirSync(join(folder, "unpacked"));
-    execFileSync("skopeo", ["copy", "--quiet", `oci:${folder}:seen:1`, `dir:${folder}/unpacked`]);
-    assert.ok(readdirSync(join(folder, "unpacked")).includes("manifest.json"));
+    mkdirSync(folder);
+    await site.json(["save", digest, "--format", "oci", "-o", join(folder, "image.tar")]);
+    const config = execFileSync("skopeo", ["inspect", "--config", `oci-archive:${folder}/image.tar`], {
+      encoding: "utf8",
+    });
+    execFileSync("skopeo", [
+      "copy",
+      "--quiet",
+      `oci-archive:${folder}/image.tar`,
+      `docker-archive:${folder}/docker.tar`,
+    ]);
     rmSync(folder, { recursive: true });
     return (JSON.parse(config) as { rootfs: { diff_ids: readonly string[] } }).rootfs.diff_ids.join();
   };
