@@ -1,7 +1,8 @@
 /** A word as YAML takes it: plain where that is safe, quoted else. */
 export function yamlWord(text: string): string {
   const plain =
-    /^[A-Za-z_./][A-Za-z0-9_./@+-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n|~|\.(nan|inf))$/i.test(text);
+    /^-{0,2}[A-Za-z_./][A-Za-z0-9_./@+-]*$/.test(text) &&
+    !/^(true|false|null|yes|no|on|off|y|n|~|-?\.(nan|inf))$/i.test(text);
   return plain ? text : JSON.stringify(text);
 }
 
