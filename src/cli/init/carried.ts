@@ -1,5 +1,5 @@
-import type { Variables, Wishes } from "./proposal.ts";
-import { mayBeSecret } from "./secrets.ts";
+import type { NotCarriedOver, Variables, Wishes } from "./proposal.ts";
+import { commandMayHoldSecret, mayBeSecret } from "./secrets.ts";
 import { listOf, mapOf, textOf } from "./yaml-file.ts";
 
 /** A port as a number or a text. */
@@ -33,6 +33,11 @@ export function sortVariables(
       );
     else if (/[\n\r\0]/.test(plain))
       leave(`${noun} ${name}`, place, "it has several lines; put it into a file of the image");
+    else if (
+      /^(development|dev|debug)$/i.test(plain) ||
+      (/(^|_)DEBUG$/.test(name) && !/^(0|false|no|off|)$/i.test(plain))
+    )
+      leave(`${noun} ${name}`, place, "it is for development");
     else if (mayBeSecret(name, plain))
       leave(
         `${noun} ${name}`,
@@ -71,4 +76,21 @@ export function interpolated(text: string): string | null {
     },
   );
   return known ? result : null;
+}
+
+const forDevelopment =
+  /(^|[\s:])(dev|watch|develop|debug)(\s|$)|nodemon|ts-node-dev|--(reload|watch|inspect(-brk)?|debug)\b|\brunserver\b|\bflask run\b/;
+
+/** Commands that are not taken over, and why; a file with none of them may say how the app is started. */
+export function unfitCommands(wishes: Wishes): readonly NotCarriedOver[] {
+  return [wishes.start, wishes.entrypoint].flatMap((start) => {
+    if (start === null) return [];
+    const text = typeof start.line === "string" ? start.line : start.line.join(" ");
+    const leave = (advice: string): NotCarriedOver => ({ what: "command", where: start.from, advice });
+    if (typeof start.line !== "string" && start.line.includes(""))
+      return leave("it has words that are empty or no text; say it in run.command");
+    if (commandMayHoldSecret(text))
+      return leave("its arguments look like a secret; have the program read it from its environment");
+    return forDevelopment.test(text) ? leave("it is for development; what starts the app is looked for elsewhere") : [];
+  });
 }

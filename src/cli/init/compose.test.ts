@@ -105,6 +105,20 @@ test("propose() goes to the folder that a compose service is built in", () => {
   assert.deepEqual([definition.app, definition.run.port, files.length], ["api", 4000, 1]);
 });
 
+test("propose() leaves what a compose file says for development", () => {
+  const { definition, told, files } = proposed({
+    "compose.yaml":
+      "services: { web: { build: ., command: npm run dev, environment: { NODE_ENV: development, APP_DEBUG: 1, LANG: C } } }",
+    "package.json": JSON.stringify({ scripts: { start: "node server.js", dev: "nodemon" } }),
+    "server.js": "",
+  });
+  assert.ok(definition.build.kind === "debian");
+  assert.deepEqual([definition.build.command, definition.build.env], [["node", "server.js"], { LANG: "C" }]);
+  assert.match(told, /not carried over: command \(compose\.yaml line 1\): it is for development/);
+  assert.match(told, /environment variable NODE_ENV .*: it is for development/);
+  assert.doesNotMatch(files.map(({ text }) => text).join(), /DEBUG/);
+});
+
 test("propose() chooses the service that is built and has ports; --service names another", () => {
   const compose =
     "services: { jobs: { build: . }, site: { build: ., ports: [80:8000] }, tool: { build: ., ports: ['1234'] } }";

@@ -29,6 +29,7 @@ export function readCompose(folder: Folder, file: string, service: string | null
   const wishes = readService(yaml, file, name, fields, names);
   return {
     ...wishes,
+    assumed: services.length < 2 ? [] : [{ what: `the service ${name} is the app`, why: whyChosen(fields, service) }],
     notCarriedOver: [...wishes.notCarriedOver, ...otherServices(yaml, services, name, fields), ...topLevel(yaml)],
   };
 }
@@ -56,6 +57,12 @@ function chooseService(
   return usual(open(built)) ?? usual(built) ?? usual(open(images)) ?? usual(images);
 }
 
+function whyChosen(fields: YamlMap, asked: string | null): string {
+  if (asked !== null) return "--service says so";
+  const verb = fields["build"] === undefined ? "runs" : "is built";
+  return listOf(fields["ports"]).length > 0 ? `it ${verb} and has ports` : `it ${verb}`;
+}
+
 function otherServices(
   yaml: YamlFile,
   services: readonly (readonly [string, YamlMap])[],
@@ -77,7 +84,7 @@ function otherServices(
         return {
           what,
           where,
-          advice: `it is an app of its own: bronze init --from ${where.split(" ")[0]} --service ${name}, in a folder of its own`,
+          advice: `it is an app of its own: bronze init --from ${where.split(" ")[0]} --service ${name}`,
         };
       return {
         what: `${what}${text === "" ? "" : ` (${text.replace(/@.*$/, "").slice(0, 60)})`}`,

@@ -59,7 +59,8 @@ function runLines(plan: Plan, wishes: Wishes): readonly string[] {
     ...(wishes.pids === null ? [] : [`pids: ${wishes.pids}`]),
   ];
   const tmpfs = [...new Set([...plan.tmpfs, ...wishes.tmpfs])];
-  const capabilities = [...new Set([...plan.capabilities, ...wishes.capabilities])];
+  const forPort = plan.port < 1024 ? ["NET_BIND_SERVICE"] : [];
+  const capabilities = [...new Set([...forPort, ...wishes.capabilities])];
   const fields = [
     ...(plan.command === null ? [] : [`command: ${yamlList(plan.command)}`]),
     `port: ${plan.port}`,

@@ -58,7 +58,6 @@ export function planServer(project: NodeProject, output: ServerOutput | null, wi
     port,
     command: null,
     healthPath: health?.path ?? null,
-    capabilities: [],
     notCarriedOver: [],
   };
   const debian = debianNode(project, start);

@@ -6,8 +6,7 @@ import type { NodeManifest } from "./node-manifest.ts";
 import { nodeIgnore, packageFacts, packageTasks, readNodeProject, type NodeProject } from "./node-project.ts";
 import { planServer } from "./node-server.ts";
 import type { Plan, Variables, Wishes } from "./proposal.ts";
-import { servedBy, siteStage, writtenDockerfile } from "./site.ts";
-import { defaultPort } from "./source-hints.ts";
+import { servedBy, sitePort, siteStage, writtenDockerfile } from "./site.ts";
 
 /** @throws {OperatorError} `NOT_FOUND` when nothing tells how it is started */
 export function planNode(folder: Folder, manifest: NodeManifest, wishes: Wishes, env: Variables): Plan {
@@ -22,7 +21,7 @@ export function planNode(folder: Folder, manifest: NodeManifest, wishes: Wishes,
 }
 
 function planBuiltSite(project: NodeProject, output: Extract<FrameworkOutput, { kind: "site" }>, wishes: Wishes): Plan {
-  const port = wishes.port?.value ?? defaultPort;
+  const port = sitePort(wishes);
   const path = project.workspace === null ? output.folder : `${project.workspace.path}/${output.folder}`;
   const lines = [
     ...buildStage(project, project.build, {}),
@@ -39,7 +38,6 @@ function planBuiltSite(project: NodeProject, output: Extract<FrameworkOutput, { 
     command: null,
     healthPath: null,
     tmpfs: [],
-    capabilities: [],
     notCarriedOver: [],
     build: writtenDockerfile(dockerfileText("package.json", lines)),
     ignore: nodeIgnore(project.root),

@@ -1,8 +1,7 @@
 import { type Folder, readText } from "./folder.ts";
 import { ignoreLines } from "./ignore-lines.ts";
 import { parseCommandLine } from "./command-line.ts";
-import type { NotCarriedOver, Plan, Wishes } from "./proposal.ts";
-import { commandMayHoldSecret } from "./secrets.ts";
+import type { Plan, Wishes } from "./proposal.ts";
 import { defaultPort } from "./source-hints.ts";
 
 /** What the stage that is built says. */
@@ -33,12 +32,10 @@ export function planDockerfile(folder: Folder, path: string, wishes: Wishes): Pl
     command: start.command,
     healthPath: null,
     tmpfs: [],
-    capabilities: port < 1024 ? ["NET_BIND_SERVICE"] : [],
     ignore: folder.entries.includes(".dockerignore") ? null : ownIgnore(folder, chosen),
     assumed: [
       { what: `built from ${path}`, why: "it is there" },
       { what: `port ${port}`, why },
-      ...(port < 1024 ? [{ what: "the capability NET_BIND_SERVICE", why: `ports below 1024 need it` }] : []),
       ...(wishes.start === null && wishes.entrypoint === null ? [] : start.assumed),
       ...(user === undefined
         ? [
@@ -180,25 +177,5 @@ function ownIgnore(folder: Folder, stage: Stage["instructions"]): readonly strin
   return ignoreLines(folder, []).filter((line) => {
     const name = line.replace(/^\*\*\//, "").replaceAll("*", "");
     return !copied.some((text) => new RegExp(`(^|[\\s/"])${escaped(name)}([\\s/"]|$)`).test(text));
-  });
-}
-
-/** Whether a wish may be written down at all. */
-export function unsafeStart(wishes: Wishes): readonly NotCarriedOver[] {
-  return [wishes.start, wishes.entrypoint].flatMap((start) => {
-    if (start === null) return [];
-    const text = typeof start.line === "string" ? start.line : start.line.join(" ");
-    if (typeof start.line !== "string" && start.line.includes(""))
-      return {
-        what: "command",
-        where: start.from,
-        advice: "it has words that are empty or no text; say it in run.command",
-      };
-    if (!commandMayHoldSecret(text)) return [];
-    return {
-      what: "command",
-      where: start.from,
-      advice: "its arguments look like a secret; have the program read it from its environment",
-    };
   });
 }

@@ -51,7 +51,6 @@ export interface Plan {
   readonly command: readonly string[] | null;
   readonly healthPath: string | null;
   readonly tmpfs: readonly string[];
-  readonly capabilities: readonly string[];
   /** Lines of .dockerignore; null: none is written. */
   readonly ignore: readonly string[] | null;
   readonly assumed: readonly Assumption[];
@@ -94,6 +93,7 @@ export interface Wishes {
   readonly target: string | null;
   readonly args: Variables;
   readonly image: string | null;
+  readonly assumed: readonly Assumption[];
   readonly notCarriedOver: readonly NotCarriedOver[];
 }
 
@@ -120,6 +120,7 @@ export function noWishes(file: string): Wishes {
     target: null,
     args: {},
     image: null,
+    assumed: [],
     notCarriedOver: [],
   };
 }

@@ -1,4 +1,5 @@
 import { OperatorError } from "../../errors/operator-error.ts";
+import { unfitCommands } from "./carried.ts";
 import { readCompose } from "./compose.ts";
 import { definitionText } from "./definition-text.ts";
 import { type Folder, folderBelow, hasFile, readText } from "./folder.ts";
@@ -7,12 +8,12 @@ import { emptyManifest, parseManifest } from "./node-manifest.ts";
 import { planNode } from "./node.ts";
 import { findWorkspace } from "./node-workspace.ts";
 import { otherPrograms, serverPrograms } from "./node-start.ts";
-import { planDockerfile, unsafeStart } from "./own-dockerfile.ts";
+import { planDockerfile } from "./own-dockerfile.ts";
 import { readProcfile } from "./procfile.ts";
 import { noWishes, type Assumption, type Plan, type Proposal, type Wishes } from "./proposal.ts";
 import { isPython, planPython } from "./python.ts";
 import { frameworkOutput } from "./node-frameworks.ts";
-import { planStatic, siteFolder } from "./site.ts";
+import { planStatic, siteFolder, sitePort } from "./site.ts";
 import { defaultPort } from "./source-hints.ts";
 import { appNameFrom } from "./text.ts";
 
@@ -41,8 +42,8 @@ const otherFiles = [
  */
 export function propose(folder: Folder, options: ProposeOptions = {}): Proposal {
   const { wishes, others } = readWishes(folder, options);
-  const unsafe = unsafeStart(wishes);
-  const safe = unsafe.length === 0 ? wishes : { ...wishes, start: null, entrypoint: null };
+  const unfit = unfitCommands(wishes);
+  const safe = unfit.length === 0 ? wishes : { ...wishes, start: null, entrypoint: null };
   const place = safe.folder === "" ? folder : folderBelow(folder, safe.folder);
   const plan = planFor(place, safe);
   const app = appNameFrom(safe.name ?? plan.name ?? place.name);
@@ -59,8 +60,8 @@ export function propose(folder: Folder, options: ProposeOptions = {}): Proposal 
     kind: plan.kind,
     folder: safe.folder,
     files,
-    assumed: [...others, ...plan.assumed, ...carried(safe)],
-    notCarriedOver: [...unsafe, ...safe.notCarriedOver, ...plan.notCarriedOver],
+    assumed: [...others, ...safe.assumed, ...plan.assumed, ...carried(safe, plan.port)],
+    notCarriedOver: [...unfit, ...safe.notCarriedOver, ...plan.notCarriedOver],
     todo: plan.todo,
   };
 }
@@ -128,7 +129,7 @@ function planFor(folder: Folder, wishes: Wishes): Plan {
   const programs = site === undefined ? [...serverPrograms, ...otherPrograms] : serverPrograms;
   if (manifest === undefined && (programs.some((name) => hasFile(folder, name)) || isNodeCommand(wishes)))
     return planNode(folder, emptyManifest, wishes, env);
-  if (site !== undefined) return planStatic(folder, site, wishes.port?.value ?? defaultPort);
+  if (site !== undefined) return planStatic(folder, site, sitePort(wishes));
   throw new OperatorError(
     "NOT_FOUND",
     `Cannot write a definition for "${folder.name}": it has no Dockerfile, package.json, server.js, Python project or index.html`,
@@ -159,7 +160,6 @@ function planImage(name: string, wishes: Wishes): Plan {
     command: null,
     healthPath: null,
     tmpfs: [],
-    capabilities: port < 1024 ? ["NET_BIND_SERVICE"] : [],
     ignore: null,
     assumed: [
       { what: `the image ${name} is the app`, why: `${wishes.file} builds none` },
@@ -188,9 +188,10 @@ function planImage(name: string, wishes: Wishes): Plan {
 }
 
 /** What of another tool's file the definition says, beyond what the plan tells by itself. */
-function carried(wishes: Wishes): readonly Assumption[] {
+function carried(wishes: Wishes, port: number): readonly Assumption[] {
   const { file } = wishes;
   return [
+    ...(port < 1024 ? [{ what: "the capability NET_BIND_SERVICE", why: `port ${port} needs it` }] : []),
     ...(wishes.host === null
       ? []
       : [{ what: `requests for ${wishes.host.value}`, why: `${wishes.host.from} says so` }]),

@@ -74,7 +74,6 @@ export function planPython(folder: Folder, wishes: Wishes, env: Variables): Plan
     command: null,
     healthPath: health?.path ?? null,
     tmpfs: [],
-    capabilities: [],
     notCarriedOver: [],
   };
   const debian = recipeSuite(project, version, start);

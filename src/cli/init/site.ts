@@ -1,6 +1,7 @@
 import { type Folder, hasFile } from "./folder.ts";
-import type { Assumption, BuildPlan, Plan } from "./proposal.ts";
+import type { Assumption, BuildPlan, Plan, Wishes } from "./proposal.ts";
 import { belongsInImage } from "./recipe.ts";
+import { defaultPort } from "./source-hints.ts";
 import { yamlWord } from "./text.ts";
 
 const siteFolders = ["public", "dist", "build", "site", "_site", "out", "www", "html", "docs"];
@@ -10,6 +11,12 @@ export const recipeSuite = "bookworm";
 export function siteFolder(folder: Folder): string | undefined {
   if (hasFile(folder, "index.html")) return ".";
   return siteFolders.find((name) => hasFile(folder, `${name}/index.html`));
+}
+
+/** The port of a server that is ours to set up: nobody's user can listen on it. */
+export function sitePort(wishes: Wishes): number {
+  const wanted = wishes.port?.value ?? defaultPort;
+  return wanted < 1024 ? defaultPort : wanted;
 }
 
 /** A site of files as they are, served by busybox from Debian. */
@@ -35,7 +42,6 @@ export function planStatic(folder: Folder, site: string, port: number): Plan {
     command: null,
     healthPath: null,
     tmpfs: [],
-    capabilities: [],
     ignore: null,
     assumed: [
       {
