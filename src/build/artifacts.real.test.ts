@@ -27,6 +27,8 @@ function recipe(packages: readonly string[]): DebianRecipe {
     suite: "bookworm",
     packages,
     recommends: false,
+    full: false,
+    architectures: [],
     copy: [{ from: "server.js", to: "/app/server.js" }],
     env: {},
     workdir: "/app",

@@ -6,6 +6,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly env?: { readonly [name: string]: string | undefined };
   readonly cwd?: string;
+  /** Of the program; absent: that of this process. */
+  readonly umask?: number;
   /** An open file that gets the standard output, from where it stands; the result's `stdout` is empty then. */
   readonly stdoutTo?: number;
 }
@@ -27,12 +29,14 @@ const keptBytes = 4 * 2 ** 20;
 export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     if (options.signal.aborted) return reject(interrupted(program));
-    const child = spawn(program, args, {
-      detached: true,
-      stdio: ["ignore", options.stdoutTo ?? "pipe", "pipe"],
-      env: { ...process.env, LC_ALL: "C.UTF-8", ...options.env },
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    });
+    const child = underUmask(options.umask, () =>
+      spawn(program, args, {
+        detached: true,
+        stdio: ["ignore", options.stdoutTo ?? "pipe", "pipe"],
+        env: { ...process.env, LC_ALL: "C.UTF-8", ...options.env },
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      }),
+    );
     let stopped: OperatorError | undefined;
     let killTimer: NodeJS.Timeout | undefined;
     const stop = (reason: OperatorError): void => {
@@ -81,6 +85,16 @@ export function runCommand(program: string, args: readonly string[], options: Co
       else resolve({ status, stdout: stdout.text(), stderr: stderr.text() });
     });
   });
+}
+
+function underUmask<Result>(umask: number | undefined, start: () => Result): Result {
+  if (umask === undefined) return start();
+  const before = process.umask(umask);
+  try {
+    return start();
+  } finally {
+    process.umask(before);
+  }
 }
 
 function tail(): { add: (piece: Buffer) => void; text: () => string } {

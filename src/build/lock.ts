@@ -1,6 +1,7 @@
 import type { BuildDefinition } from "../model/definition.ts";
 import { machineArchitecture } from "./image-state.ts";
 import { pinBases } from "./bases.ts";
+import { pinRecipe } from "./debian/recipe.ts";
 import { namedBases } from "./dockerfile/bases.ts";
 import { changeLock } from "./lock-file.ts";
 import { noPinning, type Pinning, type PinChange, type PinOptions } from "./pins.ts";
@@ -22,8 +23,9 @@ async function pinningOf(build: BuildDefinition, options: PinOptions): Promise<P
   switch (build.kind) {
     case "dockerfile":
       return pinBases(await namedBases(options.projectDir, build.path, `linux/${machineArchitecture()}`), options);
-    case "image":
     case "debian":
+      return pinRecipe(build, options);
+    case "image":
       return noPinning;
     default:
       return build satisfies never;

@@ -60,8 +60,6 @@ export interface BuildOptions {
   readonly signal: AbortSignal;
   /** A name in the store for the result. */
   readonly tagAs?: string;
-  /** True: take the newest packages instead of those of the last build. */
-  readonly refresh?: boolean;
 }
 
 /** What an image says about how it wants to be run. */

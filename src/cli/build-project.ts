@@ -33,7 +33,6 @@ export async function buildProject(
   context: Context,
   { definition, folder }: Project,
   options: RegistryOptions & {
-    readonly refresh: boolean;
     readonly noCache?: boolean;
     readonly progress?: "auto" | "plain";
   },
@@ -60,7 +59,6 @@ export async function buildProject(
         report: progress.report,
         signal,
         tagAs: newestTag(definition.app),
-        refresh: options.refresh,
         noCache: options.noCache === true,
         ...bounds,
       }),

@@ -2,6 +2,7 @@ import type { BuildDefinition, BuildSettings, CopyRule, DebianRecipe, SecretAllo
 import { debianKeys, keySets, settingKeys } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
 
+const architectures = ["amd64", "arm64"];
 const suites = ["bullseye", "bookworm", "trixie", "forky", "sid"];
 
 /** Reads `build`: exactly one of `dockerfile`, `debian` and `image`. */
@@ -70,10 +71,13 @@ function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Pl
     if (field !== undefined && !/^[a-z0-9][a-z0-9+.-]{1,100}$/.test(name))
       reader.problem(field, `"${name}" is not a package's name`);
   });
-  const workdir = optional(fields, "workdir", (field) => readAbsolute(reader, field)) ?? "/app";
+  const full = optional(fields, "full", (field) => reader.boolean(field)) ?? false;
   const commandField = fields.get("command");
-  if (commandField === undefined)
+  if (commandField === undefined && !full)
     reader.problem(place, "a debian: recipe needs a command, for instance command: [node, server.js]");
+  // A system without a command is a base: those who build on it begin at its root, as root.
+  const isBase = full && commandField === undefined;
+  const workdir = optional(fields, "workdir", (field) => readAbsolute(reader, field)) ?? (isBase ? "/" : "/app");
   const command = commandField === undefined ? [] : readCommand(reader, commandField);
   if (suite === undefined) return undefined;
   return {
@@ -81,10 +85,12 @@ function readDebian(reader: Reader, place: Place, fields: ReadonlyMap<string, Pl
     suite,
     packages: [...new Set(packages)].sort(),
     recommends: optional(fields, "recommends", (field) => reader.boolean(field)) ?? false,
+    full,
+    architectures: optional(fields, "architectures", (field) => readArchitectures(reader, field)) ?? [],
     copy: optional(fields, "copy", (field) => readCopies(reader, field, workdir)) ?? [],
     env: optional(fields, "env", (field) => readEnv(reader, field)) ?? {},
     workdir,
-    user: optional(fields, "user", (field) => readUser(reader, field)) ?? "65532:65532",
+    user: optional(fields, "user", (field) => readUser(reader, field)) ?? (isBase ? "0:0" : "65532:65532"),
     command: command ?? [],
     expose:
       optional(fields, "expose", (field) =>
@@ -101,6 +107,14 @@ export function readCommand(reader: Reader, place: Place): readonly string[] | u
     return reader.problem(place, "must be a list of words, [node, server.js]; no shell takes it apart");
   const words = reader.texts(place);
   return words.length === 0 ? reader.problem(place, "must name a program") : words;
+}
+
+function readArchitectures(reader: Reader, place: Place): readonly string[] {
+  const names = reader.texts(place);
+  for (const name of names)
+    if (!architectures.includes(name))
+      reader.problem(place, `"${name}" is not known here; known: ${architectures.join(", ")}`);
+  return [...new Set(names)].sort();
 }
 
 function readCopies(reader: Reader, place: Place, workdir: string): readonly CopyRule[] {

@@ -16,7 +16,7 @@ const keySet = (home: string, known: string, later: string): KeySet => ({
 });
 
 /** Keys that only a debian: recipe has. */
-export const debianKeys = ["packages", "recommends", "copy", "env", "workdir", "user", "command", "expose"];
+export const debianKeys = "packages recommends full architectures copy env workdir user command expose".split(" ");
 
 /** Keys of a build whatever it is made from. */
 export const settingKeys = ["compress", "allowSecrets"];

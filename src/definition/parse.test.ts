@@ -69,6 +69,8 @@ environments:
     suite: "bookworm",
     packages: ["ca-certificates", "nodejs"],
     recommends: false,
+    full: false,
+    architectures: [],
     copy: [
       { from: "server.js", to: "/srv/server.js" },
       { from: "public", to: "/srv/public" },

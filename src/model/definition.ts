@@ -17,11 +17,16 @@ export interface DebianRecipe {
   readonly packages: readonly string[];
   /** Whether what packages recommend comes too. */
   readonly recommends: boolean;
+  /** Whether it is a whole system with a shell and apt, its packages' maintainer scripts run. */
+  readonly full: boolean;
+  /** What bronze.lock pins packages for, as Debian names them; empty: the architecture of the machine that builds. */
+  readonly architectures: readonly string[];
   readonly copy: readonly CopyRule[];
   readonly env: { readonly [name: string]: string };
   readonly workdir: string;
-  /** `name` or `uid[:gid]`; the default is 65532:65532. */
+  /** `name` or `uid[:gid]`; the default is 65532:65532, of a full system without a command root. */
   readonly user: string;
+  /** Empty only in a full system, which is then meant as a base for others. */
   readonly command: readonly string[];
   readonly expose: readonly number[];
 }

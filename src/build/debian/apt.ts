@@ -21,7 +21,7 @@ export interface PrivateAptOptions {
   /** As Debian names it. */
   readonly architecture: string;
   /** What counts as installed already: paragraphs of a dpkg status. */
-  readonly status: string;
+  readonly status: readonly string[];
   /** Versions that are taken where the archive has them still. */
   readonly preferred: readonly { readonly name: string; readonly version: string }[];
   readonly signal: AbortSignal;
@@ -38,7 +38,7 @@ export async function createPrivateApt(dir: string, options: PrivateAptOptions):
     await mkdir(join(dir, name), { recursive: true, mode: 0o755 });
   const write = (name: string, lines: readonly string[], mode = 0o644): Promise<void> =>
     writeFile(join(dir, name), lines.map((line) => `${line}\n`).join(""), { mode });
-  await write("status", [options.status]);
+  await write("status", options.status);
   await write(
     "etc/sources.list",
     options.archives.map(

@@ -1,3 +1,4 @@
+import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { mediaTypes } from "../../image/media-types.ts";
 import { isDigest, type Json } from "../../model/canonical.ts";
@@ -7,9 +8,10 @@ import { writeLayer } from "../layer/layer.ts";
 import type { BuildEvent } from "../options.ts";
 import { composeRoot } from "./compose.ts";
 import type { DebCache } from "./deb-cache.ts";
+import { fullRoot } from "./full.ts";
 import type { DebianPins, PackageRequest } from "./pins.ts";
 import { skippedScript, type SkippedScript } from "./scripts.ts";
-import { withUnpacked } from "./unpack.ts";
+import { openSpool, withUnpacked } from "./unpack.ts";
 import { inWorkDir } from "./work-dir.ts";
 
 /** A layer of packages. */
@@ -30,11 +32,11 @@ export interface PackageLayerOptions {
 }
 
 /** Grows whenever equal packages give another layer. */
-const version = 2;
+const version = 3;
 
 /**
- * One layer of packages as their files are: nothing of them runs, nothing of this machine gets in. The same pins give the
- * same bytes, and no work where the layer is in the store.
+ * One layer of packages. As a rule their files as they are: nothing of them runs, nothing of this machine gets in; a full
+ * one is a system that dpkg installed. The same pins give the same bytes, and no work where the layer is in the store.
  *
  * @throws {OperatorError} `BUILD_FAILED`, `VERIFICATION_FAILED`, `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`
  */
@@ -43,44 +45,63 @@ export async function packageLayer(
   pins: DebianPins,
   options: PackageLayerOptions,
 ): Promise<PackageLayer> {
-  const { store, cache, report, signal, epoch } = options;
-  const key = { version, suite: request.suite, packages: pins.packages.map((item) => `${item.name} ${item.sha256}`) };
-  // Packages older than the source are the same for every source.
-  const newest = await cache.read("debian-times", key);
-  if (typeof newest === "number") {
-    const known = await readKnown(await cache.read("debian", { ...key, epoch: Math.min(epoch, newest) }), store);
-    if (known !== undefined) return known;
-  }
+  const { store, cache, report } = options;
+  const key = {
+    version,
+    suite: request.suite,
+    full: request.full,
+    packages: pins.packages.map((item) => `${item.name} ${item.sha256}`),
+  };
+  // Packages are older than what was published with them, and a later source is the same to them.
+  const epoch = Math.min(options.epoch, Date.parse(pins.published) / 1000);
+  const known = await readKnown(await cache.read("debian", { ...key, epoch }), store);
+  if (known !== undefined) return known;
   await options.debs.ensure(pins);
   const startedAt = performance.now();
-  const step = "unpack";
-  report({ kind: "started", step, text: `unpack ${pins.packages.length} packages` });
+  const step = request.full ? "install" : "unpack";
+  report({ kind: "started", step, text: `${step} ${pins.packages.length} packages` });
   try {
     const made = await inWorkDir(join(options.cacheDir, "roots"), (dir) =>
-      withUnpacked(pins.packages, options.debs.path, dir, signal, async (unpacked) => {
-        const tree = composeRoot(request.suite, unpacked, epoch);
-        const layer = await writeLayer(store, tree.sources, signal);
-        const skipped = unpacked.flatMap(({ pin, control }) => skippedScript(pin.name, control) ?? []);
-        return { layer, skipped, newest: tree.newest };
-      }),
+      request.full ? install(request, pins, dir, epoch, options) : unpack(request, pins, dir, epoch, options),
     );
-    await cache.write(
-      "debian",
-      { ...key, epoch: Math.min(epoch, made.newest) },
-      {
-        digest: made.layer.digest,
-        size: made.layer.size,
-        skipped: made.skipped as unknown as Json,
-      },
-    );
-    await cache.write("debian-times", key, made.newest);
-    const text = `${(made.layer.size / 1e6).toFixed(0)} MB`;
+    const { digest, size } = made.layer;
+    await cache.write("debian", { ...key, epoch }, { digest, size, skipped: made.skipped as unknown as Json });
+    const text = `${(size / 1e6).toFixed(0)} MB`;
     report({ kind: "ended", step, how: "done", ms: performance.now() - startedAt, text });
     if (made.skipped.length > 0) report({ kind: "note", text: describeSkipped(made.skipped) });
     return made;
   } catch (error) {
     report({ kind: "ended", step, how: "failed", ms: performance.now() - startedAt });
     throw error;
+  }
+}
+
+function unpack(
+  request: PackageRequest,
+  pins: DebianPins,
+  dir: string,
+  epoch: number,
+  { store, debs, signal }: PackageLayerOptions,
+): Promise<PackageLayer> {
+  return withUnpacked(pins.packages, { pathOf: debs.path, dir, signal, parts: "all" }, async (unpacked) => {
+    const layer = await writeLayer(store, composeRoot(request.suite, unpacked, epoch), signal);
+    return { layer, skipped: unpacked.flatMap(({ pin, control }) => skippedScript(pin.name, control) ?? []) };
+  });
+}
+
+async function install(
+  request: PackageRequest,
+  pins: DebianPins,
+  dir: string,
+  epoch: number,
+  { store, debs, signal }: PackageLayerOptions,
+): Promise<PackageLayer> {
+  const spool = openSpool(join(dir, "root.tar"));
+  try {
+    const sources = await fullRoot(request, pins, { pathOf: debs.path, dir, spool, epoch, signal });
+    return { layer: await writeLayer(store, sources, signal), skipped: [] };
+  } finally {
+    closeSync(spool);
   }
 }
 

@@ -1,19 +1,12 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import { compareEntries, fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
+import { compareEntries, fromBytePath, parentOf, type BytePath } from "../../image/tar-entry.ts";
 import type { TarSource } from "../../image/tar-write.ts";
 import { furnish } from "./furnish.ts";
 import { folderEntry, mergePackages, type PlacedMember } from "./merge.ts";
 import { parseStanzas, type Stanza } from "./stanza.ts";
 import { readMember, type PackageMember, type UnpackedPackage } from "./unpack.ts";
 
-type Placed = PlacedMember<PackageMember>;
-
-/** The members of a layer of packages, in order, and the newest time among them. */
-export interface PackageTree {
-  readonly sources: readonly TarSource[];
-  /** Whole seconds since the epoch. */
-  readonly newest: number;
-}
+export type Placed = PlacedMember<PackageMember>;
 
 /**
  * Makes one root of packages. Files keep the time their package gives them, up to `epoch`; folders and what is made here
@@ -21,7 +14,7 @@ export interface PackageTree {
  *
  * @throws {OperatorError} `BUILD_FAILED` where packages have the same file
  */
-export function composeRoot(suite: string, packages: readonly UnpackedPackage[], epoch: number): PackageTree {
+export function composeRoot(suite: string, packages: readonly UnpackedPackage[], epoch: number): readonly TarSource[] {
   const inputs = packages.map((item) => ({
     name: item.pin.name,
     fields: fieldsOf(item),
@@ -33,8 +26,6 @@ export function composeRoot(suite: string, packages: readonly UnpackedPackage[],
     0,
   );
   const made = Math.min(newest, epoch);
-  const sources = new Map<BytePath, TarSource>();
-  for (const source of packageSources(placed, epoch, made)) sources.set(source.entry.path, source);
   const furnished = furnish({
     suite,
     has: (path) => placed.has(path),
@@ -46,23 +37,44 @@ export function composeRoot(suite: string, packages: readonly UnpackedPackage[],
       md5sums: control.get("md5sums"),
     })),
   });
-  for (const file of furnished) {
-    if (file.kind === "directory" && sources.get(file.path)?.entry.kind === "directory") continue;
-    for (let parent = parentOf(file.path); parent !== "" && !sources.has(parent); parent = parentOf(parent))
-      sources.set(parent, { entry: { ...folderEntry(parent), mtime: made } });
+  const more = furnished.map((file): TarSource => {
     const common = { path: file.path, uid: 0, gid: 0, mtime: made, size: 0, target: "" };
-    if (file.kind === "directory") {
-      const owner = file.uid ?? 0;
-      sources.set(file.path, { entry: { ...common, kind: "directory", mode: file.mode, uid: owner, gid: owner } });
-    } else if (file.kind === "symlink") {
-      sources.set(file.path, { entry: { ...common, kind: "symlink", mode: 0o777, target: file.target } });
-    } else {
-      const bytes = Buffer.from(file.text, "latin1");
-      const entry: TarEntry = { ...common, kind: "file", mode: 0o644, size: bytes.byteLength };
-      sources.set(file.path, { entry, content: () => [bytes] });
-    }
+    if (file.kind === "symlink") return { entry: { ...common, kind: "symlink", mode: 0o777, target: file.target } };
+    const owner = file.kind === "directory" ? (file.uid ?? 0) : 0;
+    if (file.kind === "directory")
+      return { entry: { ...common, kind: "directory", mode: file.mode, uid: owner, gid: owner } };
+    const bytes = Buffer.from(file.text, "latin1");
+    return {
+      entry: { ...common, kind: "file", mode: 0o644, size: bytes.byteLength },
+      content: () => [bytes],
+    };
+  });
+  return memberSources(placed, { epoch, folderTime: made, more });
+}
+
+export interface MemberSourcesOptions {
+  /** Files keep their time up to this one. */
+  readonly epoch: number;
+  readonly folderTime: number;
+  /** What replaces members at the same paths, but leaves folders as they are; folders on the way are added. */
+  readonly more: readonly TarSource[];
+}
+
+/** The members of a layer, in order. @throws {OperatorError} `BUILD_FAILED` for a link to what is left out */
+export function memberSources(
+  placed: ReadonlyMap<BytePath, Placed>,
+  { epoch, folderTime, more }: MemberSourcesOptions,
+): readonly TarSource[] {
+  const sources = new Map<BytePath, TarSource>();
+  for (const source of packageSources(placed, epoch, folderTime)) sources.set(source.entry.path, source);
+  for (const source of more) {
+    const { path, kind } = source.entry;
+    if (kind === "directory" && sources.get(path)?.entry.kind === "directory") continue;
+    for (let parent = parentOf(path); parent !== "" && !sources.has(parent); parent = parentOf(parent))
+      sources.set(parent, { entry: { ...folderEntry(parent), mtime: folderTime } });
+    sources.set(path, source);
   }
-  return { sources: [...sources.values()].sort((a, b) => compareEntries(a.entry, b.entry)), newest };
+  return [...sources.values()].sort((a, b) => compareEntries(a.entry, b.entry));
 }
 
 function fieldsOf(item: UnpackedPackage): Stanza {

@@ -95,7 +95,7 @@ async function fetchPackages(
     const apt = await createPrivateApt(join(work, "apt"), {
       archives: [],
       architecture: "amd64",
-      status: "",
+      status: [],
       preferred: [],
       signal,
     });

@@ -1,5 +1,7 @@
 import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
 import type { ContainerConfig } from "../../image/oci.ts";
+import { OperatorError } from "../../errors/operator-error.ts";
+import type { Descriptor } from "../../ports/store.ts";
 import type { DebianRecipe } from "../../model/definition.ts";
 import type { BuildCache } from "../cache.ts";
 import type { LayerPart } from "../layer/compose.ts";
@@ -11,8 +13,9 @@ import { createdAt } from "../dockerfile/execute.ts";
 import { defaultPath, machineArchitecture, type ImageState } from "../image-state.ts";
 import { buildLayer } from "../layer/layer.ts";
 import type { BuildOptions } from "../options.ts";
-import type { DebianPins, PackageRequest } from "./pins.ts";
-import { resolvePackages, updatePackages, type ResolveOptions } from "./resolve.ts";
+import type { Pinning, PinOptions } from "../pins.ts";
+import { requestName, type DebianPins, type PackageRequest } from "./pins.ts";
+import { pinPackages, resolvePackages, type ResolveOptions } from "./resolve.ts";
 import type { SkippedScript } from "./scripts.ts";
 
 export interface BuiltRecipe {
@@ -30,18 +33,29 @@ export async function buildRecipe(
   cache: BuildCache,
   epoch: number,
 ): Promise<BuiltRecipe> {
-  const sources = resolveOptions(recipe, options);
-  const request = requestOf(recipe, machineArchitecture());
-  if (options.refresh === true) await updatePackages(request, sources);
+  const sources = resolveOptions(recipe.suite, options);
+  const [request, ...others] = requestsOf(recipe);
+  for (const other of others) await resolvePackages(other, sources);
   const pins = await resolvePackages(request, sources);
   const debs = createDebCache({ ...options, archives: sources.archives });
   const base = await packageLayer(request, pins, { ...options, cache, debs, epoch });
   const context = await openContext(options.projectDir, cache, options.signal);
   const parts = await recipeParts(recipe, context);
+  if (parts.every((part) => part.kind === "folder" && part.path === ""))
+    return { pins, skipped: base.skipped, image: imageOf(recipe, request, [base.layer], epoch) };
   const layering = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
   const { layer, cached } = await buildLayer(parts, layering);
   await context.save();
   options.report({ kind: "note", text: `files of the project${cached ? " (unchanged)" : ""}` });
+  return { pins, skipped: base.skipped, image: imageOf(recipe, request, [base.layer, layer], epoch) };
+}
+
+function imageOf(
+  recipe: DebianRecipe,
+  request: PackageRequest,
+  layers: readonly [base: Descriptor, project?: Descriptor],
+  epoch: number,
+): ImageState {
   const env = Object.entries(recipe.env)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}`);
@@ -54,31 +68,62 @@ export async function buildRecipe(
       ? {}
       : { ExposedPorts: Object.fromEntries(recipe.expose.map((port) => [`${port}/tcp`, {}])) }),
   };
+  const [base, project] = layers;
+  const present = project === undefined ? [base] : [base, project];
   return {
-    pins,
-    skipped: base.skipped,
-    image: {
-      architecture: request.architecture,
-      config,
-      layers: [base.layer, layer],
-      diffIds: [base.layer.digest, layer.digest],
-      history: [
-        { created_by: `debian ${recipe.suite}: ${recipe.packages.join(" ")}` },
-        { created: createdAt(epoch), created_by: "files of the project" },
-      ],
-      base: { layers: 1, history: 1, config: {} },
+    // What is in Debian's packages is their makers', as a base's is.
+    base: { layers: 1, history: 1, config: {} },
+    architecture: request.architecture,
+    config,
+    layers: present,
+    diffIds: present.map((layer) => layer.digest),
+    history: [
+      { created_by: `debian ${requestName(request)}` },
+      ...(project === undefined ? [] : [{ created: createdAt(epoch), created_by: "files of the project" }]),
+    ],
+  };
+}
+
+/**
+ * Pins the packages of a recipe, as `bronze lock` does.
+ *
+ * @throws {OperatorError} `NOT_FOUND` for a name in `only` that is no package of the recipe
+ */
+export async function pinRecipe(recipe: DebianRecipe, options: PinOptions): Promise<Pinning> {
+  const sources = resolveOptions(recipe.suite, options);
+  const requests = requestsOf(recipe);
+  const pinnings: Pinning[] = [];
+  for (const request of requests) pinnings.push(await pinPackages(request, { ...sources, ...options }));
+  const used = new Set(requests.map(requestName));
+  return {
+    changes: pinnings.flatMap(({ changes }) => changes),
+    apply: (lock) => {
+      const now = pinnings.reduce((before, { apply }) => apply(before), lock);
+      if (!options.update || options.only.length > 0) return now;
+      // What earlier forms of the recipe needed is needed no more.
+      return { ...now, debian: Object.fromEntries(Object.entries(now.debian).filter(([name]) => used.has(name))) };
     },
   };
 }
 
-function requestOf(recipe: DebianRecipe, architecture: string): PackageRequest {
-  return { suite: recipe.suite, architecture, packages: recipe.packages, recommends: recipe.recommends, full: false };
+/** What is asked of apt, for this machine first. @throws {OperatorError} `BUILD_FAILED` where the recipe is not for it */
+function requestsOf(recipe: DebianRecipe): readonly [own: PackageRequest, ...others: PackageRequest[]] {
+  const own = machineArchitecture();
+  if (recipe.architectures.length > 0 && !recipe.architectures.includes(own))
+    throw new OperatorError(
+      "BUILD_FAILED",
+      `Cannot build for ${recipe.architectures.join(" and ")}: this machine is ${own}`,
+      { hint: `build on another machine, or add ${own} to build.architectures` },
+    );
+  const { suite, packages, recommends, full } = recipe;
+  const requestFor = (architecture: string): PackageRequest => ({ suite, architecture, packages, recommends, full });
+  return [requestFor(own), ...recipe.architectures.filter((name) => name !== own).map(requestFor)];
 }
 
 /** The machine's apt is asked where its mirrors are at most once, and only when something has to come from there. */
-function resolveOptions(recipe: DebianRecipe, options: Omit<ResolveOptions, "archives">): ResolveOptions {
+function resolveOptions(suite: string, options: Omit<ResolveOptions, "archives">): ResolveOptions {
   let archives: Promise<readonly Archive[]> | undefined;
-  return { ...options, archives: () => (archives ??= findArchives(recipe.suite, options.signal)) };
+  return { ...options, archives: () => (archives ??= findArchives(suite, options.signal)) };
 }
 
 async function recipeParts(recipe: DebianRecipe, context: Context): Promise<readonly LayerPart[]> {

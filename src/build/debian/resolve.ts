@@ -1,15 +1,16 @@
 import { join } from "node:path";
+import { OperatorError } from "../../errors/operator-error.ts";
 import type { Json } from "../../model/canonical.ts";
 import { changeLock, readLock } from "../lock-file.ts";
 import type { BuildEvent } from "../options.ts";
 import type { Archive } from "./archives.ts";
+import { noPinning, type Pinning, type PinOptions } from "../pins.ts";
 import {
   comparePins,
   parsePins,
   pinsToJson,
   requestName,
   type DebianPins,
-  type PackageMove,
   type PackageRequest,
   type PinnedPackage,
 } from "./pins.ts";
@@ -36,22 +37,51 @@ export async function resolvePackages(request: PackageRequest, options: ResolveO
   const lock = (await readLock(options.projectDir)).debian;
   if (Object.hasOwn(lock, name)) return parsePins(lock[name], name);
   const found = await ask(request, pinnedBeside(request, lock), options);
-  const pins = await pin(name, found, options, false);
+  const now = await changeLock(options.projectDir, options.signal, (latest) =>
+    Object.hasOwn(latest.debian, name)
+      ? latest
+      : { ...latest, debian: { ...latest.debian, [name]: pinsToJson(found) } },
+  );
+  // Another build may have pinned meanwhile: what is in the file counts.
+  const pins = parsePins(now.debian[name], name);
   options.report({ kind: "note", text: `pinned ${pins.packages.length} Debian packages in bronze.lock` });
   return pins;
 }
 
-/** Pins what the archive has now in place of what was pinned. @returns what moved */
-export async function updatePackages(
+/**
+ * Finds out what `bronze lock` is to pin of a request. With `only` the other packages keep their versions as far as those
+ * named can do with them.
+ *
+ * @throws {OperatorError} `NOT_FOUND` for a name in `only` that is not pinned
+ */
+export async function pinPackages(
   request: PackageRequest,
-  options: ResolveOptions,
-): Promise<readonly PackageMove[]> {
+  options: ResolveOptions & Pick<PinOptions, "update" | "only">,
+): Promise<Pinning> {
   const name = requestName(request);
   const lock = (await readLock(options.projectDir)).debian;
   const before = Object.hasOwn(lock, name) ? parsePins(lock[name], name) : undefined;
-  const pins = await ask(request, [], options);
-  await pin(name, pins, options, true);
-  return comparePins(before, pins);
+  if (before !== undefined && !options.update) return noPinning;
+  const only = new Set(options.only);
+  const known = new Set([...(before?.packages ?? []).map((item) => item.name), ...request.packages]);
+  const stranger = options.only.find((item) => !known.has(item));
+  if (stranger !== undefined)
+    throw new OperatorError("NOT_FOUND", `Cannot pin ${stranger}: it is no package of this recipe`, {
+      hint: "`bronze lock --update` without names pins all; bronze.lock names the packages that the recipe needs",
+    });
+  const earlier = before === undefined ? pinnedBeside(request, lock) : only.size > 0 ? before.packages : [];
+  const pins = await ask(
+    request,
+    earlier.filter((item) => !only.has(item.name)),
+    options,
+  );
+  return {
+    changes: comparePins(before, pins).map((move) => ({ kind: "package", ...move })),
+    apply: (now) =>
+      Object.hasOwn(now.debian, name) && !options.update
+        ? now
+        : { ...now, debian: { ...now.debian, [name]: pinsToJson(pins) } },
+  };
 }
 
 async function ask(
@@ -80,14 +110,6 @@ async function ask(
     report({ kind: "ended", step, how: "failed", ms: performance.now() - startedAt });
     throw error;
   }
-}
-
-/** @returns the pins as the lock has them now: another build may have pinned meanwhile, and what is in the file stays */
-async function pin(name: string, pins: DebianPins, options: ResolveOptions, replace: boolean): Promise<DebianPins> {
-  const lock = await changeLock(options.projectDir, options.signal, (now) =>
-    Object.hasOwn(now.debian, name) && !replace ? now : { ...now, debian: { ...now.debian, [name]: pinsToJson(pins) } },
-  );
-  return parsePins(lock.debian[name], name);
 }
 
 function pinnedBeside(request: PackageRequest, lock: { readonly [name: string]: Json }): readonly PinnedPackage[] {

@@ -33,7 +33,7 @@ export async function solve(request: PackageRequest, options: SolveOptions): Pro
   const apt = await createPrivateApt(dir, {
     archives,
     architecture: request.architecture,
-    status: stubs.map((name) => stubOf(name)).join("\n"),
+    status: stubs.map(stubOf),
     preferred: options.earlier,
     signal,
   });

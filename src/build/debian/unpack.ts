@@ -34,18 +34,24 @@ const mostControlBytes = 64 * 2 ** 20;
 /** Starting a program costs as much as unpacking a small package: several go through one. */
 const batchesPerProcessor = 4;
 
+export interface UnpackOptions {
+  /** The file of a package; it is hashed before it is read. */
+  readonly pathOf: (item: PinnedPackage) => string;
+  /** An empty folder. */
+  readonly dir: string;
+  readonly signal: AbortSignal;
+  /** `control`: without the files that are to be installed. */
+  readonly parts: "all" | "control";
+}
+
 /**
  * Takes packages apart and hands them over as long as `use` runs, as many at once as there are processors.
  *
- * @param pathOf the file of a package; it is hashed before it is read
- * @param dir an empty folder
  * @throws {OperatorError} `VERIFICATION_FAILED` for a file whose bytes are not the pinned ones or that is no package
  */
 export async function withUnpacked<Result>(
   packages: readonly PinnedPackage[],
-  pathOf: (item: PinnedPackage) => string,
-  dir: string,
-  signal: AbortSignal,
+  options: UnpackOptions,
   use: (unpacked: readonly UnpackedPackage[]) => Promise<Result>,
 ): Promise<Result> {
   const spools: Spool[] = [];
@@ -54,11 +60,11 @@ export async function withUnpacked<Result>(
     const waiting = batchesOf(packages, processors * batchesPerProcessor);
     const unpacked = new Map<PinnedPackage, UnpackedPackage>();
     const worker = async (number: number): Promise<void> => {
-      const spool = openSpool(join(dir, `spool-${number}`));
+      const spool = openSpool(join(options.dir, `spool-${number}`));
       spools.push(spool);
       try {
         for (let batch = waiting.pop(); batch !== undefined; batch = waiting.pop())
-          for (const item of await unpackBatch(batch, pathOf, dir, spool, signal)) unpacked.set(item.pin, item);
+          for (const item of await unpackBatch(batch, spool, options)) unpacked.set(item.pin, item);
       } finally {
         // Where one fails the others need not begin with more.
         waiting.length = 0;
@@ -72,7 +78,8 @@ export async function withUnpacked<Result>(
   }
 }
 
-function openSpool(path: string): Spool {
+/** @param path of the file for the moment until its name is gone */
+export function openSpool(path: string): Spool {
   const file = openSync(path, "wx+", 0o600);
   rmSync(path);
   return file;
@@ -96,15 +103,12 @@ function batchesOf(packages: readonly PinnedPackage[], count: number): PinnedPac
 
 async function unpackBatch(
   pins: readonly PinnedPackage[],
-  pathOf: (item: PinnedPackage) => string,
-  dir: string,
   spool: Spool,
-  signal: AbortSignal,
+  options: UnpackOptions,
 ): Promise<readonly UnpackedPackage[]> {
-  const archives = pins.flatMap((pin) => {
-    const { control, data } = splitDeb(pin, pathOf(pin), join(dir, pin.sha256));
-    return [control, data];
-  });
+  const { pathOf, dir, signal, parts } = options;
+  const files = pins.map((pin) => splitDeb(pin, pathOf(pin), join(dir, pin.sha256)));
+  const archives = files.flatMap(({ control, data }) => (parts === "control" ? [control] : [control, data]));
   const from = fstatSync(spool).size;
   const most = pins.reduce((sum, pin) => sum + mostControlBytes + mostUnpackedBytes(pin.sizeBytes), from);
   // apt's own decompressor for all that packages use; each package after the other goes into the spool.
@@ -113,13 +117,13 @@ async function unpackBatch(
     [`--fsize=${most}`, "--", aptHelper, "cat-file", ...archives],
     { signal, timeoutMs: 10 * 60_000, stdoutTo: spool },
   );
-  for (const path of archives) rmSync(path);
+  for (const { control, data } of files) for (const path of [control, data]) rmSync(path);
   if (status !== 0) {
     const [first, ...others] = pins;
     if (first !== undefined && others.length === 0) throw noPackage(first, stderr.trim().slice(-2000));
     // One by one, to tell which of them it is.
     const found: UnpackedPackage[] = [];
-    for (const pin of pins) found.push(...(await unpackBatch([pin], pathOf, dir, spool, signal)));
+    for (const pin of pins) found.push(...(await unpackBatch([pin], spool, options)));
     return found;
   }
   const unpacked: UnpackedPackage[] = [];
@@ -135,14 +139,15 @@ async function unpackBatch(
     const fields = parseStanzas(control.get("control") ?? "")[0];
     if (fields?.get("package") !== pin.name || fields.get("version") !== pin.version) throw noPackage(pin);
     const members: PackageMember[] = [];
-    at = await readArchive(spool, at, ({ entry, offset }) => void members.push({ entry, spool, offset }));
+    if (parts === "all")
+      at = await readArchive(spool, at, ({ entry, offset }) => void members.push({ entry, spool, offset }));
     unpacked.push({ pin, control, members });
   }
   return unpacked;
 }
 
 /** Reads the archive that begins at an offset. @returns where the next one may begin */
-async function readArchive(
+export async function readArchive(
   spool: Spool,
   from: number,
   take: (member: TarMember) => Promise<void> | void,

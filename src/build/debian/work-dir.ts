@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
@@ -13,9 +13,11 @@ export async function inWorkDir<Result>(
   work: (dir: string) => Promise<Result>,
   adopt?: (abandoned: string, dir: string) => Promise<void>,
 ): Promise<Result> {
-  await mkdir(parent, { recursive: true, mode: 0o755 });
+  await mkdir(parent, { recursive: true });
   const dir = join(parent, `${process.pid}-${randomBytes(4).toString("hex")}`);
-  await mkdir(dir, { mode: 0o755 });
+  await mkdir(dir);
+  // Programs of other users work in it, whatever the umask.
+  await chmod(dir, 0o755);
   try {
     for (const name of await readdir(parent)) {
       const pid = Number(name.split("-")[0]);

@@ -6,7 +6,6 @@ import { withRegistry, type RegistryOptions } from "../registry.ts";
 
 interface BuildCommandOptions extends SharedOptions, RegistryOptions {
   readonly file: string;
-  readonly refresh?: boolean;
   /** False: `--no-cache`. */
   readonly cache: boolean;
   readonly check?: boolean;
@@ -19,7 +18,6 @@ export function buildCommand(): Command {
       "Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.",
     )
     .option("--file <path>", "definition", "bronze.yaml")
-    .option("--refresh", "take the newest Debian packages instead of those of the last build")
     .option("--no-cache", "do every step again, whatever earlier builds have made")
     .option("--check", "build twice without a cache, the second time as on another machine, and name what differs")
     .addOption(
@@ -33,7 +31,6 @@ export function buildCommand(): Command {
       if (options.check === true) return check(context, project, options.file);
       const { artifact, steps } = await buildProject(context, project, {
         plainHttp: options.plainHttp === true,
-        refresh: options.refresh === true,
         noCache: !options.cache,
         progress: options.progress,
       });

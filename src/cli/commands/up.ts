@@ -14,8 +14,7 @@ export function upCommand(): Command {
     .description(
       "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again.",
     )
-    .option("--refresh", "take the newest Debian packages instead of those of the last build")
-    .action(async (options: ReleaseOptions & HttpOptions & RegistryOptions & { readonly refresh?: boolean }) => {
+    .action(async (options: ReleaseOptions & HttpOptions & RegistryOptions) => {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
       const environment = chooseEnvironment(project.definition, options.environment);
@@ -23,7 +22,6 @@ export function upCommand(): Command {
       await ensureDaemon(context, options);
       const { artifact } = await buildProject(context, project, {
         plainHttp: options.plainHttp === true,
-        refresh: options.refresh === true,
       });
       const { digest, config } = artifact;
       const deploy = (): Promise<void> =>

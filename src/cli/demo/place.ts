@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { lockFileName } from "../../build/lock-file.ts";
 import { placesOf, type Places } from "../../model/places.ts";
 import { runQuietly } from "./child.ts";
 
@@ -17,7 +18,7 @@ export interface OwnPlace {
 }
 
 /** What a second run may take from the first. */
-const kept = new Set(["store", "cache", "about.txt"]);
+const kept = new Set(["store", "cache", "about.txt", lockFileName]);
 const ownerName = "owner.pid";
 const markName = "about.txt";
 const markText = "A state folder of `bronze demo` or of a bench: each run removes what is in it but the Debian base.\n";
@@ -61,6 +62,9 @@ export async function openPlace(launcher: string, stateDir: string): Promise<Own
         });
       }
     }
+    const project = join(places.state, "project");
+    // Which packages the base is made of.
+    await rename(join(project, lockFileName), join(places.state, lockFileName)).catch(() => undefined);
     for (const name of await readdir(places.state)) {
       if (kept.has(name)) continue;
       const path = join(places.state, name);
@@ -73,6 +77,7 @@ export async function openPlace(launcher: string, stateDir: string): Promise<Own
   await writeFile(owner, (await identityOf(process.pid)) ?? "");
   const project = join(places.state, "project");
   await mkdir(project, { mode: 0o755 });
+  await copyFile(join(places.state, lockFileName), join(project, lockFileName)).catch(() => undefined);
   return { places, project, clear };
 }
 
