@@ -37,7 +37,10 @@ test("`pull()` brings config and layers, then the manifest; what is there is not
     },
   };
   await client.pull(reference, image.digest, store, options);
-  assert.deepEqual(checked.toSorted((a, b) => a - b), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(
+    checked.toSorted((a, b) => a - b),
+    [0, 1, 2, 3, 4, 5],
+  );
   assert.deepEqual([...moved.values()], [1, 1, 1, 1, 1, 1]);
   for (const bytes of [image.manifest, image.config, ...image.layers])
     assert.deepEqual(await store.read(sha256(bytes)), bytes);
