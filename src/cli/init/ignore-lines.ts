@@ -38,6 +38,16 @@ function privateFiles(folder: Folder): readonly string[] {
 
 /** Whether the folder's own .dockerignore keeps a name at the top out. */
 export function keepsOut(folder: Folder, name: string): boolean {
-  const lines = (readText(folder, ".dockerignore") ?? "").split("\n").map((line) => line.trim());
-  return lines.some((line) => line === "*" || line.replace(/^(\*\*\/|\.?\/)/, "").replace(/\/?(\*\*?)?$/, "") === name);
+  return (readText(folder, ".dockerignore") ?? "").split("\n").some((line) => {
+    const pattern = line
+      .trim()
+      .replace(/^(\*\*\/|\.?\/)/, "")
+      .replace(/\/(\*\*?)?$/, "");
+    if (pattern === "" || pattern.startsWith("#") || pattern.startsWith("!")) return false;
+    const expression = pattern
+      .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
+      .replaceAll(/\*+/g, ".*")
+      .replaceAll("?", ".");
+    return new RegExp(`^${expression}$`).test(name);
+  });
 }

@@ -232,6 +232,12 @@ const remarks: readonly (readonly [what: string, manifest: object, files: object
     /to do: add node_modules to \.dockerignore/,
   ],
   [
+    "secrets that .dockerignore lets in",
+    express,
+    { ".dockerignore": "node_modules\n.git*\n", ".env": "", ".git/x": "" },
+    /to do: add \.env to \.dockerignore: it would be in the image$/,
+  ],
+  [
     "a file of variables that is not there",
     { ...express, scripts: { start: "node --env-file=.env server.js" } },
     {},

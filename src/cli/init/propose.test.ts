@@ -91,6 +91,12 @@ const refused: readonly (readonly [string, Readonly<Record<string, string>>, str
   ["a package.json that is no JSON", { "package.json": "{", "server.js": "" }, "DEFINITION_INVALID", /not JSON/],
   ["a Python project without anything to start", { "requirements.txt": "x" }, "NOT_FOUND", /no manage\.py/],
   [
+    "a site of more files than a recipe lists",
+    { "index.html": "", ...Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`${i}.html`, ""])) },
+    "DEFINITION_INVALID",
+    /601 files at its top, 500 at most/,
+  ],
+  [
     "a start script with a secret in it",
     { "package.json": json({ scripts: { start: "node server.js --token=hunter2hunter2" } }) },
     "DEFINITION_INVALID",

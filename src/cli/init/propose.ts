@@ -3,6 +3,7 @@ import { unfitCommands } from "./carried.ts";
 import { readCompose } from "./compose.ts";
 import { definitionText } from "./definition-text.ts";
 import { type Folder, folderBelow, hasFile, readText } from "./folder.ts";
+import { keepsOut } from "./ignore-lines.ts";
 import { readKamal } from "./kamal.ts";
 import { emptyManifest, parseManifest } from "./node-manifest.ts";
 import { planNode } from "./node.ts";
@@ -60,9 +61,9 @@ export function propose(folder: Folder, options: ProposeOptions = {}): Proposal 
     kind: plan.kind,
     folder: safe.folder,
     files,
-    assumed: [...others, ...safe.assumed, ...plan.assumed, ...carried(safe, plan.port)],
+    assumed: [...others, ...safe.assumed, ...plan.assumed, ...basesOf(plan), ...carried(safe, plan.port)],
     notCarriedOver: [...unfit, ...safe.notCarriedOver, ...plan.notCarriedOver],
-    todo: plan.todo,
+    todo: [...plan.todo, ...leftIn(place, plan)],
   };
 }
 
@@ -185,6 +186,27 @@ function planImage(name: string, wishes: Wishes): Plan {
     ],
     todo: [],
   };
+}
+
+/** What a .dockerignore of the project's own lets into an image that copies the whole project. */
+function leftIn(folder: Folder, { build }: Plan): readonly string[] {
+  if (build.kind !== "dockerfile" || build.text === null || !folder.entries.includes(".dockerignore")) return [];
+  return folder.entries
+    .filter((entry) => entry === ".git/" || (/^\.env(\.|$)/.test(entry) && !/example|sample|template/.test(entry)))
+    .map((entry) => entry.replace(/\/$/, ""))
+    .filter((name) => !keepsOut(folder, name))
+    .map((name) => `add ${name} to .dockerignore: it would be in the image`);
+}
+
+/** Images that a written Dockerfile builds on. */
+function basesOf({ build }: Plan): readonly Assumption[] {
+  if (build.kind !== "dockerfile" || build.text === null) return [];
+  const stages = new Set([...build.text.matchAll(/^FROM \S+ AS (\S+)$/gm)].map((match) => match[1] ?? ""));
+  const names = [...build.text.matchAll(/^FROM (\S+)/gm)].map((match) => match[1] ?? "");
+  const bases = [...new Set(names.filter((name) => !stages.has(name)))].join(" and ");
+  const why =
+    "the first build fetches and pins it, unless the store has that name: bronze pull, or bronze import --name";
+  return [{ what: `${bases} from Docker Hub`, why }];
 }
 
 /** What of another tool's file the definition says, beyond what the plan tells by itself. */

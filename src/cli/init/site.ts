@@ -1,6 +1,6 @@
 import { type Folder, hasFile } from "./folder.ts";
 import type { Assumption, BuildPlan, Plan, Wishes } from "./proposal.ts";
-import { belongsInImage } from "./recipe.ts";
+import { belongsInImage, copied } from "./recipe.ts";
 import { defaultPort } from "./source-hints.ts";
 import { yamlWord } from "./text.ts";
 
@@ -21,7 +21,7 @@ export function sitePort(wishes: Wishes): number {
 
 /** A site of files as they are, served by busybox from Debian. */
 export function planStatic(folder: Folder, site: string, port: number): Plan {
-  const own = folder.entries.filter((entry) => belongsInSite(entry)).map((entry) => entry.replace(/\/$/, ""));
+  const own = site === "." ? copied(folder, folder.entries.filter(belongsInSite)) : [];
   const untyped = folder.files.find(
     (path) => /\.(mjs|wasm)$/.test(path) && (site === "." || path.startsWith(`${site}/`)),
   );
