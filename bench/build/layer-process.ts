@@ -5,11 +5,12 @@ import { openMemo } from "../../src/build/cache/memo.ts";
 import { composeLayer } from "../../src/build/layer/compose.ts";
 import { createContents } from "../../src/build/layer/contents.ts";
 import { openTree } from "../../src/build/layer/walk.ts";
+import { createTemporaries } from "../../src/store/temporary.ts";
 import { tarPieces } from "../../src/image/tar-write.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const startedAt = performance.now();
-const contents = createContents(await openMemo(join(folder, "no memo here")));
+const contents = createContents(await openMemo(join(folder, "no memo here"), createTemporaries(join(folder, "none"))));
 const files = [...openTree(folder).walk("")];
 const part = {
   kind: "tree",

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
-import { openMemo, type Fingerprint } from "./memo.ts";
+import { createTemporaries } from "../../store/temporary.ts";
+import { openMemo as open, type ContentMemo, type Fingerprint } from "./memo.ts";
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((dir) => rmSync(dir, { recursive: true, force: true })));
@@ -13,6 +14,8 @@ function newPath(): string {
   folders.push(dir);
   return join(dir, "memos", "one");
 }
+
+const openMemo = (path: string): Promise<ContentMemo> => open(path, createTemporaries(join(path, "..", "..", "tmp")));
 
 const file = (number: number): Fingerprint => ({
   path: `dir/\u00ff${number}`,

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Temporaries } from "../../store/temporary.ts";
 
 /** What a file looks like from outside; it changes whenever the content may have changed. */
 export interface Fingerprint {
@@ -13,7 +14,7 @@ export interface Fingerprint {
 
 /**
  * Remembers what the contents of files were, so that those that did not change since need not be read again, as git's index
- * does. One compact file: records of a key and the content's digest, sorted by key.
+ * does.
  */
 export interface ContentMemo {
   /** sha256 of a file's content, 32 bytes as latin1. */
@@ -27,52 +28,114 @@ export interface ContentMemo {
   save(): Promise<void>;
 }
 
-const magic = Buffer.from("bronze memo 1\n\0\0", "latin1");
-const keyBytes = 16;
-const recordBytes = keyBytes + 32;
+const magic = Buffer.from("bronze memo 2\n\0\0", "latin1");
+/** Numbers of a record: inode, hash of the path, size, times of content and inode. */
+const width = 5;
+const contentBytes = 32;
+const recordBytes = width * 8 + contentBytes;
 const checkBytes = 32;
 /** Records of files that a build did not ask for are kept beside so many that it did. */
 const spareRecords = 100_000;
 
-/** @param path of the file; absent and damaged are the same: everything is read again */
-export async function openMemo(path: string): Promise<ContentMemo> {
-  const records = await load(path);
-  const used = new Uint8Array(records.byteLength / recordBytes);
-  let added = Buffer.alloc(0);
-  let count = 0;
+/**
+ * @param path of the file; absent and damaged are the same: everything is read again
+ * @param temporary names of files that are not finished
+ */
+export async function openMemo(path: string, temporary: Temporaries): Promise<ContentMemo> {
+  const stored = await load(path);
+  const used = new Uint8Array(stored.count);
+  let added = emptyTable(0);
 
   return {
     find(file) {
-      if (records.byteLength === 0) return undefined;
-      const at = search(records, Buffer.from(keyOf(file), "latin1"));
+      const at = search(stored, file);
       if (at === undefined) return undefined;
       used[at] = 1;
-      return records.toString("latin1", at * recordBytes + keyBytes, (at + 1) * recordBytes);
+      return stored.contents.toString("latin1", at * contentBytes, (at + 1) * contentBytes);
     },
     add(file, content, readAtMs) {
       if (isRacy(file, readAtMs)) return;
-      if ((count + 1) * recordBytes > added.byteLength) {
-        const larger = Buffer.alloc(Math.max(64 * recordBytes, added.byteLength * 2));
-        added.copy(larger);
-        added = larger;
-      }
-      added.write(keyOf(file) + content, count * recordBytes, "latin1");
-      count += 1;
+      if (added.count === added.numbers.length / width) added = grown(added);
+      added.numbers.set(numbersOf(file), added.count * width);
+      added.contents.write(content, added.count * contentBytes, "latin1");
+      added.count += 1;
     },
     async save() {
-      if (count === 0) return;
-      const kept: Buffer[] = [];
+      if (added.count === 0) return;
       let spare = spareRecords;
-      for (let at = 0; at < used.length; at++) {
-        if (used[at] === 1 || spare-- > 0) kept.push(recordAt(records, at));
+      const kept: (readonly [from: Table, at: number])[] = [];
+      for (let at = 0; at < stored.count; at++) if (used[at] === 1 || spare-- > 0) kept.push([stored, at]);
+      for (let at = 0; at < added.count; at++) kept.push([added, at]);
+      kept.sort(([a, i], [b, j]) => inoOf(a, i) - inoOf(b, j));
+      const table = emptyTable(kept.length);
+      for (const [from, at] of kept) {
+        table.numbers.set(from.numbers.subarray(at * width, (at + 1) * width), table.count * width);
+        from.contents.copy(table.contents, table.count * contentBytes, at * contentBytes, (at + 1) * contentBytes);
+        table.count += 1;
       }
-      for (let at = 0; at < count; at++) kept.push(recordAt(added, at));
-      kept.sort(Buffer.compare);
-      await replace(path, kept);
-      added = Buffer.alloc(0);
-      count = 0;
+      added = emptyTable(0);
+      await replace(path, table, await temporary.next());
     },
   };
+}
+
+/** Records, by number of inode where they are stored; in the file their numbers come first, then their contents. */
+interface Table {
+  count: number;
+  readonly numbers: Float64Array;
+  readonly contents: Buffer;
+}
+
+function emptyTable(room: number): Table {
+  return { count: 0, numbers: new Float64Array(room * width), contents: Buffer.alloc(room * contentBytes) };
+}
+
+function grown({ count, numbers, contents }: Table): Table {
+  const larger = emptyTable(Math.max(64, count * 2));
+  larger.numbers.set(numbers);
+  contents.copy(larger.contents);
+  return { ...larger, count };
+}
+
+function inoOf({ numbers }: Table, at: number): number {
+  return numbers[at * width] ?? 0;
+}
+
+/** The number of the record of a file that looks like this. */
+function search(table: Table, file: Fingerprint): number | undefined {
+  const { numbers } = table;
+  let low = 0;
+  let high = table.count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (inoOf(table, middle) < file.ino) low = middle + 1;
+    else high = middle;
+  }
+  for (let at = low; at < table.count && inoOf(table, at) === file.ino; at++) {
+    const from = at * width;
+    const isSame =
+      numbers[from + 4] === file.ctimeMs &&
+      numbers[from + 3] === file.mtimeMs &&
+      numbers[from + 2] === file.size &&
+      numbers[from + 1] === hashOf(file.path);
+    if (isSame) return at;
+  }
+  return undefined;
+}
+
+function numbersOf({ ino, path, size, mtimeMs, ctimeMs }: Fingerprint): readonly number[] {
+  return [ino, hashOf(path), size, mtimeMs, ctimeMs];
+}
+
+/**
+ * 32 bits of a path: numbers of inodes may be larger than a double holds, and two of one moment then look the same.
+ *
+ * @see Fowler, Noll, Vo: FNV-1a
+ */
+function hashOf(path: string): number {
+  let sum = 0x811c9dc5;
+  for (let i = 0; i < path.length; i++) sum = Math.imul(sum ^ path.charCodeAt(i), 0x01000193);
+  return sum >>> 0;
 }
 
 /** Times of some file systems are whole seconds, or two of them. */
@@ -80,45 +143,23 @@ function isRacy({ ctimeMs }: Fingerprint, readAtMs: number): boolean {
   return readAtMs - ctimeMs < (ctimeMs % 1000 === 0 ? 2500 : 100);
 }
 
-/** The first bytes of a sha256, as latin1. */
-function keyOf({ path, ino, size, mtimeMs, ctimeMs }: Fingerprint): string {
-  return hash("sha256", `${ino}:${size}:${mtimeMs}:${ctimeMs}:${path}`, "latin1").slice(0, keyBytes);
-}
-
-function recordAt(records: Buffer, at: number): Buffer {
-  return records.subarray(at * recordBytes, (at + 1) * recordBytes);
-}
-
-/** The number of the record with this key. */
-function search(records: Buffer, key: Buffer): number | undefined {
-  let low = 0;
-  let high = records.byteLength / recordBytes;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const from = middle * recordBytes;
-    const order = records.compare(key, 0, keyBytes, from, from + keyBytes);
-    if (order === 0) return middle;
-    // `compare` tells how the record stands to the key.
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
-}
-
-async function load(path: string): Promise<Buffer> {
+async function load(path: string): Promise<Table> {
   const file = await readFile(path).catch(() => Buffer.alloc(0));
-  const records = file.subarray(magic.byteLength, -checkBytes);
+  const body = file.subarray(magic.byteLength, -checkBytes);
   const isWhole =
     file.byteLength >= magic.byteLength + checkBytes &&
     file.subarray(0, magic.byteLength).equals(magic) &&
-    records.byteLength % recordBytes === 0 &&
-    hash("sha256", records, "buffer").equals(file.subarray(-checkBytes));
-  return isWhole ? records : Buffer.alloc(0);
+    body.byteLength % recordBytes === 0 &&
+    hash("sha256", body, "buffer").equals(file.subarray(-checkBytes));
+  if (!isWhole) return emptyTable(0);
+  const count = body.byteLength / recordBytes;
+  // A copy, for numbers must begin at a multiple of their size.
+  const numbers = new Float64Array(Uint8Array.from(body.subarray(0, count * width * 8)).buffer);
+  return { count, numbers, contents: body.subarray(count * width * 8) };
 }
 
-async function replace(path: string, records: readonly Buffer[]): Promise<void> {
-  const body = Buffer.concat(records);
-  const temporary = `${path}.${process.pid}.tmp`;
+async function replace(path: string, { numbers, contents }: Table, temporary: string): Promise<void> {
+  const body = Buffer.concat([new Uint8Array(numbers.buffer), contents]);
   await mkdir(dirname(path), { recursive: true });
   try {
     await writeFile(temporary, Buffer.concat([magic, body, hash("sha256", body, "buffer")]), { mode: 0o600 });

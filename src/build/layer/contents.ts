@@ -59,6 +59,7 @@ interface Access {
 class FileBytes implements LayerBytes {
   readonly #file: FoundFile;
   readonly #access: Access;
+  #name: string | undefined;
 
   constructor(file: FoundFile, access: Access) {
     this.#file = file;
@@ -66,7 +67,7 @@ class FileBytes implements LayerBytes {
   }
 
   known(): string | undefined {
-    return this.#access.known(this.#file);
+    return (this.#name ??= this.#access.known(this.#file));
   }
 
   read(): Iterable<Uint8Array> {

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
 import { digestHex, sha256 } from "../../model/canonical.ts";
+import { createTemporaries } from "../../store/temporary.ts";
 import { openMemo } from "../cache/memo.ts";
 import type { BuildCache } from "../cache.ts";
 import { createContents, type Contents } from "./contents.ts";
@@ -30,7 +31,10 @@ const turnFiles = 2000;
 export async function openContext(projectDir: string, cache: BuildCache, signal: AbortSignal): Promise<Context> {
   const root = realpathSync(projectDir);
   const tree = openTree(root, readIgnoreRule(root));
-  const memo = await openMemo(join(cache.folder("memos"), digestHex(sha256(root))));
+  const memo = await openMemo(
+    join(cache.folder("memos"), digestHex(sha256(root))),
+    createTemporaries(cache.folder("tmp")),
+  );
 
   const collect = async (start: BytePath, wanted: (file: FoundFile) => boolean): Promise<readonly FoundFile[]> => {
     const files: FoundFile[] = [];

@@ -101,9 +101,10 @@ function keyOf(
   const sum = createHash("sha256");
   let text = "";
   for (const { entry, bytes } of sources) {
-    const { kind, mode, uid, gid, mtime, target, path } = entry;
+    const { kind, mode, uid, gid, mtime, target, path, attributes } = entry;
     const name = bytes === undefined ? "" : nameOf(entry, bytes);
-    text += `${kind}\0${mode}\0${uid}\0${gid}\0${mtime}\0${path}\0${target}\0${name.length}\0${name}`;
+    const extended = attributes === undefined ? "" : JSON.stringify(Object.entries(attributes).sort());
+    text += `${kind}\0${mode}\0${uid}\0${gid}\0${mtime}\0${extended}\0${path}\0${target}\0${name.length}\0${name}`;
     if (text.length > 1 << 20) {
       sum.update(text, "latin1");
       text = "";
