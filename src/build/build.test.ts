@@ -98,7 +98,7 @@ test("`buildArtifact()` carries symlinks, hard links, modes and odd names over",
   const rows = await list(into, await build(newProject("FROM scratch\nCOPY --chown=7:8 . /app/\n"), into));
   const odd = Buffer.from("naïve\nname").toString("latin1");
   assert.deepEqual(rows, [
-    "directory app 755 0 0",
+    "directory app 755 7 8",
     "file app/Dockerfile 644 7 8",
     "file app/run.sh 755 7 8",
     "file app/server.js 644 7 8",

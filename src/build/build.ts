@@ -7,7 +7,8 @@ import type { BuildDefinition } from "../model/definition.ts";
 import { createBases, noRegistry } from "./bases.ts";
 import { openBuildCache, type BuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
-import { buildDockerfile, createdAt } from "./dockerfile/execute.ts";
+import { buildDockerfile } from "./dockerfile/execute.ts";
+import { createdAt } from "./dockerfile/stage-state.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { importImage } from "./exchange/import.ts";
 import { digestOfUsed } from "./lock-file.ts";
@@ -109,6 +110,7 @@ function pickBlobs({ stat, read, path, write }: Blobs): Blobs {
 interface MadeImage {
   readonly image: ImageState;
   readonly annotations: { readonly [name: string]: string };
+  readonly warnings: readonly string[];
   readonly debian?: NonNullable<BuiltArtifact["debian"]>;
 }
 
@@ -127,27 +129,32 @@ async function makeImage(
       "bronze.debian.packages": packages.join("\n"),
       "bronze.lock.digest": digestOfUsed({ debian: pinsToJson(pins) }),
     };
-    return { image, annotations, debian: { packages: pins.packages, skipped } };
+    return { image, annotations, warnings: [], debian: { packages: pins.packages, skipped } };
   }
   // Bases that are fetched are the store's, with their names.
   const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
-  const image = await buildDockerfile({
+  const { image, warnings } = await buildDockerfile({
     projectDir: options.projectDir,
     path: build.path,
+    target: options.target ?? build.target ?? null,
+    buildArgs: new Map([...Object.entries(build.args ?? {}), ...(options.buildArgs ?? [])]),
+    secrets: options.secrets ?? [],
     store,
     cache,
     bases,
+    steps: options.steps,
     epoch: source.epoch,
     report: options.report,
     signal: options.signal,
   });
   const used = bases.used();
-  return { image, annotations: used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) } };
+  const annotations = used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) };
+  return { image, annotations, warnings };
 }
 
 /** Writes what names the layers, which are in the store by now. */
 async function finish(
-  { image, annotations, debian }: MadeImage,
+  { image, annotations, warnings, debian }: MadeImage,
   secrets: SecretsVerdict,
   source: Source,
   options: BuildOptions,
@@ -155,7 +162,9 @@ async function finish(
   const created = createdAt(source.epoch);
   const config = serialiseConfig({
     architecture: image.architecture,
+    ...(image.variant === undefined ? {} : { variant: image.variant }),
     os: "linux",
+    ...(image.author === undefined ? {} : { author: image.author }),
     created,
     config: image.config,
     diffIds: image.diffIds,
@@ -179,7 +188,7 @@ async function finish(
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,
-    warnings: [...source.warnings, ...secrets.warnings],
+    warnings: [...source.warnings, ...warnings, ...secrets.warnings],
     config: factsOf(image.config),
     layers: image.layers,
     commit: source.commit,

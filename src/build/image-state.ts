@@ -13,6 +13,8 @@ import type { ImageFacts } from "./options.ts";
 /** An image on its way to be one: what has been decided so far. */
 export interface ImageState {
   readonly architecture: string;
+  readonly variant?: string;
+  readonly author?: string;
   readonly config: ContainerConfig;
   readonly layers: readonly Descriptor[];
   readonly diffIds: readonly Digest[];

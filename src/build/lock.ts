@@ -1,5 +1,4 @@
 import type { BuildDefinition } from "../model/definition.ts";
-import { machineArchitecture } from "./image-state.ts";
 import { pinBases } from "./bases.ts";
 import { pinRecipe } from "./debian/recipe.ts";
 import { namedBases } from "./dockerfile/bases.ts";
@@ -22,7 +21,10 @@ export async function lockProject(build: BuildDefinition, options: PinOptions): 
 async function pinningOf(build: BuildDefinition, options: PinOptions): Promise<Pinning> {
   switch (build.kind) {
     case "dockerfile":
-      return pinBases(await namedBases(options.projectDir, build.path, `linux/${machineArchitecture()}`), options);
+      return pinBases(
+        await namedBases(options.projectDir, build.path, new Map(Object.entries(build.args ?? {}))),
+        options,
+      );
     case "debian":
       return pinRecipe(build, options);
     case "image":

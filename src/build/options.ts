@@ -52,6 +52,10 @@ export interface BuildOptions {
   readonly noCache?: boolean;
   /** Who runs programs of the image, made when the first is to be run; absent: nobody, such a step is refused. */
   readonly steps?: () => Promise<StepRunner>;
+  /** Which stage of a Dockerfile; absent: what the definition says. */
+  readonly target?: string;
+  /** Values for a Dockerfile's ARG, before those of the definition. */
+  readonly buildArgs?: ReadonlyMap<string, string>;
   /** What steps may mount as secrets; none of it may be in what is built. */
   readonly secrets?: readonly SecretValue[];
   /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */

@@ -27,6 +27,22 @@ export interface ContainerConfig {
   readonly WorkingDir?: string;
   readonly Labels?: { readonly [name: string]: string };
   readonly StopSignal?: string;
+  readonly Volumes?: { readonly [path: string]: Record<string, never> };
+  /** Docker's own fields; OCI leaves room for them. */
+  readonly Healthcheck?: HealthcheckConfig;
+  readonly OnBuild?: readonly string[];
+  readonly Shell?: readonly string[];
+}
+
+/** Docker's health check of a container. Times in nanoseconds. @see Docker image specification v1.2 */
+export interface HealthcheckConfig {
+  /** `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", LINE]`. */
+  readonly Test: readonly string[];
+  readonly Interval?: number;
+  readonly Timeout?: number;
+  readonly StartPeriod?: number;
+  readonly StartInterval?: number;
+  readonly Retries?: number;
 }
 
 export interface HistoryEntry {
@@ -43,6 +59,7 @@ export interface ImageConfig {
   /** `v7` of `linux/arm/v7`. */
   readonly variant?: string;
   readonly os: string;
+  readonly author?: string;
   readonly created?: string;
   readonly config: ContainerConfig;
   readonly diffIds: readonly Digest[];
@@ -76,6 +93,7 @@ export function serialiseConfig(image: ImageConfig): Buffer {
       architecture: image.architecture,
       variant: image.variant,
       os: image.os,
+      author: image.author,
       created: image.created,
       config: image.config as unknown as Json,
       rootfs: { type: "layers", diff_ids: image.diffIds },
@@ -132,10 +150,12 @@ export function parseConfig(bytes: Uint8Array): ImageConfig {
   const inner = asObject(record["config"]) ?? {};
   const created = record["created"];
   const variant = text(record["variant"]);
+  const author = text(record["author"]);
   return {
     architecture: text(record["architecture"]) ?? "",
     ...(variant === undefined || variant === "" ? {} : { variant }),
     os: text(record["os"]) ?? "",
+    ...(author === undefined || author === "" ? {} : { author }),
     ...(typeof created === "string" ? { created } : {}),
     config: parseContainerConfig(inner),
     diffIds: diffIds,
@@ -162,7 +182,7 @@ function parseContainerConfig(inner: Record<string, unknown>): ContainerConfig {
     const value = text(inner[key]);
     if (value !== undefined && value !== "") config[key] = value;
   }
-  for (const key of ["Env", "Entrypoint", "Cmd"] as const) {
+  for (const key of ["Env", "Entrypoint", "Cmd", "OnBuild", "Shell"] as const) {
     const value = inner[key];
     if (value === undefined || value === null) continue;
     if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
@@ -172,7 +192,22 @@ function parseContainerConfig(inner: Record<string, unknown>): ContainerConfig {
   }
   if (ports !== undefined) config.ExposedPorts = Object.fromEntries(Object.keys(ports).map((port) => [port, {}]));
   if (labels !== undefined) config.Labels = stringMap(labels);
+  const volumes = asObject(inner["Volumes"]);
+  if (volumes !== undefined) config.Volumes = Object.fromEntries(Object.keys(volumes).map((path) => [path, {}]));
+  const healthcheck = parseHealthcheck(asObject(inner["Healthcheck"]));
+  if (healthcheck !== undefined) config.Healthcheck = healthcheck;
   return config;
+}
+
+function parseHealthcheck(record: Record<string, unknown> | undefined): HealthcheckConfig | undefined {
+  const test = record?.["Test"];
+  if (record === undefined || !Array.isArray(test) || !test.every((item) => typeof item === "string")) return undefined;
+  const check: { -readonly [K in keyof HealthcheckConfig]: HealthcheckConfig[K] } = { Test: test };
+  for (const key of ["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"] as const) {
+    const value = record[key];
+    if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) check[key] = value;
+  }
+  return check;
 }
 
 function parseDescriptor(value: unknown, noun: string): BlobDescriptor {

@@ -204,6 +204,16 @@ class ByteReader {
   }
 }
 
+/** Whether an archive may begin with these bytes: with a member's header. */
+export function isTarHeader(block: Buffer): boolean {
+  if (block.byteLength < 512) return false;
+  try {
+    return sumHolds(block.subarray(0, 512)) && block[0] !== 0;
+  } catch {
+    return false;
+  }
+}
+
 function sumHolds(block: Buffer): boolean {
   let sum = 0;
   for (let i = 0; i < 512; i++) sum += i >= 148 && i < 156 ? 32 : (block[i] ?? 0);

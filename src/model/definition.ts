@@ -47,9 +47,20 @@ export interface BuildSettings {
   readonly allowSecrets?: readonly SecretAllowance[];
 }
 
+/** What a Dockerfile says. */
+export interface DockerfileBuild {
+  readonly kind: "dockerfile";
+  /** Relative to the project. */
+  readonly path: string;
+  /** A stage's name or number; absent: the last one. */
+  readonly target?: string;
+  /** Values for its ARG. */
+  readonly args?: { readonly [name: string]: string };
+}
+
 export type BuildDefinition =
   | (DebianRecipe & BuildSettings)
-  | ({ readonly kind: "dockerfile"; /** Relative to the project. */ readonly path: string } & BuildSettings)
+  | (DockerfileBuild & BuildSettings)
   | { readonly kind: "image"; /** OCI layout folder or archive, relative to the project. */ readonly path: string };
 
 /** Run settings as written; what the image knows better (port) may be left open. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseDockerfile } from "../../src/build/dockerfile/parse.ts";
-import { expandText, splitWords } from "../../src/build/dockerfile/words.ts";
+import { expandText, expandWords, splitQuoted } from "../../src/build/dockerfile/words.ts";
 import { decodeDefinition } from "../../src/definition/decode.ts";
 import { keySets } from "../../src/definition/keys.ts";
 import { parseDefinition } from "../../src/definition/parse.ts";
@@ -105,18 +105,22 @@ export const dockerfileTarget: FuzzTarget = {
     (file) => {
       try {
         const parsed = parseDockerfile(file, "Dockerfile");
-        for (const { text: words } of parsed.instructions) {
+        const { escape } = parsed;
+        for (const { text: words } of [...parsed.globals, ...parsed.stages.flatMap((stage) => stage.instructions)]) {
           try {
-            splitWords(words, new Map([["A", "b c"]]), parsed.escape);
-            expandText(words, new Map(), parsed.escape);
+            splitQuoted(words, escape);
+            expandWords(words, new Map([["A", "b c"]]), { escape });
+            expandText(words, new Map(), { escape });
           } catch (thrown) {
             assert.ok(thrown instanceof SyntaxError, String(thrown));
           }
         }
       } catch (thrown) {
         assert.ok(thrown instanceof OperatorError && thrown.exitStatus === 2, String(thrown));
-        const { line } = thrown.details as { readonly line: number };
-        assert.ok(line >= 1 && line <= file.split(/\r\n|\r|\n/).length, `line ${line}`);
+        const { problems } = thrown.details as { readonly problems: readonly { readonly line: number }[] };
+        assert.ok(problems.length > 0);
+        for (const { line } of problems)
+          assert.ok(line >= 1 && line <= file.split(/\r\n|\r|\n/).length, `line ${line}`);
       }
     },
   ),

@@ -9,7 +9,7 @@ import { openContext, type Context } from "../layer/context.ts";
 import { findArchives, type Archive } from "./archives.ts";
 import { packageLayer } from "./base.ts";
 import { createDebCache } from "./deb-cache.ts";
-import { createdAt } from "../dockerfile/execute.ts";
+import { createdAt } from "../dockerfile/stage-state.ts";
 import { defaultPath, machineArchitecture, type ImageState } from "../image-state.ts";
 import { buildLayer } from "../layer/layer.ts";
 import type { BuildOptions } from "../options.ts";

@@ -1,55 +1,58 @@
-import { readTar } from "../../image/tar-read.ts";
-import type { Descriptor, Store } from "../../ports/store.ts";
-import { layerTar } from "../layer/blob.ts";
-import type { Owner } from "../layer/compose.ts";
-import { invalid } from "./parse.ts";
+import type { StepLayer } from "../../ports/step-runner.ts";
+import { openImageTree, type ImageTreeOptions } from "../layer/image-tree.ts";
+import type { Owner } from "../layer/placement.ts";
+import { follow, type SourceTree } from "../layer/source-tree.ts";
+import { InstructionProblem } from "./problems.ts";
 
 const mostBytes = 2 ** 20;
 
 /**
- * The numbers of `--chown=USER[:GROUP]`; names are looked up in the image's own /etc/passwd and /etc/group.
+ * The numbers of `USER[:GROUP]`; names are looked up in the image's own /etc/passwd and /etc/group. A number alone is
+ * the group's too.
  *
- * @throws {OperatorError} `DEFINITION_INVALID` for a name that the image does not know
+ * @param layers of the image into which files are put
+ * @throws {InstructionProblem} for a name that the image does not know
  */
 export async function resolveOwner(
-  chown: string | undefined,
-  layers: readonly Descriptor[],
-  store: Store,
-  file: string,
-  line: number,
+  text: string,
+  layers: readonly StepLayer[],
+  options: ImageTreeOptions,
 ): Promise<Owner> {
-  if (chown === undefined) return { uid: 0, gid: 0 };
-  const [user = "", group] = chown.split(":");
-  const users = isNumber(user) ? [] : await readRows("etc/passwd", layers, store);
-  const row = users.find(([name]) => name === user);
+  const [user = "", group = ""] = text.split(":");
+  if (isNumber(user) && (group === "" || isNumber(group)))
+    return { uid: Number(user), gid: Number(group === "" ? user : group) };
+  const key = { version: 1, owner: text, layers: layers.map(({ diffId }) => diffId) };
+  const known = (await options.cache.read("owners", key)) as Partial<Owner> | undefined;
+  if (typeof known?.uid === "number" && typeof known.gid === "number") return { uid: known.uid, gid: known.gid };
+  const tree = await openImageTree(layers, options);
+  const row = isNumber(user) ? undefined : readRows(tree, "etc/passwd").find(([name]) => name === user);
   const uid = isNumber(user) ? Number(user) : Number(row?.[2] ?? Number.NaN);
   const gid =
-    group === undefined
-      ? row === undefined
-        ? uid
-        : Number(row[3])
+    group === ""
+      ? Number(row?.[3] ?? uid)
       : isNumber(group)
         ? Number(group)
-        : Number((await readRows("etc/group", layers, store)).find(([name]) => name === group)?.[2] ?? Number.NaN);
-  if (Number.isInteger(uid) && Number.isInteger(gid)) return { uid, gid };
-  throw invalid(file, line, `--chown=${chown}: the image below does not know that user or group`);
+        : Number(readRows(tree, "etc/group").find(([name]) => name === group)?.[2] ?? Number.NaN);
+  if (!Number.isSafeInteger(uid) || !Number.isSafeInteger(gid))
+    throw new InstructionProblem(
+      `the image does not know the user or group "${text.slice(0, 80)}"`,
+      "invalid",
+      "make it in a RUN before, or write numbers: 1000:1000",
+    );
+  await options.cache.write("owners", key, { uid, gid });
+  return { uid, gid };
 }
 
 function isNumber(text: string): boolean {
-  return /^[0-9]{1,9}$/.test(text);
+  return /^[0-9]{1,10}$/.test(text) && Number(text) < 2 ** 32;
 }
 
-async function readRows(path: string, layers: readonly Descriptor[], store: Store): Promise<readonly string[][]> {
-  for (const layer of layers.toReversed()) {
-    for await (const { entry, content } of readTar(layerTar(store, layer))) {
-      if (entry.path !== path || entry.kind !== "file" || entry.size > mostBytes) continue;
-      const pieces: Buffer[] = [];
-      for await (const piece of content()) pieces.push(Buffer.from(piece));
-      return Buffer.concat(pieces)
-        .toString("utf8")
-        .split("\n")
-        .map((row) => row.split(":"));
-    }
-  }
-  return [];
+function readRows(tree: SourceTree, path: string): readonly string[][] {
+  const file = follow(tree, path);
+  if (file?.kind !== "file" || file.size > mostBytes) return [];
+  const pieces = [...tree.bytes(file).read()].map((piece) => Buffer.from(piece));
+  return Buffer.concat(pieces)
+    .toString("utf8")
+    .split("\n")
+    .map((row) => row.split(":"));
 }

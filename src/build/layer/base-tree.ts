@@ -98,3 +98,23 @@ export function resolveInTree(tree: BaseTree, path: BytePath, last: boolean): By
   }
   return done.join("/");
 }
+
+/**
+ * Resolves paths below a folder of the image, which come folder by folder: where a folder really is, is looked up once.
+ *
+ * @returns a function of a path relative to the folder, and of whether a symlink at its very end is followed too
+ */
+export function resolverBelow(tree: BaseTree, folder: BytePath): (below: BytePath, last: boolean) => BytePath {
+  let parent: BytePath | undefined;
+  let real: BytePath = "";
+  return (below, last) => {
+    if (below === "" || last) return resolveInTree(tree, [folder, below].filter((part) => part !== "").join("/"), last);
+    const above = parentOf(below);
+    if (above !== parent) {
+      parent = above;
+      real = resolveInTree(tree, [folder, above].filter((part) => part !== "").join("/"), true);
+    }
+    const name = above === "" ? below : below.slice(above.length + 1);
+    return real === "" ? name : `${real}/${name}`;
+  };
+}

@@ -1,13 +1,9 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import { compareEntries, fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
-import { resolveInTree, type BaseTree } from "./base-tree.ts";
-import type { Contents, LayerBytes } from "./contents.ts";
+import { fromBytePath, type BytePath } from "../../image/tar-entry.ts";
+import { resolveInTree, resolverBelow, type BaseTree } from "./base-tree.ts";
+import type { Contents } from "./contents.ts";
+import { createPlacement, type LayerSource, type Owner } from "./placement.ts";
 import type { FoundFile } from "./walk.ts";
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
 
 /** What a new layer adds, in the order it is to be added. */
 export type LayerPart =
@@ -24,20 +20,6 @@ export type LayerPart =
       readonly mode: number | undefined;
     };
 
-type TreePart = Extract<LayerPart, { kind: "tree" }>;
-
-/** A member of a layer; only files have bytes. */
-export interface LayerSource {
-  readonly entry: TarEntry;
-  readonly bytes?: LayerBytes;
-}
-
-/** What is written at a path of the new layer. */
-interface Placed extends LayerSource {
-  /** Names the file among those that are one file under several names. */
-  readonly inode?: string | undefined;
-}
-
 /**
  * The members of a layer, in order. Files of a checkout get mode 755 or 644, as git knows no others, and the time
  * `epoch`, as a checkout's times are those of the checkout.
@@ -45,113 +27,47 @@ interface Placed extends LayerSource {
  * @throws {OperatorError} `BUILD_FAILED` where a file would have to be a folder, and naming a socket, pipe or device
  */
 export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch: number): readonly LayerSource[] {
-  const placed = new Map<BytePath, Placed>();
-  const firstNames = new Map<string, BytePath>();
-
-  const folder = (path: BytePath): void => {
-    if (path === "" || placed.get(path)?.entry.kind === "directory") return;
-    if (placed.has(path))
-      throw new OperatorError(
-        "BUILD_FAILED",
-        `Cannot make the folder "/${fromBytePath(path)}" in the image: a file is there`,
-        { hint: "copy to another place" },
-      );
-    folder(parentOf(path));
-    const below = base.get(path);
-    const known = below?.kind === "directory" ? below : { mode: 0o755, uid: 0, gid: 0 };
-    placed.set(path, {
-      entry: {
-        path,
-        kind: "directory",
-        mode: known.mode,
-        uid: known.uid,
-        gid: known.gid,
-        mtime: epoch,
-        size: 0,
-        target: "",
-      },
-    });
-  };
-
-  const add = (file: FoundFile, path: BytePath, { owner, mode, contents }: TreePart): void => {
-    if (file.kind === "other")
-      throw new OperatorError(
-        "BUILD_FAILED",
-        `Cannot put "${fromBytePath(file.path)}" into an image: it is a socket, a pipe or a device`,
-        { hint: "remove it or name it in .dockerignore" },
-      );
-    folder(parentOf(path));
-    if (placed.get(path)?.entry.kind === "directory")
-      throw new OperatorError(
-        "BUILD_FAILED",
-        `Cannot copy "${fromBytePath(file.path)}" to "/${fromBytePath(path)}": a folder is there`,
-        { hint: "copy to another place" },
-      );
-    const common = { path, uid: owner.uid, gid: owner.gid, mtime: epoch };
-    if (file.kind === "symlink")
-      placed.set(path, { entry: { ...common, kind: "symlink", mode: 0o777, size: 0, target: file.target } });
-    else
-      placed.set(path, {
-        entry: {
-          ...common,
-          kind: "file",
-          mode: mode ?? ((file.mode & 0o100) === 0 ? 0o644 : 0o755),
-          size: file.size,
-          target: "",
-        },
-        bytes: contents.of(file),
-        inode: file.inode,
-      });
-  };
-
+  const placement = createPlacement(base, epoch);
   for (const part of parts) {
     if (part.kind === "folder") {
-      folder(resolveInTree(base, part.path, true));
+      placement.folder(resolveInTree(base, part.path, true));
       continue;
     }
-    const place = (path: BytePath, last: boolean): BytePath => {
-      const below = path.slice(part.from.length).replace(/^\//, "");
-      return resolveInTree(base, [part.to, below].filter((piece) => piece !== "").join("/"), last);
-    };
-    // Files come folder by folder: where the folder is, is looked up once.
-    let from: BytePath | undefined;
-    let to: BytePath = "";
+    const { owner, mode, contents } = part;
+    const resolve = resolverBelow(base, part.to);
     for (const file of part.files) {
-      if (file.kind !== "directory") {
-        if (file.path === part.from) {
-          add(file, place(file.path, false), part);
-          continue;
-        }
-        const parent = parentOf(file.path);
-        if (parent !== from) {
-          from = parent;
-          to = place(parent, true);
-        }
-        const name = parent === "" ? file.path : file.path.slice(parent.length + 1);
-        add(file, to === "" ? name : `${to}/${name}`, part);
-        continue;
+      const below = file.path.slice(part.from.length).replace(/^\//, "");
+      const path = resolve(below, file.kind === "directory");
+      const common = { path, ...owner, mtime: epoch };
+      if (file.kind === "other") throw noFile(file.path);
+      if (file.kind === "directory") {
+        if (below === "" || placement.isFolder(path)) placement.folder(path);
+        else placement.putFolder(path, { ...owner, mode: mode ?? 0o755, mtime: epoch });
+      } else if (file.kind === "symlink")
+        placement.put({ ...common, kind: "symlink", mode: 0o777, size: 0, target: file.target });
+      else {
+        const kept = mode ?? checkoutMode(file.mode);
+        placement.put(
+          { ...common, kind: "file", mode: kept, size: file.size, target: "" },
+          contents.of(file),
+          file.inode,
+        );
       }
-      const path = place(file.path, true);
-      folder(path);
-      if (file.path === part.from || base.get(path)?.kind === "directory" || path === "") continue;
-      const made = placed.get(path);
-      if (made !== undefined)
-        placed.set(path, {
-          entry: { ...made.entry, uid: part.owner.uid, gid: part.owner.gid, mode: part.mode ?? 0o755 },
-        });
     }
   }
+  return placement.members();
+}
 
-  return [...placed.values()]
-    .sort((a, b) => compareEntries(a.entry, b.entry))
-    .map(({ entry, bytes, inode }): LayerSource => {
-      if (bytes === undefined) return { entry };
-      if (inode !== undefined) {
-        const key = `${inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
-        const first = firstNames.get(key);
-        if (first !== undefined) return { entry: { ...entry, kind: "hardlink", size: 0, target: first } };
-        firstNames.set(key, entry.path);
-      }
-      return { entry, bytes };
-    });
+/** A mode as git would keep it. */
+export function checkoutMode(mode: number): number {
+  return (mode & 0o100) === 0 ? 0o644 : 0o755;
+}
+
+/** @param path in the project, or in the image it comes from */
+export function noFile(path: BytePath): OperatorError {
+  return new OperatorError(
+    "BUILD_FAILED",
+    `Cannot put "${fromBytePath(path)}" into an image: it is a socket, a pipe or a device`,
+    { hint: "remove it or name it in .dockerignore" },
+  );
 }

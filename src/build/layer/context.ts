@@ -9,11 +9,13 @@ import { openMemo } from "../cache/memo.ts";
 import type { BuildCache } from "../cache.ts";
 import { createContents, type Contents } from "./contents.ts";
 import { globSource, hasWildcard, readIgnoreRule } from "./ignore.ts";
+import type { SourceTree } from "./source-tree.ts";
 import { openTree, type FoundFile } from "./walk.ts";
 
 /** The project's files at one moment, without those that stay out of builds. */
 export interface Context {
   readonly contents: Contents;
+  readonly tree: SourceTree;
   /** What a path or pattern names, sorted; each with all that is below it. @throws {OperatorError} `BUILD_FAILED` for nothing */
   find(pattern: string): Promise<readonly FoundTree[]>;
   /** Remembers the contents that were read, for the next build. */
@@ -28,9 +30,15 @@ export interface FoundTree {
 /** Files that are looked at before Ctrl-C and what shows progress get their turn. */
 const turnFiles = 2000;
 
-export async function openContext(projectDir: string, cache: BuildCache, signal: AbortSignal): Promise<Context> {
+/** @param ignoreFiles where the rules are that keep files out, the first that is there counts */
+export async function openContext(
+  projectDir: string,
+  cache: BuildCache,
+  signal: AbortSignal,
+  ignoreFiles: readonly string[] = [".dockerignore"],
+): Promise<Context> {
   const root = realpathSync(projectDir);
-  const tree = openTree(root, readIgnoreRule(root));
+  const tree = openTree(root, readIgnoreRule(root, ignoreFiles));
   const memo = await openMemo(
     join(cache.folder("memos"), digestHex(sha256(root))),
     createTemporaries(cache.folder("tmp")),
@@ -58,8 +66,11 @@ export async function openContext(projectDir: string, cache: BuildCache, signal:
     );
     return found.map((file) => file.path).sort();
   };
+  const contents = createContents(memo);
   return {
-    contents: createContents(memo),
+    contents,
+    // Every file of this tree is one that was found here.
+    tree: { at: tree.at, walk: tree.walk, bytes: (file) => contents.of(file as FoundFile) },
     async find(pattern) {
       const clean = cleanPattern(pattern);
       const paths = hasWildcard(clean) ? await expand(clean) : [locate(root, clean)];

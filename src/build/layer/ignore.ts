@@ -7,14 +7,15 @@ import type { SkipRule } from "./walk.ts";
  * The rules of `.dockerignore`, last match wins, "!" takes back. A pattern also covers what is below it.
  * `.git` at the top stays out always: it differs between clones of one commit.
  */
-export function readIgnoreRule(projectDir: string): SkipRule {
-  let text = "";
-  try {
-    text = readFileSync(join(projectDir, ".dockerignore"), "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+export function readIgnoreRule(projectDir: string, names: readonly string[] = [".dockerignore"]): SkipRule {
+  for (const name of names) {
+    try {
+      return parseIgnoreRule(readFileSync(join(projectDir, name), "utf8"));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
   }
-  return parseIgnoreRule(text);
+  return parseIgnoreRule("");
 }
 
 interface Rule {
@@ -26,10 +27,20 @@ interface Rule {
 }
 
 export function parseIgnoreRule(text: string): SkipRule {
-  const rules = [".git", ...text.replace(/^\ufeff/, "").split(/\r?\n/)]
+  return skipRule([".git", ...linesOf(text)]);
+}
+
+function linesOf(text: string): readonly string[] {
+  return text
+    .replace(/^\ufeff/, "")
+    .split(/\r?\n/)
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"))
-    .map(parseRule);
+    .filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+/** A rule of patterns as `.dockerignore` has them, and nothing else. */
+export function skipRule(patterns: readonly string[]): SkipRule {
+  const rules = patterns.map(parseRule);
   const last = (path: BytePath): number => rules.findLastIndex((rule) => rule.matches.test(path));
   return {
     skips: (path) => rules[last(path)]?.skips === true,

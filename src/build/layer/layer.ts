@@ -6,7 +6,8 @@ import { isDigest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
 import type { BuildCache } from "../cache.ts";
-import { composeLayer, type LayerPart, type LayerSource } from "./compose.ts";
+import { composeLayer, type LayerPart } from "./compose.ts";
+import type { LayerSource } from "./placement.ts";
 
 export interface LayerRequest {
   readonly store: Store;

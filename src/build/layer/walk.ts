@@ -42,8 +42,12 @@ export const skipNothing: SkipRule = { skips: () => false, mayKeepBelow: () => t
 export interface FileTree {
   /** What is at a path that is not skipped; symlinks are not followed. */
   at(path: BytePath): FoundFile | undefined;
-  /** Everything at and below a path, parents first, in the order of their bytes. Symlinks are found, not followed. */
-  walk(start: BytePath): Generator<FoundFile>;
+  /**
+   * Everything at and below a path, parents first, in the order of their bytes. Symlinks are found, not followed.
+   *
+   * @param depth how many levels below the path; all of them where it is absent
+   */
+  walk(start: BytePath, depth?: number): Generator<FoundFile>;
 }
 
 const mostFiles = 1_000_000;
@@ -88,13 +92,14 @@ export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTr
       const found = start(path);
       return found?.isSkipped === false ? found.file : undefined;
     },
-    *walk(path) {
+    *walk(path, depth = Number.POSITIVE_INFINITY) {
+      const deepest = levelOf(path) + depth;
       const first = start(path);
       const waiting = first === undefined ? [] : [first];
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
         const { file, isSkipped } = next;
         if (!isSkipped) yield file;
-        if (file.kind === "directory") {
+        if (file.kind === "directory" && levelOf(file.path) < deepest) {
           const inside = list(file.path);
           for (let i = inside.length - 1; i >= 0; i--) waiting.push(inside[i] as Listed);
         }
@@ -107,6 +112,11 @@ interface Listed {
   readonly file: FoundFile;
   /** It stays out itself; something below it may not. */
   readonly isSkipped: boolean;
+}
+
+/** How many folders down from the root a path is. */
+export function levelOf(path: BytePath): number {
+  return path === "" ? 0 : path.split("/").length;
 }
 
 /** Where a file is, for system calls: text is quicker, but only ASCII is the same bytes in both. */

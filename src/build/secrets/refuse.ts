@@ -88,7 +88,7 @@ async function inLayers(
         rule,
         line,
         layer: index + 1,
-        instruction: withoutSecrets(instructions[index] ?? "", scan),
+        instruction: withoutSecrets((instructions[index] ?? "").replace(/ # buildkit$/, ""), scan),
       });
   }
   return found;
