@@ -62,10 +62,17 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
     fresh: options.noCache === true,
     ...(options.cacheBytes === undefined ? {} : { capacityBytes: options.cacheBytes }),
   });
+  let addedBytes = 0;
   try {
     // What the steps make belongs to the cache; the store gets the artifact when it is whole.
     const stage = await options.store.stage(options.cacheDir);
-    const store: Store = { ...options.store, ...pickBlobs(stage) };
+    const { stat, read, path } = stage;
+    const write: Blobs["write"] = async (source, expected) => {
+      const written = await stage.write(source, expected);
+      addedBytes += written.size;
+      return written;
+    };
+    const store: Store = { ...options.store, stat, read, path, write };
     const made = await makeImage(build, options, store, cache, source);
     if (made.image.layers.length === 0)
       throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
@@ -81,7 +88,7 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
     await stage.publish(image.layers.map((layer) => layer.digest));
     return await finish({ ...made, image }, secrets, source, options);
   } finally {
-    await cache.close();
+    await cache.close(addedBytes);
   }
 }
 
@@ -101,10 +108,6 @@ async function compressed(
   for (const [index, layer] of image.layers.entries())
     layers.push(index < first ? layer : await compressLayer(blobs, layer, compress, { cache, signal }));
   return { ...image, layers };
-}
-
-function pickBlobs({ stat, read, path, write }: Blobs): Blobs {
-  return { stat, read, path, write };
 }
 
 interface MadeImage {

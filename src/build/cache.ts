@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { canonicalJson, digestHex, sha256, type Json } from "../model/canonical.ts";
 import { createTemporaries } from "../store/temporary.ts";
-import { sweepCache } from "./cache/sweep.ts";
+import { sweepWhenDue } from "./cache/sweep.ts";
 
 /**
  * Small records of work done, by what it was done from, and folders for what is larger. Losing any of it only costs time.
@@ -20,8 +20,12 @@ export interface BuildCache {
 
 /** The cache as one build has it. */
 export interface OpenCache extends BuildCache {
-  /** Ends the build: what it used may be removed from now on. The cache is brought back to its bounds in the background. */
-  close(): Promise<void>;
+  /**
+   * Ends the build: what it used may be removed from now on. The cache is brought back to its bounds in the background.
+   *
+   * @param addedBytes about what the build put into it
+   */
+  close(addedBytes: number): Promise<void>;
 }
 
 export interface CacheOptions {
@@ -47,12 +51,12 @@ export async function openBuildCache(
   const records = createRecords(dir, fresh);
   return {
     ...records,
-    async close() {
+    async close(addedBytes) {
       await rm(registration, { force: true });
       // Nothing was added: the bounds still hold.
       if (records.written.size === 0) return;
       // A cache that is too large is no fault of the build, and the next one tries again.
-      sweepCache(dir, capacityBytes).catch(() => undefined);
+      sweepWhenDue(dir, addedBytes, capacityBytes).catch(() => undefined);
     },
   };
 }

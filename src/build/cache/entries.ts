@@ -10,8 +10,8 @@ export interface CacheEntry {
   readonly stats: Stats;
 }
 
-/** Not kept for later builds: what is being written, who builds, and how large entries are. */
-const ownFolders = new Set(["tmp", "builds", "sizes.json"]);
+/** Not kept for later builds: what is being written, who builds, where steps run, and how large entries are. */
+const ownFolders = new Set(["tmp", "builds", "steps", "sizes.json"]);
 /** Rooms with rooms in them. */
 const nested = new Set(["records", "blobs"]);
 

@@ -63,7 +63,7 @@ test("`sweepCache()` keeps what a build under way has used, and what one that wa
   const before = put(dir, `blobs/sha256/${hex(2)}`, 90);
   await sweepCache(dir, 1);
   assert.deepEqual([existsSync(inUse), existsSync(before)], [true, false]);
-  await build.close();
+  await build.close(0);
   writeFileSync(join(dir, "builds", "4999999-1-aa"), "");
   await sweepCache(dir, 1);
   assert.equal(existsSync(inUse), false);
@@ -89,7 +89,7 @@ test("`openBuildCache()` removes what killed builds left half-made", async () =>
   const cache = await openBuildCache(dir);
   assert.deepEqual(readdirSync(join(dir, "tmp")), []);
   assert.equal(readdirSync(join(dir, "builds")).length, 1);
-  await cache.close();
+  await cache.close(0);
   assert.deepEqual(readdirSync(join(dir, "builds")), []);
 });
 

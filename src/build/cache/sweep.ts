@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { createTemporaries, leftByDead, type Temporaries } from "../../store/temporary.ts";
+import { basename, dirname, join, relative } from "node:path";
+import { createTemporaries, leftByDead } from "../../store/temporary.ts";
 import { bytesOnDisk, listEntries, measureFolder, type CacheEntry } from "./entries.ts";
 
 export interface CacheUse {
@@ -27,69 +27,99 @@ async function defaultCapacity(dir: string): Promise<number> {
 
 /** What a build cache takes; changes nothing. */
 export async function measureCache(dir: string, capacityBytes?: number): Promise<CacheUse> {
-  const { entries, bytes } = await measure(dir, "forget");
+  const { entries, bytes } = await measure(dir);
   return { bytes, entries: entries.length, capacityBytes: capacityBytes ?? (await defaultCapacity(dir)) };
+}
+
+const dueAfterMs = 10 * 60_000;
+const dueAfterBytes = 256e6;
+
+/** Sweeps where a build added much, or where it was not done for some minutes or within other bounds. */
+export async function sweepWhenDue(dir: string, addedBytes: number, capacityBytes?: number): Promise<void> {
+  const last = await readSizes(join(dir, sizesFile));
+  const capacity = capacityBytes ?? (await defaultCapacity(dir));
+  const sinceMs = Date.now() - last.atMs;
+  const isDue = addedBytes > dueAfterBytes || sinceMs > dueAfterMs || sinceMs < 0 || last.capacityBytes !== capacity;
+  if (isDue) await sweepCache(dir, capacity);
 }
 
 /**
  * Removes the entries that were not used for longest, as long as the cache takes more than it may. What was used since the
  * oldest build under way began is kept, for that build may still use it.
  */
-export async function sweepCache(dir: string, capacityBytes?: number): Promise<CacheUse> {
-  const capacity = capacityBytes ?? (await defaultCapacity(dir));
-  const { entries, bytes } = await measure(dir, "remember");
+export async function sweepCache(dir: string, capacityBytes: number): Promise<CacheUse> {
+  const { entries, bytes, folders } = await measure(dir);
+  const temporaries = createTemporaries(join(dir, "tmp"));
+  const sizes: Sizes = { atMs: Date.now(), capacityBytes, folders };
+  await writeSizes(join(dir, sizesFile), sizes, await temporaries.next());
   let left = bytes;
   let count = entries.length;
-  if (bytes > capacity) {
+  if (bytes > capacityBytes) {
     const keptFromMs = await oldestBuildMs(dir);
-    const temporaries = createTemporaries(join(dir, "tmp"));
     const byAge = entries.toSorted((a, b) => a.stats.mtimeMs - b.stats.mtimeMs);
     for (const entry of byAge) {
-      if (left <= capacity * sweptShare || entry.stats.mtimeMs >= keptFromMs) break;
-      if (!(await remove(entry, temporaries))) continue;
+      if (left <= capacityBytes * sweptShare || entry.stats.mtimeMs >= keptFromMs) break;
+      if (!(await remove(entry, await temporaries.next()))) continue;
       left -= entry.bytes;
       count -= 1;
     }
   }
-  return { bytes: left, entries: count, capacityBytes: capacity };
+  return { bytes: left, entries: count, capacityBytes };
 }
 
 interface MeasuredEntry extends CacheEntry {
   readonly bytes: number;
 }
 
+interface Measured {
+  readonly entries: readonly MeasuredEntry[];
+  readonly bytes: number;
+  readonly folders: Sizes["folders"];
+}
+
 /** Entries and what they take; folders are measured once, those that steps write to again from time to time. */
-async function measure(
-  dir: string,
-  then: "remember" | "forget",
-): Promise<{ entries: readonly MeasuredEntry[]; bytes: number }> {
-  const sizesPath = join(dir, "sizes.json");
-  const before = await readSizes(sizesPath);
-  const after: Record<string, FolderSize> = {};
+async function measure(dir: string): Promise<Measured> {
+  const before = await readSizes(join(dir, sizesFile));
+  const folders: Record<string, FolderSize> = {};
   const nowMs = Date.now();
   let bytes = 0;
-  let measured = 0;
   const entries: MeasuredEntry[] = [];
-  for (const entry of await listEntries(dir)) {
+  const listed = await listEntries(dir);
+  const blobSizes = new Map(
+    listed.flatMap(({ room, path, stats }) => (room === blobsRoom ? [[basename(path), stats.size]] : [])),
+  );
+  for (const entry of listed) {
     let size = bytesOnDisk(entry.stats);
     // The store has it too: removing it here frees nothing.
     if (entry.stats.isFile() && entry.stats.nlink > 1) size = 0;
     if (entry.stats.isDirectory()) {
       const name = relative(dir, entry.path);
-      const known = before[name];
+      const known = before.folders[name];
       const isCurrent =
         known?.ino === entry.stats.ino &&
         (entry.room !== "mounts" || entry.stats.mtimeMs < known.atMs || nowMs - known.atMs < measuredForMs);
-      const current = isCurrent ? known : { ino: entry.stats.ino, atMs: nowMs, bytes: await measureFolder(entry.path) };
-      if (!isCurrent) measured += 1;
-      after[name] = current;
+      // An unpacked layer takes about what its archive does, which is quicker to ask.
+      const archived = entry.room === "layers" ? blobSizes.get(basename(entry.path)) : undefined;
+      const current = isCurrent
+        ? known
+        : { ino: entry.stats.ino, atMs: nowMs, bytes: archived ?? (await measureFolder(entry.path)) };
+      folders[name] = current;
       size = current.bytes;
     }
     bytes += size;
     entries.push({ ...entry, bytes: size });
   }
-  if (measured > 0 && then === "remember") await writeSizes(sizesPath, after, createTemporaries(join(dir, "tmp")));
-  return { entries, bytes };
+  return { entries, bytes, folders };
+}
+
+const sizesFile = "sizes.json";
+const blobsRoom = join("blobs", "sha256");
+
+/** What was measured at the last sweep. */
+interface Sizes {
+  readonly atMs: number;
+  readonly capacityBytes: number;
+  readonly folders: { readonly [name: string]: FolderSize };
 }
 
 interface FolderSize {
@@ -98,26 +128,24 @@ interface FolderSize {
   readonly bytes: number;
 }
 
-async function readSizes(path: string): Promise<Readonly<Record<string, FolderSize>>> {
+async function readSizes(path: string): Promise<Sizes> {
   try {
-    const sizes: unknown = JSON.parse(await readFile(path, "utf8"));
-    if (typeof sizes !== "object" || sizes === null) return {};
-    return Object.fromEntries(
-      Object.entries(sizes as Record<string, Partial<FolderSize> | null>).filter((pair): pair is [string, FolderSize] =>
-        [pair[1]?.ino, pair[1]?.atMs, pair[1]?.bytes].every((value) => Number.isFinite(value)),
-      ),
+    const sizes = JSON.parse(await readFile(path, "utf8")) as Partial<Sizes> | null;
+    const folders = Object.entries(sizes?.folders ?? {}).filter(([, size]) =>
+      [size.ino, size.atMs, size.bytes].every((value) => Number.isFinite(value)),
     );
+    return {
+      atMs: Number(sizes?.atMs),
+      capacityBytes: Number(sizes?.capacityBytes),
+      folders: Object.fromEntries(folders),
+    };
   } catch {
-    return {};
+    // Damaged is as good as never measured.
+    return { atMs: Number.NEGATIVE_INFINITY, capacityBytes: Number.NaN, folders: {} };
   }
 }
 
-async function writeSizes(
-  path: string,
-  sizes: Readonly<Record<string, FolderSize>>,
-  temporaries: Temporaries,
-): Promise<void> {
-  const temporary = await temporaries.next();
+async function writeSizes(path: string, sizes: Sizes, temporary: string): Promise<void> {
   await writeFile(temporary, JSON.stringify(sizes), { mode: 0o600 });
   await rename(temporary, path);
 }
@@ -137,8 +165,7 @@ async function oldestBuildMs(dir: string): Promise<number> {
  *
  * @returns whether it is gone
  */
-async function remove(entry: CacheEntry, temporaries: Temporaries): Promise<boolean> {
-  const aside = await temporaries.next();
+async function remove(entry: CacheEntry, aside: string): Promise<boolean> {
   try {
     await rename(entry.path, aside);
   } catch {
