@@ -1,7 +1,7 @@
 import { capabilityNames } from "../../definition/capabilities.ts";
-import { parseDurationMs } from "../../model/quantities.ts";
 import { interpolated, portOf, sortVariables } from "./carried.ts";
 import { noWishes, type NotCarriedOver, type StartLine, type Wishes } from "./proposal.ts";
+import { escapeRegExp } from "./text.ts";
 import { listOf, mapOf, textOf, type YamlFile, type YamlMap } from "./yaml-file.ts";
 
 type Path = readonly (string | number)[];
@@ -77,7 +77,7 @@ export function readService(
     env: Object.entries(environment).flatMap(([variable, value]) => {
       const path = at("environment", ...(Array.isArray(fields["environment"]) ? [] : [variable]));
       const other = services.find(
-        (one) => one !== name && new RegExp(`(^|[/@,=])${one.replaceAll(".", String.raw`\.`)}([:/,]|$)`).test(value),
+        (one) => one !== name && new RegExp(`(^|[/@,=])${escapeRegExp(one)}([:/,]|$)`).test(value),
       );
       if (other === undefined) return { name: variable, value, from: yaml.where(path) };
       leave(
@@ -170,7 +170,9 @@ function readHealth(
     /\b(?:curl|wget)\b[^|;&]*?\bhttps?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+|:\$\{?\w+\}?)?(\/[^\s"'|;&?#]*)?/.exec(
       text,
     );
-  const other = ["interval", "timeout", "retries", "start_interval"].filter((key) => check[key] !== undefined);
+  const deadline = durationOf(textOf(check["start_period"]));
+  const timings = ["interval", "timeout", "retries", "start_interval", ...(deadline === null ? ["start_period"] : [])];
+  const other = timings.filter((key) => check[key] !== undefined);
   if (match === null) {
     if (words[0] !== "NONE")
       leave(
@@ -188,14 +190,15 @@ function readHealth(
     );
   return {
     path: { value: match[1] ?? "/", from: yaml.where(at("healthcheck")) },
-    deadline: durationOf(textOf(check["start_period"])),
+    deadline,
   };
 }
 
 /** A start period that is longer than what is waited anyway. */
 function durationOf(text: string | null): string | null {
-  if (text === null || !/^[0-9]+(ms|s|m|h)$/.test(text)) return null;
-  return parseDurationMs(text) > 30_000 ? text : null;
+  const match = /^([0-9]{1,9})(s|m|h)$/.exec(text ?? "");
+  const seconds = Number(match?.[1] ?? 0) * ({ s: 1, m: 60, h: 3600 }[match?.[2] ?? ""] ?? 0);
+  return seconds > 30 ? text : null;
 }
 
 /** The host of a rule of Traefik. */

@@ -42,6 +42,7 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
     "config/deploy.yml": deploy.replace(/ {2}args:.*\n/, ""),
     Dockerfile: 'FROM ruby\nENTRYPOINT ["/rails/bin/docker-entrypoint"]\nEXPOSE 80\n',
     "compose.yaml": "services: { web: { build: . } }",
+    "config/deploy.staging.yml": "",
   });
   assert.equal(definition.app, "shop-app");
   assert.deepEqual(definition.run.command, ["/rails/bin/docker-entrypoint", "bin/serve", "--port", "3000"]);
@@ -59,6 +60,8 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
     "secret API",
     "builder.arch",
     "accessories",
+    "proxy.healthcheck's interval",
+    "config/deploy.staging.yml",
     "volumes",
   ])
     assert.ok(named.includes(part), `${part} is not among ${named.join("; ")}`);

@@ -60,6 +60,15 @@ export function readKamal(folder: Folder, file: string): Wishes {
   for (const key of Object.keys(proxy))
     if (!["host", "hosts", "ssl", "app_port", "healthcheck"].includes(key))
       leave(`proxy.${key}`, ["proxy", key], "Bronze's own settings hold; see route and run.health");
+  const timings = Object.keys(health).filter((key) => key !== "path");
+  if (timings.length > 0)
+    leave(
+      `proxy.healthcheck's ${timings.join(", ")}`,
+      ["proxy", "healthcheck"],
+      "Bronze asks each second, waits 5 s for an answer and takes 3 failures",
+    );
+  for (const other of folder.files.filter((path) => /^config\/deploy\.[\w-]+\.ya?ml$/.test(path) && path !== file))
+    notCarriedOver.push({ what: other, where: other, advice: "say what differs under environments in bronze.yaml" });
   if (root["image"] !== undefined)
     leave("the image's name", ["image"], "Bronze builds into its own store; `bronze push` copies it to a registry");
   for (const key of ["arch", "remote", "local", "cache", "secrets", "ssh", "driver"])

@@ -3,6 +3,7 @@ import { ignoreLines } from "./ignore-lines.ts";
 import { parseCommandLine } from "./command-line.ts";
 import type { Plan, Wishes } from "./proposal.ts";
 import { defaultPort } from "./source-hints.ts";
+import { escapeRegExp } from "./text.ts";
 
 /** What the stage that is built says. */
 interface Stage {
@@ -16,7 +17,7 @@ export function planDockerfile(folder: Folder, path: string, wishes: Wishes): Pl
   const named =
     wishes.target === null
       ? undefined
-      : stages.find((stage) => new RegExp(`\\sAS\\s+${escaped(wishes.target ?? "")}$`, "i").test(stage.from));
+      : stages.find((stage) => new RegExp(`\\sAS\\s+${escapeRegExp(wishes.target ?? "")}$`, "i").test(stage.from));
   const chosen = withStagesBelow(named ?? stages.at(-1), stages);
   const last = (keyword: string): Stage["instructions"][number] | undefined =>
     chosen.findLast((one) => one.keyword === keyword);
@@ -162,13 +163,9 @@ function withStagesBelow(stage: Stage | undefined, stages: readonly Stage[]): St
   for (let next = stage; next !== undefined && !seen.includes(next);) {
     seen.unshift(next);
     const base = next.from.replace(/^--\S+\s+/, "").split(/\s+/)[0] ?? "";
-    next = stages.find((one) => new RegExp(`\\sAS\\s+${escaped(base)}$`, "i").test(one.from));
+    next = stages.find((one) => new RegExp(`\\sAS\\s+${escapeRegExp(base)}$`, "i").test(one.from));
   }
   return seen.flatMap(({ instructions }) => instructions);
-}
-
-function escaped(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
 }
 
 /** What the Dockerfile itself asks for stays in the context. */
@@ -176,6 +173,6 @@ function ownIgnore(folder: Folder, stage: Stage["instructions"]): readonly strin
   const copied = stage.filter(({ keyword }) => ["COPY", "ADD", "RUN"].includes(keyword)).map(({ text }) => text);
   return ignoreLines(folder, []).filter((line) => {
     const name = line.replace(/^\*\*\//, "").replaceAll("*", "");
-    return !copied.some((text) => new RegExp(`(^|[\\s/"])${escaped(name)}([\\s/"]|$)`).test(text));
+    return !copied.some((text) => new RegExp(`(^|[\\s/"])${escapeRegExp(name)}([\\s/"]|$)`).test(text));
   });
 }

@@ -38,6 +38,8 @@ const piece = fc.oneof(
     "FROM x AS y\nEXPOSE 99999\nENTRYPOINT [\nFROM y\n",
     "web: a --port $PORT && b\nrelease: x\n",
     "services: { web: { build: ., command: [1, {}], ports: [{}], environment: [A, 'B=${C:-d}'], deploy: 3 } }\n",
+    "services: { 'a(': { image: x }, w: { build: { context: ., target: '', args: { A: '' } }, mem_limit: 1, cpus: 1e-9, pids_limit: 1.5, environment: { B: x } } }\n",
+    "services: { w: { build: ., healthcheck: { test: 'curl http://localhost/é', start_period: 99999999h }, labels: ['traefik.http.routers.a.rule=Host(`a..b`)'] } }\n",
     "service: Ä\nservers: { web: { cmd: 3 } }\nproxy: { app_port: x, hosts: [1] }\nenv: { clear: [] }\n",
     "\n",
     "<%= x %>\n",

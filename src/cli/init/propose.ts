@@ -1,4 +1,5 @@
 import { OperatorError } from "../../errors/operator-error.ts";
+import { acceptable } from "./acceptable.ts";
 import { unfitCommands } from "./carried.ts";
 import { readCompose } from "./compose.ts";
 import { definitionText } from "./definition-text.ts";
@@ -73,8 +74,9 @@ function readWishes(
 ): { readonly wishes: Wishes; readonly others: readonly Assumption[] } {
   const there = options.from === undefined ? otherFiles.filter((name) => hasFile(folder, name)) : [options.from];
   for (const [index, file] of there.entries()) {
-    const wishes = readOne(folder, file, options.service ?? null);
-    if (wishes === null) continue;
+    const found = readOne(folder, file, options.service ?? null);
+    if (found === null) continue;
+    const wishes = acceptable(found);
     const left = there.slice(index + 1);
     const others = left.map((name) => ({
       what: `${name} is not read`,
