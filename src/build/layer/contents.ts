@@ -1,9 +1,10 @@
 import { createHash, hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { fromBytePath } from "../../image/tar-entry.ts";
-import type { TarBytes } from "../../image/tar-write.ts";
+import { fromBytePath, type TarEntry } from "../../image/tar-entry.ts";
+import { mostFilledBytes, type TarBytes } from "../../image/tar-write.ts";
 import type { ContentMemo } from "../cache/memo.ts";
+import { readAhead, type ReadAhead } from "./read-ahead.ts";
 import { locationOf, type FoundFile } from "./walk.ts";
 
 /** The bytes of one file of a layer. Once all were read or filled in, their name is known. */
@@ -35,17 +36,37 @@ export function createContents(memo: ContentMemo): Contents {
     if (before === undefined) memo.add(file, content, readAtMs);
     learned.set(file, content);
   }
+  const readers = new Set<ReadAhead>();
   const fill = (file: FoundFile, target: Buffer, at: number): void => {
     const before = known(file);
-    const readAtMs = Date.now();
-    readWhole(file, target, at);
-    const content = hash("sha256", target.subarray(at, at + file.size), "latin1");
+    let content: string | undefined;
+    let readAtMs = Date.now();
+    for (const reader of readers) {
+      if (!reader.expects(file)) continue;
+      content = reader.take(target, at);
+      // When exactly is not known; not before this.
+      readAtMs = reader.startedAtMs;
+      break;
+    }
+    if (content === undefined) {
+      readWhole(file, target, at);
+      content = hash("sha256", target.subarray(at, at + file.size), "latin1");
+    }
     if (before === undefined) {
       memo.add(file, content, readAtMs);
       learned.set(file, content);
     } else if (before !== content) throw changed(file);
   };
-  const access = { known, read, fill };
+  const ahead = (files: readonly FoundFile[]): (() => void) => {
+    const reader = readAhead(files, mostFilledBytes, readWhole);
+    if (reader === undefined) return () => undefined;
+    readers.add(reader);
+    return () => {
+      readers.delete(reader);
+      reader.end();
+    };
+  };
+  const access = { known, read, fill, ahead };
   return { of: (file) => new FileBytes(file, access) };
 }
 
@@ -53,29 +74,45 @@ interface Access {
   known(file: FoundFile): string | undefined;
   read(file: FoundFile): Iterable<Uint8Array>;
   fill(file: FoundFile, target: Buffer, at: number): void;
+  ahead(files: readonly FoundFile[]): () => void;
+}
+
+/** Begins to read the small files of a layer that is about to be written in this order. @returns ends it */
+export function beginReading(
+  members: readonly { readonly entry: Pick<TarEntry, "size">; readonly bytes?: LayerBytes }[],
+): () => void {
+  let contents: Access | undefined;
+  const files: FoundFile[] = [];
+  for (const { entry, bytes } of members) {
+    if (!(bytes instanceof FileBytes) || entry.size > mostFilledBytes) continue;
+    contents ??= bytes.access;
+    // Of one project all; others are read when it is their turn.
+    if (bytes.access === contents) files.push(bytes.file);
+  }
+  return contents?.ahead(files) ?? (() => undefined);
 }
 
 /** A class, for there may be half a million of them: functions of their own would take several times the memory. */
 class FileBytes implements LayerBytes {
-  readonly #file: FoundFile;
-  readonly #access: Access;
+  readonly file: FoundFile;
+  readonly access: Access;
   #name: string | undefined;
 
   constructor(file: FoundFile, access: Access) {
-    this.#file = file;
-    this.#access = access;
+    this.file = file;
+    this.access = access;
   }
 
   known(): string | undefined {
-    return (this.#name ??= this.#access.known(this.#file));
+    return (this.#name ??= this.access.known(this.file));
   }
 
   read(): Iterable<Uint8Array> {
-    return this.#access.read(this.#file);
+    return this.access.read(this.file);
   }
 
   fill(target: Buffer, at: number): void {
-    this.#access.fill(this.#file, target, at);
+    this.access.fill(this.file, target, at);
   }
 }
 

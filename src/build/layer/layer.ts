@@ -7,6 +7,7 @@ import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
 import type { BuildCache } from "../cache.ts";
 import { composeLayer, type LayerPart } from "./compose.ts";
+import { beginReading } from "./contents.ts";
 import type { LayerSource } from "./placement.ts";
 
 export interface LayerRequest {
@@ -61,7 +62,8 @@ export async function layerOf(
       };
     }
   }
-  const layer = await writeLayer(store, sources, signal);
+  const endReading = beginReading(sources);
+  const layer = await writeLayer(store, sources, signal).finally(endReading);
   await cache.write("layers", contentKey(sources), { digest: layer.digest, size: layer.size });
   await cache.write("shapes", shape, true);
   return { layer, cached: false };
