@@ -307,6 +307,29 @@ test("planEnvironment() ends surplus instances after a scale-down, the newest fi
   });
 });
 
+test("planEnvironment() gives no traffic to a condemned instance that becomes healthy while it is being ended", () => {
+  const story = liveStory();
+  story.tell({
+    kind: "instance.condemned",
+    app,
+    environment,
+    instance: instance(1, 3).name,
+    type: "surplus",
+    reason: "2 instances are wanted",
+  });
+  const placed = served(liveTwo, null).placed;
+  const starting = [...liveTwo, instance(1, 3, { health: startingHealth })];
+  assert.deepEqual(
+    planEnvironment(story.record, served(starting, set(1), { placed }), story.nowMs).map(({ kind }) => kind),
+    ["end"],
+  );
+  const healthy = [...liveTwo, instance(1, 3)];
+  assert.deepEqual(
+    planEnvironment(story.record, served(healthy, set(1), { placed }), story.nowMs).map(({ kind }) => kind),
+    ["end"],
+  );
+});
+
 test("planEnvironment() takes the route away first when an app is taken down", () => {
   const story = liveStory().tell({ kind: "app.down", app, environment, cause: { who: "ada", why: "" } });
   assert.deepEqual(planEnvironment(story.record, served(liveTwo, set(1)), story.nowMs), [

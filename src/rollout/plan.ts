@@ -314,7 +314,7 @@ function planCondemned(
 
 /**
  * The endpoints a set is to have, or undefined when it has them. One that is being drained keeps its place until it is
- * gone, so that its requests can still be counted.
+ * gone, so that its requests can still be counted; a condemned one never gets a place, for its end may be under way.
  */
 function planEndpoints(
   set: SetRecord,
@@ -322,7 +322,9 @@ function planEndpoints(
   placed: readonly InstanceName[],
 ): readonly InstanceName[] | undefined {
   const running = instances.filter(({ phase, address }) => phase === "running" && address !== null);
-  let wanted = running.filter(isUsable).map(({ name }) => name);
+  let wanted = running
+    .filter((instance) => isUsable(instance) && (!set.condemned.has(instance.name) || placed.includes(instance.name)))
+    .map(({ name }) => name);
   // All fail their probes while they run: they stay in traffic, a wrong answer is better than none.
   if (wanted.length === 0) wanted = running.filter(({ name }) => placed.includes(name)).map(({ name }) => name);
   // A route leads to what is live: its place stays, and its next instance takes over from those that are gone.
