@@ -148,7 +148,7 @@ test(
         error.code === "BUILD_FAILED" &&
         /no-such-package-anywhere/.test(String(error.cause)),
     );
-    assert.deepEqual(readdirSync(join(cacheDir, "apt")), []);
+    assert.deepEqual(readdirSync(join(cacheDir, "tmp")), []);
   },
 );
 
@@ -157,7 +157,7 @@ test(
   { timeout: 600_000 },
   async () => {
     const cacheDir = newFolder();
-    const roots = join(cacheDir, "roots");
+    const roots = join(cacheDir, "tmp");
     const controller = new AbortController();
     await assert.rejects(
       buildArtifact(recipe(["nodejs"]), {

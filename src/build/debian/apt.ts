@@ -3,9 +3,7 @@ import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { runCommand } from "../command.ts";
 import type { Archive } from "./archives.ts";
-
-/** What an apt of our own may take over from this machine's: how mirrors are reached, and how old they may be. */
-const takenOver = /^Acquire::(https?|socks|Check-Valid-Until|Check-Date|ForceIPv4|ForceIPv6|Retries|Max-FutureTime)\b/;
+import { readMachineApt } from "./machine-apt.ts";
 
 /** An apt that knows nothing of the machine's packages, sources and preferences. */
 export interface PrivateApt {
@@ -72,7 +70,7 @@ export async function createPrivateApt(dir: string, options: PrivateAptOptions):
     'Acquire::AllowDowngradeToInsecureRepositories "false";',
   ];
   // Addresses of proxies may hold passwords.
-  await write("apt.conf", [...(await machineOptions(signal)), ...own], 0o600);
+  await write("apt.conf", [...(await readMachineApt(signal)).options, ...own], 0o600);
   const env = { APT_CONFIG: join(dir, "apt.conf"), DEBIAN_FRONTEND: "noninteractive" };
   return {
     run: (program, args) => runCommand(program, args, { signal, timeoutMs: 10 * 60_000, cwd: dir, env }),
@@ -116,21 +114,4 @@ export function liesIn(stderr: string): boolean {
 
 export function withoutPassword(text: string): string {
   return text.replace(/(\w:\/\/)[^/@\s]+@/g, "$1");
-}
-
-async function machineOptions(signal: AbortSignal): Promise<readonly string[]> {
-  const { status, stdout } = await runCommand("apt-config", ["dump"], { signal, timeoutMs: 30_000 });
-  const lines = status === 0 ? stdout.split("\n") : [];
-  const value = (key: string): string => new RegExp(`^${key} "(.*)";$`, "m").exec(stdout)?.[1] ?? "";
-  const place = (key: string): string => [value("Dir"), value("Dir::Etc"), value(`Dir::Etc::${key}`)].reduce(under);
-  return [
-    ...lines.filter((line) => takenOver.test(line)),
-    // Passwords of mirrors.
-    `Dir::Etc::netrc "${place("netrc")}";`,
-    `Dir::Etc::netrcparts "${place("netrcparts")}";`,
-  ];
-}
-
-function under(folder: string, path: string): string {
-  return path.startsWith("/") ? path : join(folder, path);
 }

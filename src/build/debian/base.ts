@@ -45,7 +45,7 @@ export async function packageLayer(
   pins: DebianPins,
   options: PackageLayerOptions,
 ): Promise<PackageLayer> {
-  const { store, cache, report } = options;
+  const { store, cache, report, signal } = options;
   const key = {
     version,
     suite: request.suite,
@@ -57,18 +57,34 @@ export async function packageLayer(
   const known = await readKnown(await cache.read("debian", { ...key, epoch }), store);
   if (known !== undefined) return known;
   await options.debs.ensure(pins);
+  const made = await make(request, pins, epoch, options).catch(async (error: unknown) => {
+    // What was damaged in the cache is there no more.
+    if (signal.aborted || (await options.debs.hasAll(pins))) throw error;
+    await options.debs.ensure(pins);
+    return await make(request, pins, epoch, options);
+  });
+  const { digest, size } = made.layer;
+  await cache.write("debian", { ...key, epoch }, { digest, size, skipped: made.skipped as unknown as Json });
+  if (made.skipped.length > 0) report({ kind: "note", text: describeSkipped(made.skipped) });
+  return made;
+}
+
+async function make(
+  request: PackageRequest,
+  pins: DebianPins,
+  epoch: number,
+  options: PackageLayerOptions,
+): Promise<PackageLayer> {
+  const { report } = options;
   const startedAt = performance.now();
   const step = request.full ? "install" : "unpack";
   report({ kind: "started", step, text: `${step} ${pins.packages.length} packages` });
   try {
-    const made = await inWorkDir(join(options.cacheDir, "roots"), (dir) =>
+    const made = await inWorkDir(join(options.cacheDir, "tmp"), (dir) =>
       request.full ? install(request, pins, dir, epoch, options) : unpack(request, pins, dir, epoch, options),
     );
-    const { digest, size } = made.layer;
-    await cache.write("debian", { ...key, epoch }, { digest, size, skipped: made.skipped as unknown as Json });
-    const text = `${(size / 1e6).toFixed(0)} MB`;
+    const text = `${(made.layer.size / 1e6).toFixed(0)} MB`;
     report({ kind: "ended", step, how: "done", ms: performance.now() - startedAt, text });
-    if (made.skipped.length > 0) report({ kind: "note", text: describeSkipped(made.skipped) });
     return made;
   } catch (error) {
     report({ kind: "ended", step, how: "failed", ms: performance.now() - startedAt });

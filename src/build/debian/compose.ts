@@ -1,5 +1,4 @@
-import { OperatorError } from "../../errors/operator-error.ts";
-import { compareEntries, fromBytePath, parentOf, type BytePath } from "../../image/tar-entry.ts";
+import { compareEntries, parentOf, type BytePath } from "../../image/tar-entry.ts";
 import type { TarSource } from "../../image/tar-write.ts";
 import { furnish } from "./furnish.ts";
 import { folderEntry, mergePackages, type PlacedMember } from "./merge.ts";
@@ -60,7 +59,7 @@ export interface MemberSourcesOptions {
   readonly more: readonly TarSource[];
 }
 
-/** The members of a layer, in order. @throws {OperatorError} `BUILD_FAILED` for a link to what is left out */
+/** The members of a layer, in order. */
 export function memberSources(
   placed: ReadonlyMap<BytePath, Placed>,
   { epoch, folderTime, more }: MemberSourcesOptions,
@@ -92,36 +91,14 @@ function packageSources(
   epoch: number,
   folderTime: number,
 ): readonly TarSource[] {
-  const groups = new Map<BytePath, BytePath[]>();
-  for (const { entry, owner } of placed.values()) {
-    if (entry.kind !== "hardlink") continue;
-    const target = placed.get(entry.target);
-    if (target?.member === undefined || target.entry.kind !== "file" || target.owner !== owner)
-      throw new OperatorError(
-        "BUILD_FAILED",
-        `Cannot put ${owner} into a root: "/${fromBytePath(entry.path)}" is another name of a file that is left out`,
-        {
-          hint: "leave the package out, or use `full: true`",
-        },
-      );
-    groups.set(entry.target, [...(groups.get(entry.target) ?? [entry.target]), entry.path]);
-  }
-  const firsts = new Map<BytePath, BytePath>();
-  for (const paths of groups.values()) {
-    const sorted = paths.map((path) => ({ path })).sort(compareEntries);
-    for (const path of paths) firsts.set(path, sorted[0]?.path ?? path);
-  }
-  return [...placed.values()].map(({ entry, member }): TarSource => {
+  const firsts = new Map<PackageMember, BytePath>();
+  const inOrder = [...placed.values()].sort((a, b) => compareEntries(a.entry, b.entry));
+  return inOrder.map(({ entry, member }): TarSource => {
     const mtime = entry.kind === "directory" ? folderTime : Math.min(entry.mtime, epoch);
-    const first = firsts.get(entry.path);
-    const file = entry.kind === "hardlink" ? placed.get(entry.target) : { entry, member };
-    if (first !== undefined && first !== entry.path)
-      return { entry: { ...entry, mtime, kind: "hardlink", size: 0, target: first } };
-    if (file?.member === undefined || file.entry.kind !== "file") return { entry: { ...entry, mtime } };
-    const { member: found } = file;
-    return {
-      entry: { ...entry, mtime, kind: "file", size: file.entry.size, target: "" },
-      content: () => readMember(found),
-    };
+    if (entry.kind !== "file" || member === undefined) return { entry: { ...entry, mtime } };
+    const first = firsts.get(member);
+    if (first !== undefined) return { entry: { ...entry, mtime, kind: "hardlink", size: 0, target: first } };
+    firsts.set(member, entry.path);
+    return { entry: { ...entry, mtime }, content: () => readMember(member) };
   });
 }

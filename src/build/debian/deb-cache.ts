@@ -21,6 +21,8 @@ export interface DebCache {
    * pinned ones, `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`
    */
   ensure(pins: DebianPins): Promise<void>;
+  /** Whether no package is missing, and none was found damaged. */
+  hasAll(pins: DebianPins): Promise<boolean>;
 }
 
 export interface DebCacheOptions {
@@ -41,6 +43,7 @@ export function createDebCache(options: DebCacheOptions): DebCache {
     (await stat(pathOf(item)).catch(() => undefined))?.size === item.sizeBytes;
   return {
     path: pathOf,
+    hasAll: async (pins) => (await Promise.all(pins.packages.map(isThere))).every(Boolean),
     async ensure(pins) {
       const present = await Promise.all(pins.packages.map(isThere));
       const missing = pins.packages.filter((_, index) => present[index] !== true);
@@ -53,7 +56,7 @@ export function createDebCache(options: DebCacheOptions): DebCache {
       if (missing.length === 0) return;
       await mkdir(dir, { recursive: true, mode: 0o755 });
       await inWorkDir(
-        join(dir, "partial"),
+        join(options.cacheDir, "partial-debs"),
         (work) => fetchPackages(missing, pins.published, work, pathOf, options),
         (abandoned, work) => adoptPartial(abandoned, work, missing),
       );

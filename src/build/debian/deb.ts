@@ -62,6 +62,7 @@ function verify(pin: PinnedPackage, path: string, file: number): void {
     at += count;
   }
   if (hash.digest("hex") === pin.sha256) return;
+  // Whoever reads it next fetches it anew.
   rmSync(path);
   throw new OperatorError("VERIFICATION_FAILED", `Cannot use ${pin.name} ${pin.version}: "${path}" was damaged`, {
     hint: "build again: it was deleted, and is fetched anew",

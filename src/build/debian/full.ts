@@ -5,8 +5,9 @@ import type { TarSource } from "../../image/tar-write.ts";
 import { toBytePath, type BytePath } from "../../image/tar-entry.ts";
 import { runCommand } from "../command.ts";
 import { memberSources, type Placed } from "./compose.ts";
+import { withoutLinks } from "./merge.ts";
 import type { DebianPins, PackageRequest, PinnedPackage } from "./pins.ts";
-import { readArchive, withUnpacked, type Spool } from "./unpack.ts";
+import { readArchive, withUnpacked, type PackageMember, type Spool } from "./unpack.ts";
 
 export interface FullRootOptions {
   readonly pathOf: (item: PinnedPackage) => string;
@@ -110,12 +111,14 @@ const emptied = /^var\/(log|cache\/(apt|ldconfig|man)|lib\/apt\/lists)\//;
 
 async function readRoot(suite: string, spool: Spool, epoch: number): Promise<readonly TarSource[]> {
   const placed = new Map<BytePath, Placed>();
-  await readArchive(spool, 0, ({ entry, offset }) => {
+  const members: PackageMember[] = [];
+  await readArchive(spool, 0, ({ entry, offset }) => void members.push({ entry, spool, offset }));
+  for (const { entry, member } of withoutLinks(members)) {
     const { path, kind } = entry;
-    if (path === "" || kind === "character" || kind === "block" || kind === "fifo") return;
-    if (traces.some((trace) => trace.test(path)) || (emptied.test(path) && kind !== "directory")) return;
-    placed.set(path, { entry, owner: suite, member: { entry, spool, offset } });
-  });
+    if (path === "" || kind === "character" || kind === "block" || kind === "fifo") continue;
+    if (traces.some((trace) => trace.test(path)) || (emptied.test(path) && kind !== "directory")) continue;
+    placed.set(path, { entry, owner: suite, member });
+  }
   const made: readonly (readonly [path: string, text: string, mode: number])[] = [
     ["etc/hostname", "", 0o644],
     ["etc/hosts", "", 0o644],

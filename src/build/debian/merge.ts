@@ -2,7 +2,10 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
 import type { Stanza } from "./stanza.ts";
 
-/** A file of a package as the root gets it; folders that several packages have belong to the first. */
+/**
+ * A file of a package as the root gets it; folders that several packages have belong to the first. The names of one file,
+ * which are links in an archive, have the same member here, and are all files.
+ */
 export interface PlacedMember<Member> {
   readonly entry: TarEntry;
   readonly owner: string;
@@ -10,17 +13,21 @@ export interface PlacedMember<Member> {
   readonly member?: Member;
 }
 
+interface Archived {
+  readonly entry: TarEntry;
+}
+
 /** What merging needs to know of a package. */
-export interface MergeInput<Member> {
+export interface MergeInput<Member extends Archived> {
   readonly name: string;
   readonly fields: Stanza;
-  readonly members: readonly (Member & { readonly entry: TarEntry })[];
+  readonly members: readonly Member[];
 }
 
 const mergedFolders = /^(bin|sbin|lib|lib32|lib64|libx32)(?=\/|$)/;
 
 /** Documentation in many languages and forms, which no program reads. Licences stay. */
-const unwanted = /^usr\/share\/(man|info|locale|lintian|bug|doc-base)\/./;
+const unwanted = /^usr\/share\/(man|info|locale|lintian|bug|doc-base)(\/|$)/;
 const documentation = /^usr\/share\/doc\/./;
 const licence = /^usr\/share\/doc\/[^/]+\/copyright$/;
 const byteCode = /(^|\/)__pycache__(\/|$)/;
@@ -33,14 +40,14 @@ const byteCode = /(^|\/)__pycache__(\/|$)/;
  * @throws {OperatorError} `BUILD_FAILED` naming both packages where they have the same file, or one a file where the other
  * has a folder
  */
-export function mergePackages<Member>(
+export function mergePackages<Member extends Archived>(
   packages: readonly MergeInput<Member>[],
 ): ReadonlyMap<BytePath, PlacedMember<Member>> {
   const placed = new Map<BytePath, PlacedMember<Member>>();
   const byName = new Map(packages.map((item) => [item.name, item]));
   for (const { name, fields, members } of packages) {
-    for (const member of members) {
-      const entry = relocate(member.entry);
+    for (const { entry: own, member } of withoutLinks(members)) {
+      const entry = relocate(own);
       if (entry === undefined) continue;
       const before = placed.get(entry.path);
       if (before !== undefined && before.entry.kind === "directory" && entry.kind === "directory") {
@@ -72,14 +79,37 @@ function relocate(entry: TarEntry): TarEntry | undefined {
     const ownsFolder = entry.kind === "symlink" && path.split("/").length === 4;
     if (!ownsFolder) return undefined;
   }
-  return { ...entry, path, target: entry.kind === "hardlink" ? mergeUsr(entry.target) : entry.target };
+  return { ...entry, path };
 }
 
-export function mergeUsr(path: BytePath): BytePath {
+/** The members of an archive, other names of a file told as that file. @throws {OperatorError} `VERIFICATION_FAILED` for a link to nothing */
+export function* withoutLinks<Member extends Archived>(
+  members: readonly Member[],
+): Generator<{ readonly entry: TarEntry; readonly member: Member }> {
+  const files = new Map<BytePath, Member>();
+  for (const member of members) {
+    const { entry } = member;
+    const file = entry.kind === "hardlink" ? files.get(entry.target) : member;
+    if (file === undefined)
+      throw new OperatorError(
+        "VERIFICATION_FAILED",
+        `Cannot take "/${fromBytePath(entry.path)}": it is another name of "/${fromBytePath(entry.target)}", which is not before it`,
+        { hint: "the package is broken in the archive itself: take another version of it, or leave it out" },
+      );
+    files.set(entry.path, file);
+    yield { entry: file === member ? entry : { ...file.entry, path: entry.path }, member: file };
+  }
+}
+
+function mergeUsr(path: BytePath): BytePath {
   return path.replace(mergedFolders, "usr/$1");
 }
 
-function addParents<Member>(placed: Map<BytePath, PlacedMember<Member>>, path: BytePath, owner: string): void {
+function addParents<Member extends Archived>(
+  placed: Map<BytePath, PlacedMember<Member>>,
+  path: BytePath,
+  owner: string,
+): void {
   const parent = parentOf(path);
   if (parent === "") return;
   const there = placed.get(parent);

@@ -95,7 +95,7 @@ async function ask(
   report({ kind: "started", step, text: `find packages in Debian ${request.suite}` });
   try {
     const archives = await options.archives();
-    const pins = await inWorkDir(join(options.cacheDir, "apt"), (dir) =>
+    const pins = await inWorkDir(join(options.cacheDir, "tmp"), (dir) =>
       solve(request, { dir, archives, earlier, signal }),
     );
     report({

@@ -38,7 +38,7 @@ export async function solve(request: PackageRequest, options: SolveOptions): Pro
     signal,
   });
   await updateIndices(apt, archives);
-  const published = await readPublished(join(dir, "lists"));
+  const published = await readReleases(join(dir, "lists"));
   const wanted = [...(request.full ? ["?essential", "?priority(^required$)", "apt"] : []), ...request.packages];
   if (wanted.length === 0) return { published, packages: [] };
   const { status, stdout, stderr } = await apt.run("apt-get", [
@@ -114,12 +114,22 @@ function pinOf({ archive, path }: FoundFile, stanzas: readonly Stanza[]): Pinned
   };
 }
 
-/** When the newest of the fetched Release files was published. */
-async function readPublished(lists: string): Promise<string> {
+/** When the newest of the fetched Release files was published. @throws {OperatorError} `BUILD_FAILED` for another archive than Debian's */
+async function readReleases(lists: string): Promise<string> {
   const times: number[] = [];
   for (const name of (await readdir(lists)).filter((file) => /_(In)?Release$/.test(file))) {
-    const date = /^Date: (.+)$/m.exec(await readFile(join(lists, name), "utf8"))?.[1];
-    const time = date === undefined ? Number.NaN : Date.parse(date);
+    const text = await readFile(join(lists, name), "utf8");
+    const origin = /^Origin: (.+)$/m.exec(text)?.[1];
+    if (origin !== "Debian")
+      throw new OperatorError(
+        "BUILD_FAILED",
+        `Cannot take packages from the archive of "${origin ?? "nobody"}": it is not Debian's`,
+        {
+          hint: "name a mirror of Debian before it in /etc/apt/sources.list.d",
+          cause: name.replaceAll("_", "/"),
+        },
+      );
+    const time = Date.parse(/^Date: (.+)$/m.exec(text)?.[1] ?? "");
     if (!Number.isNaN(time)) times.push(time);
   }
   if (times.length === 0) throw unexpected("no Release file tells when it was published");
