@@ -149,11 +149,20 @@ function askHelper(name: string, server: string, { env, signal }: CredentialPlac
     });
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) return Promise.reject(failed("that is no helper's name"));
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], {
-      stdio: ["pipe", "pipe", "ignore"],
-      env: { ...env },
-      signal,
-      timeout: helperMs,
+    // A group of its own: what it starts ends with it.
+    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...env }, detached: true });
+    const end = (): void => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    };
+    const timer = setTimeout(end, helperMs);
+    signal.addEventListener("abort", end, { once: true });
+    child.once("close", () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
     });
     const pieces: Buffer[] = [];
     let size = 0;
@@ -161,7 +170,7 @@ function askHelper(name: string, server: string, { env, signal }: CredentialPlac
     child.stdin.end(server);
     child.stdout.on("data", (piece: Buffer) => {
       size += piece.byteLength;
-      if (size > 65_536) child.kill("SIGKILL");
+      if (size > 65_536) end();
       else pieces.push(piece);
     });
     child.once("error", (error: NodeJS.ErrnoException) =>

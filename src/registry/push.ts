@@ -94,7 +94,11 @@ async function pushBlob(
       if (answer.status === 201) return report(blob.size);
       upload.at = session.address(answer.headers.location, action);
       upload.offset = 0;
-    } else await findOffset(session, upload, action);
+    } else {
+      const before = upload.offset;
+      await findOffset(session, upload, action);
+      if (upload.offset > before) gotFurther();
+    }
     while (upload.most > 0 && upload.offset < blob.size) {
       const end = Math.min(blob.size, upload.offset + upload.most);
       const answer = await session.ask({

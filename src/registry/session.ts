@@ -114,7 +114,8 @@ export function createSession(
       return found?.kind === "password" ? `Basic ${secret(basic(found).slice(6))}` : undefined;
     // Requests at the same time wait for the same token; one that could not be had is asked for anew.
     if (token === undefined || ((await token.catch(() => undefined))?.expiresAtMs ?? 0) < performance.now()) {
-      const wanted = [...new Set([...scopes, ...challenge.scope.split(" ").filter(Boolean)])];
+      const isOurs = (scope: string): boolean => scopes.some((own) => own.startsWith(scope.replace(/[^:]*$/, "")));
+      const wanted = [...scopes, ...challenge.scope.split(" ").filter((scope) => scope !== "" && !isOurs(scope))];
       token = fetchToken({
         host,
         scheme: scheme === "http:" ? "http:" : "https:",
