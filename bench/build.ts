@@ -7,6 +7,7 @@ const parts: Parts = {
   cold: async () => (await import("./build/cold.ts")).cold,
   debian: async () => (await import("./build/debian.ts")).debian,
   small_files: async () => (await import("./build/small-files.ts")).smallFiles,
+  repro: async () => (await import("./build/repro.ts")).repro,
   memory: async () => (await import("./build/memory.ts")).memory,
 };
 

@@ -13,6 +13,7 @@ export const needs = {
   skopeo: { path: "/usr/bin/skopeo", package: "skopeo" },
   buildah: { path: "/usr/bin/buildah", package: "buildah" },
   busybox: { path: "/bin/busybox", package: "busybox-static" },
+  faketime: { path: "/usr/bin/faketime", package: "faketime" },
   mmdebstrap: { path: "/usr/bin/mmdebstrap", package: "mmdebstrap" },
 } as const satisfies Record<string, Need>;
 
