@@ -74,14 +74,14 @@ async function buildOnce(kind: Kind, one: Surroundings, folder: string, node24: 
     await giveTo(work, uid);
     await giveTo(project, one.uid);
     const args = [
-      ...["--uts", "sh", hostScript, one.host, one.umask],
-      ...["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"],
-      ...["env", `FAKETIME=+${one.later}h`, "FAKETIME_DONT_FAKE_MONOTONIC=1"],
-      ...(one.later === 0 ? [] : [`LD_PRELOAD=${clock}`]),
-      ...[one.node === 24 ? node24 : process.execPath, "--disable-warning=ExperimentalWarning"],
-      ...["--import", "data:text/javascript,delete process.env.LD_PRELOAD"],
-      ...[cli, "build", "--json", "--state", state, "--file", join(project, "bronze.yaml")],
-    ];
+      ["--uts", "sh", hostScript, one.host, one.umask],
+      ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"],
+      ["env", `FAKETIME=+${one.later}h`, "FAKETIME_DONT_FAKE_MONOTONIC=1"],
+      one.later === 0 ? [] : [`LD_PRELOAD=${clock}`],
+      [one.node === 24 ? node24 : process.execPath, "--disable-warning=ExperimentalWarning"],
+      ["--import", "data:text/javascript,delete process.env.LD_PRELOAD"],
+      [cli, "build", "--json", "--state", state, "--file", join(project, "bronze.yaml")],
+    ].flat();
     const env = {
       PATH: process.env["PATH"],
       TZ: one.zone,

@@ -62,7 +62,7 @@ async function* compareLayers(
   let told = false;
   for await (const difference of diffTars(layerTar(first, mine), layerTar(second, theirs))) {
     told = true;
-    yield { ...of, ...difference } as ArtifactDifference;
+    yield { ...of, ...difference };
   }
   if (told) return;
   // Equal to every reader: then it is the archive's own bytes, or how they were compressed.
@@ -82,7 +82,7 @@ async function* compareLayers(
     first: `${what}, ${mine.mediaType}`,
     second: `${what}, ${theirs.mediaType}`,
     offset,
-  } as ArtifactDifference;
+  };
 }
 
 interface Layer extends Descriptor {

@@ -142,8 +142,14 @@ points.set("pax records only where a field does not fit, keys sorted, no atime o
     ],
   );
   const large: TarEntry = {
-    ...{ path: "p".repeat(200), kind: "file", mode: 0o644, uid: 3_000_000, gid: 3_000_000 },
-    ...{ mtime: 0o77777777777 + 1, size: 0o77777777777 + 1, target: "" },
+    path: "p".repeat(200),
+    kind: "file",
+    mode: 0o644,
+    uid: 3_000_000,
+    gid: 3_000_000,
+    mtime: 0o77777777777 + 1,
+    size: 0o77777777777 + 1,
+    target: "",
   };
   const records = encodeHeader(large).toString("latin1", 512, 1024).split("\n").slice(0, 5);
   assert.deepEqual(
@@ -262,8 +268,8 @@ points.set("commit and lock digest are annotations: equal content of two commits
   const store = createLocalStore(newFolder());
   await build(newProject("FROM scratch\nCOPY src /base\n", true), store, "base:1");
   const locked = await build(newProject("FROM base:1\nCOPY src /src\n", true), store);
-  const annotations = locked.manifest["annotations"] as { readonly [key: string]: Json };
-  assert.match(String(annotations["bronze.lock.digest"]), /^sha256:[0-9a-f]{64}$/);
+  const annotations = locked.manifest["annotations"] as { readonly [key: string]: string };
+  assert.match(annotations["bronze.lock.digest"] ?? "", /^sha256:[0-9a-f]{64}$/);
 });
 
 points.set("umask, modes and order of the check-out, and the folder it is in do not show", async () => {

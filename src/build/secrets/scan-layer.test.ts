@@ -29,7 +29,8 @@ const pem = generateKeyPairSync("ec", {
   publicKeyEncoding: { type: "spki", format: "pem" },
 });
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/** Made when the test runs: a scanner of this repository would find them too. */
+/** Secrets are made when the test runs: a scanner of this repository would find them too. */
+const dashes = "-".repeat(5);
 const random = (length: number, alphabet = letters): string =>
   Array.from(randomBytes(length), (byte) => alphabet[byte % alphabet.length]).join("");
 const upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -38,17 +39,17 @@ test("scanLayer() finds each kind of secret by file, line and rule", async () =>
   const secrets: readonly (readonly [rule: string, text: string])[] = [
     ["private-key", pem.privateKey],
     ["private-key", JSON.stringify({ private_key: pem.privateKey })],
-    ["private-key", `-----BEGIN OPENSSH PRIVATE ${"KEY-----"}\n${random(70)}\n${random(70)}\n`],
+    ["private-key", `-----BEGIN OPENSSH PRIVATE KEY${dashes}\n${random(70)}\n${random(70)}\n`],
     [
       "private-key",
-      `-----BEGIN RSA PRIVATE ${"KEY-----"}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n${random(64)}\n`,
+      `-----BEGIN RSA PRIVATE KEY${dashes}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n${random(64)}\n`,
     ],
-    ["private-key", `-----BEGIN PGP PRIVATE ${"KEY BLOCK-----"}\nVersion: 1\n\n${random(64)}\n${random(64)}\n`],
-    ["putty-key", `PuTTY-User-${"Key-File-3: ssh-ed25519"}\nEncryption: none\n`],
-    ["age-key", `AGE-SECRET-${"KEY-1"}${random(58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L")}`],
+    ["private-key", `-----BEGIN PGP PRIVATE KEY BLOCK${dashes}\nVersion: 1\n\n${random(64)}\n${random(64)}\n`],
+    ["putty-key", "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n"],
+    ["age-key", `AGE-SECRET-KEY-1${random(58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L")}`],
     ["aws-access-key", `id = AKIA${random(16, upper)}`],
-    ["aws-secret-key", `aws_secret_${"access_key"} = ${random(40)}`],
-    ["aws-secret-key", `"AWS_SECRET_${"ACCESS_KEY"}": "${random(40)}"`],
+    ["aws-secret-key", `aws_secret_access_key = ${random(40)}`],
+    ["aws-secret-key", `"AWS_SECRET_ACCESS_KEY": "${random(40)}"`],
     ["github-token", `token: ghp_${random(36)}`],
     ["github-token", `github_pat_${random(22)}_${random(59)}`],
     ["gitlab-token", `glpat-${random(20)}`],
@@ -69,10 +70,10 @@ test("scanLayer() finds each kind of secret by file, line and rule", async () =>
 test("scanLayer() takes no placeholder, public key, documentation or mere mention for a secret", async () => {
   const harmless = [
     pem.publicKey,
-    `if (text.includes("-----BEGIN PRIVATE ${"KEY-----"}")) throw new Error("no -----END PRIVATE ${"KEY-----"}");`,
-    `-----BEGIN RSA PRIVATE ${"KEY-----"}\n${"x".repeat(64)}\n-----END RSA PRIVATE ${"KEY-----"}`,
-    `AKIA${"IOSFODNN7EXAMPLE"} AKIA${random(40, upper)}`,
-    `aws_secret_${"access_key"} = ${"wJalrXUtnFEMI/K7MDENG/bPxRfiCY"}${"EXAMPLEKEY"}`,
+    `if (text.includes("-----BEGIN PRIVATE KEY${dashes}")) throw new Error("no -----END PRIVATE KEY${dashes}");`,
+    `-----BEGIN RSA PRIVATE KEY${dashes}\n${"x".repeat(64)}\n-----END RSA PRIVATE KEY${dashes}`,
+    `AKIAIOSFODNN7EXAMPLE AKIA${random(40, upper)}`,
+    "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     `ghp_${"x".repeat(36)} my_ghp_${random(40)} npm_config_registry npm_lifecycle_event sk_test_${random(24)}`,
   ];
   assert.deepEqual(await scan(harmless.map((text, index) => member(`app/${index}`, text))), []);
@@ -87,7 +88,7 @@ test("scanLayer() knows files that hold secrets by their purpose, and those that
     [".env.empty", "A=\nB=''\n# C=d\nD=$OTHER\n", null],
     [".kamal/secrets", "A=$(op read x)\n", null],
     [".kamal/secrets.production", "A=b\n", "env-file"],
-    [".npmrc", `registry=https://r.example/\n//r.example/:_${"authToken"}=abcdef\n`, "npm-credentials"],
+    [".npmrc", "registry=https://r.example/\n//r.example/:_authToken=abcdef\n", "npm-credentials"],
     ["web/.npmrc", "//r.example/:_authToken=${NPM_TOKEN}\n", null],
     [".netrc", "machine m login l password p\n", "netrc-credentials"],
     [".git-credentials", "https://me:pass@git.example\n", "git-credentials"],

@@ -53,12 +53,8 @@ export async function checkProject(
     const [here, there] = [join(dir, "1"), join(dir, "2")];
     for (const state of [here, there]) await createThrowAwayState(places.state, state);
     const args = withoutOptions(own.args, ["--check", "--json"], ["--state", "--file"]);
-    const commandFor = (state: string, definition: string): readonly string[] => [
-      ...own.options,
-      own.script,
-      ...args,
-      ...["--json", "--state", state, "--file", definition],
-    ];
+    const commandFor = (state: string, definition: string): readonly string[] =>
+      [own.options, [own.script], args, ["--json", "--state", state, "--file", definition]].flat();
     const path = resolve(file);
     output.note("build 1 of 2: here, without a cache");
     const first = await runBuild(own.program, commandFor(here, path), process.cwd(), process.env, signal);
@@ -117,10 +113,8 @@ async function takeOver(from: Store, to: Store, digest: Digest, name: string): P
 async function findRepository(
   folder: string,
 ): Promise<{ readonly gitDir: string; readonly prefix: string } | undefined> {
-  const { ok, text } = await tryCommand("git", [
-    ...["-c", "safe.directory=*", "-C", folder],
-    ...["rev-parse", "--absolute-git-dir", "--show-prefix"],
-  ]);
+  const asked = ["rev-parse", "--absolute-git-dir", "--show-prefix"];
+  const { ok, text } = await tryCommand("git", ["-c", "safe.directory=*", "-C", folder, ...asked]);
   const [gitDir, prefix = ""] = text.split("\n");
   return ok && gitDir !== undefined ? { gitDir, prefix } : undefined;
 }

@@ -63,8 +63,15 @@ test("copyProject() copies what a check-out has, with other modes and times, and
 test("notReproducible() tells the first difference in full, twenty by their place, and counts all", async () => {
   const differences = async function* (count: number): AsyncGenerator<ArtifactDifference> {
     yield {
-      ...{ part: "layer", layer: 2, createdBy: "RUN date > /built", path: "built", field: "content" },
-      ...{ first: "08:00", second: "09:00", offset: 3, line: 1 },
+      part: "layer",
+      layer: 2,
+      createdBy: "RUN date > /built",
+      path: "built",
+      field: "content",
+      first: "08:00",
+      second: "09:00",
+      offset: 3,
+      line: 1,
     };
     for (let index = 1; index < count; index += 1)
       yield { part: "layer", layer: 3, createdBy: "COPY", path: `f${index}`, field: "mode", first: "1", second: "2" };

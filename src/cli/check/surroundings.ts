@@ -27,15 +27,15 @@ export function elsewhere(program: string, args: readonly string[], env: NodeJS.
   return {
     program: "unshare",
     args: [
-      "--uts",
-      ...["setpriv", "--pdeathsig", "TERM"],
-      ...["taskset", "--cpu-list", cpu],
-      ...["sh", script, host, umask],
-      ...(clock === undefined
+      ["--uts"],
+      ["setpriv", "--pdeathsig", "TERM"],
+      ["taskset", "--cpu-list", cpu],
+      ["sh", script, host, umask],
+      clock === undefined
         ? [program]
-        : ["env", ...clockSettings, `LD_PRELOAD=${clock}`, program, "--import", realClockForChildren]),
-      ...args,
-    ],
+        : ["env", ...clockSettings, `LD_PRELOAD=${clock}`, program, "--import", realClockForChildren],
+      args,
+    ].flat(),
     env: { ...env, TZ: zone, LANG: language, LC_ALL: language, LANGUAGE: language },
     varied: [
       `time zone ${zone}`,
