@@ -10,6 +10,13 @@ interface Checked {
   readonly varied: readonly string[];
 }
 
+interface Difference {
+  readonly layer: number;
+  readonly createdBy: string;
+  readonly path: string;
+  readonly field: string;
+}
+
 function createProject(t: TestContext): Site {
   const site = createSite(t);
   const git = (...args: readonly string[]): void => {
@@ -30,6 +37,10 @@ function leftovers({ state }: Site): readonly string[] {
 
 test("`bronze build --check` builds twice as on two machines, gives the digest of a plain build, and leaves nothing", async (t) => {
   const site = createProject(t);
+  site.write({
+    Dockerfile:
+      'FROM scratch\nCOPY root/ /\nRUN ["/bin/busybox", "sh", "-c", "echo $TZ $HOSTNAME > /place; umask >> /place"]\n',
+  });
   const checked = await site.json<Checked>(["build", "--check"]);
   assert.equal(checked.varied.length, 7);
   assert.match(checked.varied.join(), /time zone .*umask 077.*host name elsewhere.*one CPU/);
@@ -39,6 +50,39 @@ test("`bronze build --check` builds twice as on two machines, gives the digest o
   const text = await site.bronze(["build", "--check"]);
   assert.equal(text.stdout, `${checked.digest}\n`);
   assert.match(text.stderr, /the same bytes twice; different were: another folder/);
+});
+
+test("`bronze build --check` names layer, instruction, file and byte of what a step writes differently", async (t) => {
+  const site = createProject(t);
+  const busybox = "/bin/busybox";
+  const steps = ["echo same > /same", "date +%s > /built", "head -c 64 /dev/urandom > /random", "mkdir /empty"];
+  site.write({
+    Dockerfile: [
+      "FROM scratch",
+      "COPY root/ /",
+      `SHELL ["${busybox}", "sh", "-c"]`,
+      `RUN ${steps.map((step) => `${busybox} ${step}`).join("; ")}`,
+      "",
+    ].join("\n"),
+  });
+  const { status, stdout, stderr } = await site.bronze(["build", "--check", "--json"]);
+  assert.equal(status, 7, stderr);
+  const { error } = JSON.parse(stdout) as {
+    error: { code: string; details: { count: number; differences: Difference[] } };
+  };
+  assert.equal(error.code, "NOT_REPRODUCIBLE");
+  assert.equal(error.details.count, 2);
+  assert.deepEqual(
+    error.details.differences.map(({ layer, path, field }) => [layer, path, field]),
+    [
+      [2, "built", "content"],
+      [2, "random", "content"],
+    ],
+  );
+  assert.match(error.details.differences[0]?.createdBy ?? "", /^RUN .*date/);
+  assert.match(stderr, /cause: layer 2 \(RUN .*\), \/built: content at byte \d+, line 1/);
+  assert.deepEqual(leftovers(site), []);
+  assert.equal((await site.bronze(["deploy"])).status, 4, "what differs is not in the store");
 });
 
 test("`bronze build --check` that is interrupted ends with 130 and leaves nothing", async (t) => {

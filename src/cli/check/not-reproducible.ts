@@ -5,6 +5,8 @@ import type { Digest } from "../../model/canonical.ts";
 
 /** Differences that are told one by one; of the rest only how many. */
 const mostTold = 20;
+/** Of an instruction, in characters: its line in the Dockerfile is found by less. */
+const longestMaker = 100;
 
 /** The error of two builds that differ: the first difference in full, others by their place, how many in all. */
 export async function notReproducible(
@@ -22,7 +24,7 @@ export async function notReproducible(
   const count = [...counts.values()].reduce((sum, one) => sum + one, 0);
   const [cause, ...others] = told;
   const lines = cause === undefined ? [] : [...describeInFull(cause)];
-  for (const difference of others) lines.push(`also: ${placeOf(difference)}`);
+  for (const difference of others) lines.push(`also: ${placeOf(difference, difference.layer !== cause?.layer)}`);
   if (count > told.length)
     lines.push(`in all: ${[...counts].map(([kind, number]) => `${number} × ${kind}`).join(", ")}`);
   return new OperatorError(
@@ -40,9 +42,11 @@ function kindOf({ part, layer, field }: ArtifactDifference): string {
   return `${field} in ${part === "layer" ? `layer ${layer}` : `the ${part}`}`;
 }
 
-function placeOf(difference: ArtifactDifference): string {
-  const { part, layer, createdBy, path, field, offset, line } = difference;
-  const where = part === "layer" ? `layer ${layer} (${createdBy})` : part;
+/** @param withMaker whether the instruction that made the layer is told */
+function placeOf(difference: ArtifactDifference, withMaker = true): string {
+  const { part, layer, createdBy = "", path, field, offset, line } = difference;
+  const maker = withMaker && createdBy !== "" ? ` (${createdBy.slice(0, longestMaker)})` : "";
+  const where = part === "layer" ? `layer ${layer}${maker}` : part;
   const what = path === "" ? "" : `, ${part === "layer" ? `/${fromBytePath(path)}` : path}`;
   const at = offset === undefined ? "" : ` at byte ${offset}${line === undefined ? "" : `, line ${line}`}`;
   return `${where}${what}: ${field}${at}`;

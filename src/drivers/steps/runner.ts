@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { mediaTypes } from "../../image/media-types.ts";
@@ -60,7 +60,8 @@ export function createStepRunner(cacheDir: string): StepRunner {
         Promise.all(request.layers.map((layer) => trees.ready(layer, blobs))),
         ...["private", "root", "none", "upper", "work"].map((name) => mkdir(join(folder, name), { mode: 0o755 })),
       ]);
-      const startedAt = Math.floor(Date.now() / 1000 - 0.1);
+      // By the clock that times files: this process's may be another.
+      const startedAt = Math.floor((await stat(join(folder, "upper"))).mtimeMs / 1000);
       const sources = await prepareMounts(request.mounts, {
         folder,
         cacheMounts: join(cacheDir, "mounts"),
