@@ -79,7 +79,6 @@ pipe(my $alive, my $held) or fail("pipe: $!");
 my $holder = fork() // fail("fork: $!");
 if ($holder) {
     close $alive;
-    say_line("pid $holder");
     waitpid($holder, 0);
     POSIX::_exit($? == 0 ? 0 : 1);
 }
@@ -90,6 +89,8 @@ my $watched = '';
 vec($watched, fileno($alive), 1) = 1;
 POSIX::_exit(1) if select($watched, undef, undef, 0);
 
+# Said here, so that it comes before what else is said here; this /proc still counts as our parent does.
+say_line('pid ' . (readlink('/proc/self') // fail("read /proc/self: $!")));
 mount('none', '/', '', MS_REC | MS_PRIVATE, '');
 mount('proc', '/proc', 'proc', MS_NOSUID | MS_NODEV | MS_NOEXEC, '');
 mount('tmpfs', "$folder/private", 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=700,size=64m');
