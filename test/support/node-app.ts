@@ -54,7 +54,7 @@ export function nodeAppLoad(url: string): LoadConfig {
 }
 
 /** Node and the libraries it is linked to. */
-function writeRuntime(folder: string): void {
+export function writeRuntime(folder: string): void {
   const node = realpathSync(process.execPath);
   const target = join(folder, "bin/node");
   mkdirSync(dirname(target), { recursive: true });

@@ -61,7 +61,7 @@ export function buildStage(project: NodeProject, build: string | undefined, env:
   const early = needsSource(project);
   return [
     `FROM ${nodeBase(manager, version, tools !== undefined)} AS build`,
-    ...envLines({ ...manager.env, ...env }),
+    ...envLines({ ...manager.env, ...manager.buildEnv, ...env }),
     "WORKDIR /app",
     ...manager.setUp.map((command) => `RUN ${command}`),
     ...(early ? ["COPY . ."] : copyLines(root, manager)),
@@ -93,7 +93,7 @@ function threeStages(image: NodeImage, build: string, cache: string): readonly s
   const runs = manifest.dependencies.size > 0;
   return [
     `FROM ${nodeBase(manager, image.version, image.tools !== undefined)} AS base`,
-    ...envLines({ ...manager.env, ...image.output?.env }),
+    ...envLines({ ...manager.env, ...manager.buildEnv, ...image.output?.env }),
     "WORKDIR /app",
     ...manager.setUp.map((command) => `RUN ${command}`),
     ...copyLines(root, manager),

@@ -16,6 +16,8 @@ export interface PackageManager {
   readonly prune: string | null;
   readonly cache: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The same for stages that build: nothing but packages is asked for. */
+  readonly buildEnv: Readonly<Record<string, string>>;
   /** Why this one. */
   readonly why: string;
 }
@@ -26,6 +28,7 @@ const npm = {
   cache: "/root/.npm",
   prune: "npm prune --omit=dev",
   env: {},
+  buildEnv: { npm_config_audit: "false", npm_config_update_notifier: "false" },
 } as const;
 
 export function packageManager(folder: Folder, manifest: NodeManifest): PackageManager {
@@ -43,6 +46,7 @@ export function packageManager(folder: Folder, manifest: NodeManifest): PackageM
       prune: null,
       cache: "/root/.bun/install/cache",
       env: {},
+      buildEnv: {},
       why: `${bunLock} is there`,
     };
   }
@@ -67,17 +71,18 @@ function pnpm(folder: Folder, asked: string | null): PackageManager {
     setUp: [`npm install --global pnpm@${version}`],
     install: "pnpm install --frozen-lockfile",
     installProduction: "pnpm install --frozen-lockfile --prod",
-    prune: "pnpm prune --prod",
+    // Without CI it asks before it removes anything.
+    prune: "CI=true pnpm prune --prod",
     cache: "/root/.local/share/pnpm/store",
-    // Without it pnpm asks before it removes anything.
-    env: { CI: "true" },
+    env: {},
+    buildEnv: {},
     why: "pnpm-lock.yaml is there",
   };
 }
 
 function yarn(folder: Folder, asked: string | null): PackageManager {
   const metadata = /^__metadata:\s*\n\s+version: ([0-9]+)/m.exec(readText(folder, "yarn.lock") ?? "")?.[1];
-  const common = { name: "yarn", lock: "yarn.lock", why: "yarn.lock is there" } as const;
+  const common = { name: "yarn", lock: "yarn.lock", why: "yarn.lock is there", buildEnv: {} } as const;
   if (metadata === undefined) {
     const version = versionOf("yarn", asked) ?? "1.22.22";
     return {

@@ -69,7 +69,6 @@ const dockerfiles: readonly (readonly [what: string, manifest: object, files: ob
     "takes pnpm of the version that is asked for",
     { ...express, packageManager: "pnpm@9.1.0+sha512.abc" },
     { "pnpm-lock.yaml": "lockfileVersion: '9.0'\n" },
-    /ENV NODE_ENV=production \\\n {4}CI=true\n/,
     /RUN npm install --global pnpm@9\.1\.0\nCOPY package\.json pnpm-lock\.yaml \.\/\n/,
     /pnpm install --frozen-lockfile --prod/,
   ],

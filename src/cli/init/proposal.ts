@@ -36,6 +36,8 @@ export type BuildPlan =
       /** A comment line before what is copied. */
       readonly copyNote: string | null;
       readonly env: Variables;
+      /** A comment line before the command. */
+      readonly commandNote: string | null;
       readonly command: readonly string[];
     }
   | { readonly kind: "image"; readonly name: string };

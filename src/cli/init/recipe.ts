@@ -20,6 +20,7 @@ export function recipeOf(
       copy,
       copyNote: "What the image holds of this folder; add what you add.",
       env,
+      commandNote: null,
       command,
     },
     assumption: {
