@@ -12,6 +12,7 @@ import { createdAt } from "./dockerfile/stage-state.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { importImage } from "./exchange/import.ts";
 import { digestOfUsed } from "./lock-file.ts";
+import { imageName, takeNamedImage } from "./named-image.ts";
 import { compressLayer } from "./layer/compress.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
 import { pinsToJson } from "./debian/pins.ts";
@@ -49,6 +50,8 @@ export async function buildArtifact(build: BuildDefinition, options: BuildOption
 
 async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
   if (build.kind === "image") {
+    const name = await imageName(build.path, options.projectDir);
+    if (name !== undefined) return takeNamedImage(name, options);
     const imported = await importImage(resolve(options.projectDir, build.path), {
       store: options.store,
       signal: options.signal,

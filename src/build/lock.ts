@@ -1,8 +1,10 @@
 import type { BuildDefinition } from "../model/definition.ts";
 import { pinBases } from "./bases.ts";
 import { pinRecipe } from "./debian/recipe.ts";
+import { machinePlatform } from "./dockerfile/base-image.ts";
 import { namedBases } from "./dockerfile/bases.ts";
 import { changeLock } from "./lock-file.ts";
+import { imageName } from "./named-image.ts";
 import { noPinning, type Pinning, type PinChange, type PinOptions } from "./pins.ts";
 
 /**
@@ -27,8 +29,10 @@ async function pinningOf(build: BuildDefinition, options: PinOptions): Promise<P
       );
     case "debian":
       return pinRecipe(build, options);
-    case "image":
-      return noPinning;
+    case "image": {
+      const name = await imageName(build.path, options.projectDir);
+      return name === undefined ? noPinning : pinBases([{ name, platform: machinePlatform() }], options);
+    }
     default:
       return build satisfies never;
   }
