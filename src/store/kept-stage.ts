@@ -10,10 +10,9 @@ import { refusedByDisk, syncFolder } from "./durable.ts";
 
 /** The error for a kept blob whose bytes were others; it is gone, and can be made anew. */
 export function isDamagedBlob(error: unknown): boolean {
-  return error instanceof OperatorError && error.code === "VERIFICATION_FAILED" && error.details === damagedBlob;
+  if (!(error instanceof OperatorError) || error.code !== "VERIFICATION_FAILED") return false;
+  return typeof error.details === "object" && error.details !== null && "damagedBlob" in error.details;
 }
-
-const damagedBlob = "damaged blob of the cache";
 
 /**
  * A stage whose folder outlives it: blobs that were not published are found there by the next one. They are not forced to
@@ -117,7 +116,7 @@ async function verify(path: string, digest: Digest): Promise<void> {
   await rm(path, { force: true });
   throw new OperatorError("VERIFICATION_FAILED", `Cannot use ${digest} of the build cache: its bytes are others`, {
     hint: "it was removed; build again, and it is made anew",
-    details: damagedBlob,
+    details: { damagedBlob: digest },
   });
 }
 

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Temporaries } from "../../store/temporary.ts";
@@ -24,6 +24,8 @@ export interface ContentMemo {
    * next change might leave it looking the same
    */
   add(file: Fingerprint, content: string, readAtMs: number): void;
+  /** False: the file had just changed when it was read. */
+  isSure(file: Fingerprint): boolean;
   /** Writes what was added; does nothing where there is nothing new. */
   save(): Promise<void>;
 }
@@ -44,6 +46,7 @@ const spareRecords = 100_000;
 export async function openMemo(path: string, temporary: Temporaries): Promise<ContentMemo> {
   const stored = await load(path);
   const used = new Uint8Array(stored.count);
+  const unsure = new Set<Fingerprint>();
   let added = emptyTable(0);
 
   return {
@@ -54,27 +57,24 @@ export async function openMemo(path: string, temporary: Temporaries): Promise<Co
       return stored.contents.toString("latin1", at * contentBytes, (at + 1) * contentBytes);
     },
     add(file, content, readAtMs) {
-      if (isRacy(file, readAtMs)) return;
+      if (isRacy(file, readAtMs)) {
+        unsure.add(file);
+        return;
+      }
       if (added.count === added.numbers.length / width) added = grown(added);
       added.numbers.set(numbersOf(file), added.count * width);
       added.contents.write(content, added.count * contentBytes, "latin1");
       added.count += 1;
     },
+    isSure: (file) => !unsure.has(file),
     async save() {
       if (added.count === 0) return;
+      const table = emptyTable(stored.count + added.count);
       let spare = spareRecords;
-      const kept: (readonly [from: Table, at: number])[] = [];
-      for (let at = 0; at < stored.count; at++) if (used[at] === 1 || spare-- > 0) kept.push([stored, at]);
-      for (let at = 0; at < added.count; at++) kept.push([added, at]);
-      kept.sort(([a, i], [b, j]) => inoOf(a, i) - inoOf(b, j));
-      const table = emptyTable(kept.length);
-      for (const [from, at] of kept) {
-        table.numbers.set(from.numbers.subarray(at * width, (at + 1) * width), table.count * width);
-        from.contents.copy(table.contents, table.count * contentBytes, at * contentBytes, (at + 1) * contentBytes);
-        table.count += 1;
-      }
+      for (let at = 0; at < stored.count; at++) if (used[at] === 1 || spare-- > 0) copyRecord(stored, at, table);
+      for (let at = 0; at < added.count; at++) copyRecord(added, at, table);
       added = emptyTable(0);
-      await replace(path, table, await temporary.next());
+      await replace(path, sorted(table), await temporary.next());
     },
   };
 }
@@ -95,6 +95,20 @@ function grown({ count, numbers, contents }: Table): Table {
   larger.numbers.set(numbers);
   contents.copy(larger.contents);
   return { ...larger, count };
+}
+
+function copyRecord(from: Table, at: number, to: Table): void {
+  to.numbers.set(from.numbers.subarray(at * width, (at + 1) * width), to.count * width);
+  from.contents.copy(to.contents, to.count * contentBytes, at * contentBytes, (at + 1) * contentBytes);
+  to.count += 1;
+}
+
+function sorted(table: Table): Table {
+  const order = Uint32Array.from({ length: table.count }, (_, at) => at);
+  order.sort((a, b) => inoOf(table, a) - inoOf(table, b));
+  const result = emptyTable(table.count);
+  for (const at of order) copyRecord(table, at, result);
+  return result;
 }
 
 function inoOf({ numbers }: Table, at: number): number {
@@ -153,16 +167,19 @@ async function load(path: string): Promise<Table> {
     hash("sha256", body, "buffer").equals(file.subarray(-checkBytes));
   if (!isWhole) return emptyTable(0);
   const count = body.byteLength / recordBytes;
-  // A copy, for numbers must begin at a multiple of their size.
-  const numbers = new Float64Array(Uint8Array.from(body.subarray(0, count * width * 8)).buffer);
+  const rows = body.subarray(0, count * width * 8);
+  // Numbers must begin at a multiple of their size: small files share a buffer and may not.
+  const aligned = rows.byteOffset % 8 === 0 ? rows : Uint8Array.from(rows);
+  const numbers = new Float64Array(aligned.buffer, aligned.byteOffset, count * width);
   return { count, numbers, contents: body.subarray(count * width * 8) };
 }
 
 async function replace(path: string, { numbers, contents }: Table, temporary: string): Promise<void> {
-  const body = Buffer.concat([new Uint8Array(numbers.buffer), contents]);
+  const parts = [new Uint8Array(numbers.buffer), contents];
+  const check = parts.reduce((sum, part) => sum.update(part), createHash("sha256")).digest();
   await mkdir(dirname(path), { recursive: true });
   try {
-    await writeFile(temporary, Buffer.concat([magic, body, hash("sha256", body, "buffer")]), { mode: 0o600 });
+    await writeFile(temporary, [magic, ...parts, check], { mode: 0o600 });
     await rename(temporary, path);
   } finally {
     await rm(temporary, { force: true });

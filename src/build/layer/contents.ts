@@ -19,43 +19,38 @@ export interface Contents {
 }
 
 export function createContents(memo: ContentMemo): Contents {
-  const learned = new Map<FoundFile, string>();
-  const known = (file: FoundFile): string | undefined => learned.get(file) ?? memo.find(file);
+  const known = (file: FoundFile): string | undefined => (file.content ??= memo.find(file));
+  const learn = (file: FoundFile, content: string, readAtMs: number): void => {
+    if (file.content === undefined) {
+      file.content = content;
+      memo.add(file, content, readAtMs);
+    } else if (file.content !== content) throw changed(file);
+  };
   function* read(file: FoundFile): Generator<Uint8Array> {
-    // What the memo has is what an unchanged file holds; what was learned a moment after a change is checked again.
-    if (!learned.has(file) && memo.find(file) !== undefined) return yield* readPieces(file);
+    // What an unchanged file holds is known; one that had just changed when it was read is looked at again.
+    if (known(file) !== undefined && memo.isSure(file)) return yield* readPieces(file);
     const readAtMs = Date.now();
     const sum = createHash("sha256");
     for (const piece of readPieces(file)) {
       sum.update(piece);
       yield piece;
     }
-    const content = sum.digest("latin1");
-    const before = learned.get(file);
-    if (before !== undefined && before !== content) throw changed(file);
-    if (before === undefined) memo.add(file, content, readAtMs);
-    learned.set(file, content);
+    learn(file, sum.digest("latin1"), readAtMs);
   }
   const readers = new Set<ReadAhead>();
   const fill = (file: FoundFile, target: Buffer, at: number): void => {
-    const before = known(file);
-    let content: string | undefined;
-    let readAtMs = Date.now();
+    known(file);
     for (const reader of readers) {
       if (!reader.expects(file)) continue;
-      content = reader.take(target, at);
-      // When exactly is not known; not before this.
-      readAtMs = reader.startedAtMs;
+      const content = reader.take(target, at);
+      // When exactly it was read is not known; not before this.
+      if (content !== undefined) return learn(file, content, reader.startedAtMs);
       break;
     }
-    if (content === undefined) {
-      readWhole(file, target, at);
-      content = hash("sha256", target.subarray(at, at + file.size), "latin1");
-    }
-    if (before === undefined) {
-      memo.add(file, content, readAtMs);
-      learned.set(file, content);
-    } else if (before !== content) throw changed(file);
+    const readAtMs = Date.now();
+    readWhole(file, target, at);
+    // Also of one whose content is known: it may have changed since it was looked at.
+    learn(file, hash("sha256", target.subarray(at, at + file.size), "latin1"), readAtMs);
   };
   const ahead = (files: readonly FoundFile[]): (() => void) => {
     const reader = readAhead(files, mostFilledBytes, readWhole);
@@ -96,7 +91,6 @@ export function beginReading(
 class FileBytes implements LayerBytes {
   readonly file: FoundFile;
   readonly access: Access;
-  #name: string | undefined;
 
   constructor(file: FoundFile, access: Access) {
     this.file = file;
@@ -104,7 +98,7 @@ class FileBytes implements LayerBytes {
   }
 
   known(): string | undefined {
-    return (this.#name ??= this.access.known(this.file));
+    return this.access.known(this.file);
   }
 
   read(): Iterable<Uint8Array> {

@@ -80,14 +80,14 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
       const firstNames = new Map<string, BytePath>();
       return [...placed.values()]
         .sort((a, b) => compareEntries(a.entry, b.entry))
-        .map(({ entry, bytes, inode }): LayerSource => {
-          if (bytes === undefined) return { entry };
-          if (inode === undefined) return { entry, bytes };
+        .map((member): LayerSource => {
+          const { entry, inode } = member;
+          if (inode === undefined) return member;
           const key = `${inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
           const first = firstNames.get(key);
           if (first !== undefined) return { entry: { ...entry, kind: "hardlink", size: 0, target: first } };
           firstNames.set(key, entry.path);
-          return { entry, bytes };
+          return member;
         });
     },
   };

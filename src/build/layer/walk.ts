@@ -27,6 +27,8 @@ export interface FoundFile {
   readonly mtimeMs: number;
   /** Newest change of content or inode, which no program can set. */
   readonly ctimeMs: number;
+  /** sha256 of the content, once it is known. */
+  content: string | undefined;
 }
 
 /** Says which paths stay out. */
@@ -55,21 +57,30 @@ const mostFiles = 1_000_000;
 /** @throws {OperatorError} (its functions) `BUILD_FAILED` for what cannot be read, or beyond a million files */
 export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTree {
   const root: Root = { path: rootPath, isAscii: isAscii(rootPath) };
-  const folders = new Map<BytePath, readonly Listed[]>();
+  const folders = new Map<BytePath, readonly FoundFile[]>();
+  /** Folders that stay out themselves while something below them may not. */
+  const onlyBelow = new Set<FoundFile>();
   let count = 0;
 
-  const list = (folder: BytePath): readonly Listed[] => {
+  /** What is at a path, unless it and all below it stay out. */
+  const start = (path: BytePath): FoundFile | undefined => {
+    const isSkipped = path !== "" && rule.skips(path);
+    if (isSkipped && !rule.mayKeepBelow(path)) return undefined;
+    const file = look(root, path);
+    if (!isSkipped) return file;
+    if (file?.kind !== "directory") return undefined;
+    onlyBelow.add(file);
+    return file;
+  };
+
+  const list = (folder: BytePath): readonly FoundFile[] => {
     const known = folders.get(folder);
     if (known !== undefined) return known;
     const names = read(root, folder, readNames) ?? [];
-    const listed: Listed[] = [];
+    const listed: FoundFile[] = [];
     for (const name of names.sort()) {
-      const path = folder === "" ? name : `${folder}/${name}`;
-      const isSkipped = rule.skips(path);
-      if (isSkipped && !rule.mayKeepBelow(path)) continue;
-      const file = look(root, path);
-      if (file === undefined || (isSkipped && file.kind !== "directory")) continue;
-      listed.push({ file, isSkipped });
+      const file = start(folder === "" ? name : `${folder}/${name}`);
+      if (file !== undefined) listed.push(file);
     }
     count += listed.length;
     if (count > mostFiles)
@@ -80,38 +91,23 @@ export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTr
     return listed;
   };
 
-  const start = (path: BytePath): Listed | undefined => {
-    const isSkipped = path !== "" && rule.skips(path);
-    if (isSkipped && !rule.mayKeepBelow(path)) return undefined;
-    const file = look(root, path);
-    return file === undefined ? undefined : { file, isSkipped };
-  };
-
   return {
     at(path) {
-      const found = start(path);
-      return found?.isSkipped === false ? found.file : undefined;
+      const file = start(path);
+      return file === undefined || onlyBelow.has(file) ? undefined : file;
     },
     *walk(path, depth = Number.POSITIVE_INFINITY) {
       const deepest = levelOf(path) + depth;
       const first = start(path);
       const waiting = first === undefined ? [] : [first];
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const { file, isSkipped } = next;
-        if (!isSkipped) yield file;
-        if (file.kind === "directory" && levelOf(file.path) < deepest) {
-          const inside = list(file.path);
-          for (let i = inside.length - 1; i >= 0; i--) waiting.push(inside[i] as Listed);
-        }
+        if (!onlyBelow.has(next)) yield next;
+        if (next.kind !== "directory" || levelOf(next.path) >= deepest) continue;
+        // One by one: a folder may hold more than a call takes arguments.
+        for (const inside of list(next.path).toReversed()) waiting.push(inside);
       }
     },
   };
-}
-
-interface Listed {
-  readonly file: FoundFile;
-  /** It stays out itself; something below it may not. */
-  readonly isSkipped: boolean;
 }
 
 /** How many folders down from the root a path is. */
@@ -154,6 +150,7 @@ function look(root: Root, path: BytePath): FoundFile | undefined {
     ino: stats.ino,
     mtimeMs: stats.mtimeMs,
     ctimeMs: stats.ctimeMs,
+    content: undefined,
   };
 }
 
