@@ -12,6 +12,7 @@ import { createLocalStore } from "../store/local.ts";
 import { buildArtifact } from "./build.ts";
 import { importImage } from "./exchange/import.ts";
 import { saveImages } from "./exchange/save.ts";
+import type { BuiltArtifact } from "./options.ts";
 
 const folders: string[] = [];
 afterEach(() => folders.splice(0).forEach((dir) => rmSync(dir, { recursive: true, force: true })));
@@ -52,33 +53,18 @@ test(
     const store = createLocalStore(newFolder());
     const signal = new AbortController().signal;
     const umask = process.umask();
-    const digests: string[] = [];
-    for (const mask of [0o022, 0o077]) {
+    const build = (mask: number): Promise<BuiltArtifact> => {
       process.umask(mask);
-      try {
-        digests.push(
-          (
-            await buildArtifact(recipe(["nodejs"]), {
-              projectDir: project,
-              store,
-              cacheDir: newFolder(),
-              report: () => undefined,
-              signal,
-            })
-          ).digest,
-        );
-      } finally {
-        process.umask(umask);
-      }
-    }
-    assert.equal(digests[0], digests[1]);
-    const built = await buildArtifact(recipe(["nodejs"]), {
-      projectDir: project,
-      store,
-      cacheDir: newFolder(),
-      report: () => undefined,
-      signal,
-    });
+      return buildArtifact(recipe(["nodejs"]), {
+        projectDir: project,
+        store,
+        cacheDir: newFolder(),
+        report: () => undefined,
+        signal,
+      }).finally(() => process.umask(umask));
+    };
+    const built = await build(0o022);
+    assert.equal((await build(0o077)).digest, built.digest);
     const archive = join(newFolder(), "node.tar");
     await saveImages(
       [{ digest: built.digest, name: parseReference("node:1") }],
