@@ -2,6 +2,7 @@
  * `npm run soak -- [--minutes N] [--seed N] [--json]`: a life in fast motion. Deploys, rollbacks, scale changes and kills
  * at random under every kind of load, then a look at what was lost beyond what the kills explain and at what has grown.
  */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -9,12 +10,14 @@ import { asOperatorError } from "../src/errors/operator-error.ts";
 import { Executions, withExecutions } from "../src/load/executions.ts";
 import { startLoad } from "../src/load/process.ts";
 import { defaultLoad, type Kind, type LoadReport } from "../src/load/protocol.ts";
+import type { LedgerEvent } from "../src/ledger/event.ts";
 import type { AuditReport } from "../src/model/api.ts";
 import { renderError } from "../src/render/error.ts";
 import { plainPaint } from "../src/render/paint.ts";
 import { demoApp, isSettled, loadMain, nodeProject, startBronze } from "./lib/bronze.ts";
 import { stopAll } from "./lib/cleanup.ts";
 import { percentile } from "./lib/figures.ts";
+import { firstAnswer } from "./lib/first-answer.ts";
 import { act, actionNames, unexplained, type ActionName, type World } from "./soak/actions.ts";
 import { resourcesOf, type Resources } from "./soak/resources.ts";
 
@@ -125,7 +128,14 @@ async function soak(minutes: number, seed: number, say: (text: string) => void):
       failed += report.failed;
       const found = unexplained(report, names, clients);
       for (const one of found) wrong.push(`minute ${elapsedMinutes().toFixed(1)}, ${what}: ${one}`);
-      for (const one of found) say(`UNEXPLAINED ${what}: ${one}\n    ${report.examples.join("\n    ")}`);
+      if (found.length === 0) return;
+      say(`UNEXPLAINED ${what}: ${found.join("; ")}`);
+      for (const line of [...report.examples, ...(await lastEvents()), ...lastLines(bronze.places.log)])
+        say(`    ${line}`);
+    };
+    const lastEvents = async (): Promise<readonly string[]> => {
+      const events = await bronze.client.get<readonly LedgerEvent[]>("/v1/history", { limit: 30 });
+      return events.map(({ atMs, data }) => `${new Date(atMs).toISOString()} ${JSON.stringify(data).slice(0, 200)}`);
     };
     const look = async (): Promise<void> => {
       await rest(world);
@@ -152,6 +162,8 @@ async function soak(minutes: number, seed: number, say: (text: string) => void):
       const told = await Promise.all(works);
       const what = names.map((name, index) => `${name} ${told[index]}`).join(" + ");
       await bronze.until(`all is settled after ${what}`, isSettled, settleMs);
+      // The router is on its way back for a moment that belongs to these actions too.
+      await firstAnswer(bronze.address, 20);
       await account(names, what);
       if (elapsedMinutes() >= (minutes * taken.length) / looks) await look();
     }
@@ -175,6 +187,11 @@ async function soak(minutes: number, seed: number, say: (text: string) => void):
     const names = actionNames.filter((name) => name !== "kill daemon" || elapsedMinutes() < minutes * killsOfDaemon);
     return names[random(names.length)] as ActionName;
   }
+}
+
+/** What the router wrote last. */
+function lastLines(logFolder: string): readonly string[] {
+  return readFileSync(join(logFolder, "router.log"), "utf8").trimEnd().split("\n").slice(-20);
 }
 
 /** One content × 2, nothing kept warm: the state in which all looks are taken. */
