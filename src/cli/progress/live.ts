@@ -15,8 +15,8 @@ export function createLiveRenderer(screen: Screen, paint: Paint): Renderer {
   let timer: NodeJS.Timeout | undefined;
 
   const draw = (above: string): void => {
-    const columns = Math.max(20, screen.columns ?? 80);
-    const most = Math.max(1, Math.floor(((screen.rows ?? 24) - 2) / 2));
+    const columns = Math.max(20, screen.columns || 80);
+    const most = Math.max(1, Math.floor(((screen.rows || 24) - 2) / 2));
     const lines = running
       .slice(0, most)
       .flatMap((step) => [
@@ -44,7 +44,7 @@ export function createLiveRenderer(screen: Screen, paint: Paint): Renderer {
     output: () => undefined,
     ended(step, record, kept) {
       running = running.filter((one) => one !== step);
-      print([renderEnded(record, Math.max(20, (screen.columns ?? 80) - 1), paint), ...kept]);
+      print([renderEnded(record, Math.max(20, (screen.columns || 80) - 1), paint), ...kept]);
     },
     note: (text) => print([text]),
     end() {

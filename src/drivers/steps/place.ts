@@ -46,23 +46,24 @@ export function createPlaces(dir: string): Places {
     await mkdir(own, { recursive: true, mode: 0o700 });
     for (const { remove } of await stepLeftovers(dir)) await remove();
   };
-  const folder = async (): Promise<string> => {
+  const folder = async (): Promise<{ readonly path: string; readonly number: number }> => {
     await (prepared ??= prepare());
-    const path = join(own, String((count += 1)));
+    const number = (count += 1);
+    const path = join(own, String(number));
     await mkdir(path, { mode: 0o700 });
-    return path;
+    return { path, number };
   };
 
   return {
     networkName: networkName(dir, self),
-    scratch: folder,
+    scratch: async () => (await folder()).path,
     async step() {
-      const path = await folder();
-      const cgroup = `${cgroupPrefix(dir, self)}${count}`;
+      const { path, number } = await folder();
+      const cgroup = `${cgroupPrefix(dir, self)}${number}`;
       return {
         folder: path,
         cgroup,
-        interfaceName: `${stepInterfaces}${networkName(dir, self)}${count.toString(16)}`,
+        interfaceName: `${stepInterfaces}${networkName(dir, self)}${number.toString(16)}`,
         async remove() {
           await removeTopGroup(cgroup);
           await rm(path, { recursive: true, force: true });
