@@ -1,3 +1,4 @@
+import { healthHint } from "../../build/dockerfile/health.ts";
 import { capabilityNames } from "../../definition/capabilities.ts";
 import { interpolated, portOf, sortVariables } from "./carried.ts";
 import { noWishes, type NotCarriedOver, type StartLine, type Wishes } from "./proposal.ts";
@@ -164,16 +165,12 @@ function readHealth(
   leave: Leave,
 ): { readonly path: Wishes["healthPath"]; readonly deadline: string | null } {
   if (isEmpty(check["test"]) || check["disable"] === true) return { path: null, deadline: null };
-  const words = Array.isArray(check["test"]) ? check["test"].map(String) : [String(check["test"])];
-  const text = words.filter((word) => !/^CMD(-SHELL)?$/.test(word)).join(" ");
-  const match =
-    /\b(?:curl|wget)\b[^|;&]*?\bhttps?:\/\/(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?::\d+|:\$\{?\w+\}?)?(\/[^\s"'|;&?#]*)?/.exec(
-      text,
-    );
+  const words = Array.isArray(check["test"]) ? check["test"].map(String) : ["CMD-SHELL", String(check["test"])];
+  const hint = healthHint({ Test: words.map((word) => word.replaceAll("$$", "$")) });
   const deadline = durationOf(textOf(check["start_period"]));
   const timings = ["interval", "timeout", "retries", "start_interval", ...(deadline === null ? ["start_period"] : [])];
   const other = timings.filter((key) => check[key] !== undefined);
-  if (match === null) {
+  if (hint === undefined) {
     if (words[0] !== "NONE")
       leave(
         "healthcheck",
@@ -189,7 +186,7 @@ function readHealth(
       "Bronze asks each second, waits 5 s for an answer and takes 3 failures",
     );
   return {
-    path: { value: match[1] ?? "/", from: yaml.where(at("healthcheck")) },
+    path: { value: hint.path.replace(/[?#].*$/, ""), from: yaml.where(at("healthcheck")) },
     deadline,
   };
 }

@@ -1,5 +1,6 @@
 import { parseDefinition } from "../../definition/parse.ts";
 import type { Definition } from "../../model/definition.ts";
+import { readDockerfile } from "./dockerfile-facts.ts";
 import type { Folder } from "./folder.ts";
 import type { Proposal } from "./proposal.ts";
 import { propose, type ProposeOptions } from "./propose.ts";
@@ -25,7 +26,7 @@ export interface Proposed extends Proposal {
   readonly told: string;
 }
 
-/** What is proposed for these files; the definition is read back. */
+/** What is proposed for these files; the definition and the Dockerfile are read back. */
 export function proposed(files: Readonly<Record<string, string>>, options?: ProposeOptions): Proposed {
   const proposal = propose(folderOf(files), options);
   const textOf = (path: string): string => proposal.files.find((file) => file.path === path)?.text ?? "";
@@ -35,11 +36,10 @@ export function proposed(files: Readonly<Record<string, string>>, options?: Prop
     ...proposal.notCarriedOver.map(({ what, where, advice }) => `not carried over: ${what} (${where}): ${advice}`),
     ...proposal.todo.map((task) => `to do: ${task}`),
   ].join("\n");
-  return {
-    ...proposal,
-    yaml,
-    definition: parseDefinition(yaml, "bronze.yaml"),
-    dockerfile: textOf("Dockerfile"),
-    told,
-  };
+  const dockerfile = textOf("Dockerfile");
+  const { problem } = readDockerfile(dockerfile === "" ? "FROM scratch" : dockerfile, "Dockerfile", null, {});
+  if (problem !== null)
+    throw new Error(`${problem}
+${dockerfile}`);
+  return { ...proposal, yaml, definition: parseDefinition(yaml, "bronze.yaml"), dockerfile, told };
 }
