@@ -10,8 +10,8 @@ test("`createPlaces()` gives steps that begin at the same moment folders, contro
   try {
     const places = createPlaces(dir);
     const steps = await Promise.all(Array.from({ length: 20 }, () => places.step()));
-    for (const of of ["folder", "cgroup", "interfaceName"] as const)
-      assert.equal(new Set(steps.map((step) => step[of])).size, steps.length, of);
+    for (const name of ["folder", "cgroup", "interfaceName"] as const)
+      assert.equal(new Set(steps.map((step) => step[name])).size, steps.length, name);
     await places.close();
   } finally {
     rmSync(dir, { recursive: true, force: true });
