@@ -26,8 +26,8 @@ export type BuildEvent =
   | {
       readonly kind: "ended";
       readonly step: string;
-      /** `cached`: nothing had to be done. */
-      readonly how: "done" | "cached" | "failed";
+      /** `cached`: nothing had to be done. `stopped`: by an interruption, or because another step failed. */
+      readonly how: "done" | "cached" | "failed" | "stopped";
       readonly ms: number;
       /** More about it, on one line: how much was fetched. */
       readonly text?: string;

@@ -134,12 +134,12 @@ test("`createBuildProgress()` shows all output of a step that failed, and forget
     progress.report(out("2", `line ${i}\n`));
   }
   progress.report({ kind: "ended", step: "2", how: "failed", ms: 5, text: "exit status 3" });
-  progress.report({ kind: "ended", step: "1", how: "done", ms: 9 });
+  progress.report({ kind: "ended", step: "1", how: "stopped", ms: 9 });
   progress.end();
   assert.deepEqual(screen(), [
     "✗ 2  RUN no  failed after 5 ms, exit status 3",
     ...Array.from({ length: 50 }, (_, i) => `    line ${i}`),
-    "✓ 1  RUN ok  9 ms",
+    "- 1  RUN ok  stopped after 9 ms",
   ]);
   assert.deepEqual(readdirSync(logFolder), []);
 });

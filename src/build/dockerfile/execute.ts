@@ -105,7 +105,7 @@ class StageBuilder {
     this.#parsed = parsed;
     this.#plan = plan;
     this.#project = project;
-    this.#step = createSteps(options.report, Math.max(2, availableParallelism()));
+    this.#step = createSteps(options.report, Math.max(2, availableParallelism()), options.signal);
   }
 
   stage(index: number): Promise<StageState> {

@@ -25,10 +25,12 @@ const longestText = 300;
  * Reports steps and bounds how many work beside each other.
  *
  * @param places how many at once
+ * @param signal ends those under way
  */
 export function createSteps(
   report: (event: BuildEvent) => void,
   places: number,
+  signal: AbortSignal,
 ): <T>(step: StepReport, work: (step: StepWork) => Promise<T>) => Promise<T> {
   let free = places;
   const waiting: (() => void)[] = [];
@@ -47,7 +49,7 @@ export function createSteps(
     const startedAt = performance.now();
     let how: "done" | "cached" = "done";
     let use: NetworkUse | undefined;
-    const ended = (as: "done" | "cached" | "failed"): void =>
+    const ended = (as: "done" | "cached" | "failed" | "stopped"): void =>
       report({
         kind: "ended",
         step: name,
@@ -67,7 +69,7 @@ export function createSteps(
       ended(how);
       return result;
     } catch (error) {
-      ended("failed");
+      ended(signal.aborted ? "stopped" : "failed");
       throw error;
     }
   };

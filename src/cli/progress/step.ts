@@ -9,7 +9,7 @@ import { cutToWidth, textWidth } from "../../render/width.ts";
 export interface StepRecord {
   readonly step: string;
   readonly text: string;
-  readonly how: "done" | "cached" | "failed";
+  readonly how: Ended["how"];
   readonly ms: number;
   readonly detail: string | null;
   /** Null where no program ran. */
@@ -27,11 +27,11 @@ export function renderEnded(record: StepRecord, width: number, paint: Paint): st
   const { step, how, ms, detail, network } = record;
   const used = network !== null && network.sentPackets > 0;
   const after = [
-    how === "cached" ? "cached" : how === "failed" ? `failed after ${formatDuration(ms)}` : formatDuration(ms),
+    how === "cached" ? how : how === "done" ? formatDuration(ms) : `${how} after ${formatDuration(ms)}`,
     ...(detail === null ? [] : [printableLine(detail)]),
     ...(used ? [`network, ${formatBytes(network.receivedBytes)} received`] : []),
   ].join(", ");
-  const mark = how === "failed" ? paint.bad("✗") : paint.good("✓");
+  const mark = how === "failed" ? paint.bad("✗") : how === "stopped" ? paint.warn("-") : paint.good("✓");
   return `${mark} ${fit(step, record.text, after, width - 2, paint)}`;
 }
 
