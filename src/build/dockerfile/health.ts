@@ -72,7 +72,7 @@ export interface HealthHint {
 }
 
 const ownAddress =
-  /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::([0-9]{1,5}|\$\{?[A-Za-z_]\w*(?::?-[0-9]{1,5})?\}?))?(\/[^\s'"$`;&|<>\\]*)?$/i;
+  /^(?:http:\/\/)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::([0-9]{1,5}|\$\{?[A-Za-z_]\w*(?::?-[0-9]{1,5})?\}?))?(\/[^\s'"$`;&|<>\\]*)?$/i;
 
 /**
  * What a health check asks, where it is curl, wget or the like on one URL of the instance itself; undefined for any other
@@ -85,7 +85,8 @@ export function healthHint(check: HealthcheckConfig): HealthHint | undefined {
   const program = words?.[0]?.slice((words[0] ?? "").lastIndexOf("/") + 1);
   if (words === undefined || program === undefined || !["curl", "wget", "http", "httpie"].includes(program))
     return undefined;
-  const urls = words.slice(1).filter((word) => /:\/\//.test(word));
+  // curl and wget take an address without http:// as well.
+  const urls = words.slice(1).filter((word) => /:\/\/|^(localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)([:/]|$)/.test(word));
   const match = ownAddress.exec(urls[0] ?? "");
   if (match === null || urls.length !== 1) return undefined;
   const port = match[1] ?? "80";

@@ -79,7 +79,7 @@ export function interpolated(text: string): string | null {
 }
 
 const forDevelopment =
-  /(^|[\s:])(dev|watch|develop|debug)(\s|$)|nodemon|ts-node-dev|--(reload|watch|inspect(-brk)?|debug)\b|\brunserver\b|\bflask run\b/;
+  /(^|[\s:-])(dev|watch|develop|debug)(\s|:|$)|nodemon|ts-node-dev|--(reload|watch|inspect(-brk)?|debug)\b|\brunserver\b|\bflask run\b/;
 
 /** Commands that are not taken over, and why; a file with none of them may say how the app is started. */
 export function unfitCommands(wishes: Wishes): readonly NotCarriedOver[] {

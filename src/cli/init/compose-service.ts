@@ -106,7 +106,7 @@ export function readService(
       .filter((capability) => capabilityNames.has(`CAP_${capability}`)),
     folder: context,
     dockerfile: textOf(build["dockerfile"]),
-    target: textOf(build["target"]),
+    target: readTarget(textOf(build["target"]), at, leave),
     args: sortVariables(build["args"], at("build", "args"), leave, "build argument"),
     image: fields["build"] === undefined ? imageOf(fields["image"], at, leave) : null,
     notCarriedOver,
@@ -149,6 +149,12 @@ function contextOf(value: unknown, at: (...path: Path) => Path, leave: Leave): s
   if (!text.startsWith("/") && !parts.includes("..") && !/^[a-z+]+:|^git@/.test(text)) return parts.join("/");
   leave("the build context", at("build"), "it is outside of this folder; run `bronze init` there");
   return "";
+}
+
+function readTarget(target: string | null, at: (...path: Path) => Path, leave: Leave): string | null {
+  if (target === null || !/^(dev|devel|development|debug|test|tests)$/i.test(target)) return target;
+  leave("build.target", at("build", "target"), "it is for development; the last stage is built");
+  return null;
 }
 
 function imageOf(value: unknown, at: (...path: Path) => Path, leave: Leave): string | null {

@@ -105,6 +105,21 @@ test("propose() goes to the folder that a compose service is built in", () => {
   assert.deepEqual([definition.app, definition.run.port, files.length], ["api", 4000, 1]);
 });
 
+test("propose() takes the app behind a proxy of its own, and an address without http:// in its health check", () => {
+  const compose = `
+services:
+  nginx-proxy: { build: nginx, ports: ["80:80"] }
+  flask-app:
+    build: { context: flask, target: development }
+    ports: ["8000"]
+    healthcheck: { test: [CMD-SHELL, "curl --silent --fail localhost:8000/well || exit 1"] }
+    command: gunicorn -w 3 -b 0.0.0.0:8000 app:app
+`;
+  const { folder, definition, told } = proposed({ "compose.yaml": compose, "flask/Dockerfile": "FROM x\n" });
+  assert.deepEqual([folder, definition.run.port, definition.run.health.path], ["flask", 8000, "/well"]);
+  assert.match(told, /not carried over: build\.target \(compose\.yaml line 5\): it is for development/);
+});
+
 test("propose() leaves what a compose file says for development", () => {
   const { definition, told, files } = proposed({
     "compose.yaml":

@@ -10,6 +10,9 @@ import { isYamlMap, listOf, mapOf, readYamlFile, textOf, type YamlFile, type Yam
 const backing =
   /^(?:.*\/)?(postgres|postgis|pgvector|timescaledb|mysql|mariadb|redis|valkey|mongo|rabbitmq|elasticsearch|opensearch|minio|memcached|kafka|zookeeper|mailhog|mailpit|mailcatcher|adminer|pgadmin4?|traefik|nginx-proxy|localstack|nats|clickhouse-server|vault|consul|etcd|prometheus|grafana)(?:[:@].*)?$/;
 
+/** Names of what stands before an app, as Bronze's own router does. */
+const inFront = /proxy|nginx|traefik|caddy|haproxy|envoy|gateway|balancer/i;
+
 /**
  * Reads a compose file: one of its services becomes the app.
  *
@@ -53,8 +56,9 @@ function chooseService(
     list.filter(([, fields]) => listOf(fields["ports"]).length > 0);
   const usual = (list: typeof services): (typeof services)[number] | undefined =>
     list.find(([name]) => /^(web|app|server|api|site|www|frontend)$/.test(name)) ?? list[0];
+  const behind = built.filter(([name]) => !inFront.test(name));
   const images = services.filter(([, { image }]) => typeof image === "string" && !backing.test(image));
-  return usual(open(built)) ?? usual(built) ?? usual(open(images)) ?? usual(images);
+  return usual(open(behind)) ?? usual(open(built)) ?? usual(built) ?? usual(open(images)) ?? usual(images);
 }
 
 function whyChosen(fields: YamlMap, asked: string | null): string {

@@ -76,8 +76,8 @@ test("propose() takes the web process of a Procfile, with its port, and names th
     "requirements.txt": "gunicorn==23.0.0\n",
     "manage.py": "",
   });
-  assert.match(dockerfile, /CMD \["gunicorn", "shop\.wsgi", "-b", "0\.0\.0\.0:8080", "--workers", "2"\]/);
-  assert.equal(definition.run.port, 8080);
+  assert.match(dockerfile, /CMD \["gunicorn", "shop\.wsgi", "-b", "0\.0\.0\.0:8000", "--workers", "2"\]/);
+  assert.equal(definition.run.port, 8000);
   assert.match(told, /not carried over: the release step \(Procfile line 2\)/);
   assert.match(told, /not carried over: the process worker \(Procfile line 3\)/);
 });

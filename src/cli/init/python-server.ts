@@ -75,7 +75,8 @@ function fromLine({ line, from }: StartLine, port: number): PythonStart {
     env: Object.fromEntries(parsed.env),
     from,
     viaShell: parsed.words === null,
-    port: portOfCommand(typeof line === "string" ? line : line.join(" ")) ?? null,
+    // Gunicorn takes what PORT says, whatever it is.
+    port: portOfCommand(typeof line === "string" ? line : line.join(" ")) ?? (words[0] === "gunicorn" ? 8000 : null),
     installs: null,
     program: words.find((word) => word.endsWith(".py")),
     sourceFolder: null,

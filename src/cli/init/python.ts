@@ -144,10 +144,13 @@ function choosePort(
 ): { readonly port: number; readonly why: string } {
   if (wishes.port !== null) return { port: wishes.port.value, why: `${wishes.port.from} says so` };
   if (start.port === null) return findPort(folder, files, null);
-  return {
-    port: start.port,
-    why: wishes.start === null ? `that is usual for ${start.words[0]}, which is told so` : `${start.from} names it`,
-  };
+  const why =
+    wishes.start === null
+      ? `that is usual for ${start.words[0]}, which is told so`
+      : start.words.some((word) => word.includes(String(start.port)))
+        ? `${start.from} names it`
+        : `${start.words[0]} takes what PORT says`;
+  return { port: start.port, why };
 }
 
 function recipeSuite(

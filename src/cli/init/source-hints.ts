@@ -7,6 +7,8 @@ export interface PortHint {
 }
 
 export const defaultPort = 8080;
+/** Ports of databases, mail and queues: where the app goes, not where it listens. */
+const ofOthers = new Set([25, 465, 587, 1025, 2525, 3306, 5432, 5672, 6379, 9092, 9200, 11211, 27017]);
 const mostScanned = 300;
 const notTheApp =
   /(^|\/)(tests?|__tests__|e2e|spec|docs?|examples?|scripts|dist|build|out|public|static|assets|coverage|migrations)\/|\.(test|spec|stories|config|min)\.|\.d\.ts$/;
@@ -49,7 +51,7 @@ export function findPort(
         if (match === null) continue;
         const place = `${file} line ${lineAt(text, match.index)}`;
         const port = Number(match[1] ?? usual?.port ?? defaultPort);
-        if (port < 1 || port > 65_535) continue;
+        if (port < 1 || port > 65_535 || ofOthers.has(port)) continue;
         if (patterns === written) return { port, why: `${place} listens on it` };
         if (port < 1024) return { port: usual?.port ?? defaultPort, why: `${place} takes what PORT says` };
         return {
