@@ -92,6 +92,17 @@ test("`writeTar()` writes the same with small files filled in, extended attribut
   assert.equal(Buffer.compare(Buffer.concat(pieces), archive(sources)), 0);
 });
 
+test("`writeTar()` carries extended attributes, and readTar() only those that belong into layers", async () => {
+  const attributes = { "security.capability": "\x01\0\0\x02\xff", "user.note": "a=b\n1" };
+  const found = await readAll(archive([{ entry: entry("tool", { attributes }) }, { entry: entry("plain") }]));
+  assert.deepEqual(
+    found.map((item) => item.entry.attributes),
+    [attributes, undefined],
+  );
+  const foreign = archive([{ entry: entry("tool", { attributes: { "trusted.overlay.opaque": "y" } }) }]);
+  assert.equal((await readAll(foreign))[0]?.entry.attributes, undefined);
+});
+
 test("`writeTar()` ends with exactly two zero blocks", () => {
   const bytes = archive([{ entry: entry("a", { size: 3 }), content: () => [Buffer.from("abc")] }]);
   assert.equal(bytes.byteLength, 512 + 512 + 1024);

@@ -280,7 +280,9 @@ function inOrder(members: readonly Member[]): readonly TarSource[] {
         return { entry: { ...rest, kind: "hardlink", size: 0, target: first } };
       }
       if (inode !== undefined) firstNames.set(inode, entry.path);
-      return location === undefined ? { entry } : { entry, content: () => readPieces(location) };
+      if (location === undefined) return { entry };
+      const fill = (target: Buffer, at: number): void => readWhole(location, entry.size, target, at);
+      return { entry, bytes: { read: () => readPieces(location), fill } };
     });
 }
 
@@ -296,6 +298,19 @@ function* readPieces(location: Buffer): Generator<Uint8Array> {
       const count = readSync(descriptor, buffer, 0, pieceBytes, null);
       if (count === 0) return;
       yield buffer.subarray(0, count);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function readWhole(location: Buffer, size: number, target: Buffer, at: number): void {
+  const descriptor = openSync(location, "r");
+  try {
+    for (let read = 0; read < size;) {
+      const count = readSync(descriptor, target, at + read, size - read, null);
+      if (count === 0) throw new RangeError(`${location.toString()} has fewer than ${size} bytes`);
+      read += count;
     }
   } finally {
     closeSync(descriptor);

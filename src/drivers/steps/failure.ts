@@ -3,7 +3,6 @@ import type { StepRequest } from "../../ports/step-runner.ts";
 import { freeBytes, whyNotWritable } from "../../linux/disk.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Ended } from "./launcher.ts";
-import { mostProcesses } from "./spec.ts";
 
 export interface EndFacts {
   readonly request: StepRequest;
@@ -11,6 +10,7 @@ export interface EndFacts {
   /** What runc logged, a JSON object a line. */
   readonly log: string;
   readonly bounds: Bounds;
+  readonly mostProcesses: number;
   /** The last of the program's output. */
   readonly tail: string;
   /** Where the step wrote to. */
@@ -25,7 +25,7 @@ export function explainEnd(facts: EndFacts): OperatorError {
   const { ended, bounds, tail, folder } = facts;
   const what = `run ${shown(facts.request.command)}`;
   if (bounds.tooManyProcesses) {
-    return new OperatorError("BUILD_FAILED", `Cannot ${what}: it started more than ${mostProcesses} processes`, {
+    return new OperatorError("BUILD_FAILED", `Cannot ${what}: it started more than ${facts.mostProcesses} processes`, {
       hint: "it was ended with all of them; let it do less at once",
       details: { status: 137 },
     });

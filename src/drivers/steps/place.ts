@@ -101,9 +101,14 @@ export async function stepLeftovers(dir: string): Promise<readonly StepLeftover[
 }
 
 function cgroupPrefix(dir: string, builder: ProcessIdentity): string {
-  return `bronze-build-${digestHex(sha256(dir)).slice(0, 8)}-${builder.pid}-`;
+  return `bronze-build-${tagOf(dir).slice(0, 8)}-${builder.pid}-`;
 }
 
+/** The first half is the folder's, the second the builder's: an interface's name has no room for more. */
 function networkName(dir: string, builder: ProcessIdentity): string {
-  return digestHex(sha256(`${dir}\n${builder.pid}\n${builder.start}`)).slice(0, 8);
+  return `${tagOf(dir).slice(0, 4)}${tagOf(`${builder.pid}-${builder.start}`).slice(0, 4)}`;
+}
+
+function tagOf(text: string): string {
+  return digestHex(sha256(text));
 }

@@ -38,12 +38,15 @@ const boundFiles = ["hostname", "hosts", "resolv.conf"] as const;
 /** The step's own address on loopback is the same everywhere; that on its network is not. */
 const ownAddress = "127.0.1.1";
 
+/** What a step's program may start at most; beyond it the step is ended. */
+const defaultMostProcesses = 4096;
+
 /**
  * Runs steps in runc, each in namespaces that end with this process.
  *
  * @param cacheDir unpacked layers are in its folder `layers`, cache mounts in `mounts`, what is being made in `steps`
  */
-export function createStepRunner(cacheDir: string): StepRunner {
+export function createStepRunner(cacheDir: string, { mostProcesses = defaultMostProcesses } = {}): StepRunner {
   const places = createPlaces(join(cacheDir, "steps"));
   const trees = createTrees(join(cacheDir, "layers"), places.scratch, loadSyscalls());
   const attributes = loadAttributes();
@@ -86,6 +89,8 @@ export function createStepRunner(cacheDir: string): StepRunner {
       });
       return { ...(await keep(changes, join(folder, "upper"), options)), network: done.use };
     } catch (error) {
+      // Whatever failed then failed because its namespaces were gone.
+      signal.throwIfAborted();
       throw orDiskError(error, "run a build step", cacheDir);
     } finally {
       await place.remove();
@@ -144,7 +149,6 @@ export function createStepRunner(cacheDir: string): StepRunner {
       ]);
       signal.throwIfAborted();
       const ended = await launched.run().catch((error: unknown) => {
-        signal.throwIfAborted();
         if (bounds.reached().tooManyProcesses) return { kind: "exit" as const, status: 137 };
         throw error;
       });
@@ -152,7 +156,15 @@ export function createStepRunner(cacheDir: string): StepRunner {
       if (ended.kind === "exit" && ended.status === 0) return { use, stubs };
       const log = await readInside(launched.inside(secret), "log");
       await launched.end();
-      throw explainEnd({ request, ended, log: log ?? "", bounds: bounds.reached(), tail: tail.text(), folder });
+      throw explainEnd({
+        request,
+        ended,
+        log: log ?? "",
+        bounds: bounds.reached(),
+        mostProcesses,
+        tail: tail.text(),
+        folder,
+      });
     } finally {
       bounds.stop();
       signal.removeEventListener("abort", onAbort);
@@ -204,6 +216,7 @@ export function createStepRunner(cacheDir: string): StepRunner {
       cgroupsPath: `/${place.cgroup}`,
       seccomp,
       openFiles: openFileLimit(),
+      mostProcesses,
     });
     await Promise.all([
       writeFile(launched.inside(join(secret, "config.json")), JSON.stringify(spec), { mode: 0o600 }),

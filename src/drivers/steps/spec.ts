@@ -15,13 +15,11 @@ export interface StepSpecInput {
   readonly cgroupsPath: string;
   readonly seccomp: OciSeccomp;
   readonly openFiles: number;
+  readonly mostProcesses: number;
 }
 
 /** The same everywhere: what programs write into files must not tell machines apart. */
 export const hostName = "bronze";
-
-/** What a program may start at most; beyond it the step is ended. */
-export const mostProcesses = 4096;
 
 /** Under memory pressure build steps go first, not what serves requests. @see proc_pid_oom_score_adj(5) */
 const oomScoreAdj = 900;
@@ -79,7 +77,7 @@ export function stepSpec(input: StepSpecInput): { readonly [key: string]: unknow
       maskedPaths,
       readonlyPaths,
       seccomp: input.seccomp,
-      resources: { devices: [{ allow: false, access: "rwm" }], pids: { limit: mostProcesses } },
+      resources: { devices: [{ allow: false, access: "rwm" }], pids: { limit: input.mostProcesses } },
     },
   };
 }
