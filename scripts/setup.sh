@@ -19,7 +19,7 @@ done
 product="runc:runc conmon:conmon haproxy:haproxy erofs-utils:mkfs.erofs iproute2:ip iptables:iptables
   mmdebstrap:mmdebstrap e2fsprogs:chattr perl-base:perl tar:tar zstd:zstd gzip:gzip git:git mount:losetup
   util-linux:nsenter ca-certificates:update-ca-certificates libatomic1:/usr/lib/*/libatomic.so.1"
-for_tests="skopeo:skopeo busybox-static:busybox strace:strace faketime:faketime wrk:wrk procps:ps
+for_tests="skopeo:skopeo docker-registry:docker-registry openssl:openssl busybox-static:busybox strace:strace faketime:faketime wrk:wrk procps:ps
   gpg:gpg gpg-agent:gpg-agent gpgconf:gpgconf
   systemd:systemd-analyze"
 

@@ -89,15 +89,13 @@ async function pushBlob(
   const query = from === undefined ? "" : `?${new URLSearchParams({ mount: blob.digest, from }).toString()}`;
   const upload = { at: undefined as URL | undefined, offset: 0, most: blob.size <= wholeBytes ? 0 : blob.size };
   await session.retry(action, async (gotFurther) => {
+    const before = upload.offset;
+    if (upload.at !== undefined && (await findOffset(session, upload, action)) && upload.offset > before) gotFurther();
     if (upload.at === undefined) {
       const answer = await start(query);
       if (answer.status === 201) return report(blob.size);
       upload.at = session.address(answer.headers.location, action);
       upload.offset = 0;
-    } else {
-      const before = upload.offset;
-      await findOffset(session, upload, action);
-      if (upload.offset > before) gotFurther();
     }
     while (upload.most > 0 && upload.offset < blob.size) {
       const end = Math.min(blob.size, upload.offset + upload.most);
@@ -148,12 +146,17 @@ async function pushBlob(
   });
 }
 
-/** Asks how much of an upload has arrived; a registry that cannot tell gets it from the start. */
+/**
+ * Asks how much of an upload has arrived. Some registries, such as Docker's of version 2, give up one that broke within a
+ * request: it is begun again.
+ *
+ * @returns false when it is gone
+ */
 async function findOffset(
   session: Session,
   upload: { at: URL | undefined; offset: number },
   action: string,
-): Promise<void> {
+): Promise<boolean> {
   const answer = await session.ask({
     method: "GET",
     to: upload.at ?? "",
@@ -162,11 +165,9 @@ async function findOffset(
   });
   dropBody(answer);
   const last = /^(?:bytes=)?0-([0-9]+)$/.exec(answer.headers["range"] ?? "")?.[1];
-  if (answer.status !== 204 || last === undefined) {
-    upload.at = undefined;
-    throw new Passing(`it answered ${answer.status} when asked what has arrived`);
-  }
-  upload.at = session.address(answer.headers.location, action);
+  const isThere = answer.status === 204 && last !== undefined;
+  upload.at = isThere ? session.address(answer.headers.location, action) : undefined;
   // An upload without a byte says 0-0 too.
-  upload.offset = last === "0" ? 0 : Number(last) + 1;
+  upload.offset = isThere && last !== "0" ? Number(last) + 1 : 0;
+  return isThere;
 }
