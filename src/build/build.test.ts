@@ -174,6 +174,8 @@ test("`buildArtifact()` puts what the Dockerfile says into the config", async ()
     entrypoint: ["/run.sh"],
     env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "A=1", "B=x y"],
     workdir: "/srv/app",
+    health: null,
+    volumes: [],
   });
   const { image } = await readImage(into, built.digest);
   assert.deepEqual(

@@ -6,6 +6,7 @@ import {
   type ImageConfig,
   type Manifest,
 } from "../image/oci.ts";
+import { healthFacts } from "./dockerfile/health.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import type { ImageFacts } from "./options.ts";
@@ -56,6 +57,8 @@ export function factsOf(config: ContainerConfig): ImageFacts {
     entrypoint: config.Entrypoint ?? [],
     env: config.Env ?? [],
     workdir: config.WorkingDir ?? "/",
+    health: config.Healthcheck === undefined ? null : healthFacts(config.Healthcheck),
+    volumes: Object.keys(config.Volumes ?? {}).sort(),
   };
 }
 

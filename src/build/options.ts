@@ -75,7 +75,23 @@ export interface ImageFacts {
   readonly entrypoint: readonly string[];
   readonly env: readonly string[];
   readonly workdir: string;
+  /** What its HEALTHCHECK asks; null: it has none, or says NONE. */
+  readonly health: HealthFacts | null;
+  /** Paths that VOLUME names, sorted. */
+  readonly volumes: readonly string[];
 }
+
+/** A HEALTHCHECK: a path that is asked over HTTP, or a command that has no counterpart here. */
+export type HealthFacts =
+  | {
+      readonly kind: "http";
+      readonly path: string;
+      /** null where a variable says it. */
+      readonly port: number | null;
+      /** How long the app may take until it is well, in ms; null: not said. */
+      readonly startMs: number | null;
+    }
+  | { readonly kind: "command"; readonly command: string };
 
 export interface BuiltArtifact {
   readonly digest: Digest;

@@ -8,10 +8,12 @@ import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
 import { createBuildProgress } from "./build-progress.ts";
 import { cacheBounds } from "./cache-bounds.ts";
+import { readBuildOptions, type BuildOptions } from "./build-options.ts";
 import type { Context } from "./context.ts";
 import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
 import { openRegistry, type RegistryOptions } from "./registry.ts";
+import { settingNotes } from "./run-settings.ts";
 
 export function openStore(context: Context): Store {
   return createLocalStore(join(context.places.state, "store"));
@@ -32,12 +34,14 @@ export interface BuiltProject {
 export async function buildProject(
   context: Context,
   { definition, folder }: Project,
-  options: RegistryOptions & {
-    readonly noCache?: boolean;
-    readonly progress?: "auto" | "plain";
-  },
+  options: RegistryOptions &
+    BuildOptions & {
+      readonly noCache?: boolean;
+      readonly progress?: "auto" | "plain";
+    },
 ): Promise<BuiltProject> {
   const { output, places, signal } = context;
+  const given = await readBuildOptions(options);
   const startedAt = performance.now();
   const cacheDir = join(places.state, "cache");
   const bounds = cacheBounds();
@@ -60,11 +64,13 @@ export async function buildProject(
         signal,
         tagAs: newestTag(definition.app),
         noCache: options.noCache === true,
+        ...given,
         ...bounds,
       }),
     );
     progress.end();
-    for (const warning of artifact.warnings) output.note(`${output.paint.warn("warning:")} ${warning}`);
+    const warnings = [...artifact.warnings, ...settingNotes(definition.run, artifact.config)];
+    for (const warning of warnings) output.note(`${output.paint.warn("warning:")} ${warning}`);
     output.note(
       `${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`,
     );

@@ -1,4 +1,3 @@
-import { defaultRunSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { DeployRequest } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
@@ -6,12 +5,13 @@ import type { Context } from "./context.ts";
 import { followRelease } from "./follow.ts";
 import type { Project, Target } from "./project.ts";
 import { printRelease, type ReleaseOptions } from "./release.ts";
+import { settingsFor, type ImageWishes } from "./run-settings.ts";
 import { commitOf, whoAsks } from "./who.ts";
 
-/** An artifact and what its image says about its port. */
+/** An artifact and what its image says about how it wants to be run. */
 export interface Deployable {
   readonly digest: Digest;
-  readonly exposedPorts: readonly number[];
+  readonly facts: ImageWishes;
 }
 
 /** Puts an artifact live in an environment of the project and prints the release. */
@@ -30,7 +30,7 @@ export async function deployArtifact(
     who: whoAsks(),
     why: options.why ?? "",
     artifact: artifact.digest,
-    settings: { ...definition.run, port: definition.run.port ?? artifact.exposedPorts[0] ?? defaultRunSettings.port },
+    settings: settingsFor(definition.run, artifact.facts),
     environmentSettings: environment.settings,
     ...(commit === undefined ? {} : { commit }),
   };

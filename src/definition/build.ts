@@ -1,7 +1,8 @@
 import type { BuildDefinition, BuildSettings, CopyRule, DebianRecipe, SecretAllowance } from "../model/definition.ts";
-import { debianKeys, keySets, settingKeys } from "./keys.ts";
+import { debianKeys, dockerfileKeys, keySets, settingKeys } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
 
+const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const architectures = ["amd64", "arm64"];
 const suites = ["bullseye", "bookworm", "trixie", "forky", "sid"];
 
@@ -16,6 +17,10 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
     return reader.problem(second, `only one of dockerfile, debian and image; "${kind.path}" is there too`);
   const settings = readSettings(reader, fields);
   const debian = fields.get("debian");
+  for (const key of kind.path.endsWith("dockerfile") ? [] : dockerfileKeys) {
+    const field = fields.get(key);
+    if (field !== undefined) reader.problem(field, "belongs to a dockerfile: only");
+  }
   if (debian !== undefined) {
     const recipe = readDebian(reader, debian, fields);
     return recipe === undefined ? undefined : { ...recipe, ...settings };
@@ -34,7 +39,25 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
     return { kind: "image", path };
   }
   if (!staysInside(path)) return reader.problem(kind, "must be a path inside the project");
-  return { kind: "dockerfile", path, ...settings };
+  const target = optional(fields, "target", (field) => reader.text(field));
+  const args = optional(fields, "args", (field) => readArgs(reader, field));
+  return {
+    kind: "dockerfile",
+    path,
+    ...(target === undefined ? {} : { target }),
+    ...(args === undefined ? {} : { args }),
+    ...settings,
+  };
+}
+
+function readArgs(reader: Reader, place: Place): { readonly [name: string]: string } {
+  return Object.fromEntries(
+    [...reader.map(place, null)].flatMap(([name, field]) => {
+      if (!variableName.test(name)) return reader.problem(field, "is not a variable's name") ?? [];
+      const value = reader.anyText(field);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
 }
 
 function readSettings(reader: Reader, fields: ReadonlyMap<string, Place>): BuildSettings {
@@ -140,7 +163,7 @@ function readEnv(reader: Reader, place: Place): { readonly [name: string]: strin
   const env: [name: string, value: string][] = [];
   for (const [name, field] of reader.map(place, null)) {
     const value = reader.text(field);
-    if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) reader.problem(field, "is not a variable's name");
+    if (!variableName.test(name)) reader.problem(field, "is not a variable's name");
     else if (value !== undefined) env.push([name, value]);
   }
   // Not by assignment: a variable may be called __proto__.

@@ -15,6 +15,9 @@ const keySet = (home: string, known: string, later: string): KeySet => ({
   later: later.split(" "),
 });
 
+/** Keys that only a dockerfile: has. */
+export const dockerfileKeys = ["target", "args"];
+
 /** Keys that only a debian: recipe has. */
 export const debianKeys = "packages recommends full architectures copy env workdir user command expose".split(" ");
 
@@ -30,8 +33,8 @@ export const keySets = {
   ),
   build: keySet(
     "build",
-    `dockerfile debian image ${settingKeys.join(" ")} ${debianKeys.join(" ")}`,
-    "lock args target platforms run secrets snapshot base",
+    `dockerfile debian image ${settingKeys.join(" ")} ${dockerfileKeys.join(" ")} ${debianKeys.join(" ")}`,
+    "lock platforms run secrets snapshot base",
   ),
   copy: keySet("build.copy", "from to", "owner mode exclude"),
   allowance: keySet("build.allowSecrets", "path rule reason", ""),

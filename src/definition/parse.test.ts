@@ -24,7 +24,7 @@ test("parseDefinition() takes app and a build, and fills in every default", () =
   assert.deepEqual(parseDefinition(smallest, "bronze.yaml"), {
     app: "shop",
     build: { kind: "dockerfile", path: "Dockerfile" },
-    run: { ...defaultRunSettings, port: null },
+    run: { ...defaultRunSettings, port: null, health: { path: null, deadlineMs: null } },
     environments: [{ name: "production", from: null, settings: defaultEnvironmentSettings }],
   });
 });

@@ -117,6 +117,12 @@ export class Reader {
     return text;
   }
 
+  /** Text that may be empty when it is written as such, in quotes. */
+  anyText(place: Place): string | undefined {
+    const node = this.#plain(place);
+    return isScalar(node) && node.value === "" ? "" : this.text(place);
+  }
+
   texts(place: Place): readonly string[] {
     return this.list(place).flatMap((item) => this.text(item) ?? []);
   }

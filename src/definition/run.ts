@@ -19,9 +19,8 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
     command: optional(fields, "command", (field) => readCommand(reader, field)) ?? defaults.command,
     port: optional(fields, "port", (field) => reader.number(field, portRange)) ?? null,
     health: {
-      path: optional(health, "path", (field) => readHealthPath(reader, field)) ?? defaults.health.path,
-      deadlineMs:
-        optional(health, "deadline", (field) => readPositiveDuration(reader, field)) ?? defaults.health.deadlineMs,
+      path: optional(health, "path", (field) => readHealthPath(reader, field)) ?? null,
+      deadlineMs: optional(health, "deadline", (field) => readPositiveDuration(reader, field)) ?? null,
     },
     drainMs: duration(fields, "drain") ?? defaults.drainMs,
     minReadyMs: duration(fields, "minReady") ?? defaults.minReadyMs,

@@ -63,8 +63,11 @@ export type BuildDefinition =
   | (DockerfileBuild & BuildSettings)
   | { readonly kind: "image"; /** OCI layout folder or archive, relative to the project, or the name of an image with its tag or digest. */ readonly path: string };
 
-/** Run settings as written; what the image knows better (port) may be left open. */
-export type DefinedRunSettings = Omit<RunSettings, "port"> & { readonly port: number | null };
+/** Run settings as written; what the image may know better is null where nothing was said. */
+export type DefinedRunSettings = Omit<RunSettings, "port" | "health"> & {
+  readonly port: number | null;
+  readonly health: { readonly path: string | null; readonly deadlineMs: number | null };
+};
 
 /** `bronze.yaml`, parsed and with its defaults filled in. */
 export interface Definition {

@@ -13,13 +13,13 @@ export function machinePlatform(): string {
 /** A stage that begins with nothing. */
 export function scratchState(platform: string): StageState {
   const [, architecture = "", variant] = platform.split("/");
-  const config = { Env: [defaultPath] };
+  const config = { Env: [defaultPath], WorkingDir: "/" };
   return {
     image: { ...emptyImage(architecture), ...(variant === undefined ? {} : { variant }), config },
     platform,
     root: [],
     variables: variablesOf(config),
-    args: new Map(),
+    args: [],
     folders: [],
     commandSet: false,
   };
@@ -48,7 +48,7 @@ export async function imageState(
     platform,
     root: manifest.layers.map((descriptor, i): StepLayer => ({ descriptor, diffId: image.diffIds[i] as Digest })),
     variables: variablesOf(config),
-    args: new Map(),
+    args: [],
     folders: [],
     commandSet: false,
   };

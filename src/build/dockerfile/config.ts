@@ -89,7 +89,7 @@ export function applyConfig(state: StageState, instruction: ConfigInstruction, c
       return done(withConfig(state, { Healthcheck: instruction.check }), instruction.text);
     case "onbuild": {
       const triggers = [...(config.OnBuild ?? []), instruction.trigger];
-      return done(withConfig(state, { OnBuild: triggers }), `ONBUILD ${instruction.trigger}`);
+      return withConfig(state, { OnBuild: triggers });
     }
     default:
       return instruction satisfies never;
@@ -110,7 +110,7 @@ function applyArguments(
     const value = buildArgs.get(name) ?? own ?? globals.get(name);
     written.push(value === undefined ? name : `${name}=${value}`);
     const variables = value === undefined ? changed.variables : new Map(changed.variables).set(name, value);
-    changed = { ...changed, variables, args: new Map(changed.args).set(name, value ?? null) };
+    changed = { ...changed, variables, args: [...changed.args.filter((before) => before !== name), name] };
   }
   return withHistory(changed, `ARG ${written.join(" ")}`, epoch, null);
 }

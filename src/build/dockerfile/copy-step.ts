@@ -140,7 +140,7 @@ async function fill(
   target: CopyTarget & { readonly placement: Placement; readonly owner: Owner | null },
   context: CopyContext,
 ): Promise<void> {
-  const needsFolder = copy.sources.length + copy.contents.length > 1 && !target.path.endsWith("/");
+  const needsFolder = !copy.parents && copy.sources.length + copy.contents.length > 1 && !target.path.endsWith("/");
   if (needsFolder && !target.placement.isFolder(targetFolder(target)))
     throw new InstructionProblem(`several files need a folder: write ${copy.target}/`);
   const exclude = copy.exclude.length === 0 ? null : skipRule(copy.exclude);

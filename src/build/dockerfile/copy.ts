@@ -66,6 +66,8 @@ export async function copyFiles(source: CopySource, target: CopyTarget): Promise
   const clean = cleanPath(pattern, source);
   const from = start?.path ?? "";
   const found = start === undefined ? [] : hasWildcard(clean) ? expand(tree, from, clean) : [joinPath(from, clean)];
+  if (start === undefined) throw nothingAt(source);
+  if (found.length === 0) return 0;
   const into = source.parents
     ? prepareTarget({ ...target, path: `${target.path.replace(/\/$/, "")}/` })
     : prepareTarget(target);
@@ -83,7 +85,6 @@ export async function copyFiles(source: CopySource, target: CopyTarget): Promise
       await place(source, file, inside ? joinPath(into, nameOf(path)) : into, target);
     }
   }
-  if (start === undefined) throw nothingAt(source);
   return found.length;
 }
 
@@ -111,7 +112,8 @@ async function place(source: CopySource, file: SourceFile, to: BytePath, target:
     if (source.exclude?.skips(nameOf(file.path)) !== true) put(source, file, to, target);
     return;
   }
-  if (!placement.isFolder(to)) placement.putFolder(to, attributes(source, file, target));
+  // A folder's contents are copied, not the folder: where they go is nobody's but --chown's.
+  if (!placement.isFolder(to)) placement.folder(to, target.owner ?? { uid: 0, gid: 0 });
   const resolve = resolverBelow(target.base, to);
   let left = turnFiles;
   for (const found of source.tree.walk(file.path)) {

@@ -1,4 +1,5 @@
 import type { HealthcheckConfig } from "../../image/oci.ts";
+import type { HealthFacts } from "../options.ts";
 import type { Flags } from "./flags.ts";
 import type { CommandLine } from "./instruction.ts";
 import { InstructionProblem } from "./problems.ts";
@@ -62,35 +63,25 @@ function parseNanos(text: string): number | undefined {
   return text === "" || !Number.isSafeInteger(Math.round(nanos)) ? undefined : Math.round(nanos);
 }
 
-/** What a health check that asks over HTTP says about the app. */
-export interface HealthHint {
-  readonly path: string;
-  /** The port it asks; null where a variable says it. */
-  readonly port: number | null;
-  /** How long the app may take until it is well, in ms; null: not said. */
-  readonly startMs: number | null;
-}
-
 const ownAddress =
   /^(?:http:\/\/)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::([0-9]{1,5}|\$\{?[A-Za-z_]\w*(?::?-[0-9]{1,5})?\}?))?(\/[^\s'"$`;&|<>\\]*)?$/i;
 
-/**
- * What a health check asks, where it is curl, wget or the like on one URL of the instance itself; undefined for any other
- * command, which has no counterpart here.
- */
-export function healthHint(check: HealthcheckConfig): HealthHint | undefined {
+/** What a health check asks, where it is curl, wget or the like on one address of the instance itself. */
+export function healthFacts(check: HealthcheckConfig): HealthFacts | null {
   const [kind, ...rest] = check.Test;
-  if (kind === "NONE" || kind === undefined) return undefined;
+  if (kind === "NONE" || kind === undefined) return null;
   const words = kind === "CMD" ? shellWords(rest) : plainWords(rest[0] ?? "");
-  const program = words?.[0]?.slice((words[0] ?? "").lastIndexOf("/") + 1);
-  if (words === undefined || program === undefined || !["curl", "wget", "http", "httpie"].includes(program))
-    return undefined;
+  const program = words?.[0]?.slice((words[0] ?? "").lastIndexOf("/") + 1) ?? "";
   // curl and wget take an address without http:// as well.
-  const urls = words.slice(1).filter((word) => /:\/\/|^(localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)([:/]|$)/.test(word));
-  const match = ownAddress.exec(urls[0] ?? "");
-  if (match === null || urls.length !== 1) return undefined;
+  const addresses = (words ?? [])
+    .slice(1)
+    .filter((word) => /:\/\/|^(localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)([:/]|$)/.test(word));
+  const match = addresses.length === 1 ? ownAddress.exec(addresses[0] ?? "") : null;
+  if (match === null || !["curl", "wget", "http"].includes(program))
+    return { kind: "command", command: rest.join(" ") };
   const port = match[1] ?? "80";
   return {
+    kind: "http",
     path: match[2] ?? "/",
     port: /^[0-9]+$/.test(port) ? Number(port) : null,
     startMs: check.StartPeriod === undefined ? null : Math.round(check.StartPeriod / 1e6),

@@ -26,7 +26,8 @@ export async function resolveOwner(
   if (typeof known?.uid === "number" && typeof known.gid === "number") return { uid: known.uid, gid: known.gid };
   const tree = await openImageTree(layers, options);
   const row = isNumber(user) ? undefined : readRows(tree, "etc/passwd").find(([name]) => name === user);
-  const uid = isNumber(user) ? Number(user) : Number(row?.[2] ?? Number.NaN);
+  // An image without users has this one all the same.
+  const uid = isNumber(user) ? Number(user) : Number(row?.[2] ?? (user === "root" ? 0 : Number.NaN));
   const gid =
     group === ""
       ? Number(row?.[3] ?? uid)

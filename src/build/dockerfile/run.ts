@@ -193,7 +193,8 @@ function mountKey(mount: Exclude<StepMount, { readonly kind: "secret" }>): Json 
 }
 
 function historyOf(state: StageState, words: readonly string[]): string {
-  const args = [...state.args].map(([name, value]) => `${name}=${value ?? ""}`);
+  // ENV of the same name may have come after it.
+  const args = state.args.map((name) => `${name}=${state.variables.get(name) ?? ""}`);
   const prefix = args.length === 0 ? [] : [`|${args.length}`, ...args];
   return `RUN ${[...prefix, ...words].join(" ")} # buildkit`;
 }

@@ -12,8 +12,8 @@ export interface StageState {
   readonly root: readonly StepLayer[];
   /** ENV and ARG as they are now, for `$NAME` and for programs; the later one counts. */
   readonly variables: ReadonlyMap<string, string>;
-  /** ARG in the order of the file, for the history of RUN. */
-  readonly args: ReadonlyMap<string, string | null>;
+  /** Names of ARG in the order of the file, for the history of RUN. */
+  readonly args: readonly string[];
   /** Folders that WORKDIR wants and that come with the next layer, each the user's of its moment. */
   readonly folders: readonly WantedFolder[];
   /** Whether CMD came in this stage. */

@@ -42,7 +42,7 @@ export const skipNothing: SkipRule = { skips: () => false, mayKeepBelow: () => t
 
 /** The files under a root at one moment: each folder is read once, when it is first asked for. */
 export interface FileTree {
-  /** What is at a path that is not skipped; symlinks are not followed. */
+  /** What is at a path that is not skipped, or a folder that may hold such; symlinks are not followed. */
   at(path: BytePath): FoundFile | undefined;
   /**
    * Everything at and below a path, parents first, in the order of their bytes. Symlinks are found, not followed.
@@ -94,7 +94,8 @@ export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTr
   return {
     at(path) {
       const file = start(path);
-      return file === undefined || onlyBelow.has(file) ? undefined : file;
+      // A folder that stays out is still the way to what a later rule takes back.
+      return file === undefined || (onlyBelow.has(file) && file.kind !== "directory") ? undefined : file;
     },
     *walk(path, depth = Number.POSITIVE_INFINITY) {
       const deepest = levelOf(path) + depth;

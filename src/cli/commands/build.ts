@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
 import { buildProject, newestTag } from "../build-project.ts";
+import { withBuild, type BuildOptions } from "../build-options.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
 import { loadProject, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
 
-interface BuildCommandOptions extends SharedOptions, RegistryOptions {
+interface BuildCommandOptions extends SharedOptions, RegistryOptions, BuildOptions {
   readonly file: string;
   /** False: `--no-cache`. */
   readonly cache: boolean;
@@ -13,7 +14,7 @@ interface BuildCommandOptions extends SharedOptions, RegistryOptions {
 }
 
 export function buildCommand(): Command {
-  return withRegistry(withShared(new Command("build")))
+  return withBuild(withRegistry(withShared(new Command("build"))))
     .description(
       "Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.",
     )
@@ -30,7 +31,7 @@ export function buildCommand(): Command {
       const project = await loadProject(options);
       if (options.check === true) return check(context, project, options.file);
       const { artifact, steps } = await buildProject(context, project, {
-        plainHttp: options.plainHttp === true,
+        ...options,
         noCache: !options.cache,
         progress: options.progress,
       });

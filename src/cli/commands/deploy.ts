@@ -1,7 +1,6 @@
 import { Command } from "commander";
-import { OperatorError } from "../../errors/operator-error.ts";
-import type { Digest } from "../../model/canonical.ts";
-import { parseDigest } from "../../model/names.ts";
+import { factsOf, readImage } from "../../build/image-state.ts";
+import type { DefinedRunSettings } from "../../model/definition.ts";
 import type { Store } from "../../ports/store.ts";
 import { newestTag, openStore } from "../build-project.ts";
 import { createContext, withTarget, type Context } from "../context.ts";
@@ -9,6 +8,7 @@ import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { chooseEnvironment, loadProject } from "../project.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { settingNotes } from "../run-settings.ts";
 import { findImage } from "../store-image.ts";
 import { withHttp } from "./serve.ts";
 
@@ -22,30 +22,26 @@ export function deployCommand(): Command {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
       const environment = chooseEnvironment(project.definition, options.environment);
-      const deployable = await findArtifact(context, openStore(context), artifact ?? newestTag(project.definition.app));
+      const deployable = await findArtifact(
+        context,
+        openStore(context),
+        artifact ?? newestTag(project.definition.app),
+        project.definition.run,
+      );
       await ensureDaemon(context, options);
       await deployArtifact(context, project, environment, deployable, options);
     });
 }
 
-async function findArtifact(context: Context, store: Store, name: string): Promise<Deployable> {
+async function findArtifact(
+  context: Context,
+  store: Store,
+  name: string,
+  run: DefinedRunSettings,
+): Promise<Deployable> {
   const digest = await findImage(context, store, name, "deploy artifact");
-  const manifest = await readJson(store, digest);
-  const config = (manifest as { readonly config?: { readonly digest?: string } }).config?.digest;
-  if (config === undefined) {
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot deploy "${name}": it is not an image manifest`, {
-      hint: "name the digest that `bronze build` or `bronze import` printed",
-    });
-  }
-  const image = (await readJson(store, parseDigest(config))) as {
-    readonly config?: { readonly ExposedPorts?: object };
-  };
-  const exposedPorts = Object.keys(image.config?.ExposedPorts ?? {}).flatMap((key) =>
-    /^[0-9]{1,5}\/tcp$/.test(key) ? Number.parseInt(key, 10) : [],
-  );
-  return { digest, exposedPorts: exposedPorts.toSorted((a, b) => a - b) };
-}
-
-async function readJson(store: Store, digest: Digest): Promise<unknown> {
-  return JSON.parse((await store.read(digest)).toString()) as unknown;
+  const { image } = await readImage(store, digest);
+  const facts = factsOf(image.config);
+  for (const note of settingNotes(run, facts)) context.output.note(`${context.output.paint.warn("warning:")} ${note}`);
+  return { digest, facts };
 }

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { buildProject } from "../build-project.ts";
+import { withBuild, type BuildOptions } from "../build-options.ts";
 import { createContext, withTarget } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact } from "../deploy-artifact.ts";
@@ -10,22 +11,20 @@ import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { withHttp } from "./serve.ts";
 
 export function upCommand(): Command {
-  return withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up")))))
+  return withBuild(withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up"))))))
     .description(
       "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again.",
     )
-    .action(async (options: ReleaseOptions & HttpOptions & RegistryOptions) => {
+    .action(async (options: ReleaseOptions & HttpOptions & RegistryOptions & BuildOptions) => {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
       const environment = chooseEnvironment(project.definition, options.environment);
       // A machine that cannot run the daemon says so before a long build.
       await ensureDaemon(context, options);
-      const { artifact } = await buildProject(context, project, {
-        plainHttp: options.plainHttp === true,
-      });
+      const { artifact } = await buildProject(context, project, options);
       const { digest, config } = artifact;
       const deploy = (): Promise<void> =>
-        deployArtifact(context, project, environment, { digest, exposedPorts: config.exposedPorts }, options);
+        deployArtifact(context, project, environment, { digest, facts: config }, options);
       await deploy().catch(async (thrown: unknown) => {
         // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
         if (!(thrown instanceof OperatorError) || thrown.code !== "DAEMON_UNREACHABLE" || thrown.details === "final")

@@ -1,4 +1,4 @@
-import { healthHint } from "../../build/dockerfile/health.ts";
+import { healthFacts } from "../../build/dockerfile/health.ts";
 import { capabilityNames } from "../../definition/capabilities.ts";
 import { interpolated, portOf, sortVariables } from "./carried.ts";
 import { noWishes, type NotCarriedOver, type StartLine, type Wishes } from "./proposal.ts";
@@ -172,7 +172,8 @@ function readHealth(
 ): { readonly path: Wishes["healthPath"]; readonly deadline: string | null } {
   if (isEmpty(check["test"]) || check["disable"] === true) return { path: null, deadline: null };
   const words = Array.isArray(check["test"]) ? check["test"].map(String) : ["CMD-SHELL", String(check["test"])];
-  const hint = healthHint({ Test: words.map((word) => word.replaceAll("$$", "$")) });
+  const facts = healthFacts({ Test: words.map((word) => word.replaceAll("$$", "$")) });
+  const hint = facts?.kind === "http" ? facts : undefined;
   const deadline = durationOf(textOf(check["start_period"]));
   const timings = ["interval", "timeout", "retries", "start_interval", ...(deadline === null ? ["start_period"] : [])];
   const other = timings.filter((key) => check[key] !== undefined);

@@ -63,7 +63,7 @@ function configOf(
     platform,
     root: [],
     variables: variablesOf(below),
-    args: new Map(),
+    args: [],
     folders: [],
     commandSet: false,
   };

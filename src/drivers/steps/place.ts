@@ -27,16 +27,10 @@ export interface Places {
   close(): Promise<void>;
 }
 
-/** What a builder left on the machine. */
+/** Something that a builder left on the machine. */
 export interface StepLeftover {
-  readonly subject: string;
-  readonly finding: string;
+  readonly path: string;
   remove(): Promise<void>;
-}
-
-/** Folder of all builders' places, in that of the build cache. */
-export function stepsFolder(cacheDir: string): string {
-  return join(cacheDir, "steps");
 }
 
 const folderName = /^([0-9]+)-([0-9]+)$/;
@@ -95,8 +89,7 @@ export async function stepLeftovers(dir: string): Promise<readonly StepLeftover[
     const path = join(dir, name);
     return [
       {
-        subject: path,
-        finding: "of build steps whose builder is gone",
+        path,
         async remove() {
           for (const group of topGroups(cgroupPrefix(dir, builder))) await removeTopGroup(group);
           await removeStepFirewall(networkName(dir, builder));

@@ -1,0 +1,48 @@
+import type { ImageFacts } from "../build/options.ts";
+import { defaultRunSettings, type RunSettings } from "../model/content.ts";
+import type { DefinedRunSettings } from "../model/definition.ts";
+
+/** What an image says that a definition may leave open, or that means something else here. */
+export type ImageWishes = Pick<ImageFacts, "exposedPorts" | "health" | "volumes">;
+
+/** The settings of a release: what the definition says, else what the image says, else the defaults. */
+export function settingsFor(defined: DefinedRunSettings, image: ImageWishes): RunSettings {
+  const port = defined.port ?? image.exposedPorts[0] ?? defaultRunSettings.port;
+  const asked = healthAt(image, port);
+  const { deadlineMs } = defaultRunSettings.health;
+  return {
+    ...defined,
+    port,
+    health: {
+      path: defined.health.path ?? asked?.path ?? defaultRunSettings.health.path,
+      deadlineMs: defined.health.deadlineMs ?? Math.max(deadlineMs, asked?.startMs ?? 0),
+    },
+  };
+}
+
+/** What of the image is not carried over, each in a sentence. */
+export function settingNotes(defined: DefinedRunSettings, image: ImageWishes): readonly string[] {
+  const { port } = settingsFor(defined, image);
+  const { health } = image;
+  const notes: string[] = [];
+  if (defined.health.path === null && health?.kind === "command")
+    notes.push(
+      `HEALTHCHECK ${health.command.slice(0, 200)} is not carried over: instances are asked over HTTP; name a path in run.health.path`,
+    );
+  if (defined.health.path === null && health?.kind === "http" && healthAt(image, port) === undefined)
+    notes.push(
+      `HEALTHCHECK asks port ${health.port}, requests go to ${port}: name a path of that one in run.health.path`,
+    );
+  const writable = ["/tmp", ...defined.tmpfs];
+  for (const path of image.volumes)
+    if (!writable.some((place) => path === place || path.startsWith(`${place}/`)))
+      notes.push(`VOLUME ${path} is no writable place here: name it under run.tmpfs where the app writes to it`);
+  return notes;
+}
+
+function healthAt(
+  { health }: ImageWishes,
+  port: number,
+): Extract<typeof health, { readonly kind: "http" }> | undefined {
+  return health?.kind === "http" && (health.port === null || health.port === port) ? health : undefined;
+}
