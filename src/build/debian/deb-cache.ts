@@ -56,7 +56,7 @@ export function createDebCache(options: DebCacheOptions): DebCache {
       if (missing.length === 0) return;
       await mkdir(dir, { recursive: true, mode: 0o755 });
       await inWorkDir(
-        join(options.cacheDir, "partial-debs"),
+        join(dir, "partial"),
         (work) => fetchPackages(missing, pins.published, work, pathOf, options),
         (abandoned, work) => adoptPartial(abandoned, work, missing),
       );

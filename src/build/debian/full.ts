@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, linkSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { TarSource } from "../../image/tar-write.ts";
@@ -19,6 +19,16 @@ export interface FullRootOptions {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Maintainer scripts see no network, no other process and not this machine's name, and end with whoever started them, also
+ * when that is killed. util-linux has no program that sets the name of a new UTS namespace; Perl is essential in Debian.
+ */
+const apart = [
+  ..."--pdeathsig KILL unshare --pid --fork --kill-child --mount-proc --net --uts --ipc -- perl -e".split(" "),
+  'system("hostname", shift @ARGV) == 0 or exit 1; exec { $ARGV[0] } @ARGV; exit 127',
+  "bronze",
+];
+
 /** As Debian's own images for containers are: licences stay, other documentation and translations do not come in. */
 const excluded = [
   ...["doc", "groff", "info", "linda", "lintian", "locale", "man"].map((name) => `path-exclude=/usr/share/${name}/*`),
@@ -38,11 +48,14 @@ export async function fullRoot(
 ): Promise<readonly TarSource[]> {
   const { dir, spool, epoch, signal } = options;
   const repository = join(dir, "repository");
-  mkdirSync(repository, { mode: 0o755 });
+  mkdirSync(repository);
+  chmodSync(repository, 0o755);
   await writeRepository(repository, pins, options);
   const { status, stderr } = await runCommand(
-    "mmdebstrap",
+    "setpriv",
     [
+      ...apart,
+      "mmdebstrap",
       "--mode=root",
       // Nothing but what is named: the solver has done its work already.
       "--variant=apt",
@@ -85,12 +98,22 @@ async function writeRepository(folder: string, pins: DebianPins, options: FullRo
     Promise.resolve(
       unpacked.map(({ pin, control }) => {
         const name = `${pin.sha256}.deb`;
-        linkSync(pathOf(pin), join(folder, name));
+        place(pathOf(pin), join(folder, name));
         return `${(control.get("control") ?? "").trim()}\nFilename: ./${name}\nSize: ${pin.sizeBytes}\nSHA256: ${pin.sha256}\n`;
       }),
     ),
   );
   writeFileSync(join(folder, "Packages"), index.join("\n"), { encoding: "latin1", mode: 0o644 });
+}
+
+/** Another name of a file, or a copy where the cache is on another file system. */
+function place(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    copyFileSync(from, to);
+  }
 }
 
 /** What differs from one installation to the next, tells of this machine or is only of use to it. */
