@@ -25,7 +25,7 @@ export interface FileRule {
 }
 
 /** Bumped with every change of rules or of what counts as harmless: results of older ones are not believed. */
-export const rulesVersion = 1;
+export const rulesVersion = 2;
 
 /** Bytes looked at before and after an anchor. */
 export const reachBefore = 64;
@@ -180,21 +180,25 @@ export const fileRules: readonly FileRule[] = [
   },
 ];
 
-/** Other people's packages publish keys on purpose: to test with, and in their documentation. */
+/**
+ * Other people's packages, wherever package managers put them. They publish keys on purpose: to test with, in their
+ * documentation, and API keys by which a client tells who it is.
+ */
 const thirdParty =
-  /(?:^|\/)(?:node_modules|site-packages|dist-packages|gems|vendor|pkg\/mod|perl5?|python[23][\d.]*)\//;
+  /(?:^usr\/(?:lib|libexec|share)|(?:^|\/)(?:node_modules|site-packages|dist-packages|gems|vendor(?:ed)?|third_party|pkg\/mod|perl5?|python[23][\d.]*))\//;
 const forShow =
-  /(?:^|\/)(?:tests?|testing|__tests__|specs?|testdata|test-data|fixtures?|examples?|samples?|demos?|docs?|bench(?:marks?)?|mocks?|idlelib)\/|\.(?:md|markdown|rst|d\.[cm]?ts|map)$/i;
+  /(?:^|\/)(?:tests?|testing|__tests__|specs?|test[-_]?data|fixtures?|examples?|samples?|demos?|docs?|bench(?:marks?)?|mocks?|idlelib)\/|\.(?:md|markdown|rst|d\.[cm]?ts|map)$/i;
 
 /**
  * Why what looks like a secret at this path is none; undefined where it may be one. Only for what anyone can download:
  * a test key in the project's own files must be marked by its owner.
  */
-export function harmlessBecause(path: string): string | undefined {
+export function harmlessBecause(rule: string, path: string): string | undefined {
   if (path.startsWith("usr/share/doc/")) return "documentation of a Debian package";
   if (path === "etc/ssl/private/ssl-cert-snakeoil.key") return "the self-signed key of ssl-cert, which nobody trusts";
   const inside = thirdParty.exec(path);
   if (inside === null) return undefined;
+  if (rule === "google-api-key") return "a published client's own API key";
   return forShow.test(path.slice(inside.index + inside[0].length))
     ? "a published package's own tests, examples or documentation"
     : undefined;

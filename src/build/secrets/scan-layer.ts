@@ -53,7 +53,7 @@ async function search(
   const take = (hit: Hit): void => {
     const key = JSON.stringify([hit.rule, hit.path]);
     if (hits.size >= mostSecrets || hits.has(key)) return;
-    if (!isValueRule(hit.rule) && harmlessBecause(hit.path) !== undefined) return;
+    if (!isValueRule(hit.rule) && harmlessBecause(hit.rule, hit.path) !== undefined) return;
     hits.set(key, hit);
   };
   const scanner = new SecretScanner({ rules, values }, take);
