@@ -294,3 +294,14 @@ for (const [what, bytes, message] of noText) {
     );
   });
 }
+
+test("parseDefinition() reads target and arguments of a Dockerfile, and refuses them elsewhere", () => {
+  const { build } = parseDefinition(
+    'app: shop\nbuild: { dockerfile: Dockerfile, target: web, args: { A: 1.10, B: "", C: x y } }\n',
+    "bronze.yaml",
+  );
+  const args = { A: "1.10", B: "", C: "x y" };
+  assert.deepEqual(build, { kind: "dockerfile", path: "Dockerfile", target: "web", args });
+  for (const text of ["build: { image: x, args: { A: 1 } }", "build: { dockerfile: x, args: { a-b: 1 } }"])
+    assert.throws(() => parseDefinition(`app: shop\n${text}\n`, "bronze.yaml"), OperatorError);
+});
