@@ -22,8 +22,8 @@ export interface PythonStart {
 }
 
 /** Servers that are brought along where a project has none; these versions are what was tried. */
-const gunicorn = "gunicorn==23.0.0";
-const uvicorn = "uvicorn==0.34.0";
+const gunicorn = "gunicorn==26.2.0";
+const uvicorn = "uvicorn==0.54.0";
 const programs = ["main.py", "app.py", "server.py", "run.py", "wsgi.py", "__main__.py", "src/main.py", "src/app.py"];
 
 /** @param wish how another tool's file says that it is started */
