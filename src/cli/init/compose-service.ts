@@ -54,7 +54,7 @@ export function readService(
       leave(
         `build.${key}`,
         at("build", key),
-        key === "secrets" ? "bronze build --secret id=NAME,src=FILE" : "this version has nothing for it",
+        key === "secrets" ? "bronze up --secret id=NAME,src=FILE" : "this version has nothing for it",
       );
   for (const key of Object.keys(fields)) {
     if (known.has(key) || key.startsWith("x-") || isEmpty(fields[key])) continue;

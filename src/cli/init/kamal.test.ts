@@ -39,13 +39,15 @@ aliases: { console: app exec }
 
 test("propose() carries Kamal's deploy.yml over and names the rest", () => {
   const { definition, notCarriedOver, told, files } = proposed({
-    "config/deploy.yml": deploy.replace(/ {2}args:.*\n/, ""),
+    "config/deploy.yml": deploy,
     Dockerfile: 'FROM ruby\nENTRYPOINT ["/rails/bin/docker-entrypoint"]\nEXPOSE 80\n',
     "compose.yaml": "services: { web: { build: . } }",
     "config/deploy.staging.yml": "",
   });
   assert.equal(definition.app, "shop-app");
   assert.deepEqual(definition.run.command, ["/rails/bin/docker-entrypoint", "bin/serve", "--port", "3000"]);
+  assert.ok(definition.build.kind === "dockerfile");
+  assert.deepEqual(Object.entries(definition.build.args ?? {}), [["RUBY_VERSION", "3.4"]]);
   assert.deepEqual([definition.run.port, definition.run.health.path], [3000, "/up"]);
   assert.equal(definition.environments[0]?.settings.route.host, "shop.example");
   const named = notCarriedOver.map(({ what }) => what);
@@ -59,6 +61,7 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
     "secret RAILS_MASTER_KEY",
     "secret API",
     "builder.arch",
+    "build argument TOKEN",
     "accessories",
     "proxy.healthcheck's interval",
     "config/deploy.staging.yml",

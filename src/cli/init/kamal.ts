@@ -77,7 +77,7 @@ export function readKamal(folder: Folder, file: string): Wishes {
         `builder.${key}`,
         ["builder", key],
         key === "secrets"
-          ? "bronze build --secret id=NAME,env=NAME"
+          ? "bronze up --secret id=NAME,env=NAME"
           : "Bronze builds on the machine it runs on, with its own cache",
       );
   for (const key of Object.keys(root)) {

@@ -75,10 +75,10 @@ export function packageTasks({ root, manager }: NodeProject): readonly string[] 
         ]
       : []),
     ...(npmrc?.variables ?? []).map(
-      (name) => `.npmrc takes ${name} from the environment: bronze build --secret id=${name},env=${name}`,
+      (name) => `.npmrc takes ${name} from the environment: bronze up --secret id=${name},env=${name}`,
     ),
     ...(npmrc?.copied === false
-      ? [".npmrc holds a token and stays out of the image: bronze build --secret id=npmrc,src=.npmrc"]
+      ? [".npmrc holds a token and stays out of the image: bronze up --secret id=npmrc,src=.npmrc"]
       : []),
     ...(root.entries.includes(".dockerignore") && !keepsOut(root, "node_modules")
       ? ["add node_modules to .dockerignore: those of this machine would cover those of the image"]

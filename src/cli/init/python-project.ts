@@ -149,7 +149,9 @@ const nothing: PythonPackages = {
 
 function pipPackages(folder: Folder, file: string): PythonPackages {
   const lines = requirementLines(readText(folder, file) ?? "");
-  const readsMore = lines.some((line) => /^(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f)\b|^\.|^file:/.test(line));
+  const readsMore = lines.some((line) =>
+    /^(-r|-c|-e|--requirement|--constraint|--editable|--find-links|-f)\b|^\.|^file:/.test(line),
+  );
   const packages = lines.filter((line) => !line.startsWith("-"));
   const loose = packages.filter((line) => !/===?\s*[^*\s]+(\s|;|$)|\s@\s|--hash=/.test(line));
   if (packages.length === 0 && !readsMore) return { ...nothing, why: `${file} names nothing` };
