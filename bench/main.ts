@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   daemon: async () => (await import("./daemon.ts")).daemonBench,
   survive: async () => (await import("./survive.ts")).surviveBench,
   crowd: async () => (await import("./crowd.ts")).crowdBench,
+  interop: async () => (await import("./interop.ts")).interopBench,
   build: async () => (await import("./build.ts")).buildBench,
 };
 

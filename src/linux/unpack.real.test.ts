@@ -72,6 +72,17 @@ async function unpackInto<T>(bytes: Buffer, look: (tree: string, failure: unknow
   }
 }
 
+test("`unpackLayer()` gives folders the times of the archive, whatever comes between them and their members", async () => {
+  const at = (path: string, kind: TarKind, mtime: number): TarEntry => ({ ...entryOf([path, kind, ""]), mtime });
+  const members = [at("a", "directory", 1000), at("a-b", "file", 2000), at("a/c", "file", 3000)];
+  const bytes = Buffer.concat([...writeTar(members.map((entry) => ({ entry, content: () => [] })))]);
+  await unpackInto(bytes, (tree, failure) => {
+    assert.equal(failure, undefined);
+    const times = ["a", "a-b", "a/c"].map((path) => lstatSync(join(tree, path)).mtimeMs / 1000);
+    assert.deepEqual(times, [1000, 2000, 3000]);
+  });
+});
+
 const out = "../canary";
 const hostile: readonly (readonly [string, readonly Member[]])[] = [
   ["a path that climbs", [file(`${out}/file`), file("../../bronze-escape")]],

@@ -73,6 +73,8 @@ async function extract(tarPath: string, tree: string): Promise<void> {
     "--numeric-owner",
     "--same-owner",
     "--preserve-permissions",
+    // A folder's members need not follow it at once: "a", "a-b", "a/c" is the order of their bytes.
+    "--delay-directory-restore",
     "--xattrs",
     "--xattrs-include=user.*",
     "--xattrs-include=security.capability",
