@@ -17,6 +17,7 @@ import { compressLayer } from "./layer/compress.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
 import { pinsToJson } from "./debian/pins.ts";
 import { buildRecipe } from "./debian/recipe.ts";
+import { hideSecrets } from "./secrets/hide.ts";
 import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
 import { readSource, type Source } from "./source.ts";
 import type { Blobs, Descriptor, Store } from "../ports/store.ts";
@@ -30,7 +31,8 @@ const mostMended = 10;
  * @throws {OperatorError} `BUILD_FAILED`, `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`, `VERIFICATION_FAILED`,
  * `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`
  */
-export async function buildArtifact(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
+export async function buildArtifact(build: BuildDefinition, given: BuildOptions): Promise<BuiltArtifact> {
+  const options = { ...given, report: hideSecrets(given.report, given.secrets ?? []) };
   try {
     // Each time, at least one damaged blob is gone.
     for (let mended = 0; mended < mostMended; mended++) {
