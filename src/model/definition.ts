@@ -61,7 +61,10 @@ export interface DockerfileBuild {
 export type BuildDefinition =
   | (DebianRecipe & BuildSettings)
   | (DockerfileBuild & BuildSettings)
-  | { readonly kind: "image"; /** OCI layout folder or archive, relative to the project, or the name of an image with its tag or digest. */ readonly path: string };
+  | {
+      readonly kind: "image";
+      /** OCI layout folder or archive, relative to the project, or the name of an image with its tag or digest. */ readonly path: string;
+    };
 
 /** Run settings as written; what the image may know better is null where nothing was said. */
 export type DefinedRunSettings = Omit<RunSettings, "port" | "health"> & {

@@ -5,12 +5,16 @@ import { runCommand } from "../command.ts";
 import type { Archive } from "./archives.ts";
 import { readMachineApt } from "./machine-apt.ts";
 
+const timeoutMs = 10 * 60_000;
+
 /** An apt that knows nothing of the machine's packages, sources and preferences. */
 export interface PrivateApt {
   /** Runs a program of apt's. @throws {OperatorError} `INTERRUPTED`, `MACHINE_LACKS`, `BUILD_FAILED` after ten minutes */
   run(
     program: "apt-get" | "apt-cache" | "/usr/lib/apt/apt-helper",
     args: readonly string[],
+    /** How large a file it may write, in bytes; absent: as large as the indices say. */
+    mostFileBytes?: number,
   ): Promise<{ readonly status: number | null; readonly stdout: string; readonly stderr: string }>;
 }
 
@@ -73,7 +77,15 @@ export async function createPrivateApt(dir: string, options: PrivateAptOptions):
   await write("apt.conf", [...(await readMachineApt(signal)).options, ...own], 0o600);
   const env = { APT_CONFIG: join(dir, "apt.conf"), DEBIAN_FRONTEND: "noninteractive" };
   return {
-    run: (program, args) => runCommand(program, args, { signal, timeoutMs: 10 * 60_000, cwd: dir, env }),
+    run: (program, args, mostFileBytes) =>
+      mostFileBytes === undefined
+        ? runCommand(program, args, { signal, timeoutMs, cwd: dir, env })
+        : runCommand("prlimit", [`--fsize=${mostFileBytes}`, "--", program, ...args], {
+            signal,
+            timeoutMs,
+            cwd: dir,
+            env,
+          }),
   };
 }
 

@@ -35,6 +35,8 @@ export interface DebCacheOptions {
 
 /** As many as one list of arguments holds without trouble. */
 const atOnce = 200;
+/** What apt writes besides the packages is less. */
+const spareBytes = 2 ** 20;
 
 export function createDebCache(options: DebCacheOptions): DebCache {
   const dir = join(options.cacheDir, "debs");
@@ -104,12 +106,17 @@ async function fetchPackages(
     });
     for (let from = 0; from < missing.length; from += atOnce) {
       const some = missing.slice(from, from + atOnce);
-      const { status, stdout, stderr } = await apt.run("/usr/lib/apt/apt-helper", [
-        "-o",
-        "Acquire::Retries=3",
-        "download-file",
-        ...some.flatMap((item) => [uriOf(item, archives), join(files, `${item.sha256}.deb`), `SHA256:${item.sha256}`]),
+      const places = some.flatMap((item) => [
+        uriOf(item, archives),
+        join(files, `${item.sha256}.deb`),
+        `SHA256:${item.sha256}`,
       ]);
+      const { status, stdout, stderr } = await apt.run(
+        "/usr/lib/apt/apt-helper",
+        ["-o", "Acquire::Retries=3", "download-file", ...places],
+        // A mirror that never ends must not fill the disk.
+        Math.max(...some.map((item) => item.sizeBytes)) + spareBytes,
+      );
       // Whatever came is kept, also when another one did not.
       for (const item of some) await takeIn(item, join(files, `${item.sha256}.deb`), pathOf(item));
       if (status !== 0) throw await explain(some, archives, published, `${stdout}\n${stderr}`, pathOf);
