@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { createSite, eventually, type Site } from "./support/bronze.ts";
@@ -83,6 +83,18 @@ test("`bronze build --check` names layer, instruction, file and byte of what a s
   assert.match(stderr, /cause: layer 2 \(RUN .*\), \/built: content at byte \d+, line 1/);
   assert.deepEqual(leftovers(site), []);
   assert.equal((await site.bronze(["deploy"])).status, 4, "what differs is not in the store");
+});
+
+test("`bronze build --check` that was killed leaves what the next one removes", async (t) => {
+  const site = createProject(t);
+  const dead = "999999999-1";
+  const places = [join(site.state, "check", dead), join("/dev/shm/bronze-check", dead)];
+  for (const place of places) mkdirSync(join(place, "1"), { recursive: true });
+  assert.equal((await site.bronze(["build", "--check"])).status, 0);
+  assert.deepEqual(
+    places.filter((place) => existsSync(place)),
+    [],
+  );
 });
 
 test("`bronze build --check` that is interrupted ends with 130 and leaves nothing", async (t) => {

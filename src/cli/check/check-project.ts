@@ -1,15 +1,15 @@
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { compareArtifacts } from "../../build/compare.ts";
-import { inWorkDir } from "../../build/debian/work-dir.ts";
 import type { BuiltArtifact } from "../../build/options.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../../errors/operator-error.ts";
 import { parseManifest } from "../../image/oci.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
+import { leftByDead, thisProcess } from "../../store/temporary.ts";
 import { newestTag, openStore } from "../build-project.ts";
 import type { Context } from "../context.ts";
 import { tryCommand } from "../doctor/try-command.ts";
@@ -17,7 +17,7 @@ import type { Project } from "../project.ts";
 import { withoutOptions } from "./arguments.ts";
 import { copyProject } from "./copy-project.ts";
 import { notReproducible } from "./not-reproducible.ts";
-import { elsewhere } from "./surroundings.ts";
+import { elsewhere, endsWithUs } from "./surroundings.ts";
 import { createThrowAwayState } from "./throw-away-state.ts";
 
 /** The artifact that both builds made, and what was different about them. */
@@ -47,9 +47,7 @@ export async function checkProject(
   own: OwnCommand,
 ): Promise<CheckedArtifact> {
   const { output, places, signal } = context;
-  const parent = join(places.state, "check");
-  await mkdir(parent, { recursive: true });
-  return inWorkDir(parent, async (dir) => {
+  return inCheckFolder(places.state, async (dir) => {
     const [here, there] = [join(dir, "1"), join(dir, "2")];
     for (const state of [here, there]) await createThrowAwayState(places.state, state);
     const args = withoutOptions(own.args, ["--check", "--json"], ["--state", "--file"]);
@@ -57,7 +55,8 @@ export async function checkProject(
       [own.options, [own.script], args, ["--json", "--state", state, "--file", definition]].flat();
     const path = resolve(file);
     output.note("build 1 of 2: here, without a cache");
-    const first = await runBuild(own.program, commandFor(here, path), process.cwd(), process.env, signal);
+    const command = [...endsWithUs, own.program, ...commandFor(here, path)];
+    const first = await runBuild("setpriv", command, process.cwd(), process.env, signal);
     // Whatever writes the time of day writes another one.
     const nextSecondAtMs = 1000 - (Date.now() % 1000);
     await new Promise((wake) => setTimeout(wake, nextSecondAtMs));
@@ -98,6 +97,19 @@ export async function checkProject(
       await copy.remove();
     }
   });
+}
+
+/** Does work in a folder that is gone afterwards; those of killed checks go too. Its name is short: sockets' paths are. */
+async function inCheckFolder<Result>(state: string, work: (dir: string) => Promise<Result>): Promise<Result> {
+  const parent = join(state, "check");
+  const dir = join(parent, await thisProcess());
+  await mkdir(dir, { recursive: true });
+  try {
+    for (const abandoned of await leftByDead(parent)) await rm(abandoned, { recursive: true, force: true });
+    return await work(dir);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 }
 
 /** Copies an artifact's blobs from one store to another, those that are missing there, and names it. */

@@ -5,14 +5,15 @@ import {
   lstat,
   lutimes,
   mkdir,
-  mkdtemp,
   readdir,
   readlink,
   rm,
+  rmdir,
   statfs,
   symlink,
 } from "node:fs/promises";
 import { join } from "node:path";
+import { createTemporaries } from "../../store/temporary.ts";
 
 /** Copies of up to this many bytes go into memory, where files are listed in another order. */
 const mostInMemory = 256 * 2 ** 20;
@@ -36,8 +37,13 @@ export async function copyProject(
   prefix: string,
   signal: AbortSignal,
 ): Promise<{ readonly root: string; remove(): Promise<void> }> {
-  const root = await mkdtemp(join(await placeFor(project, near, signal), "bronze-check-"));
-  const remove = (): Promise<void> => rm(root, { recursive: true, force: true });
+  const folder = join(await placeFor(project, near, signal), "bronze-check");
+  const root = await createTemporaries(folder).next();
+  const remove = async (): Promise<void> => {
+    await rm(root, { recursive: true, force: true });
+    // Another check may be under way.
+    await rmdir(folder).catch(() => undefined);
+  };
   try {
     const target = join(root, prefix);
     await mkdir(target, { recursive: true });

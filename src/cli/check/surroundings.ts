@@ -13,9 +13,12 @@ export interface Surroundings {
 
 const script = join(import.meta.dirname, "surroundings.sh");
 
+/** Options of setpriv(1): what it runs ends when this process does, however that ends. */
+export const endsWithUs = ["--pdeathsig", "TERM"];
+
 /**
  * The same command as if somebody else gave it on another machine: other time zone, language, umask, host name, one CPU,
- * another day where libfaketime is installed. The child ends with this process.
+ * another day where libfaketime is installed.
  */
 export function elsewhere(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Surroundings {
   const zone = env["TZ"] === "Asia/Kathmandu" ? "America/St_Johns" : "Asia/Kathmandu";
@@ -28,7 +31,7 @@ export function elsewhere(program: string, args: readonly string[], env: NodeJS.
     program: "unshare",
     args: [
       ["--uts"],
-      ["setpriv", "--pdeathsig", "TERM"],
+      ["setpriv", ...endsWithUs],
       ["taskset", "--cpu-list", cpu],
       ["sh", script, host, umask],
       clock === undefined
