@@ -28,6 +28,22 @@ const sourcePlaces: Plugin = {
   },
 };
 
+/**
+ * Node's own modules are taken as they are, by the name: an import of ECMAScript would read each of their members at the
+ * start, and many load more of Node when they are read.
+ */
+const nodeModules: Plugin = {
+  name: "node-modules",
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "node-modules" } : undefined,
+    );
+    pluginBuild.onLoad({ filter: /^/, namespace: "node-modules" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
 const common: BuildOptions = {
   absWorkingDir: root,
   outdir: dist,
@@ -42,9 +58,9 @@ const common: BuildOptions = {
   legalComments: "none",
   // CommonJS dependencies call require for Node's own modules.
   banner: {
-    js: 'import { createRequire as bronzeRequire } from "node:module"; const require = bronzeRequire(import.meta.url);',
+    js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);',
   },
-  plugins: [sourcePlaces],
+  plugins: [sourcePlaces, nodeModules],
 };
 
 const startedAt = new Date();

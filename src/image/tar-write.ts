@@ -12,6 +12,11 @@ const typeFlag: { readonly [K in TarKind]: string } = {
 
 const chunkBytes = 1 << 20;
 const blockBytes = 512;
+/** Where a header has the size of the content and the sum of its own bytes. */
+const sizeAt = 124;
+const sizeDigits = 11;
+const sumAt = 148;
+const slash = 0x2f;
 const zeroBlocks = Buffer.alloc(2 * blockBytes);
 const largestOctal = 0o77777777777;
 const largestId = 0o7777777;
@@ -163,13 +168,44 @@ function encodeBlock(entry: TarEntry, path: SplitPath, flag: string): Buffer {
   return block;
 }
 
+/** A header's block without name and size, and the sum of its bytes. */
+interface Template {
+  readonly entry: TarEntry;
+  readonly block: Buffer;
+  readonly sum: number;
+}
+
+let template: Template | undefined;
+
+/** Most members differ from the one before in name and size only: the rest is copied. */
+function templateFor(entry: TarEntry): Template {
+  const last = template?.entry;
+  if (
+    template !== undefined &&
+    last?.kind === entry.kind &&
+    last.mode === entry.mode &&
+    last.uid === entry.uid &&
+    last.gid === entry.gid &&
+    last.mtime === entry.mtime &&
+    last.target === entry.target
+  )
+    return template;
+  const block = encodeBlock({ ...entry, size: 0 }, { prefix: "", name: "" }, typeFlag[entry.kind]);
+  block.fill(0, sizeAt, sizeAt + sizeDigits);
+  block.fill(" ", sumAt, sumAt + 8);
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  return (template = { entry, block, sum });
+}
+
 /** Writes a header of one block. @returns false where the entry needs a pax header: nothing was written */
 function putHeader(entry: TarEntry, target: Buffer, at: number): boolean {
+  const { path, size } = entry;
   const isDirectory = entry.kind === "directory";
   if (
-    entry.path.length + Number(isDirectory) > 100 ||
+    path.length + Number(isDirectory) > 100 ||
     entry.target.length > 100 ||
-    entry.size > largestOctal ||
+    size > largestOctal ||
     entry.uid > largestId ||
     entry.gid > largestId ||
     entry.mtime > largestOctal ||
@@ -177,8 +213,22 @@ function putHeader(entry: TarEntry, target: Buffer, at: number): boolean {
     entry.attributes !== undefined
   )
     return false;
-  target.fill(0, at, at + blockBytes);
-  putBlock(target, at, entry, { prefix: "", name: isDirectory ? `${entry.path}/` : entry.path }, typeFlag[entry.kind]);
+  const { block, sum } = templateFor(entry);
+  target.set(block, at);
+  let total = sum;
+  for (let i = 0; i < path.length; i++) {
+    const byte = path.charCodeAt(i) & 0xff;
+    target[at + i] = byte;
+    total += byte;
+  }
+  if (isDirectory) {
+    target[at + path.length] = slash;
+    total += slash;
+  }
+  octal(target, at + sizeAt, sizeDigits, size);
+  for (let i = at + sizeAt; i < at + sizeAt + sizeDigits; i++) total += target[i] as number;
+  octal(target, at + sumAt, 6, total);
+  target[at + sumAt + 6] = 0;
   return true;
 }
 
@@ -188,9 +238,9 @@ function putBlock(target: Buffer, at: number, entry: TarEntry, path: SplitPath, 
   octal(target, at + 100, 7, entry.mode & 0o7777);
   octal(target, at + 108, 7, Math.min(entry.uid, largestId));
   octal(target, at + 116, 7, Math.min(entry.gid, largestId));
-  octal(target, at + 124, 11, entry.size > largestOctal ? 0 : entry.size);
+  octal(target, at + sizeAt, sizeDigits, entry.size > largestOctal ? 0 : entry.size);
   octal(target, at + 136, 11, Math.max(0, Math.min(entry.mtime, largestOctal)));
-  for (let i = at + 148; i < at + 156; i++) target[i] = 32;
+  target.fill(" ", at + sumAt, at + sumAt + 8);
   target[at + 156] = flag.charCodeAt(0);
   if (entry.target !== "") target.write(entry.target, at + 157, 100, "latin1");
   target.write("ustar\x0000", at + 257, 8, "latin1");
@@ -199,16 +249,22 @@ function putBlock(target: Buffer, at: number, entry: TarEntry, path: SplitPath, 
   if (path.prefix !== "") target.write(path.prefix, at + 345, 155, "latin1");
   let sum = 0;
   for (let i = at; i < at + blockBytes; i++) sum += target[i] as number;
-  octal(target, at + 148, 6, sum);
-  target[at + 154] = 0;
+  octal(target, at + sumAt, 6, sum);
+  target[at + sumAt + 6] = 0;
 }
 
 /** Writes a number in octal digits, with zeros before it. */
 function octal(target: Buffer, at: number, digits: number, value: number): void {
   let rest = value;
-  for (let i = at + digits - 1; i >= at; i--) {
+  let i = at + digits - 1;
+  // Beyond 32 bits there are no shifts.
+  for (; rest > 0x7fffffff; i--) {
     target[i] = 48 + (rest % 8);
     rest = Math.floor(rest / 8);
+  }
+  for (; i >= at; i--) {
+    target[i] = 48 + (rest & 7);
+    rest >>= 3;
   }
 }
 

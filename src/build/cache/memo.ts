@@ -62,7 +62,7 @@ export async function openMemo(path: string, temporary: Temporaries): Promise<Co
         return;
       }
       if (added.count === added.numbers.length / width) added = grown(added);
-      added.numbers.set(numbersOf(file), added.count * width);
+      putNumbers(file, added.numbers, added.count * width);
       added.contents.write(content, added.count * contentBytes, "latin1");
       added.count += 1;
     },
@@ -137,8 +137,12 @@ function search(table: Table, file: Fingerprint): number | undefined {
   return undefined;
 }
 
-function numbersOf({ ino, path, size, mtimeMs, ctimeMs }: Fingerprint): readonly number[] {
-  return [ino, hashOf(path), size, mtimeMs, ctimeMs];
+function putNumbers({ ino, path, size, mtimeMs, ctimeMs }: Fingerprint, numbers: Float64Array, at: number): void {
+  numbers[at] = ino;
+  numbers[at + 1] = hashOf(path);
+  numbers[at + 2] = size;
+  numbers[at + 3] = mtimeMs;
+  numbers[at + 4] = ctimeMs;
 }
 
 /**

@@ -34,24 +34,21 @@ export function composeLayer(base: BaseTree, parts: readonly LayerPart[], epoch:
       continue;
     }
     const { owner, mode, contents } = part;
+    const { uid, gid } = owner;
     const resolve = resolverBelow(base, part.to);
     for (const file of part.files) {
-      const below = file.path.slice(part.from.length).replace(/^\//, "");
+      const below = part.from === "" ? file.path : file.path.slice(part.from.length + 1);
       const path = resolve(below, file.kind === "directory");
-      const common = { path, ...owner, mtime: epoch };
       if (file.kind === "other") throw noFile(file.path);
       if (file.kind === "directory") {
         if (below === "" || placement.isFolder(path)) placement.folder(path);
         else placement.putFolder(path, { ...owner, mode: mode ?? 0o755, mtime: epoch });
       } else if (file.kind === "symlink")
-        placement.put({ ...common, kind: "symlink", mode: 0o777, size: 0, target: file.target });
+        placement.put({ path, kind: "symlink", mode: 0o777, uid, gid, mtime: epoch, size: 0, target: file.target });
       else {
         const kept = mode ?? checkoutMode(file.mode);
-        placement.put(
-          { ...common, kind: "file", mode: kept, size: file.size, target: "" },
-          contents.of(file),
-          file.inode,
-        );
+        const entry = { path, kind: "file", mode: kept, uid, gid, mtime: epoch, size: file.size, target: "" } as const;
+        placement.put(entry, contents.of(file), file.inode);
       }
     }
   }

@@ -43,6 +43,8 @@ const root: Owner = { uid: 0, gid: 0 };
  */
 export function createPlacement(base: BaseTree, epoch: number): Placement {
   const placed = new Map<BytePath, Placed>();
+  /** Of the file that was put last: files come folder by folder, and no folder goes away again. */
+  let lastParent: BytePath | undefined;
 
   const folder = (path: BytePath, owner: Owner = root): void => {
     const here = placed.get(path);
@@ -68,13 +70,17 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
       if (made !== undefined) placed.set(path, { entry: { ...made.entry, ...attributes } });
     },
     put(entry, bytes, inode) {
-      folder(parentOf(entry.path));
-      if (isFolder(entry.path))
-        throw refused(`put a file at "/${fromBytePath(entry.path)}" in the image: a folder is there`);
-      checkName(entry.path);
+      const { path } = entry;
+      const parent = parentOf(path);
+      if (parent !== lastParent) folder(parent);
+      lastParent = parent;
+      const here = placed.get(path);
+      if ((here?.entry ?? base.get(path))?.kind === "directory" || path === "")
+        throw refused(`put a file at "/${fromBytePath(path)}" in the image: a folder is there`);
+      checkName(path);
       // A name that is taken again comes after those that are there, so that the first of several names is the file.
-      placed.delete(entry.path);
-      placed.set(entry.path, { entry, ...(bytes === undefined ? {} : { bytes, inode }) });
+      if (here !== undefined) placed.delete(path);
+      placed.set(path, bytes === undefined ? { entry } : { entry, bytes, inode });
     },
     members() {
       const firstNames = new Map<string, BytePath>();
@@ -95,7 +101,7 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
 
 /** In a layer such a name does not stand for a file: it would take others away. @see OCI image specification, "Whiteouts" */
 function checkName(path: BytePath): void {
-  if (path.slice(path.lastIndexOf("/") + 1).startsWith(".wh."))
+  if (path.startsWith(".wh.", path.lastIndexOf("/") + 1))
     throw refused(
       `put "/${fromBytePath(path)}" into an image: names with .wh. take files away there`,
       "give it another name",

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import type { FoundFile } from "./walk.ts";
+import { isAscii, type FoundFile } from "./walk.ts";
 
 /**
  * Reads many small files ahead in threads of their own, for whoever takes them in this order. What a thread could not read,
@@ -43,6 +43,8 @@ interface Shared {
   readonly root: string;
   /** Paths below the root, as bytes, each ended by a NUL. */
   readonly paths: string;
+  /** Whether root and paths are the same bytes as text. */
+  readonly isAscii: boolean;
   readonly sizes: Uint32Array;
   /** Number of the first file of each batch; at the end that of all files. */
   readonly firsts: Uint32Array;
@@ -65,9 +67,11 @@ export function readAhead(files: readonly FoundFile[], mostBytes: number, readWh
   const batches = firsts.length - 1;
   const slotBytes = batchBytes + mostBytes + 1;
   const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
+  const paths = files.map(({ path }) => `${path}\0`).join("");
   const data: Shared = {
     root: Buffer.from(root.path).toString("latin1"),
-    paths: files.map(({ path }) => `${path}\0`).join(""),
+    paths,
+    isAscii: root.isAscii && isAscii(paths),
     sizes: Uint32Array.from(files, ({ size }) => size),
     firsts: Uint32Array.from(firsts),
     states: new Int32Array(shared(4 * batches)),
@@ -85,6 +89,7 @@ export function readAhead(files: readonly FoundFile[], mostBytes: number, readWh
   const workers = Array.from({ length: threads }, () => startThread(data));
   /** Batches that were read here while another one was waited for. */
   const own = new Map<number, { readonly bytes: Buffer; readonly digests: readonly string[] }>();
+  const spare: Buffer[] = [];
   let isTrusted = true;
   let next = 0;
   let batch = 0;
@@ -92,7 +97,7 @@ export function readAhead(files: readonly FoundFile[], mostBytes: number, readWh
 
   const firstOf = (number: number): number => firsts[number] as number;
   const readHere = (number: number): void => {
-    const target = Buffer.allocUnsafe(slotBytes);
+    const target = spare.pop() ?? Buffer.allocUnsafeSlow(slotBytes);
     const found: string[] = [];
     let at = 0;
     for (const file of files.slice(firstOf(number), firstOf(number + 1))) {
@@ -123,6 +128,8 @@ export function readAhead(files: readonly FoundFile[], mostBytes: number, readWh
     return Atomics.compareExchange(states, batch, state.open, state.left) === state.ready;
   };
   const enter = (): void => {
+    const done = own.get(batch);
+    if (done !== undefined) spare.push(done.bytes);
     own.delete(batch);
     batch += 1;
     offset = 0;
@@ -188,7 +195,7 @@ function startThread(data: Shared): Worker {
 function thread(): void {
   const { workerData } = process.getBuiltinModule("node:worker_threads");
   const { openSync, readSync, closeSync, constants } = process.getBuiltinModule("node:fs");
-  const { createHash } = process.getBuiltinModule("node:crypto");
+  const { hash } = process.getBuiltinModule("node:crypto");
   const data = workerData as Shared;
   const { states, position, firsts, sizes } = data;
   const paths = data.paths.split("\0");
@@ -197,17 +204,16 @@ function thread(): void {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const readFile = (number: number, at: number): boolean => {
     const size = sizes[number] as number;
-    const descriptor = openSync(Buffer.from(`${data.root}/${paths[number]}`, "latin1"), flags);
+    const location = `${data.root}/${paths[number]}`;
+    const descriptor = openSync(data.isAscii ? location : Buffer.from(location, "latin1"), flags);
     try {
       // A byte more: what grew meanwhile is noticed.
       if (readSync(descriptor, bytes, at, size + 1, null) !== size) return false;
     } finally {
       closeSync(descriptor);
     }
-    createHash("sha256")
-      .update(bytes.subarray(at, at + size))
-      .digest()
-      .copy(digests, number * data.digestBytes);
+    const digest = hash("sha256", bytes.subarray(at, at + size), "latin1");
+    digests.write(digest, number * data.digestBytes, "latin1");
     return true;
   };
   const readBatch = (batch: number): boolean => {

@@ -123,7 +123,7 @@ export function locationOf({ root, path }: Pick<FoundFile, "root" | "path">): Bu
   return path === "" ? rootBytes : Buffer.concat([rootBytes, Buffer.from(`/${path}`, "latin1")]);
 }
 
-function isAscii(text: string): boolean {
+export function isAscii(text: string): boolean {
   // eslint-disable-next-line no-control-regex -- all of ASCII
   return /^[\x00-\x7f]*$/.test(text);
 }
