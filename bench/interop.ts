@@ -35,6 +35,10 @@ export const interopBench: Bench = async ({ say }) => {
       { after: (end) => void stops.push(end as () => unknown) },
       { guarded: false },
     );
+    // Nothing of an earlier run may be there: what is in the store is not transferred.
+    const state = join(tmpdir(), "bronze-interop-daemon");
+    stops.push(() => rmSync(state, { recursive: true, force: true }));
+    for (const kept of ["store", "cache"]) rmSync(join(state, kept), { recursive: true, force: true });
     const bronze = await startBronze("bronze-interop-daemon");
     stops.push(() => bronze.stop());
     const docker = await startDocker({ builds: true });

@@ -48,6 +48,13 @@ export interface Session {
 }
 
 const mostRedirects = 5;
+/** What OpenSSL and the kernel say of a server that speaks plain HTTP. */
+const notTls: ReadonlySet<string> = new Set([
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
+  "EPROTO",
+  "ECONNRESET",
+]);
 const passing: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
@@ -92,7 +99,7 @@ export function createSession(
     } catch (error) {
       // Only what is no TLS at all: a certificate that is not trusted stays a refusal.
       const { code = "" } = (error instanceof Passing ? error.cause : error) as NodeJS.ErrnoException;
-      if (mayBePlain && /^(EPROTO|ECONNRESET|ERR_SSL_)/.test(code)) return ping("http:");
+      if (mayBePlain && notTls.has(code)) return ping("http:");
       // Nobody there, or not to be trusted: that does not change while one waits.
       const isLasting = /^(ENOTFOUND|ECONNREFUSED|EPROTO|ERR_SSL_)/.test(code) || isDistrust(code);
       throw isLasting && error instanceof Passing ? new Passing(error.message, Infinity, error.cause) : error;

@@ -1,10 +1,11 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { makeCertificates } from "../../src/registry/certificates.suite.ts";
 import { eventually } from "./bronze.ts";
 
 /** Debian's docker-registry on a free port of loopback, until the test ends. */
@@ -35,7 +36,7 @@ export async function startDockerRegistry(
     return join(folder, name);
   };
   const authority = join(folder, "ca.crt");
-  if (options.guarded) makeCertificates(folder);
+  if (options.guarded) makeCertificates(folder, { server: "IP:127.0.0.1" });
   const tls = `  tls: { certificate: ${folder}/server.crt, key: ${folder}/server.key }\n`;
   const auth = `auth: { htpasswd: { realm: test, path: ${file("htpasswd", htpasswd)} } }\n`;
   const config = [
@@ -57,15 +58,6 @@ export async function startDockerRegistry(
   });
   await eventually("docker-registry listens", () => isOpen(port));
   return { port, host, authority, credentials };
-}
-
-/** An authority of the test's own, and a certificate for 127.0.0.1. */
-function makeCertificates(folder: string): void {
-  const openssl = (...args: string[]): void => void execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-  openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=authority of a test");
-  const server = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", "subjectAltName=IP:127.0.0.1"];
-  openssl("req", "-x509", ...key, "-keyout", "server.key", "-out", "server.crt", "-subj", "/CN=127.0.0.1", ...server);
 }
 
 async function freePort(): Promise<number> {
