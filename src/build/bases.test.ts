@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { writeFileSync } from "node:fs";
 import type { Registry } from "../ports/registry.ts";
 import { newClient, newFolder, newServer, withCode } from "../registry/fixture.suite.ts";
 import { makeImage, publish, type TestImage, type TestRegistry } from "../registry/server.suite.ts";
@@ -10,6 +9,7 @@ import { sha256, type Digest } from "../model/canonical.ts";
 import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
 import { createBases, noRegistry } from "./bases.ts";
+import { buildArtifact } from "./build.ts";
 import { lockProject } from "./lock.ts";
 import { changeLock, digestOfUsed, readLock } from "./lock-file.ts";
 import type { PinChange } from "./pins.ts";
@@ -201,6 +201,34 @@ test("`lockProject()` updates from the store what was brought there by hand, and
   const own = makeImage([7]);
   await put(place.store, own, name);
   assert.equal((await place.lock(true))[0]?.to, own.digest);
+});
+
+test("`buildArtifact()` pins every image of the stages it needs before it reads the project, and no other", async () => {
+  const server = await newHub();
+  for (const name of ["tools", "unused"]) publish(server, name, "1", old);
+  const projectDir = newFolder();
+  const [base, tools] = [`${server.host}/base:1`, `${server.host}/tools:1`];
+  const unneeded = `FROM ${server.host}/unused:1 AS unneeded`;
+  const dockerfile = `${unneeded}\nFROM ${base}\nCOPY bronze.lock /lock\nCOPY --from=${tools} file0 /tool\n`;
+  writeFileSync(join(projectDir, "Dockerfile"), dockerfile);
+  const digests: string[] = [];
+  for (let run = 0; run < 2; run++) {
+    const built = await buildArtifact(
+      { kind: "dockerfile", path: "Dockerfile" },
+      {
+        projectDir,
+        store: createLocalStore(newFolder()),
+        registry: newClient(),
+        cacheDir: newFolder(),
+        sourceEpoch: 0,
+        report: () => undefined,
+        signal: new AbortController().signal,
+      },
+    );
+    digests.push(built.digest);
+  }
+  assert.equal(digests[0], digests[1]);
+  assert.deepEqual(Object.keys((await readLock(projectDir)).bases), [base, tools]);
 });
 
 test("two builds that pin the same name at once agree on one", async () => {

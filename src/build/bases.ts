@@ -1,6 +1,13 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { parseIndex } from "../image/oci.ts";
-import { fullName, parseReference, platformName, storeName, type ImageReference } from "../image/reference.ts";
+import {
+  fullName,
+  parseReference,
+  platformName,
+  readReference,
+  storeName,
+  type ImageReference,
+} from "../image/reference.ts";
 import { isDigest, type Digest, type Json } from "../model/canonical.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { Store } from "../ports/store.ts";
@@ -30,6 +37,8 @@ export interface Bases {
    * @throws {OperatorError} `NOT_FOUND`, `ARGUMENT_INVALID`, `REGISTRY_FAILED`, `VERIFICATION_FAILED`, `DEFINITION_INVALID` for a bad lock
    */
   resolve(name: string, platform: string): Promise<Digest>;
+  /** Pins what is not pinned yet, without fetching it. Names for which that fails are left to `resolve`. */
+  pin(images: readonly { readonly name: string; readonly platform: string }[]): Promise<void>;
   /** The pins that were used so far, for the digest of the lock; undefined: none. */
   used(): Json | undefined;
 }
@@ -38,6 +47,7 @@ export function createBases(options: BasesOptions): Bases {
   const { store, registry, projectDir, report, signal } = options;
   const used = new Map<string, { [platform: string]: Digest }>();
   const running = new Map<string, Promise<Digest>>();
+  const pins = new Map<string, Promise<Digest>>();
 
   const take = async (reference: ImageReference, digest: Digest, platform: string): Promise<Digest> => {
     const name = fullName(reference);
@@ -45,6 +55,26 @@ export function createBases(options: BasesOptions): Bases {
     const { progress } = step;
     await step.run(() => takeImage(reference, digest, { store, registry, platform, signal, progress }));
     return digest;
+  };
+
+  /** What bronze.lock says of a name, which it does afterwards. */
+  const pin = async (reference: ImageReference, platform: string): Promise<Digest> => {
+    const full = fullName(reference);
+    const pinOf = (lock: LockFile): Digest | undefined => lock.bases[full]?.platforms[platform];
+    const known = pinOf(await readLock(projectDir));
+    if (known !== undefined) return known;
+    const found = await lookUp(reference, platform, "store first", options);
+    // Another build may have pinned it meanwhile: the first one counts.
+    const lock = await changeLock(projectDir, signal, (now) => withPin(now, full, found, "keep"));
+    const digest = pinOf(lock) ?? platformOf(found.platforms, platform, full);
+    report({ kind: "note", text: `pinned ${full} ${digest} in bronze.lock` });
+    return digest;
+  };
+  const pinned = (reference: ImageReference, platform: string): Promise<Digest> => {
+    const key = `${platform} ${fullName(reference)}`;
+    const known = pins.get(key) ?? pin(reference, platform);
+    pins.set(key, known);
+    return known;
   };
 
   const find = async (name: string, platform: string): Promise<Digest> => {
@@ -64,17 +94,9 @@ export function createBases(options: BasesOptions): Bases {
       return take(reference, platformOf(platforms, platform, name), platform);
     }
     const full = fullName(reference);
-    const pinOf = (lock: LockFile): Digest | undefined => lock.bases[full]?.platforms[platform];
-    let pinned = pinOf(await readLock(projectDir));
-    if (pinned === undefined) {
-      const found = await lookUp(reference, platform, "store first", options);
-      // Another build may have pinned it meanwhile: the first one counts.
-      const lock = await changeLock(projectDir, signal, (now) => withPin(now, full, found, "keep"));
-      pinned = pinOf(lock) ?? platformOf(found.platforms, platform, name);
-      report({ kind: "note", text: `pinned ${full} ${pinned} in bronze.lock` });
-    }
-    used.set(full, { ...used.get(full), [platform]: pinned });
-    return take(reference, pinned, platform);
+    const digest = await pinned(reference, platform);
+    used.set(full, { ...used.get(full), [platform]: digest });
+    return take(reference, digest, platform);
   };
 
   return {
@@ -83,6 +105,14 @@ export function createBases(options: BasesOptions): Bases {
       const known = running.get(key) ?? find(name, platform);
       running.set(key, known);
       return known;
+    },
+    async pin(images) {
+      const pinning = images.map(async ({ name, platform }) => {
+        const reference = readReference(name);
+        if (typeof reference !== "string" && reference.digest === null) await pinned(reference, platform);
+      });
+      // What fails is told by `resolve`, whose caller knows where in the file it stands.
+      await Promise.allSettled(pinning);
     },
     used: () => (used.size === 0 ? undefined : Object.fromEntries(used)),
   };

@@ -13,7 +13,15 @@ import { unusedArguments } from "./arguments.ts";
 import { childState, imageState, machinePlatform, scratchState } from "./base-image.ts";
 import { imageLayers } from "./file-layer.ts";
 import { parseDockerfile, readTriggers, type ParsedDockerfile } from "./parse.ts";
-import { foreignRun, planDockerfile, sourceNamed, stageLabel, type DockerfilePlan, type PlannedStage } from "./plan.ts";
+import {
+  foreignRun,
+  imagesOf,
+  planDockerfile,
+  sourceNamed,
+  stageLabel,
+  type DockerfilePlan,
+  type PlannedStage,
+} from "./plan.ts";
 import { dockerfileError, invalid } from "./problems.ts";
 import { carryOut, isStep, placed, withFolders, type StageContext } from "./stage.ts";
 import { withConfig, type StageState } from "./stage-state.ts";
@@ -63,8 +71,13 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Built
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
   let opened: Promise<Context> | undefined;
-  const project = (): Promise<Context> =>
-    (opened ??= openContext(options.projectDir, options.cache, signal, [`${file}.dockerignore`, ".dockerignore"]));
+  const open = async (): Promise<Context> => {
+    // bronze.lock may be among the files that are copied: it says all there is to say before they are read.
+    const needed = plan.stages.filter((_, index) => plan.needed.has(index));
+    await options.bases.pin(imagesOf(plan, needed));
+    return openContext(options.projectDir, options.cache, signal, [`${file}.dockerignore`, ".dockerignore"]);
+  };
+  const project = (): Promise<Context> => (opened ??= open());
   const build = new StageBuilder({ ...options, signal }, parsed, plan, async () => (await project()).tree);
   const stages = [...plan.needed].map(async (index) => {
     try {

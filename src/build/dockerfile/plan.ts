@@ -150,9 +150,12 @@ export function sourceNamed(name: string, stages: readonly PlannedStage[], own: 
 }
 
 /** Every image of others that stages begin with or take files from, each once. */
-export function imagesOf(plan: DockerfilePlan): readonly { readonly name: string; readonly platform: string }[] {
+export function imagesOf(
+  plan: DockerfilePlan,
+  stages: readonly PlannedStage[] = plan.stages,
+): readonly { readonly name: string; readonly platform: string }[] {
   const images = new Map<string, { readonly name: string; readonly platform: string }>();
-  for (const stage of plan.stages) {
+  for (const stage of stages) {
     const copied = stage.instructions.flatMap(sourcesOf).map((name) => sourceNamed(name, plan.stages, stage.index));
     for (const source of [stage.from, ...copied])
       if (source.kind === "image")
