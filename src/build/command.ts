@@ -6,6 +6,10 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly env?: { readonly [name: string]: string | undefined };
   readonly cwd?: string;
+  /** What errors call it, where the program only starts another one; absent: the program. */
+  readonly name?: string;
+  /** How large a file it may write; what writes more is ended. */
+  readonly mostFileBytes?: number;
   /** Of the program; absent: that of this process. */
   readonly umask?: number;
   /** An open file that gets the standard output, from where it stands; the result's `stdout` is empty then. */
@@ -28,9 +32,12 @@ const keptBytes = 4 * 2 ** 20;
  */
 export function runCommand(program: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    if (options.signal.aborted) return reject(interrupted(program));
+    const { name = program, mostFileBytes } = options;
+    const [started, given] =
+      mostFileBytes === undefined ? [program, args] : ["prlimit", [`--fsize=${mostFileBytes}`, "--", program, ...args]];
+    if (options.signal.aborted) return reject(interrupted(name));
     const child = underUmask(options.umask, () =>
-      spawn(program, args, {
+      spawn(started, given, {
         detached: true,
         stdio: ["ignore", options.stdoutTo ?? "pipe", "pipe"],
         env: { ...process.env, LC_ALL: "C.UTF-8", ...options.env },
@@ -45,12 +52,12 @@ export function runCommand(program: string, args: readonly string[], options: Co
       killGroup(child.pid, "SIGTERM");
       killTimer = setTimeout(() => killGroup(child.pid, "SIGKILL"), 5000);
     };
-    const onAbort = (): void => stop(interrupted(program));
+    const onAbort = (): void => stop(interrupted(name));
     const timer = setTimeout(() => {
       stop(
         new OperatorError(
           "BUILD_FAILED",
-          `Cannot wait longer for ${program}: it ran ${Math.round(options.timeoutMs / 1000)} s`,
+          `Cannot wait longer for ${name}: it ran ${Math.round(options.timeoutMs / 1000)} s`,
           { hint: "look at the network and run the build again" },
         ),
       );
@@ -81,7 +88,7 @@ export function runCommand(program: string, args: readonly string[], options: Co
       if (stopped !== undefined) reject(stopped);
       // A program tells of a full disk in words only; these are strerror(3)'s.
       else if (status !== 0 && stderr.text().includes("No space left on device"))
-        reject(diskError("ENOSPC", `run ${program}`, undefined, stderr.text().trim().slice(-2000)));
+        reject(diskError("ENOSPC", `run ${name}`, undefined, stderr.text().trim().slice(-2000)));
       else resolve({ status, stdout: stdout.text(), stderr: stderr.text() });
     });
   });

@@ -5,8 +5,6 @@ import { runCommand } from "../command.ts";
 import type { Archive } from "./archives.ts";
 import { readMachineApt } from "./machine-apt.ts";
 
-const timeoutMs = 10 * 60_000;
-
 /** An apt that knows nothing of the machine's packages, sources and preferences. */
 export interface PrivateApt {
   /** Runs a program of apt's. @throws {OperatorError} `INTERRUPTED`, `MACHINE_LACKS`, `BUILD_FAILED` after ten minutes */
@@ -78,14 +76,13 @@ export async function createPrivateApt(dir: string, options: PrivateAptOptions):
   const env = { APT_CONFIG: join(dir, "apt.conf"), DEBIAN_FRONTEND: "noninteractive" };
   return {
     run: (program, args, mostFileBytes) =>
-      mostFileBytes === undefined
-        ? runCommand(program, args, { signal, timeoutMs, cwd: dir, env })
-        : runCommand("prlimit", [`--fsize=${mostFileBytes}`, "--", program, ...args], {
-            signal,
-            timeoutMs,
-            cwd: dir,
-            env,
-          }),
+      runCommand(program, args, {
+        signal,
+        timeoutMs: 10 * 60_000,
+        cwd: dir,
+        env,
+        ...(mostFileBytes === undefined ? {} : { mostFileBytes }),
+      }),
   };
 }
 

@@ -26,6 +26,8 @@ export interface PackageSpec {
   /** Texts by path; `-> TARGET` makes a symlink, `= PATH` another name of an earlier file. */
   readonly files?: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
+  /** What the file is in truth. */
+  readonly bytes?: Buffer;
 }
 
 /** An archive of packages like Debian's, signed by a key of its own and served on loopback. */
@@ -38,6 +40,8 @@ export interface TestArchive {
   deb(name: string): string;
   /** Paths that were asked for so far. */
   readonly requests: string[];
+  /** Those of which only a rest was asked for. */
+  readonly resumed: string[];
   /** Variables that make apt use this archive and nothing of the machine's configuration. */
   readonly env: Readonly<Record<string, string>>;
   /** Nothing answers any more. */
@@ -49,17 +53,27 @@ const time = 1_709_251_200;
 
 export async function createTestArchive(t: Pick<TestContext, "after">): Promise<TestArchive> {
   const folder = mkdtempSync(join(tmpdir(), "bzdeb-"));
+  // apt's methods are another user, who has to read the keyring.
+  chmodSync(folder, 0o755);
   const keys = join(folder, "keys");
   const gpg = (...args: readonly string[]): Buffer =>
     execFileSync("gpg", ["--homedir", keys, "--batch", "--quiet", ...args], { stdio: ["ignore", "pipe", "pipe"] });
   mkdirSync(keys, { mode: 0o700 });
   const requests: string[] = [];
+  const resumed: string[] = [];
   const server = createServer((request, response) => {
     const name = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
     requests.push(name);
     try {
-      const bytes = readFileSync(join(folder, "served", name));
-      response.writeHead(200, { "content-length": bytes.byteLength }).end(bytes);
+      const whole = readFileSync(join(folder, "served", name));
+      const from = Number(/^bytes=([0-9]+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+      const bytes = whole.subarray(from);
+      if (from > 0) {
+        resumed.push(name);
+        response.setHeader("content-range", `bytes ${from}-${whole.byteLength - 1}/${whole.byteLength}`);
+      }
+      response.setHeader("last-modified", new Date(time * 1000).toUTCString());
+      response.writeHead(from > 0 ? 206 : 200, { "content-length": bytes.byteLength }).end(bytes);
     } catch {
       response.writeHead(404).end();
     }
@@ -92,6 +106,7 @@ export async function createTestArchive(t: Pick<TestContext, "after">): Promise<
   const archive: TestArchive = {
     path,
     requests,
+    resumed,
     stop,
     env: { APT_CONFIG: join(folder, "apt.conf"), no_proxy: "127.0.0.1" },
     deb: (name) => debs.get(name) ?? "",
@@ -99,6 +114,7 @@ export async function createTestArchive(t: Pick<TestContext, "after">): Promise<
       const top = release.endsWith("-security") ? "debian-security" : "debian";
       const stanzas = packages.map((spec) => {
         const { control, deb } = makePackage(spec, join(folder, "work"), path(`${top}/pool/main`));
+        if (spec.bytes !== undefined) writeFileSync(deb, spec.bytes);
         debs.set(spec.name, deb);
         const bytes = readFileSync(deb);
         return `${control}Filename: pool/main/${basename(deb)}\nSize: ${bytes.byteLength}\nSHA256: ${sha256(bytes)}\n`;

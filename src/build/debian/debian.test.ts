@@ -251,6 +251,7 @@ test("`mergePackages()` takes a file over another's only where that is said, and
   assert.throws(() => merged(one, input("two", [folder("usr/x")])), /one and two/);
   assert.throws(() => merged(one, input("two", [member("usr/x/deep")])), /one and two/);
   assert.throws(() => merged(input("a", [member("y", { kind: "hardlink", target: "x" })])), OperatorError);
+  assert.throws(() => merged(input("a", [member("dev/x", { kind: "character" })])), /"\/dev\/x" of a/);
 });
 
 test("`furnish()` adds what programs expect and replaces nothing that packages bring", () => {

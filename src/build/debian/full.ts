@@ -29,6 +29,9 @@ const apart = [
   "bronze",
 ];
 
+/** The status of what starts a program that is not there. */
+const notFound = 127;
+
 /** As Debian's own images for containers are: licences stay, other documentation and translations do not come in. */
 const excluded = [
   ...["doc", "groff", "info", "linda", "lintian", "locale", "man"].map((name) => `path-exclude=/usr/share/${name}/*`),
@@ -75,10 +78,15 @@ export async function fullRoot(
       timeoutMs: 30 * 60_000,
       cwd: dir,
       stdoutTo: spool,
+      name: "mmdebstrap",
       umask: 0o022,
       env: { TMPDIR: dir, SOURCE_DATE_EPOCH: String(epoch), TZ: "UTC", DEBIAN_FRONTEND: "noninteractive" },
     },
   );
+  if (status === notFound)
+    throw new OperatorError("MACHINE_LACKS", "Cannot run mmdebstrap: it is not installed", {
+      hint: "install it with apt-get install mmdebstrap; bronze doctor lists what is needed",
+    });
   if (status !== 0)
     throw new OperatorError(
       "BUILD_FAILED",

@@ -32,6 +32,8 @@ const documentation = /^usr\/share\/doc\/./;
 const licence = /^usr\/share\/doc\/[^/]+\/copyright$/;
 const byteCode = /(^|\/)__pycache__(\/|$)/;
 
+const devices: ReadonlySet<string> = new Set(["character", "block", "fifo"]);
+
 /**
  * Puts the files of packages together as dpkg would: paths of the merged /usr, folders shared, a file over another's only
  * where the package says that it replaces it.
@@ -49,6 +51,14 @@ export function mergePackages<Member extends Archived>(
     for (const { entry: own, member } of withoutLinks(members)) {
       const entry = relocate(own);
       if (entry === undefined) continue;
+      if (devices.has(entry.kind))
+        throw new OperatorError(
+          "BUILD_FAILED",
+          `Cannot take "/${fromBytePath(entry.path)}" of ${name}: it is a device or a pipe`,
+          {
+            hint: "leave the package out: Debian's own have none",
+          },
+        );
       const before = placed.get(entry.path);
       if (before !== undefined && before.entry.kind === "directory" && entry.kind === "directory") {
         if (before.member === undefined) placed.set(entry.path, { entry, owner: name, member });

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, test, type TestContext } from "node:test";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { readTar } from "../../image/tar-read.ts";
@@ -9,6 +20,7 @@ import type { ErrorCode } from "../../errors/codes.ts";
 import type { DebianRecipe } from "../../model/definition.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { buildArtifact } from "../build.ts";
+import { readLock } from "../lock-file.ts";
 import { lockProject } from "../lock.ts";
 import { layerTar } from "../layer/blob.ts";
 import type { BuildEvent, BuiltArtifact } from "../options.ts";
@@ -17,8 +29,10 @@ import { createTestArchive, type PackageSpec, type TestArchive } from "./archive
 
 const folders: string[] = [];
 const before = { ...process.env };
+// A build brings its cache back to its bounds in the background, and may be at it when its test has ended.
+process.on("exit", () => folders.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
 afterEach(() => {
-  folders.splice(0).forEach((dir) => rmSync(dir, { recursive: true, force: true }));
+  folders.forEach((dir) => rmSync(dir, { recursive: true, force: true }));
   for (const name of ["APT_CONFIG", "no_proxy", "TZ"]) {
     if (before[name] === undefined) delete process.env[name];
     else process.env[name] = before[name];
@@ -281,11 +295,51 @@ test("`buildArtifact()` of a recipe says when a mirror has a pinned version no m
   assert.equal((await place.build(["tool"])).digest, built.digest);
 });
 
+test("`buildArtifact()` of a recipe goes on with what a killed build had fetched, and several at once pin the same", async (t) => {
+  const place = await createPlace(t);
+  const { archive } = place;
+  const noise = randomBytes(200_000).toString("base64");
+  archive.publish("bookworm", [library, { ...tool, files: { "usr/share/noise": noise } }]);
+  await place.lock(["tool"], false);
+  const deb = readFileSync(archive.deb("tool"));
+  const sha256 = createHash("sha256").update(deb).digest("hex");
+  // As a process of another boot left it.
+  const left = join(place.cacheDir, "debs/partial/1-0-0123456789abcdef/files");
+  mkdirSync(left, { recursive: true });
+  writeFileSync(join(left, `${sha256}.deb`), deb.subarray(0, 100_000));
+  utimesSync(join(left, `${sha256}.deb`), 1_709_251_200, 1_709_251_200);
+  await place.build(["tool"]);
+  assert.deepEqual(
+    archive.resumed.map((path) => basename(path)),
+    [basename(archive.deb("tool"))],
+  );
+  assert.deepEqual(readdirSync(join(place.cacheDir, "debs/partial")), []);
+
+  rmSync(join(place.project, "bronze.lock"));
+  rmSync(place.cacheDir, { recursive: true });
+  const digests = await Promise.all([1, 2, 3].map(async () => (await place.build(["tool"])).digest));
+  assert.equal(new Set(digests).size, 1);
+  assert.equal(Object.keys((await readLock(place.project)).debian).length, 1);
+});
+
 test("`buildArtifact()` of a recipe refuses packages with the same file, what is not there and what is no package", async (t) => {
   const place = await createPlace(t);
   const { archive } = place;
   const rival: PackageSpec = { name: "rival", files: { "usr/bin/tool": "mine" } };
-  archive.publish("bookworm", [library, tool, rival, { ...rival, name: "heir", fields: { Replaces: "tool" } }]);
+  archive.publish("bookworm", [
+    library,
+    tool,
+    rival,
+    { ...rival, name: "heir", fields: { Replaces: "tool" } },
+    { name: "garbage", bytes: randomBytes(5000) },
+    { name: "cut", bytes: Buffer.from("!<arch>\ndebian-binary   0           0     0     100644  99999     `\n2.0\n") },
+  ]);
+  for (const name of ["garbage", "cut"])
+    await refuses(
+      place.build([name, "tool"]),
+      "VERIFICATION_FAILED",
+      new RegExp(`${name} 1\\.0: it is no Debian package`),
+    );
   await refuses(place.build(["rival", "tool"]), "BUILD_FAILED", /rival and tool.*"\/usr\/bin\/tool"/);
   const rows = await list(place, await place.build(["heir", "libone"], { packages: ["heir", "tool"] }));
   assert.ok(rows.includes("file usr/bin/tool"));

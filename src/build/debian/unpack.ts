@@ -112,11 +112,12 @@ async function unpackBatch(
   const from = fstatSync(spool).size;
   const most = pins.reduce((sum, pin) => sum + mostControlBytes + mostUnpackedBytes(pin.sizeBytes), from);
   // apt's own decompressor for all that packages use; each package after the other goes into the spool.
-  const { status, stderr } = await runCommand(
-    "prlimit",
-    [`--fsize=${most}`, "--", aptHelper, "cat-file", ...archives],
-    { signal, timeoutMs: 10 * 60_000, stdoutTo: spool },
-  );
+  const { status, stderr } = await runCommand(aptHelper, ["cat-file", ...archives], {
+    signal,
+    timeoutMs: 10 * 60_000,
+    stdoutTo: spool,
+    mostFileBytes: most,
+  });
   for (const { control, data } of files) for (const path of [control, data]) rmSync(path);
   if (status !== 0) {
     const [first, ...others] = pins;
