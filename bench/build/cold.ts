@@ -15,7 +15,7 @@ const stepCpuMs = 300;
 export async function cold({ runs = defaultRuns, say }: BenchOptions): Promise<BenchResult> {
   const sides = await startSides(say);
   const { bronze, buildkit, buildah } = sides;
-  const folder = await mkdtemp(join(tmpdir(), "bronze-project-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-project-"));
   try {
     const project = await makeProject("cold", join(folder, "cold"));
     const cpuMs = await calibrate(project.folder, join(folder, "bare"));

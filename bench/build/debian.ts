@@ -13,7 +13,7 @@ const packages = "ca-certificates,gcc-12-base,libc6,libgcc-s1,libssl3,openssl,tz
 /** An image of 8 packages, from the lock file and the .debs in the cache; nothing else of the cache is used. */
 export async function debian({ runs = defaultRuns, say }: BenchOptions): Promise<BenchResult> {
   await require(needs.mmdebstrap);
-  const folder = await mkdtemp(join(tmpdir(), "bronze-recipe-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-recipe-"));
   const bronze = await bronzeSide();
   try {
     const project = join(folder, "recipe");

@@ -27,7 +27,7 @@ async function rebuilds(
 ): Promise<BenchResult> {
   const sides = await startSides(say);
   const { bronze, buildkit, buildah } = sides;
-  const folder = await mkdtemp(join(tmpdir(), "bronze-project-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-project-"));
   try {
     const project = await makeProject("app", join(folder, "app"));
     const order = [bronze, buildkit, buildah];

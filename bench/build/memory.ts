@@ -25,7 +25,7 @@ RUN i=0; while [ $i -lt ${pieces} ]; do busybox cat /piece; i=$((i + 1)); done >
 /** Peak of the resident memory of all of Bronze's processes while it builds a layer of 2 GB. */
 export async function memory({ say }: BenchOptions): Promise<BenchResult> {
   await require(needs.busybox);
-  const folder = await mkdtemp(join(tmpdir(), "bronze-memory-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-memory-"));
   try {
     const peaks = new Map<string, Peak>();
     for (const [kind, dockerfile] of Object.entries(kinds)) {

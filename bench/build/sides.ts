@@ -51,7 +51,7 @@ export async function startSides(say: (text: string) => void): Promise<Sides> {
 
 /** @param layout a base to import, under the name that the Dockerfiles have for it */
 export async function bronzeSide(layout?: string): Promise<Side & { readonly state: string }> {
-  const folder = await mkdtemp(join(tmpdir(), "bronze-builds-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-builds-"));
   const state = join(folder, "state");
   const env = { ...process.env, BRONZE_STATE: state, NO_COLOR: "1" };
   const bronze = (args: readonly string[], cwd: string) => timed(launcher, args, { cwd, env });
@@ -100,7 +100,7 @@ async function buildkitSide(layout: string): Promise<Side> {
 
 async function buildahSide(layout: string): Promise<Side> {
   await require(needs.buildah);
-  const folder = await mkdtemp(join(tmpdir(), "bronze-buildah-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-buildah-"));
   const where = ["--root", join(folder, "root"), "--runroot", join(folder, "run")];
   const buildah = (...args: readonly string[]) => timed(needs.buildah.path, [...where, ...args]);
   const stop = stopsOnce(async () => {

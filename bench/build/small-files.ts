@@ -16,7 +16,7 @@ const sizes = [256, 512, 768, 1024, 1024, 1536, 2048, 2560, 3072, 8192];
  * thrown away; against `tar --sort=name | sha256sum` of the same folder, which throws them away too.
  */
 export async function smallFiles({ runs = defaultRuns, say }: BenchOptions): Promise<BenchResult> {
-  const folder = await mkdtemp(join(tmpdir(), "bronze-small-"));
+  const folder = await mkdtemp(join(tmpdir(), "bronze-bench-small-"));
   try {
     say(`writing ${files} small files`);
     const bytes = await writeFiles(folder);

@@ -83,7 +83,7 @@ test("`writeTar()` writes the same with small files filled in, extended attribut
   const filled = sources.map(({ entry: one, content }): TarSource => {
     const [bytes = Buffer.alloc(0)] = content?.() ?? [];
     // One byte more, as who reads a file to its end may write.
-    const fill = (target: Buffer, at: number) => void target.fill(1, at, at + one.size + 1).set(bytes, at);
+    const fill = (target: Buffer, at: number) => target.fill(1, at, at + one.size + 1).set(bytes, at);
     return { entry: one, bytes: { read: () => [bytes], fill } };
   });
   const { signal } = new AbortController();
