@@ -22,7 +22,11 @@ export interface Workshop {
   readonly events: BuildEvent[];
   /** Adds a file to the project, with the folders above it. */
   write(path: string, content?: string, mode?: number): void;
-  build(dockerfile: string, options?: Partial<BuildOptions>): Promise<BuiltArtifact>;
+  build(
+    dockerfile: string,
+    options?: Partial<BuildOptions>,
+    settings?: { readonly compress?: "zstd" | "gzip" },
+  ): Promise<BuiltArtifact>;
   /** `PATH KIND MODE UID:GID` of the built image, with what a symlink says or a short file holds. */
   files(artifact: BuiltArtifact): Promise<readonly string[]>;
   image(artifact: BuiltArtifact): Promise<ImageConfig>;
@@ -47,10 +51,10 @@ export function createWorkshop(steps?: () => Promise<StepRunner>): Workshop {
       writeFileSync(join(project, path), content);
       chmodSync(join(project, path), mode);
     },
-    build(dockerfile, options = {}) {
+    build(dockerfile, options = {}, settings = {}) {
       writeFileSync(join(project, "Dockerfile"), dockerfile);
       return buildArtifact(
-        { kind: "dockerfile", path: "Dockerfile" },
+        { kind: "dockerfile", path: "Dockerfile", ...settings },
         {
           projectDir: project,
           store,

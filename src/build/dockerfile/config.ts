@@ -109,7 +109,7 @@ function applyArguments(
     const own = arg.value === null ? undefined : expand(arg.value);
     const value = buildArgs.get(name) ?? own ?? globals.get(name);
     written.push(value === undefined ? name : `${name}=${value}`);
-    const variables = value === undefined ? changed.variables : new Map(changed.variables).set(name, value);
+    const variables = value === undefined ? changed.variables : changed.variables.with(name, value);
     changed = { ...changed, variables, args: [...changed.args.filter((before) => before !== name), name] };
   }
   return withHistory(changed, `ARG ${written.join(" ")}`, epoch, null);

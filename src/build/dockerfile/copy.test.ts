@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -240,4 +240,35 @@ test("a file beside the Dockerfile takes the place of .dockerignore, and both ke
     "sub directory 755 0:0",
     "sub/b.md file 644 0:0 b",
   ]);
+  for (const name of [".dockerignore", "Dockerfile.dockerignore"]) rmSync(join(shop.project, name));
+});
+
+test("COPY --from reads an image whose layers are compressed, and is found again without reading it", async () => {
+  for (const compress of ["gzip", "zstd"] as const) {
+    await shop.build(
+      "FROM scratch\nCOPY src/sub/deep /deep\nCOPY --chown=3:4 run.sh /\n",
+      { tagAs: `packed-${compress}:1` },
+      { compress },
+    );
+    const file = `FROM scratch\nCOPY --from=packed-${compress}:1 / /all/\nCOPY --from=packed-${compress}:1 /run.sh /one\n`;
+    const built = await shop.build(file);
+    assert.deepEqual(await shop.files(built), [
+      "all directory 755 0:0",
+      "all/deep directory 755 0:0",
+      "all/deep/c.txt file 644 0:0 c",
+      "all/run.sh file 755 3:4 #!/bin/sh",
+      "one file 755 3:4 #!/bin/sh",
+    ]);
+    shop.events.length = 0;
+    assert.equal((await shop.build(file)).digest, built.digest);
+    assert.ok(shop.events.every((event) => event.kind !== "ended" || event.how === "cached"));
+  }
+});
+
+test("names that are no UTF-8 or hold a newline are copied from stage to stage as they are", async () => {
+  const odd = Buffer.concat([Buffer.from(`${shop.project}/odd/`), Buffer.from([0xff, 0x0a, 0xfe])]);
+  mkdirSync(join(shop.project, "odd"));
+  writeFileSync(odd, "odd");
+  const built = await shop.build("FROM scratch AS a\nCOPY odd /o\nFROM scratch\nCOPY --from=a /o/* /p/\n");
+  assert.deepEqual(await shop.files(built), ["p directory 755 0:0", "p/\ufffd\n\ufffd file 644 0:0 odd"]);
 });

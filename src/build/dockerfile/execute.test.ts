@@ -276,3 +276,12 @@ test("the image says what the file says, with history as BuildKit writes it", as
     ],
   );
 });
+
+test("a chain of 10,000 stages is built, and so are 10,000 instructions", { timeout: 120_000 }, async () => {
+  const { shop } = newShop();
+  const chain = Array.from({ length: 9999 }, (_, i) => `FROM s${i} AS s${i + 1}`).join("\n");
+  const built = await shop.build(`FROM scratch AS s0\nRUN put /f 1\n${chain}\n`);
+  assert.deepEqual(await shop.files(built), ["f file 644 0:0 1"]);
+  const many = await shop.build(`FROM scratch\nRUN put /f 1\n${"ENV A=b$A\n".repeat(14)}${"ENV B=b\n".repeat(10_000)}`);
+  assert.equal((await shop.image(many)).config.Env?.at(-1), "B=b");
+});

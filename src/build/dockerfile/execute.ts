@@ -88,11 +88,12 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Built
     }
   });
   await Promise.allSettled(stages);
+  // What was read of the project is known to the next build, also where this one failed.
+  await (await opened?.catch(() => undefined))?.save();
   options.signal.throwIfAborted();
   // The first failure is the reason; what the others say is that they were ended.
   failing.signal.throwIfAborted();
   const state = await withFolders(await build.stage(plan.target), { ...options, signal });
-  await (await opened)?.save();
   return { image: state.image, warnings };
 }
 
@@ -124,7 +125,8 @@ class StageBuilder {
   stage(index: number): Promise<StageState> {
     const known = this.#states.get(index);
     if (known !== undefined) return known;
-    const made = this.#build(index);
+    // A file may chain thousands of stages: each begins with a stack of its own.
+    const made = Promise.resolve().then(() => this.#build(index));
     this.#states.set(index, made);
     return made;
   }

@@ -66,8 +66,8 @@ export async function prepareRun(
       if (mount.variable !== null) secretEnv.push(`${mount.variable}=${Buffer.from(value).toString("utf8")}`);
     } else mounts.push(await fileMount(mount, posix.resolve(workdir, mount.target), context));
   }
-  const env = [...state.variables].map(([name, value]) => `${name}=${value}`);
-  const own = new Set(state.variables.keys());
+  const env = [...state.variables.values()].map(([name, value]) => `${name}=${value}`);
+  const own = state.variables.values();
   const proxies = proxyVariables(context.buildArgs).filter((entry) => !own.has(entry.slice(0, entry.indexOf("="))));
   const common = {
     command: words,

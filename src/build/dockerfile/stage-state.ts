@@ -1,6 +1,7 @@
 import type { ContainerConfig } from "../../image/oci.ts";
 import type { BytePath } from "../../image/tar-entry.ts";
 import type { StepLayer } from "../../ports/step-runner.ts";
+import { Scope } from "./scope.ts";
 import { withEnv, type ImageState } from "../image-state.ts";
 
 /** A stage on its way: its image so far and what its next instructions need. Every change makes a new one. */
@@ -11,7 +12,7 @@ export interface StageState {
   /** What RUN sees: the image's layers, and what steps set aside for each other. */
   readonly root: readonly StepLayer[];
   /** ENV and ARG as they are now, for `$NAME` and for programs; the later one counts. */
-  readonly variables: ReadonlyMap<string, string>;
+  readonly variables: Scope;
   /** Names of ARG in the order of the file, for the history of RUN. */
   readonly args: readonly string[];
   /** Folders that WORKDIR wants and that come with the next layer, each the user's of its moment. */
@@ -60,12 +61,12 @@ export function withConfig(state: StageState, change: ContainerConfig): StageSta
 /** Sets a variable of the image and of everything that comes after. */
 export function withVariable(state: StageState, name: string, value: string): StageState {
   const changed = withConfig(state, { Env: withEnv(state.image.config.Env, name, value) });
-  return { ...changed, variables: new Map(changed.variables).set(name, value) };
+  return { ...changed, variables: changed.variables.with(name, value) };
 }
 
 /** The variables of an image's config. */
-export function variablesOf(config: ContainerConfig): ReadonlyMap<string, string> {
-  return new Map(
+export function variablesOf(config: ContainerConfig): Scope {
+  return new Scope(
     (config.Env ?? []).map((entry): [string, string] => {
       const equals = entry.indexOf("=");
       return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];

@@ -1,7 +1,7 @@
 import { matchPattern } from "./shell-pattern.ts";
 
 /** Variables that can be used in an instruction. */
-export type Variables = ReadonlyMap<string, string>;
+export type Variables = Pick<ReadonlyMap<string, string>, "get">;
 
 export interface WordOptions {
   /** The file's escape character. */

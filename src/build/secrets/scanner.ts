@@ -81,15 +81,23 @@ function middleOf(bytes: Buffer): Buffer {
  */
 export class SecretScanner {
   readonly #needles: readonly Needle[];
-  readonly #batch = Buffer.alloc(batchBytes);
+  readonly #batch: Buffer;
   readonly #found: (hit: Hit) => void;
   #used = 0;
   /** Needles that begin before were looked at. */
   #from = 0;
   #segments: Segment[] = [];
 
-  /** @param found called for every hit, also for several in one file */
-  constructor(wanted: { readonly rules: boolean; readonly values: readonly SecretValue[] }, found: (hit: Hit) => void) {
+  /**
+   * @param found called for every hit, also for several in one file
+   * @param capacity bytes that are looked at at once; less saves the memory where all there is has a byte less
+   */
+  constructor(
+    wanted: { readonly rules: boolean; readonly values: readonly SecretValue[] },
+    found: (hit: Hit) => void,
+    capacity = batchBytes,
+  ) {
+    this.#batch = Buffer.allocUnsafe(capacity);
     this.#needles = [...(wanted.rules ? ruleNeedles : []), ...wanted.values.flatMap(valueNeedles)];
     this.#found = found;
   }
@@ -97,8 +105,8 @@ export class SecretScanner {
   /** A piece of a file, from its first byte to its last without a gap. */
   add(path: BytePath, offset: number, piece: Uint8Array): void {
     for (let at = 0; at < piece.byteLength;) {
-      if (this.#used === batchBytes) this.#scan(false);
-      const count = Math.min(piece.byteLength - at, batchBytes - this.#used);
+      if (this.#used === this.#batch.byteLength) this.#scan(false);
+      const count = Math.min(piece.byteLength - at, this.#batch.byteLength - this.#used);
       this.#batch.set(piece.subarray(at, at + count), this.#used);
       const last = this.#segments.at(-1);
       if (last !== undefined && !last.complete) last.end += count;
@@ -119,7 +127,7 @@ export class SecretScanner {
     const last = this.#segments.at(-1);
     if (last === undefined || last.complete) return;
     last.complete = true;
-    if (this.#used === batchBytes) this.#scan(true);
+    if (this.#used === this.#batch.byteLength) this.#scan(true);
     else this.#batch[this.#used++] = separator;
   }
 
@@ -194,8 +202,10 @@ export class SecretScanner {
 /** The rules that a short text breaks: of the history, a variable, an argument. */
 export function scanText(text: string, values: readonly SecretValue[]): readonly string[] {
   const rules = new Set<string>();
-  const scanner = new SecretScanner({ rules: true, values }, ({ rule }) => rules.add(rule));
-  scanner.add("", 0, Buffer.from(text));
+  const bytes = Buffer.from(text);
+  const capacity = Math.min(batchBytes, bytes.byteLength + 1);
+  const scanner = new SecretScanner({ rules: true, values }, ({ rule }) => rules.add(rule), capacity);
+  scanner.add("", 0, bytes);
   scanner.endFile();
   scanner.end();
   return [...rules].sort();
