@@ -41,7 +41,6 @@ function buildLines(build: BuildPlan): readonly string[] {
         ...(build.copyNote === null ? [] : [`  # ${build.copyNote}`]),
         `  copy: [${copies.join(", ")}]`,
         ...(Object.keys(build.env).length === 0 ? [] : [`  env: ${yamlMap(build.env)}`]),
-        ...(build.commandNote === null ? [] : [`  # ${build.commandNote}`]),
         `  command: ${yamlList(build.command)}`,
       ];
     }

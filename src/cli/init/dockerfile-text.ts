@@ -1,3 +1,4 @@
+import { writtenBy } from "./text.ts";
 import type { Variables } from "./proposal.ts";
 
 /** The user of images that `init` writes: nobody's, as in Debian recipes. */
@@ -22,5 +23,5 @@ function quoted(value: string): string {
 
 /** Lines of a Dockerfile as text; empty ones part stages and are kept. */
 export function dockerfileText(why: string, lines: readonly string[]): string {
-  return [`# Written by bronze init from ${why}; yours to change.`, ...lines, ""].join("\n");
+  return [writtenBy(why), ...lines, ""].join("\n");
 }

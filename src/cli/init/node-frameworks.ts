@@ -22,19 +22,21 @@ export type FrameworkOutput =
       readonly folder: string;
       /** Every path without a file is the app's own page. */
       readonly singlePage: boolean;
+      /** A folder in it whose files have their hash in their names; null: none. */
+      readonly hashed: string | null;
       readonly why: string;
     };
 
 /** Folders of sites that are built to files only, by what builds them. */
-const sites: readonly (readonly [dependency: string, folder: string, singlePage: boolean])[] = [
-  ["react-scripts", "build", true],
-  ["gatsby", "public", false],
-  ["@docusaurus/core", "build", false],
-  ["@11ty/eleventy", "_site", false],
-  ["vitepress", "docs/.vitepress/dist", false],
-  ["@vue/cli-service", "dist", true],
-  ["parcel", "dist", false],
-  ["vite", "dist", true],
+const sites: readonly (readonly [dependency: string, folder: string, singlePage: boolean, hashed: string | null])[] = [
+  ["react-scripts", "build", true, "static"],
+  ["gatsby", "public", false, null],
+  ["@docusaurus/core", "build", false, "assets"],
+  ["@11ty/eleventy", "_site", false, null],
+  ["vitepress", "docs/.vitepress/dist", false, "assets"],
+  ["@vue/cli-service", "dist", true, null],
+  ["parcel", "dist", false, null],
+  ["vite", "dist", true, "assets"],
 ];
 
 /** What a project's framework makes of it, or undefined where it has none that is known. */
@@ -44,7 +46,7 @@ export function frameworkOutput(folder: Folder, manifest: NodeManifest): Framewo
   if (has("next")) return next(folder);
   if (has("nuxt")) {
     if (/nuxt(i)? generate/.test(manifest.scripts.get("build") ?? ""))
-      return site("Nuxt", ".output/public", false, "scripts.build is nuxt generate");
+      return site(folder, "Nuxt", ".output/public", false, "_nuxt", "scripts.build is nuxt generate");
     return {
       ...server,
       kind: "server",
@@ -57,14 +59,15 @@ export function frameworkOutput(folder: Folder, manifest: NodeManifest): Framewo
   }
   if (has("@sveltejs/kit")) {
     if (has("@sveltejs/adapter-static"))
-      return site("SvelteKit", "build", true, "@sveltejs/adapter-static is a dependency");
+      return site(folder, "SvelteKit", "build", true, "_app/immutable", "@sveltejs/adapter-static is a dependency");
     const why = has("@sveltejs/adapter-node")
       ? "@sveltejs/adapter-node is a dependency"
       : "@sveltejs/kit is a dependency; it needs @sveltejs/adapter-node";
     return { ...server, kind: "server", framework: "SvelteKit", command: ["node", "build"], port: 3000, why };
   }
   if (has("astro")) {
-    if (!has("@astrojs/node")) return site("Astro", "dist", false, "astro is a dependency, @astrojs/node is not");
+    if (!has("@astrojs/node"))
+      return site(folder, "Astro", "dist", false, "_astro", "astro is a dependency, @astrojs/node is not");
     return {
       ...server,
       kind: "server",
@@ -86,18 +89,35 @@ export function frameworkOutput(folder: Folder, manifest: NodeManifest): Framewo
         why: `${name} is a dependency`,
       };
   }
-  if (has("@angular/core")) return site("Angular", angularFolder(folder), true, "@angular/core is a dependency");
-  for (const [dependency, output, singlePage] of sites) {
+  if (has("@angular/core"))
+    return site(folder, "Angular", angularFolder(folder), true, null, "@angular/core is a dependency");
+  for (const [dependency, output, singlePage, hashed] of sites) {
     if (has(dependency) && isSite(manifest, dependency)) {
       const why = `${dependency} is a dependency and nothing else is started`;
-      return site(dependency === "vite" ? "Vite" : dependency, outputFolder(folder, output), singlePage, why);
+      return site(
+        folder,
+        dependency === "vite" ? "Vite" : dependency,
+        outputFolder(folder, output),
+        singlePage,
+        hashed,
+        why,
+      );
     }
   }
   return undefined;
 }
 
-function site(framework: string, folder: string, singlePage: boolean, why: string): FrameworkOutput {
-  return { kind: "site", framework, folder, singlePage, why };
+function site(
+  project: Folder,
+  framework: string,
+  folder: string,
+  singlePage: boolean,
+  usualHashed: string | null,
+  why: string,
+): FrameworkOutput {
+  // Files that are copied as they are may lie in that folder too; their names stay when they change.
+  const hasOthers = project.files.some((file) => /^(public|static)\//.test(file) && file.includes(`/${usualHashed}/`));
+  return { kind: "site", framework, folder, singlePage, hashed: hasOthers ? null : usualHashed, why };
 }
 
 function next(folder: Folder): FrameworkOutput {
@@ -105,7 +125,7 @@ function next(folder: Folder): FrameworkOutput {
   const output = /\boutput\s*:\s*["'`](standalone|export)["'`]/.exec(
     file === undefined ? "" : (readText(folder, file) ?? ""),
   )?.[1];
-  if (output === "export") return site("Next.js", "out", false, `${file} says output: export`);
+  if (output === "export") return site(folder, "Next.js", "out", false, "_next/static", `${file} says output: export`);
   const common = {
     kind: "server",
     framework: "Next.js",

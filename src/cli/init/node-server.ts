@@ -57,6 +57,7 @@ export function planServer(project: NodeProject, output: ServerOutput | null, wi
     name: project.rootManifest.name ?? manifest.name,
     port,
     command: null,
+    files: [],
     healthPath: health?.path ?? null,
     notCarriedOver: [],
   };

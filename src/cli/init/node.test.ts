@@ -177,7 +177,8 @@ const dockerfiles: readonly (readonly [what: string, manifest: object, files: ob
     { scripts: { dev: "vite", build: "vite build" }, devDependencies: { vite: "6" } },
     { "package-lock.json": "{}", "index.html": "", "vite.config.ts": "build: { outDir: './web' }" },
     /RUN npm run build\n\nFROM nginx:stable-alpine-slim\n/,
-    /try_files \$uri \/index\.html;/,
+    /try_files \$uri \/index\.html;\n/,
+    /location \^~ \/assets\/ \{\n +add_header Cache-Control "public, max-age=31536000, immutable";/,
     /COPY --from=build \/app\/web\/ \/srv\/www\//,
     /USER 65532:65532\nEXPOSE 8080\n/,
   ],
@@ -185,7 +186,7 @@ const dockerfiles: readonly (readonly [what: string, manifest: object, files: ob
     "serves pages of Astro one by one",
     { scripts: { build: "astro build" }, dependencies: { astro: "5" } },
     { "package-lock.json": "{}" },
-    /try_files \$uri \$uri\.html \$uri\/index\.html =404;/,
+    /try_files \$uri \$uri\.html \$uri\/ =404;/,
   ],
   [
     "starts Astro where it has a server",

@@ -1,4 +1,4 @@
-import { appUser, dockerfileText, listInstruction } from "./dockerfile-text.ts";
+import { dockerfileText } from "./dockerfile-text.ts";
 import type { Folder } from "./folder.ts";
 import { buildStage } from "./node-dockerfile.ts";
 import { frameworkOutput, type FrameworkOutput } from "./node-frameworks.ts";
@@ -26,16 +26,14 @@ function planBuiltSite(project: NodeProject, output: Extract<FrameworkOutput, { 
   const lines = [
     ...buildStage(project, project.build, {}),
     "",
-    ...siteStage(`/app/${path}/`, output.singlePage, port),
-    `USER ${appUser}`,
-    `EXPOSE ${port}`,
-    listInstruction("CMD", ["nginx", "-g", "daemon off;"]),
+    ...siteStage(`/app/${path}/`, { from: "package.json", port, singlePage: output.singlePage, hashed: output.hashed }),
   ];
   return {
     kind: "static",
     name: project.rootManifest.name ?? project.manifest.name,
     port,
     command: null,
+    files: [],
     healthPath: null,
     tmpfs: [],
     notCarriedOver: [],

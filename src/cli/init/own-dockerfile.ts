@@ -20,6 +20,7 @@ export function planDockerfile(folder: Folder, path: string, wishes: Wishes): Pl
     build: { kind: "dockerfile", path, target: wishes.target, args: wishes.args, text: null },
     port,
     command: start.command,
+    files: [],
     healthPath: null,
     tmpfs: [],
     ignore: folder.entries.includes(".dockerignore") ? null : ownIgnore(folder, facts.instructions),

@@ -36,8 +36,6 @@ export type BuildPlan =
       /** A comment line before what is copied. */
       readonly copyNote: string | null;
       readonly env: Variables;
-      /** A comment line before the command. */
-      readonly commandNote: string | null;
       readonly command: readonly string[];
     }
   | { readonly kind: "image"; readonly name: string };
@@ -48,6 +46,8 @@ export interface Plan {
   /** A name in its own files. */
   readonly name: string | null;
   readonly build: BuildPlan;
+  /** Other files that the build reads and that are yet to be written. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly port: number;
   /** Replaces the image's command. */
   readonly command: readonly string[] | null;

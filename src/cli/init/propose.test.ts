@@ -71,10 +71,18 @@ test("propose() serves a folder of static files, from the top or from its own fo
   assert.deepEqual(top.build.copy, [
     { from: "a b.css", to: "/srv/www/a b.css" },
     { from: "index.html", to: "/srv/www/index.html" },
+    { from: "nginx.conf", to: "/etc/nginx/nginx.conf" },
   ]);
   const below = proposed({ "public/index.html": "", "package.json": json({ scripts: { build: "x" } }) }).definition;
   assert.ok(below.build.kind === "debian");
-  assert.deepEqual(below.build.copy, [{ from: "public", to: "/srv/www" }]);
+  assert.deepEqual(below.build.copy, [
+    { from: "public", to: "/srv/www" },
+    { from: "nginx.conf", to: "/etc/nginx/nginx.conf" },
+  ]);
+  assert.deepEqual(
+    proposed({ "index.html": "", "nginx.conf": "mine" }).files.map(({ path }) => path),
+    ["nginx.bronze.conf", "bronze.yaml"],
+  );
 });
 
 test("propose() takes a lone server.js for a program, also beside a page that it may serve", () => {

@@ -50,6 +50,7 @@ export function propose(folder: Folder, options: ProposeOptions = {}): Proposal 
   const plan = planFor(place, safe);
   const app = appNameFrom(safe.name ?? plan.name ?? place.name);
   const files = [
+    ...plan.files,
     ...(plan.build.kind === "dockerfile" && plan.build.text !== null
       ? [{ path: plan.build.path, text: plan.build.text }]
       : []),
@@ -161,6 +162,7 @@ function planImage(name: string, wishes: Wishes): Plan {
     build: { kind: "image", name },
     port,
     command: null,
+    files: [],
     healthPath: null,
     tmpfs: [],
     ignore: null,

@@ -72,6 +72,7 @@ export function planPython(folder: Folder, wishes: Wishes, env: Variables): Plan
     name: project.name,
     port,
     command: null,
+    files: [],
     healthPath: health?.path ?? null,
     tmpfs: [],
     notCarriedOver: [],

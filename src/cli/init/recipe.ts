@@ -20,7 +20,6 @@ export function recipeOf(
       copy,
       copyNote: "What the image holds of this folder; add what you add.",
       env,
-      commandNote: null,
       command,
     },
     assumption: {

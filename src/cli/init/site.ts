@@ -1,8 +1,10 @@
-import { type Folder, hasFile } from "./folder.ts";
+import { appUser, listInstruction } from "./dockerfile-text.ts";
+import { type Folder, hasFile, readText } from "./folder.ts";
+import { nginxCommand, nginxLines, type NginxSite } from "./nginx.ts";
 import type { Assumption, BuildPlan, Plan, Wishes } from "./proposal.ts";
 import { belongsInImage, copied } from "./recipe.ts";
 import { defaultPort } from "./source-hints.ts";
-import { yamlWord } from "./text.ts";
+import { isWritten, yamlWord } from "./text.ts";
 
 const siteFolders = ["public", "dist", "build", "site", "_site", "out", "www", "html", "docs"];
 export const recipeSuite = "bookworm";
@@ -19,26 +21,30 @@ export function sitePort(wishes: Wishes): number {
   return wanted < 1024 ? defaultPort : wanted;
 }
 
-/** A site of files as they are, served by busybox from Debian. */
+/** A site of files as they are, served by Debian's nginx. */
 export function planStatic(folder: Folder, site: string, port: number): Plan {
-  const own = site === "." ? copied(folder, folder.entries.filter(belongsInSite)) : [];
-  const untyped = folder.files.find(
-    (path) => /\.(mjs|wasm)$/.test(path) && (site === "." || path.startsWith(`${site}/`)),
-  );
+  const file = ["nginx.conf", "nginx.bronze.conf"].find((name) => {
+    const text = readText(folder, name);
+    return text === undefined || isWritten(text);
+  });
+  const conf = file ?? "nginx.bronze.conf";
+  const entries = folder.entries.filter((entry) => belongsInSite(entry) && entry !== conf);
+  const own = site === "." ? copied(folder, entries) : [];
+  const text = `${nginxLines({ from: "index.html", port, singlePage: false, hashed: null }).join("\n")}\n`;
   return {
     kind: "static",
     name: null,
     build: {
       kind: "debian",
       suite: recipeSuite,
-      packages: ["busybox"],
+      packages: ["nginx"],
       workdir: "/srv/www",
-      copy: site === "." ? own : [{ from: site, to: "/srv/www" }],
+      copy: [...(site === "." ? own : [{ from: site, to: "/srv/www" }]), { from: conf, to: "/etc/nginx/nginx.conf" }],
       copyNote: site === "." ? "What the site is made of; add what you add." : null,
       env: {},
-      commandNote: "A first process ends at SIGTERM only when it says so; httpd does not.",
-      command: ["busybox", "sh", "-c", `trap 'exit 0' TERM; busybox httpd -f -p ${port} -h /srv/www & wait`],
+      command: nginxCommand,
     },
+    files: readText(folder, conf) === undefined ? [{ path: conf, text }] : [],
     port,
     command: null,
     healthPath: null,
@@ -49,54 +55,31 @@ export function planStatic(folder: Folder, site: string, port: number): Plan {
         what: `the site is ${site === "." ? own.map(yamlWord).join(", ") : `the folder ${site}`}`,
         why: `${site === "." ? "" : `${site}/`}index.html is there`,
       },
-      { what: `busybox httpd serves it on port ${port}`, why: "it has no build step" },
+      { what: `nginx serves it on port ${port}, as ${conf} says`, why: whyNginx },
     ],
     notCarriedOver: [],
-    todo:
-      untyped === undefined
-        ? []
-        : [
-            `busybox httpd tells browsers no type for ${untyped}; a module needs one, so name it .js or serve it otherwise`,
-          ],
+    todo: [],
   };
 }
+
+const whyNginx = "it needs no root, no writable disk, and knows the types of files";
 
 function belongsInSite(entry: string): boolean {
   return belongsInImage(entry) && !/^(package(-lock)?\.json|node_modules\/|config\/)$/.test(entry);
 }
 
-/** The last stage of a site that is built to files: nginx, as nobody's user on a read-only root. */
-export function siteStage(from: string, singlePage: boolean, port: number): readonly string[] {
-  const fallback = singlePage ? "$uri /index.html" : "$uri $uri.html $uri/index.html =404";
+/** The last stage of a site that is built to files. @param from folder of the stage `build` */
+export function siteStage(from: string, site: NginxSite): readonly string[] {
   return [
     "FROM nginx:stable-alpine-slim",
     "COPY <<'EOF' /etc/nginx/nginx.conf",
-    "worker_processes 1;",
-    "pid /tmp/nginx.pid;",
-    "error_log stderr warn;",
-    "events { worker_connections 1024; }",
-    "http {",
-    "  include mime.types;",
-    "  types { text/javascript mjs; }",
-    "  default_type application/octet-stream;",
-    "  access_log off;",
-    "  sendfile on;",
-    "  gzip on;",
-    "  gzip_types text/css text/javascript application/javascript application/json image/svg+xml;",
-    "  client_body_temp_path /tmp/body;",
-    "  proxy_temp_path /tmp/proxy;",
-    "  fastcgi_temp_path /tmp/fastcgi;",
-    "  uwsgi_temp_path /tmp/uwsgi;",
-    "  scgi_temp_path /tmp/scgi;",
-    "  server {",
-    `    listen ${port};`,
-    "    root /srv/www;",
-    `    location / { try_files ${fallback}; }`,
-    "  }",
-    "}",
+    ...nginxLines(site).slice(1),
     "EOF",
     `COPY --from=build ${from} /srv/www/`,
     "ENTRYPOINT []",
+    `USER ${appUser}`,
+    `EXPOSE ${site.port}`,
+    listInstruction("CMD", nginxCommand),
   ];
 }
 
@@ -108,9 +91,6 @@ export function writtenDockerfile(text: string): BuildPlan {
 export function servedBy(port: number, framework: string, why: string): readonly Assumption[] {
   return [
     { what: `${framework} builds to files only`, why },
-    {
-      what: `nginx serves them on port ${port}`,
-      why: "it needs no root, no writable disk and knows all types of files",
-    },
+    { what: `nginx serves them on port ${port}`, why: whyNginx },
   ];
 }

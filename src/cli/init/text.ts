@@ -38,3 +38,15 @@ export function lineAt(text: string, offset: number): number {
 export function escapeRegExp(text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\/-]/g, String.raw`\$&`);
 }
+
+const mark = "# Written by bronze init";
+
+/** The first line of a file that `init` writes. */
+export function writtenBy(from: string): string {
+  return `${mark} from ${from}; yours to change.`;
+}
+
+/** Whether `init` wrote a file, whatever became of it. */
+export function isWritten(text: string): boolean {
+  return text.startsWith(mark);
+}

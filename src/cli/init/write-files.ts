@@ -4,22 +4,27 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { Proposal } from "./proposal.ts";
 
 /**
- * Writes a proposal's files, each whole or not at all, and none over one that is there.
+ * Writes a proposal's files, all of them or none, and none over one that is there.
  *
  * @param force bronze.yaml may be replaced
  * @throws {OperatorError} `USAGE` when one is there or the folder cannot be written to
  */
 export function writeFiles(folder: string, files: Proposal["files"], force: boolean): void {
   const temporaries = files.map(({ path }) => join(folder, dirname(path), `.${basename(path)}.bronze-init`));
+  const linked: string[] = [];
   try {
     for (const [index, { text }] of files.entries()) writeDurably(temporaries[index] ?? "", text);
     for (const [index, { path }] of files.entries()) {
       const target = join(folder, path);
       if (force && path === "bronze.yaml") renameSync(temporaries[index] ?? "", target);
-      else linkSync(temporaries[index] ?? "", target);
+      else {
+        linkSync(temporaries[index] ?? "", target);
+        linked.push(target);
+      }
     }
     syncFolder(folder);
   } catch (cause) {
+    for (const path of linked) rmSync(path, { force: true });
     const isThere = cause instanceof Error && "code" in cause && cause.code === "EEXIST" && "dest" in cause;
     throw new OperatorError(
       "USAGE",
