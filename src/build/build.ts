@@ -19,6 +19,7 @@ import { pinsToJson } from "./debian/pins.ts";
 import { buildRecipe } from "./debian/recipe.ts";
 import { hideSecrets } from "./secrets/hide.ts";
 import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
+import { tellWhenSlow } from "./slow-work.ts";
 import { readSource, type Source } from "./source.ts";
 import type { Blobs, Descriptor, Store } from "../ports/store.ts";
 import { isDamagedBlob } from "../store/kept-stage.ts";
@@ -83,13 +84,13 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
       throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
         hint: "COPY something into it",
       });
-    const secrets = await refuseSecrets(made.image, build.allowSecrets ?? [], {
-      blobs: store,
-      cache,
-      signal: options.signal,
-      values: options.secrets ?? [],
-    });
-    const image = await compressed(build, made.image, store, cache, options.signal);
+    const { report, signal, secrets: values = [] } = options;
+    const secrets = await tellWhenSlow(report, { step: "secrets", text: "look for secrets in what was built" }, () =>
+      refuseSecrets(made.image, build.allowSecrets ?? [], { blobs: store, cache, signal, values }),
+    );
+    const image = await tellWhenSlow(report, { step: "compress", text: "compress new layers" }, () =>
+      compressed(build, made.image, store, cache, signal),
+    );
     await stage.publish(image.layers.map((layer) => layer.digest));
     return await finish({ ...made, image }, secrets, source, options);
   } finally {
