@@ -69,12 +69,13 @@ export async function openMemo(path: string, temporary: Temporaries): Promise<Co
     isSure: (file) => !unsure.has(file),
     async save() {
       if (added.count === 0) return;
-      const table = emptyTable(stored.count + added.count);
+      const kept: number[] = [];
       let spare = spareRecords;
-      for (let at = 0; at < stored.count; at++) if (used[at] === 1 || spare-- > 0) copyRecord(stored, at, table);
-      for (let at = 0; at < added.count; at++) copyRecord(added, at, table);
+      for (let at = 0; at < stored.count; at++) if (used[at] === 1 || spare-- > 0) kept.push(at);
+      for (let at = 0; at < added.count; at++) kept.push(stored.count + at);
+      const table = merge(stored, added, Uint32Array.from(kept));
       added = emptyTable(0);
-      await replace(path, sorted(table), await temporary.next());
+      await replace(path, table, await temporary.next());
     },
   };
 }
@@ -97,18 +98,18 @@ function grown({ count, numbers, contents }: Table): Table {
   return { ...larger, count };
 }
 
-function copyRecord(from: Table, at: number, to: Table): void {
-  to.numbers.set(from.numbers.subarray(at * width, (at + 1) * width), to.count * width);
-  from.contents.copy(to.contents, to.count * contentBytes, at * contentBytes, (at + 1) * contentBytes);
-  to.count += 1;
-}
-
-function sorted(table: Table): Table {
-  const order = Uint32Array.from({ length: table.count }, (_, at) => at);
-  order.sort((a, b) => inoOf(table, a) - inoOf(table, b));
-  const result = emptyTable(table.count);
-  for (const at of order) copyRecord(table, at, result);
-  return result;
+/** @param wanted numbers of records, those of the second table after those of the first */
+function merge(first: Table, second: Table, wanted: Uint32Array): Table {
+  const inoAt = (at: number): number => (at < first.count ? inoOf(first, at) : inoOf(second, at - first.count));
+  wanted.sort((a, b) => inoAt(a) - inoAt(b));
+  const table = emptyTable(wanted.length);
+  for (const at of wanted) {
+    const [from, row] = at < first.count ? [first, at] : [second, at - first.count];
+    table.numbers.set(from.numbers.subarray(row * width, (row + 1) * width), table.count * width);
+    from.contents.copy(table.contents, table.count * contentBytes, row * contentBytes, (row + 1) * contentBytes);
+    table.count += 1;
+  }
+  return table;
 }
 
 function inoOf({ numbers }: Table, at: number): number {

@@ -72,6 +72,9 @@ interface Access {
   ahead(files: readonly FoundFile[]): () => void;
 }
 
+/** Threads that know of more files take memory that grows with them; the rest is read when it is their turn. */
+const mostAhead = 100_000;
+
 /** Begins to read the small files of a layer that is about to be written in this order. @returns ends it */
 export function beginReading(
   members: readonly { readonly entry: Pick<TarEntry, "size">; readonly bytes?: LayerBytes }[],
@@ -83,6 +86,7 @@ export function beginReading(
     contents ??= bytes.access;
     // Of one project all; others are read when it is their turn.
     if (bytes.access === contents) files.push(bytes.file);
+    if (files.length === mostAhead) break;
   }
   return contents?.ahead(files) ?? (() => undefined);
 }
