@@ -117,6 +117,9 @@ test("refuseSecrets() warns of variables named like secrets, and leaves what the
     base.warnings.filter((warning) => warning.startsWith("the variable")).map((warning) => warning.split(" ")[2]),
     ["DB_PASSWORD"],
   );
+  const argument = await build({ Dockerfile: "FROM scratch\nARG API_TOKEN=x\nARG MODE=y\nCOPY a /a\n", a: "" });
+  assert.match(argument.warnings.join("\n"), /the value of the build argument API_TOKEN is in the image's history/);
+  assert.doesNotMatch(argument.warnings.join("\n"), /MODE/);
   const built = await build({ Dockerfile: "FROM base\nCOPY a /a\n", a: "" }, { store });
   assert.ok(!built.warnings.some((warning) => warning.includes("variable")));
 });

@@ -136,12 +136,37 @@ const secretName =
   /(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|SECRET_?KEY|ACCESS_?KEY|CREDENTIALS?)$/i;
 
 function suspiciousNames(image: ImageState): readonly string[] {
-  return variablesOf(image)
-    .filter(([name, value]) => secretName.test(name) && value !== "")
-    .map(
-      ([name]) =>
-        `the variable ${name} has a value in the image, where everybody with the image can read it: leave it out there and set it for the environment`,
-    );
+  const isSecret = ([name, value]: readonly [name: string, value: string]): boolean =>
+    secretName.test(name) && value !== "";
+  const named = new Set(
+    argumentsOf(image)
+      .filter(isSecret)
+      .map(([name]) => name),
+  );
+  return [
+    ...variablesOf(image)
+      .filter(isSecret)
+      .map(
+        ([name]) =>
+          `the variable ${name} has a value in the image, where everybody with the image can read it: leave it out there and set it for the environment`,
+      ),
+    ...[...named].map(
+      (name) =>
+        `the value of the build argument ${name} is in the image's history, where everybody with the image can read it: hand it over with --secret`,
+    ),
+  ];
+}
+
+/** Build arguments whose values the history tells: `ARG NAME=VALUE`, and before a command `|1 NAME=VALUE`. */
+function argumentsOf({ history, base }: ImageState): readonly (readonly [name: string, value: string])[] {
+  return history.slice(base?.history ?? 0).flatMap(({ created_by: line = "" }) => {
+    const told = /^ARG (.*)$|^RUN \|\d+ (.*)$/s.exec(line);
+    const words = (told?.[1] ?? told?.[2] ?? "").split(/\s+/).slice(0, told?.[1] === undefined ? undefined : 1);
+    return words.flatMap((word): (readonly [string, string])[] => {
+      const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(word);
+      return match === null ? [] : [[match[1] ?? "", (match[2] ?? "").replace(/^["']|["']$/g, "")]];
+    });
+  });
 }
 
 function secretsFound(found: readonly FoundSecret[]): OperatorError {

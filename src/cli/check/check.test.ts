@@ -11,6 +11,7 @@ import {
   readlinkSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,10 +44,14 @@ test("copyProject() copies what a check-out has, with other modes and times, and
   linkSync(join(project, "sub", "tool"), join(project, "twin"));
   symlinkSync("nowhere", join(project, "link"));
   writeFileSync(odd, "odd");
-  const copy = await copyProject(project, tmpdir(), "a/b", new AbortController().signal);
+  // More than goes into memory, and a place for it inside of the project.
+  mkdirSync(join(project, "state", "check"), { recursive: true });
+  writeFileSync(join(project, "large"), "");
+  truncateSync(join(project, "large"), 257 * 2 ** 20);
+  const copy = await copyProject(project, join(project, "state"), "a/b", new AbortController().signal);
   try {
     const at = (path: string): string => join(copy.root, "a/b", path);
-    assert.deepEqual(readdirSync(at(""), "latin1").sort(), ["link", "sub", "twin", "\xff\n"].sort());
+    assert.deepEqual(readdirSync(at(""), "latin1").sort(), ["large", "link", "sub", "twin", "\xff\n"].sort());
     assert.ok(existsSync(at("sub/.git")));
     assert.equal(readFileSync(at("twin"), "utf8"), "#!");
     assert.equal(lstatSync(at("twin")).ino, lstatSync(at("sub/tool")).ino);

@@ -47,7 +47,8 @@ export async function copyProject(
   try {
     const target = join(root, prefix);
     await mkdir(target, { recursive: true });
-    await copyFolder(Buffer.from(project), Buffer.from(target), { links: new Map(), signal, leaveOut: ".git" });
+    const leaveOut = [join(project, ".git"), near].map((path) => Buffer.from(path));
+    await copyFolder(Buffer.from(project), Buffer.from(target), { links: new Map(), signal, leaveOut });
   } catch (error) {
     await remove();
     throw error;
@@ -77,15 +78,16 @@ interface Copying {
   /** Where the first name of a file with several was copied to, by its inode. */
   readonly links: Map<string, Buffer>;
   readonly signal: AbortSignal;
-  readonly leaveOut?: string;
+  /** Version control, and the copy itself where it is made inside of the project. */
+  readonly leaveOut: readonly Buffer[];
 }
 
 async function copyFolder(from: Buffer, to: Buffer, copying: Copying): Promise<void> {
   const names = await readdir(from, { encoding: "buffer" });
   for (const name of names.sort((a, b) => b.compare(a))) {
     copying.signal.throwIfAborted();
-    if (name.toString("latin1") === copying.leaveOut) continue;
-    await copyEntry(below(from, name), below(to, name), { links: copying.links, signal: copying.signal });
+    const path = below(from, name);
+    if (!copying.leaveOut.some((left) => left.equals(path))) await copyEntry(path, below(to, name), copying);
   }
   await chmod(to, 0o750);
   await lutimes(to, otherTime, otherTime);
