@@ -131,7 +131,7 @@ function createLargeSite(t: Parameters<typeof createSite>[0], megabytes: number)
 }
 
 test(
-  "pushes and pulls over connections that break go on; one that is killed goes on with what it had",
+  "pushes and pulls over connections that break go on, also after a kill; a full disk is left as it was",
   { timeout: 300_000 },
   async (t) => {
     const registry = await startDockerRegistry(t, { guarded: false });
@@ -175,6 +175,18 @@ test(
     assert.equal((await third.json<Pulled>(["pull", `${way.host}/team/shop:v1`])).digest, digest);
     assert.ok(way.bytes < 9e6, `${way.bytes} bytes for the other half of 12 MB`);
     assert.deepEqual(readdirSync(downloads), []);
+
+    for (const mebibytes of [8, 20]) {
+      const small = createSite(t, { kind: "tmpfs", mebibytes });
+      const full = await small.bronze(["pull", `${registry.host}/team/shop:v1`]);
+      assert.equal(full.status, 11, full.stderr);
+      assert.match(full.stderr, /DISK_FULL/);
+      const left = readdirSync(small.state, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+      assert.deepEqual(
+        left.filter((one) => statSync(join(one.parentPath, one.name)).size > 1e6),
+        [],
+      );
+    }
   },
 );
 

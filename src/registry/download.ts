@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { diskTrouble } from "../errors/disk.ts";
-import { diskError } from "../errors/operator-error.ts";
+import { diskError, OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Descriptor } from "../ports/store.ts";
 import { bodyOf, dropBody, type HttpAnswer } from "./http.ts";
@@ -46,10 +46,16 @@ export async function downloadBlob(session: Session, blob: Descriptor, options: 
       await file.close();
     }
   } catch (error) {
-    await partial.release();
+    await leavePartial(partial, error);
     const trouble = diskTrouble(error);
     throw trouble === undefined ? error : diskError(trouble, `keep ${blob.digest}`, undefined, error);
   }
+}
+
+/** Keeps what has come for the next try, but for a full disk: others need the room more. */
+export async function leavePartial(partial: Partial, error: unknown): Promise<void> {
+  const isFull = diskTrouble(error) !== undefined || (error instanceof OperatorError && error.code === "DISK_FULL");
+  await (isFull ? partial.remove() : partial.release());
 }
 
 /** What is in the file, all of it in the hash. */

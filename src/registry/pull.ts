@@ -4,7 +4,7 @@ import type { ImageReference } from "../image/reference.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { PullOptions } from "../ports/registry.ts";
 import type { Blobs } from "../ports/store.ts";
-import { downloadBlob } from "./download.ts";
+import { downloadBlob, leavePartial } from "./download.ts";
 import { registryLies } from "./refusals.ts";
 import { fetchDocument, fetchManifest } from "./resolve.ts";
 import type { Session } from "./session.ts";
@@ -55,7 +55,7 @@ export async function pullImage(
       await blobs.write(createReadStream(partial.path, { highWaterMark: 1 << 20, signal: either }), layer);
       await partial.remove();
     } catch (error) {
-      await partial.release();
+      await leavePartial(partial, error);
       throw error;
     }
   });
