@@ -5,7 +5,7 @@ import { diskTrouble } from "../errors/disk.ts";
 import { diskError, OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Descriptor } from "../ports/store.ts";
-import { bodyOf, dropBody, type HttpAnswer } from "./http.ts";
+import { bodyOf, dropBody, isStall, type HttpAnswer } from "./http.ts";
 import { takePartial, type Partial } from "./partials.ts";
 import { Passing, registryLies } from "./refusals.ts";
 import type { Session } from "./session.ts";
@@ -110,12 +110,17 @@ async function goOn(
   } catch (error) {
     if (error instanceof RangeError)
       throw registryLies(session.host, blob.digest, `it has more than ${blob.size} bytes`);
-    if (received.size > began) gotFurther();
+    if (isFurther(received, began) && !isStall(error)) gotFurther();
     throw error;
   }
   if (received.size === blob.size) return;
-  if (received.size > began) gotFurther();
+  if (isFurther(received, began)) gotFurther();
   throw new Passing(`it sent ${received.size} of ${blob.size} bytes`);
+}
+
+/** One that gives a byte at a time is not getting anywhere. */
+function isFurther(received: Received, began: number): boolean {
+  return received.size >= began + 1024;
 }
 
 function isContinuation({ status, headers }: HttpAnswer, from: number, total: number): boolean {

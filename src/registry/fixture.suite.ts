@@ -26,7 +26,12 @@ export async function newServer(): Promise<TestRegistry> {
 
 /** A client that waits hardly at all between its tries. */
 export function newClient(
-  change: { readonly folder?: string; readonly env?: Record<string, string>; readonly home?: string } = {},
+  change: {
+    readonly folder?: string;
+    readonly env?: Record<string, string>;
+    readonly home?: string;
+    readonly patienceMs?: number;
+  } = {},
 ): Registry {
   return createRegistry({
     folder: newFolder(),

@@ -258,3 +258,28 @@ test("`resolve()` says at once that nobody is there", async () => {
     withCode("REGISTRY_FAILED", /ECONNREFUSED/),
   );
 });
+
+test("`pull()` gives up what brings nothing, or a trickle, and says so", async () => {
+  const ways: readonly ((response: ServerResponse) => void)[] = [
+    () => undefined,
+    (response) => response.writeHead(200, { "content-length": layer.byteLength }).flushHeaders(),
+    (response) => {
+      response.writeHead(200, { "content-length": layer.byteLength });
+      const drip = setInterval(() => response.write("x"), 20);
+      response.once("close", () => clearInterval(drip));
+    },
+  ];
+  for (const way of ways) {
+    const server = await newServer();
+    publish(server, "shop", "1", image);
+    server.behave = (_request, response, path) => {
+      if (path === layerPath) way(response);
+      return path === layerPath;
+    };
+    const trickling = newClient({ patienceMs: 200 });
+    await assert.rejects(
+      trickling.pull(referenceTo(server, "shop:1"), image.digest, createLocalStore(newFolder()), pullOptions),
+      withCode("REGISTRY_FAILED", /no byte for 0\.2 s|less than 65536 bytes in 0\.2 s/),
+    );
+  }
+});

@@ -9,20 +9,22 @@ export interface HttpRequest {
   /** A stream's length is in `content-length`. */
   readonly body?: Uint8Array | Readable;
   readonly agent: Agent;
+  /** Without a byte in either direction for so long, in ms, a connection counts as broken. */
+  readonly patienceMs: number;
   readonly signal: AbortSignal;
 }
 
-export interface HttpAnswer {
+export interface HttpAnswer extends Pick<HttpRequest, "patienceMs"> {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: IncomingMessage;
 }
 
-/** Without a byte in either direction for so long, a connection counts as broken. */
-const idleMs = 60_000;
-/** Less than `leastBytes` in this time counts as broken too: a trickle could go on for ever. */
-const paceMs = 60_000;
-const leastBytes = 1024;
+/** A body that brings fewer bytes in that time counts as broken too: a trickle could go on for ever. */
+const leastBytes = 65_536;
+
+/** A connection that we gave up; it was not broken by others. */
+class Stall extends Error {}
 
 /**
  * One exchange on the wire; redirects and statuses are the caller's.
@@ -30,15 +32,15 @@ const leastBytes = 1024;
  * @throws {Passing} for connections that fail or break, the signal's reason
  */
 export function exchange(url: URL, options: HttpRequest): Promise<HttpAnswer> {
-  const { method, headers, body, agent, signal } = options;
+  const { method, headers, body, agent, patienceMs, signal } = options;
   return new Promise((resolve, reject) => {
     const open = url.protocol === "https:" ? tlsRequest : plainRequest;
-    const request = open(url, { method, headers, agent, signal, timeout: idleMs });
+    const request = open(url, { method, headers, agent, signal, timeout: patienceMs });
     const fail = (error: unknown): void => reject(signal.aborted ? signal.reason : passing(error));
-    request.once("timeout", () => request.destroy(new Error(`no byte for ${idleMs / 1000} s`)));
+    request.once("timeout", () => request.destroy(new Stall(`no byte for ${patienceMs / 1000} s`)));
     request.once("error", fail);
     request.once("response", (answer) =>
-      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer }),
+      resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer, patienceMs }),
     );
     if (body === undefined || body instanceof Uint8Array) request.end(body);
     else {
@@ -60,9 +62,9 @@ export async function* bodyOf(answer: HttpAnswer, most: number, signal: AbortSig
   let atLastLook = 0;
   const pace = setInterval(() => {
     if (total - atLastLook < leastBytes)
-      answer.body.destroy(new Error(`less than ${leastBytes} bytes in ${paceMs / 1000} s`));
+      answer.body.destroy(new Stall(`less than ${leastBytes} bytes in ${answer.patienceMs / 1000} s`));
     atLastLook = total;
-  }, paceMs);
+  }, answer.patienceMs);
   try {
     for await (const piece of answer.body as AsyncIterable<Buffer>) {
       total += piece.byteLength;
@@ -90,6 +92,11 @@ export function dropBody({ headers, body }: HttpAnswer): void {
   body.on("error", () => undefined);
   if (Number(headers["content-length"] ?? 0) <= 65_536 && headers["transfer-encoding"] === undefined) body.resume();
   else body.destroy();
+}
+
+/** Whether a failure is that a registry was too slow. */
+export function isStall(error: unknown): boolean {
+  return error instanceof Passing && error.cause instanceof Stall;
 }
 
 function passing(error: unknown): Passing {

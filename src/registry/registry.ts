@@ -16,6 +16,8 @@ export interface RegistrySettings {
   readonly plainHttp?: boolean;
   /** Folders with certificates by host; default: Docker's and Podman's. */
   readonly certificates?: readonly string[];
+  /** How long a connection may bring nothing, in ms; default a minute. */
+  readonly patienceMs?: number;
   /** Wait before the second try, in ms; it grows threefold, four times. */
   readonly firstWaitMs?: number;
 }
@@ -32,6 +34,7 @@ export function createRegistry(settings: RegistrySettings): Registry {
       signal,
       plainHttp: settings.plainHttp === true,
       firstWaitMs: settings.firstWaitMs ?? 500,
+      patienceMs: settings.patienceMs ?? 60_000,
     });
   return {
     resolve: (reference, signal) => resolveImage(sessionFor(reference, [], signal), reference),

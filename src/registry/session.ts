@@ -14,6 +14,7 @@ export interface SessionOptions extends Omit<CredentialPlaces, "signal"> {
   /** True: this registry may be asked without TLS. Those of this machine may in any case. */
   readonly plainHttp: boolean;
   readonly firstWaitMs: number;
+  readonly patienceMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -67,7 +68,7 @@ export function createSession(
   more: readonly string[],
   options: SessionOptions,
 ): Session {
-  const { agents, signal: whole } = options;
+  const { agents, patienceMs, signal: whole } = options;
   const apiHost = host === "docker.io" ? "registry-1.docker.io" : host;
   const scopes = more.length > 0 ? more : [`repository:${repository}:pull`];
   const secrets = new Set<string>();
@@ -86,6 +87,7 @@ export function createSession(
         method: "GET",
         headers: headersFor({}),
         agent: agents.for(url),
+        patienceMs,
         signal: whole,
       });
       dropBody(answer);
@@ -130,6 +132,7 @@ export function createSession(
         scopes: wanted,
         credential: found,
         agents,
+        patienceMs,
         signal: whole,
       });
     }
@@ -193,6 +196,7 @@ export function createSession(
           method: request.method,
           headers: headersFor({ ...request.headers, ...(allowed === undefined ? {} : { authorization: allowed }) }),
           agent: agents.for(url),
+          patienceMs,
           signal,
           ...(request.body === undefined ? {} : { body: request.body() }),
         });

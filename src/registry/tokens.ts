@@ -14,6 +14,7 @@ export interface TokenRequest {
   readonly scopes: readonly string[];
   readonly credential: Credential | undefined;
   readonly agents: Agents;
+  readonly patienceMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -33,7 +34,7 @@ const shortestLifeMs = 60_000;
  * @see distribution, "Token Authentication Specification" and "OAuth2 Token Authentication"
  */
 export async function fetchToken(request: TokenRequest): Promise<Token> {
-  const { host, scheme, challenge, scopes, credential, agents, signal } = request;
+  const { host, scheme, challenge, scopes, credential, agents, patienceMs, signal } = request;
   const realm = URL.parse(challenge.realm);
   const isPlain = realm?.protocol === "http:" && scheme === "http:" && isLoopback(realm.hostname);
   if (realm === null || (realm.protocol !== "https:" && !isPlain))
@@ -67,6 +68,7 @@ export async function fetchToken(request: TokenRequest): Promise<Token> {
     method,
     headers,
     agent: agents.for(realm),
+    patienceMs,
     signal,
     ...(body === undefined ? {} : { body }),
   });
