@@ -5,7 +5,8 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { openFolder } from "../init/folder.ts";
 import type { Proposal } from "../init/proposal.ts";
-import { propose, type ProposeOptions } from "../init/propose.ts";
+import type { ProposeOptions } from "../init/other-files.ts";
+import { propose } from "../init/propose.ts";
 import { writeFiles } from "../init/write-files.ts";
 import type { Output } from "../output.ts";
 

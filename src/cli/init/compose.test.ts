@@ -80,7 +80,10 @@ test("propose() names all of a compose file that the definition does not say, wi
 });
 
 test("propose() writes down and tells no secret of a compose file", () => {
-  const { files, told } = proposed({ "compose.yaml": shop, "server.js": "" });
+  const { files, told } = proposed({
+    "compose.yaml": shop.replace(", dockerfile: docker/Dockerfile", ""),
+    "server.js": "",
+  });
   const all = files.map(({ text }) => text).join("\n") + told;
   assert.doesNotMatch(all, /hunter2|sk_live|8f14e45f|token=abc/);
 });
@@ -140,6 +143,9 @@ test("propose() chooses the service that is built and has ports; --service names
   const files = { "compose.yaml": compose, Dockerfile: "FROM x\n" };
   assert.equal(proposed(files).definition.run.port, 8000);
   assert.equal(proposed(files, { from: "compose.yaml", service: "tool" }).definition.run.port, 1234);
+  const withOther = { ...files, "config/deploy.yml": "service: x\n" };
+  assert.equal(proposed(withOther, { service: "site" }).definition.run.port, 8000);
+  assert.throws(() => proposed({ Dockerfile: "FROM x" }, { service: "site" }), /is no compose file/);
   assert.throws(
     () => proposed(files, { from: "compose.yaml", service: "toool" }),
     (error) => error instanceof OperatorError && error.code === "NOT_FOUND" && /did you mean tool/.test(error.hint),

@@ -95,3 +95,14 @@ test("propose() takes no command with a secret from a Procfile", () => {
   assert.deepEqual(definition.build.command, ["node", "server.js"]);
   assert.doesNotMatch(files.map(({ text }) => text).join("\n") + told, /hunter2/);
 });
+
+test("propose() goes by the command of a Procfile where a project has several languages", () => {
+  const both = {
+    "package.json": "{}",
+    "requirements.txt": "flask==3\n",
+    "server.js": "x.listen(3000)",
+    "app.py": "app = Flask(__name__)",
+  };
+  assert.equal(proposed({ ...both, Procfile: "web: node server.js" }).kind, "node");
+  assert.equal(proposed({ ...both, Procfile: "web: gunicorn app:app" }).kind, "python");
+});

@@ -2,6 +2,7 @@ import { parseCommandLine } from "./command-line.ts";
 import { type Folder, hasFile } from "./folder.ts";
 import type { NodeManifest } from "./node-manifest.ts";
 import type { StartLine } from "./proposal.ts";
+import { mayBeSecret } from "./secrets.ts";
 
 /** How a project for Node is started. */
 export interface NodeStart {
@@ -67,7 +68,10 @@ function resolveLine({ line, from }: StartLine, manifest: NodeManifest, port: nu
   // A script may call another; five are enough.
   for (let depth = 0; depth < 5; depth += 1) {
     const parsed = typeof text === "string" ? parseCommandLine(text, port) : { env: [], words: text, rest: "" };
-    for (const [name, value] of parsed.env) env[name] = value;
+    for (const [name, value] of parsed.env) {
+      if (!mayBeSecret(name, value)) env[name] = value;
+      else remarks.push(`${why} sets ${name}, which may be a secret; it is not in the image`);
+    }
     const hasHooks =
       script !== undefined && (manifest.scripts.has(`pre${script}`) || manifest.scripts.has(`post${script}`));
     if (parsed.words === null || hasHooks) {

@@ -212,6 +212,12 @@ for (const [what, manifest, files, ...wanted] of dockerfiles) {
 
 /** What is told about a manifest and some files. */
 const remarks: readonly (readonly [what: string, manifest: object, files: object, wanted: RegExp])[] = [
+  [
+    "a variable of a start script that may be a secret",
+    { ...express, scripts: { start: "API_KEY=hunter2 LOG=1 node server.js" } },
+    {},
+    /^(?![\s\S]*hunter2)[\s\S]*to do: scripts\.start sets API_KEY, which may be a secret/,
+  ],
   ["a missing lock file", express, {}, /to do: there is no lock file/],
   [
     "a server that listens for its own machine only",

@@ -99,6 +99,22 @@ const refused: readonly (readonly [string, Readonly<Record<string, string>>, str
   ["a package.json that is no JSON", { "package.json": "{", "server.js": "" }, "DEFINITION_INVALID", /not JSON/],
   ["a Python project without anything to start", { "requirements.txt": "x" }, "NOT_FOUND", /no manage\.py/],
   [
+    "a project of another language, whatever its package.json builds",
+    {
+      Gemfile: "",
+      Procfile: "web: bundle exec puma",
+      "package.json": json({ devDependencies: { vite: "6" }, scripts: { build: "vite build" } }),
+    },
+    "NOT_FOUND",
+    /Gemfile tells of a language that init does not know/,
+  ],
+  [
+    "a compose file whose Dockerfile is not there",
+    { "compose.yaml": "services: { web: { build: { context: ., dockerfile: ./x.Dockerfile } } }", "server.js": "" },
+    "NOT_FOUND",
+    /"x\.Dockerfile", which compose\.yaml names/,
+  ],
+  [
     "a site of more files than a recipe lists",
     { "index.html": "", ...Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`${i}.html`, ""])) },
     "DEFINITION_INVALID",

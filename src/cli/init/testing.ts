@@ -3,7 +3,8 @@ import type { Definition } from "../../model/definition.ts";
 import { readDockerfile } from "./dockerfile-facts.ts";
 import type { Folder } from "./folder.ts";
 import type { Proposal } from "./proposal.ts";
-import { propose, type ProposeOptions } from "./propose.ts";
+import type { ProposeOptions } from "./other-files.ts";
+import { propose } from "./propose.ts";
 
 /** A folder of these files, in memory. */
 export function folderOf(files: Readonly<Record<string, string>>, name = "My Shop"): Folder {
