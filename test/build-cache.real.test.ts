@@ -127,12 +127,7 @@ test(
     fillProject(site);
     const first = await site.json<Built>(["build"]);
     rmSync(join(site.state, "store"), { recursive: true });
-    for (const name of namesIn(cacheOf(site), "blobs/sha256")) {
-      const path = join(cacheOf(site), "blobs/sha256", name);
-      const bytes = readFileSync(path);
-      rmSync(path);
-      writeFileSync(path, bytes.fill(0x78, 0, 100));
-    }
+    damageBlobs(site);
     const mended = await site.bronze(["build", "--json"]);
     assert.equal(mended.status, 0, mended.stderr);
     assert.equal((JSON.parse(mended.stdout) as Built).digest, first.digest);
@@ -162,6 +157,40 @@ test(
     assert.deepEqual([digest, cached], [first.digest, true]);
   },
 );
+
+test(
+  "`bronze build` takes nothing damaged out of a stage that an earlier build made",
+  { timeout: 60_000 },
+  async (t) => {
+    const site = createSite(t);
+    fillProject(site);
+    const copy = (to: string): string =>
+      `FROM scratch AS one\nCOPY big /big\nFROM scratch\nCOPY --from=one /big ${to}\n`;
+    site.write({ Dockerfile: copy("/there") });
+    const wanted = await site.json<Built>(["build"]);
+    empty(site);
+    site.write({ Dockerfile: copy("/first") });
+    await site.json<Built>(["build"]);
+    damageBlobs(site);
+    site.write({ Dockerfile: copy("/there") });
+    const built = await site.bronze(["build", "--json"]);
+    assert.equal(built.status, 0, built.stderr);
+    assert.match(built.stderr, /in the build cache was damaged: it is made anew/);
+    assert.equal((JSON.parse(built.stdout) as Built).digest, wanted.digest);
+    assertWhole(site);
+  },
+);
+
+/** Changes bytes of every blob that only the cache has. */
+function damageBlobs(site: Site): void {
+  for (const name of namesIn(cacheOf(site), "blobs/sha256")) {
+    const path = join(cacheOf(site), "blobs/sha256", name);
+    if (statSync(path).nlink > 1) continue;
+    const bytes = readFileSync(path);
+    rmSync(path);
+    writeFileSync(path, bytes.fill(0x78, 2000, 2100));
+  }
+}
 
 /** Numbers from 0 to 1, always the same ones for a seed. @see George Marsaglia, "Xorshift RNGs" */
 function createMoments(seed: number): () => number {
