@@ -233,6 +233,7 @@ test("`buildArtifact()` pins every image of the stages it needs before it reads 
 
 test("two builds that pin the same name at once agree on one", async () => {
   const server = await newHub();
+  publish(server, "base", "2", young);
   const name = `${server.host}/base:1`;
   const first = newPlace();
   const second = newPlace(newClient(), first.projectDir);

@@ -196,7 +196,8 @@ export function createSession(
           method: request.method,
           headers: headersFor({ ...request.headers, ...(allowed === undefined ? {} : { authorization: allowed }) }),
           agent: agents.for(url),
-          patienceMs,
+          // A registry may look at what was uploaded for some time before it answers.
+          patienceMs: /^(GET|HEAD)$/.test(request.method) ? patienceMs : 5 * patienceMs,
           signal,
           ...(request.body === undefined ? {} : { body: request.body() }),
         });
