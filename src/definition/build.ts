@@ -52,7 +52,7 @@ export function readBuild(reader: Reader, place: Place): BuildDefinition | undef
 
 function readArgs(reader: Reader, place: Place): { readonly [name: string]: string } {
   return Object.fromEntries(
-    [...reader.map(place, null)].flatMap(([name, field]) => {
+    Array.from(reader.map(place, null)).flatMap(([name, field]) => {
       if (!variableName.test(name)) return reader.problem(field, "is not a variable's name") ?? [];
       const value = reader.anyText(field);
       return value === undefined ? [] : [[name, value] as const];

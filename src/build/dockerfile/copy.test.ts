@@ -200,6 +200,10 @@ test("ADD fetches an address once, follows redirects, and believes only what --c
   const server = createServer((request, response) => {
     asked += 1;
     if (request.url === "/moved/f.txt") response.writeHead(302, { location: "/f.txt" }).end();
+    else if (request.url === "/loop") response.writeHead(302, { location: "/loop" }).end();
+    else if (request.url === "/out") response.writeHead(302, { location: "file:///etc/passwd" }).end();
+    else if (request.url === "/cut")
+      response.writeHead(200, { "content-length": "9" }).write("x", () => response.destroy());
     else if (request.url === "/f.txt") response.end("fetched");
     else response.writeHead(404).end();
   });
@@ -220,10 +224,17 @@ test("ADD fetches an address once, follows redirects, and believes only what --c
       (error) =>
         error instanceof OperatorError && error.code === "VERIFICATION_FAILED" && error.message.includes("line 2"),
     );
-    await assert.rejects(
-      shop.build(`FROM scratch\nADD ${address}/none /d/\n`),
-      (error) => error instanceof OperatorError && error.code === "BUILD_FAILED" && /404/.test(String(error.cause)),
-    );
+    for (const [path, reason] of [
+      ["none", /answers 404/],
+      ["loop", /moved on more than 10 times/],
+      ["out", /moved to file:/],
+      ["cut", /aborted|broke|hang up/],
+    ] as const)
+      await assert.rejects(
+        shop.build(`FROM scratch\nADD ${address}/${path} /d/\n`),
+        (error) => error instanceof OperatorError && error.code === "BUILD_FAILED" && reason.test(String(error.cause)),
+        path,
+      );
   } finally {
     server.close();
   }

@@ -9,8 +9,8 @@ import { createWorkshop, fillProject } from "./build.suite.ts";
 
 let runner: StepRunner;
 const shop = createWorkshop(() => Promise.resolve(runner));
-before(async () => {
-  runner = await createStepRunner(shop.cacheDir);
+before(() => {
+  runner = createStepRunner(shop.cacheDir);
   fillProject(shop);
   copyFileSync("/bin/busybox", join(shop.project, "busybox"));
 });

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -20,6 +21,7 @@ export interface Download {
 const mostBytes = 16 * 2 ** 30;
 const answerMs = 60_000;
 const silenceMs = 60_000;
+const mostHops = 10;
 
 /**
  * Fetches what an address names. A file that was fetched before is taken again, by its checksum, else by the address.
@@ -54,27 +56,23 @@ async function fetchInto(
   signal: AbortSignal,
 ): Promise<{ readonly digest: Digest; readonly size: number }> {
   const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(new Error(`no answer in ${answerMs / 1000} s`)), answerMs);
+  const watch = (ms: number): NodeJS.Timeout =>
+    setTimeout(() => silence.abort(new Error(`nothing came for ${ms / 1000} s`)), ms);
+  let timer = watch(answerMs);
   try {
-    const response = await fetch(address, {
-      signal: AbortSignal.any([signal, silence.signal]),
-      headers: { "accept-encoding": "identity" },
-    });
-    if (!response.ok || response.body === null) throw new Error(`the server answers ${response.status}`);
-    if (Number(response.headers.get("content-length") ?? 0) > mostBytes)
-      throw new Error(`it has more than ${mostBytes} bytes`);
-    const body = Readable.fromWeb(response.body);
-    const watched = async function* (): AsyncGenerator<Buffer> {
+    const answer = await request(new URL(address), AbortSignal.any([signal, silence.signal]), 0);
+    const pieces = async function* (): AsyncGenerator<Buffer> {
       let total = 0;
-      for await (const piece of body as AsyncIterable<Uint8Array>) {
+      for await (const piece of answer as AsyncIterable<Buffer>) {
         clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(new Error(`nothing more came for ${silenceMs / 1000} s`)), silenceMs);
+        timer = watch(silenceMs);
         total += piece.byteLength;
         if (total > mostBytes) throw new Error(`it has more than ${mostBytes} bytes`);
-        yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+        yield piece;
       }
+      if (!answer.complete) throw new Error("the connection broke before its end");
     };
-    const bytes = Readable.from(watched(), { objectMode: false });
+    const bytes = Readable.from(pieces(), { objectMode: false });
     return await blobs.write(bytes, checksum === null ? undefined : { digest: checksum });
   } catch (cause) {
     signal.throwIfAborted();
@@ -84,19 +82,31 @@ async function fetchInto(
         cause,
       });
     if (cause instanceof OperatorError) throw cause;
-    const reason = silence.signal.aborted ? (silence.signal.reason as Error) : (deepest(cause) as Error);
     throw new OperatorError("BUILD_FAILED", `Cannot fetch ${address}`, {
       hint: "see whether the address is right and can be reached from here",
-      cause: reason,
+      cause: silence.signal.aborted ? silence.signal.reason : cause,
     });
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** `fetch` wraps what happened in an error that only says that it failed. */
-function deepest(error: unknown): unknown {
-  return error instanceof Error && error.cause instanceof Error ? deepest(error.cause) : error;
+/** Asks, by the proxies of the environment, and follows where it is sent. @returns an answer of 200 */
+async function request(url: URL, signal: AbortSignal, hops: number): Promise<IncomingMessage> {
+  const { Agent, get } = url.protocol === "https:" ? await import("node:https") : await import("node:http");
+  const agent = new Agent({ proxyEnv: process.env });
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { agent, signal, headers: { "user-agent": "bronze" } }, resolve).once("error", reject);
+  });
+  const { statusCode: status = 0, headers } = answer;
+  if (status === 200) return answer;
+  answer.destroy();
+  if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined)
+    throw new Error(`the server answers ${status}`);
+  if (hops === mostHops) throw new Error(`it is moved on more than ${mostHops} times`);
+  const next = new URL(headers.location, url);
+  if (next.protocol !== "http:" && next.protocol !== "https:") throw new Error(`it is moved to ${next.protocol}`);
+  return request(next, signal, hops + 1);
 }
 
 async function bytesOf(blobs: Blobs, digest: Digest, size: number): Promise<LayerBytes> {
