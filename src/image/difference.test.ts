@@ -39,6 +39,15 @@ test("diffTars() names member and header field of each difference", async () => 
     assert.deepEqual(await diff([member("etc/app", "x")], [member("etc/app", "x", change)]), [
       { path: "etc/app", ...expected },
     ]);
+  const capable = (value: string): TarSource => member("tool", "", { attributes: { "security.capability": value } });
+  assert.deepEqual(await diff([capable("\u0001")], [capable("\u00ff")]), [
+    {
+      path: "tool",
+      field: "attributes",
+      first: "security.capability 01",
+      second: "security.capability ff",
+    },
+  ]);
   const links = [member("l", "", { kind: "symlink", target: "a" }), member("l", "", { kind: "symlink", target: "b" })];
   assert.deepEqual(await diff(links.slice(0, 1), links.slice(1)), [
     { path: "l", field: "target", first: "a", second: "b" },

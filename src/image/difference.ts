@@ -19,6 +19,7 @@ export interface Difference {
     | "mtime"
     | "size"
     | "target"
+    | "attributes"
     | "content"
     | "encoding"
     | "value";

@@ -70,9 +70,21 @@ async function* diffMembers(one: TarMember, two: TarMember): AsyncGenerator<Diff
     const [first, second] = [one.entry[field], two.entry[field]];
     if (first !== second) yield { path, field, first: show(field, first), second: show(field, second) };
   }
+  const [mine = {}, theirs = {}] = [one.entry.attributes, two.entry.attributes];
+  for (const name of [...new Set([...Object.keys(mine), ...Object.keys(theirs)])].sort()) {
+    const [first, second] = [mine, theirs].map(
+      (has) => `${name} ${has[name] === undefined ? "absent" : hex(has[name])}`,
+    );
+    if (first !== undefined && second !== undefined && first !== second)
+      yield { path, field: "attributes", first: shorten(first), second: shorten(second) };
+  }
   if (one.entry.kind !== "file" || two.entry.kind !== "file") return;
   const content = await compareContents(one.content(), two.content());
   if (content !== undefined) yield { path, field: "content", ...content };
+}
+
+function hex(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString("hex");
 }
 
 function show(field: (typeof headerFields)[number], value: string | number): string {
