@@ -63,7 +63,8 @@ async function newGuarded(
       return true;
     }
     if (good.has(request.headers.authorization ?? "")) return false;
-    const scope = `repository:team/shop:${request.method === "GET" ? "pull" : "pull,push"}`;
+    const actions = request.method === "GET" ? "pull" : "pull,push";
+    const scope = path === "/v2/" ? "repository:user/image:pull" : `repository:team/shop:${actions}`;
     const challenge = `Bearer realm="http://${server.host}/token",service="test",scope="${scope}"`;
     request.resume();
     response.writeHead(401, { "www-authenticate": challenge }).end('{"errors":[{"code":"UNAUTHORIZED"}]}');

@@ -67,11 +67,12 @@ async function pushBlob(
   const head = await session.insist({
     method: "HEAD",
     to: `/v2/${repository}/blobs/${blob.digest}`,
-    expected: [200, 404],
+    // Where to get it is known to those who have it.
+    expected: [200, 302, 303, 307, 308, 404],
     action,
   });
   dropBody(head);
-  if (head.status === 200) return;
+  if (head.status !== 404) return;
   report(0);
   const path = await blobs.path(blob.digest);
   const start = async (query: string): Promise<HttpAnswer> => {

@@ -93,7 +93,9 @@ export function createSession(
       dropBody(answer);
       if (passing.has(answer.status))
         throw new Passing(`it answered ${answer.status}`, retryAfterMs(answer.headers["retry-after"]));
-      challenge = parseChallenge(answer.headers["www-authenticate"]);
+      const asked = parseChallenge(answer.headers["www-authenticate"]);
+      // What some registries name here is an example, and no repository of theirs.
+      challenge = asked?.kind === "bearer" ? { ...asked, scope: "" } : asked;
       return (root = url);
     };
     try {
