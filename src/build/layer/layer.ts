@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { mediaTypes } from "../../image/media-types.ts";
 import { tarPieces, type TarSource } from "../../image/tar-write.ts";
-import { isDigest } from "../../model/canonical.ts";
+import { canonicalJson, isDigest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
 import type { BuildCache } from "../cache.ts";
@@ -106,7 +106,7 @@ function keyOf(
   for (const { entry, bytes } of sources) {
     const { kind, mode, uid, gid, mtime, target, path, attributes } = entry;
     const name = bytes === undefined ? "" : nameOf(entry, bytes);
-    const extended = attributes === undefined ? "" : JSON.stringify(Object.entries(attributes).sort());
+    const extended = attributes === undefined ? "" : canonicalJson(attributes);
     text += `${kind}\0${mode}\0${uid}\0${gid}\0${mtime}\0${extended}\0${path}\0${target}\0${name.length}\0${name}`;
     if (text.length > 1 << 20) {
       sum.update(text, "latin1");
