@@ -11,6 +11,7 @@ import type { DebCache } from "./deb-cache.ts";
 import { fullRoot } from "./full.ts";
 import type { DebianPins, PackageRequest } from "./pins.ts";
 import { skippedScript, type SkippedScript } from "./scripts.ts";
+import { asStep, megabytes } from "./step.ts";
 import { openSpool, withUnpacked } from "./unpack.ts";
 import { inWorkDir } from "./work-dir.ts";
 
@@ -32,7 +33,7 @@ export interface PackageLayerOptions {
 }
 
 /** Grows whenever equal packages give another layer. */
-const version = 3;
+const version = 4;
 
 /**
  * One layer of packages. As a rule their files as they are: nothing of them runs, nothing of this machine gets in; a full
@@ -55,7 +56,10 @@ export async function packageLayer(
   // Packages are older than what was published with them, and a later source is the same to them.
   const epoch = Math.min(options.epoch, Date.parse(pins.published) / 1000);
   const known = await readKnown(await cache.read("debian", { ...key, epoch }), store);
-  if (known !== undefined) return known;
+  if (known !== undefined)
+    return await asStep(report, "packages", `${pins.packages.length} Debian packages`, () =>
+      Promise.resolve({ result: known, cached: true }),
+    );
   await options.debs.ensure(pins);
   const made = await make(request, pins, epoch, options).catch(async (error: unknown) => {
     // What was damaged in the cache is there no more.
@@ -75,21 +79,13 @@ async function make(
   epoch: number,
   options: PackageLayerOptions,
 ): Promise<PackageLayer> {
-  const { report } = options;
-  const startedAt = performance.now();
   const step = request.full ? "install" : "unpack";
-  report({ kind: "started", step, text: `${step} ${pins.packages.length} packages` });
-  try {
-    const made = await inWorkDir(join(options.cacheDir, "tmp"), (dir) =>
+  return await asStep(options.report, step, `${step} ${pins.packages.length} packages`, async () => {
+    const result = await inWorkDir(join(options.cacheDir, "tmp"), (dir) =>
       request.full ? install(request, pins, dir, epoch, options) : unpack(request, pins, dir, epoch, options),
     );
-    const text = `${(made.layer.size / 1e6).toFixed(0)} MB`;
-    report({ kind: "ended", step, how: "done", ms: performance.now() - startedAt, text });
-    return made;
-  } catch (error) {
-    report({ kind: "ended", step, how: "failed", ms: performance.now() - startedAt });
-    throw error;
-  }
+    return { result, text: megabytes(result.layer.size) };
+  });
 }
 
 function unpack(

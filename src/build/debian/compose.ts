@@ -1,7 +1,8 @@
 import { compareEntries, parentOf, type BytePath } from "../../image/tar-entry.ts";
 import type { TarSource } from "../../image/tar-write.ts";
+import { alternativeLinks, readAlternatives } from "./alternatives.ts";
 import { furnish } from "./furnish.ts";
-import { folderEntry, mergePackages, type PlacedMember } from "./merge.ts";
+import { folderEntry, mergePackages, mergeUsr, type PlacedMember } from "./merge.ts";
 import { parseStanzas, type Stanza } from "./stanza.ts";
 import { readMember, type PackageMember, type UnpackedPackage } from "./unpack.ts";
 
@@ -36,7 +37,12 @@ export function composeRoot(suite: string, packages: readonly UnpackedPackage[],
       md5sums: control.get("md5sums"),
     })),
   });
-  const more = furnished.map((file): TarSource => {
+  const links = alternativeLinks(
+    packages.flatMap(({ control }) => readAlternatives(control.get("postinst") ?? "").alternatives),
+    (path) => placed.has(placeOf(path)),
+  );
+  const symlinks = links.map(({ path, target }) => ({ kind: "symlink", path: placeOf(path), target }) as const);
+  const more = [...furnished, ...symlinks].map((file): TarSource => {
     const common = { path: file.path, uid: 0, gid: 0, mtime: made, size: 0, target: "" };
     if (file.kind === "symlink") return { entry: { ...common, kind: "symlink", mode: 0o777, target: file.target } };
     const owner = file.kind === "directory" ? (file.uid ?? 0) : 0;
@@ -49,6 +55,11 @@ export function composeRoot(suite: string, packages: readonly UnpackedPackage[],
     };
   });
   return memberSources(placed, { epoch, folderTime: made, more });
+}
+
+/** Where an absolute path of a script is in the root. */
+function placeOf(path: string): BytePath {
+  return mergeUsr(path.slice(1));
 }
 
 export interface MemberSourcesOptions {

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { chown, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { BuildEvent } from "../options.ts";
 import { complaints, createPrivateApt, liesIn, withoutPassword } from "./apt.ts";
 import type { Archive } from "./archives.ts";
 import type { DebianPins, PinnedPackage } from "./pins.ts";
+import { asStep, megabytes } from "./step.ts";
 import { inWorkDir } from "./work-dir.ts";
 
 /** Packages by what they are: `HEX.deb`, HEX being the sha256. Any may be deleted at any time; that costs a download. */
@@ -37,6 +38,7 @@ export interface DebCacheOptions {
 const atOnce = 200;
 /** What apt writes besides the packages is less. */
 const spareBytes = 2 ** 20;
+const progressMs = 500;
 
 export function createDebCache(options: DebCacheOptions): DebCache {
   const dir = join(options.cacheDir, "debs");
@@ -85,47 +87,58 @@ async function fetchPackages(
   options: DebCacheOptions,
 ): Promise<void> {
   const { signal, report } = options;
-  const startedAt = performance.now();
   const bytes = missing.reduce((sum, item) => sum + item.sizeBytes, 0);
   const step = "packages";
-  report({ kind: "started", step, text: `fetch ${missing.length} Debian packages, ${megabytes(bytes)}` });
+  const files = join(work, "files");
+  const timer = setInterval(() => {
+    const came = bytesOf(files, missing) + bytesOf(dirname(pathOf(missing[0] as PinnedPackage)), missing);
+    report({ kind: "progress", step, text: `${megabytes(came)} of ${megabytes(bytes)}` });
+  }, progressMs);
   try {
-    const archives = await options.archives();
-    const files = join(work, "files");
-    await mkdir(files, { recursive: true, mode: 0o755 });
-    await mkdir(join(work, "apt"), { mode: 0o755 });
-    // apt's methods talk to the network as a user of their own, who needs to write here.
-    const user = await sandboxUser();
-    if (user !== undefined && process.getuid?.() === 0) await chown(files, user, 0);
-    const apt = await createPrivateApt(join(work, "apt"), {
-      archives: [],
-      architecture: "amd64",
-      status: [],
-      preferred: [],
-      signal,
+    await asStep(report, step, `fetch ${missing.length} Debian packages`, async () => {
+      const archives = await options.archives();
+      await mkdir(files, { recursive: true, mode: 0o755 });
+      await mkdir(join(work, "apt"), { mode: 0o755 });
+      // apt's methods talk to the network as a user of their own, who needs to write here.
+      const user = await sandboxUser();
+      if (user !== undefined && process.getuid?.() === 0) await chown(files, user, 0);
+      const apt = await createPrivateApt(join(work, "apt"), {
+        archives: [],
+        architecture: "amd64",
+        status: [],
+        preferred: [],
+        signal,
+      });
+      for (let from = 0; from < missing.length; from += atOnce) {
+        const some = missing.slice(from, from + atOnce);
+        const places = some.flatMap((item) => [
+          uriOf(item, archives),
+          join(files, `${item.sha256}.deb`),
+          `SHA256:${item.sha256}`,
+        ]);
+        const { status, stdout, stderr } = await apt.run(
+          "/usr/lib/apt/apt-helper",
+          ["-o", "Acquire::Retries=3", "download-file", ...places],
+          // A mirror that never ends must not fill the disk.
+          Math.max(...some.map((item) => item.sizeBytes)) + spareBytes,
+        );
+        // Whatever came is kept, also when another one did not.
+        for (const item of some) await takeIn(item, join(files, `${item.sha256}.deb`), pathOf(item));
+        if (status !== 0) throw await explain(some, archives, published, `${stdout}\n${stderr}`, pathOf);
+      }
+      return { result: undefined, text: megabytes(bytes) };
     });
-    for (let from = 0; from < missing.length; from += atOnce) {
-      const some = missing.slice(from, from + atOnce);
-      const places = some.flatMap((item) => [
-        uriOf(item, archives),
-        join(files, `${item.sha256}.deb`),
-        `SHA256:${item.sha256}`,
-      ]);
-      const { status, stdout, stderr } = await apt.run(
-        "/usr/lib/apt/apt-helper",
-        ["-o", "Acquire::Retries=3", "download-file", ...places],
-        // A mirror that never ends must not fill the disk.
-        Math.max(...some.map((item) => item.sizeBytes)) + spareBytes,
-      );
-      // Whatever came is kept, also when another one did not.
-      for (const item of some) await takeIn(item, join(files, `${item.sha256}.deb`), pathOf(item));
-      if (status !== 0) throw await explain(some, archives, published, `${stdout}\n${stderr}`, pathOf);
-    }
-  } catch (error) {
-    report({ kind: "ended", step, how: "failed", ms: performance.now() - startedAt });
-    throw error;
+  } finally {
+    clearInterval(timer);
   }
-  report({ kind: "ended", step, how: "done", ms: performance.now() - startedAt, text: megabytes(bytes) });
+}
+
+/** Bytes of packages that are in a folder so far. */
+function bytesOf(folder: string, packages: readonly PinnedPackage[]): number {
+  return packages.reduce(
+    (sum, { sha256 }) => sum + (statSync(join(folder, `${sha256}.deb`), { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 }
 
 function uriOf(item: PinnedPackage, archives: readonly Archive[]): string {
@@ -208,8 +221,4 @@ async function sandboxUser(): Promise<number | undefined> {
   const users = await readFile("/etc/passwd", "utf8").catch(() => "");
   const uid = /^_apt:[^:]*:([0-9]+):/m.exec(users)?.[1];
   return uid === undefined ? undefined : Number(uid);
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -3,6 +3,7 @@ import test from "node:test";
 import fc from "fast-check";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { TarEntry } from "../../image/tar-entry.ts";
+import { alternativeLinks, readAlternatives, type Alternative } from "./alternatives.ts";
 import { chooseArchives, debianKeyring } from "./archives.ts";
 import { furnish } from "./furnish.ts";
 import { mergePackages, type MergeInput } from "./merge.ts";
@@ -290,11 +291,66 @@ test("`skippedScript()` names what scripts would have done, and nothing that mea
   assert.equal(uses("# adduser would be nice\npy3compile -p x"), undefined);
   assert.deepEqual(
     uses(
-      "if ! getent passwd x; then adduser --system x; fi\nupdate-alternatives --install \\\n /usr/bin/awk awk /usr/bin/mawk 5",
+      "if ! getent passwd x; then adduser --system x; fi\nfor x in a b; do update-alternatives --install /usr/bin/$x $x /opt/$x 5; done",
     ),
     ["adduser", "update-alternatives"],
   );
+  assert.equal(uses("update-alternatives --install /usr/bin/awk awk /usr/bin/mawk 5"), undefined);
   assert.deepEqual(uses("/usr/sbin/setcap cap_net_raw+ep /bin/ping"), ["setcap"]);
   assert.equal(uses("chown root:root /x", "base-files"), undefined);
   assert.equal(skippedScript("x", new Map([["postrm", "chown x y\n"]])), undefined);
+});
+
+test("`readAlternatives()` takes what is written out, and tells when something is not", () => {
+  const mawk =
+    "update-alternatives --quiet --install /usr/bin/awk awk /usr/bin/mawk 5 \\\n  --slave /usr/share/man/man1/awk.1.gz awk.1.gz /usr/share/man/man1/mawk.1.gz || true\n";
+  assert.deepEqual(
+    readAlternatives(`if [ "$1" = configure ]; then\n  ${mawk}fi\nupdate-alternatives --remove awk $old`),
+    {
+      alternatives: [
+        {
+          link: "/usr/bin/awk",
+          name: "awk",
+          path: "/usr/bin/mawk",
+          priority: 5,
+          followers: [
+            { link: "/usr/share/man/man1/awk.1.gz", name: "awk.1.gz", path: "/usr/share/man/man1/mawk.1.gz" },
+          ],
+        },
+      ],
+      complete: true,
+    },
+  );
+  for (const text of [
+    "update-alternatives --install /usr/bin/$x x /y 1",
+    "update-alternatives --install /usr/bin/x x $base/y 1",
+    "update-alternatives $options",
+    "update-alternatives --install ../x x /y 1",
+    "update-alternatives --install /a/../x x /y 1",
+    "update-alternatives --install /usr/bin/x x /y",
+    "update-alternatives --install /usr/bin/x x /y 1 --slave /a b",
+  ])
+    assert.deepEqual(readAlternatives(text), { alternatives: [], complete: false }, text);
+});
+
+test("`alternativeLinks()` takes the highest priority of what is there, and replaces no file", () => {
+  const one = (path: string, priority: number): Alternative => ({
+    link: "/usr/bin/awk",
+    name: "awk",
+    path,
+    priority,
+    followers: [{ link: "/usr/bin/nawk", name: "nawk", path: `${path}-n` }],
+  });
+  const all = [one("/usr/bin/mawk", 5), one("/usr/bin/gawk", 10), one("/usr/bin/absent", 20), one("/usr/bin/late", 10)];
+  const links = (...has: readonly string[]): readonly string[] =>
+    alternativeLinks(all, (path) => has.includes(path)).map(({ path, target }) => `${path} ${target}`);
+  assert.deepEqual(links("/usr/bin/mawk", "/usr/bin/gawk", "/usr/bin/late"), [
+    "/etc/alternatives/awk /usr/bin/gawk",
+    "/usr/bin/awk /etc/alternatives/awk",
+  ]);
+  assert.deepEqual(links("/usr/bin/mawk", "/usr/bin/mawk-n", "/usr/bin/awk"), [
+    "/etc/alternatives/nawk /usr/bin/mawk-n",
+    "/usr/bin/nawk /etc/alternatives/nawk",
+  ]);
+  assert.deepEqual(links(), []);
 });

@@ -111,7 +111,8 @@ export function* withoutLinks<Member extends Archived>(
   }
 }
 
-function mergeUsr(path: BytePath): BytePath {
+/** Where a path is under the merged /usr. */
+export function mergeUsr(path: BytePath): BytePath {
   return path.replace(mergedFolders, "usr/$1");
 }
 

@@ -16,6 +16,7 @@ import type { BuildOptions } from "../options.ts";
 import type { Pinning, PinOptions } from "../pins.ts";
 import { requestName, type DebianPins, type PackageRequest } from "./pins.ts";
 import { pinPackages, resolvePackages, type ResolveOptions } from "./resolve.ts";
+import { asStep } from "./step.ts";
 import type { SkippedScript } from "./scripts.ts";
 
 export interface BuiltRecipe {
@@ -44,9 +45,11 @@ export async function buildRecipe(
   if (parts.every((part) => part.kind === "folder" && part.path === ""))
     return { pins, skipped: base.skipped, image: imageOf(recipe, request, [base.layer], epoch) };
   const layering = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
-  const { layer, cached } = await buildLayer(parts, layering);
+  const layer = await asStep(options.report, "files", "copy files of the project", async () => {
+    const made = await buildLayer(parts, layering);
+    return { result: made.layer, cached: made.cached };
+  });
   await context.save();
-  options.report({ kind: "note", text: `files of the project${cached ? " (unchanged)" : ""}` });
   return { pins, skipped: base.skipped, image: imageOf(recipe, request, [base.layer, layer], epoch) };
 }
 

@@ -15,6 +15,7 @@ import {
   type PinnedPackage,
 } from "./pins.ts";
 import { solve } from "./solve.ts";
+import { asStep } from "./step.ts";
 import { inWorkDir } from "./work-dir.ts";
 
 export interface ResolveOptions {
@@ -89,27 +90,12 @@ async function ask(
   earlier: readonly PinnedPackage[],
   options: ResolveOptions,
 ): Promise<DebianPins> {
-  const { report, signal } = options;
-  const startedAt = performance.now();
-  const step = "solve";
-  report({ kind: "started", step, text: `find packages in Debian ${request.suite}` });
-  try {
+  const { report, signal, cacheDir } = options;
+  return await asStep(report, "solve", `find packages in Debian ${request.suite}`, async () => {
     const archives = await options.archives();
-    const pins = await inWorkDir(join(options.cacheDir, "tmp"), (dir) =>
-      solve(request, { dir, archives, earlier, signal }),
-    );
-    report({
-      kind: "ended",
-      step,
-      how: "done",
-      ms: performance.now() - startedAt,
-      text: `${pins.packages.length} packages`,
-    });
-    return pins;
-  } catch (error) {
-    report({ kind: "ended", step, how: "failed", ms: performance.now() - startedAt });
-    throw error;
-  }
+    const result = await inWorkDir(join(cacheDir, "tmp"), (dir) => solve(request, { dir, archives, earlier, signal }));
+    return { result, text: `${result.packages.length} packages` };
+  });
 }
 
 function pinnedBeside(request: PackageRequest, lock: { readonly [name: string]: Json }): readonly PinnedPackage[] {

@@ -1,3 +1,5 @@
+import { readAlternatives } from "./alternatives.ts";
+
 /** A package whose maintainer scripts would have done something that is missed in a root where none ran. */
 export interface SkippedScript {
   readonly package: string;
@@ -16,7 +18,7 @@ const meaningful =
 
 /** Packages whose scripts were read: what they do is done here, or is for updates from older versions. */
 const known =
-  /^(base-files|base-passwd|ca-certificates|libc6|libc-bin|tzdata|openssl|python3(\.[0-9]+)?(-minimal)?|libgssapi-krb5-2)$/;
+  /^(base-files|base-passwd|ca-certificates|libc6|libc-bin|tzdata|openssl|python3(\.[0-9]+)?(-minimal)?|libgssapi-krb5-2|readline-common|git)$/;
 
 /**
  * What the scripts of a package, which never ran, would have done. A guess from their text, made to name too many packages
@@ -31,6 +33,10 @@ export function skippedScript(name: string, files: ReadonlyMap<string, string>):
     .join("\n")
     .replace(/^\s*#.*$/gm, "")
     .replace(/\\\n/g, " ");
-  const uses = meaningful.filter(({ called }) => called.test(text)).map((program) => program.name);
+  const alternatives = readAlternatives(text);
+  const uses = meaningful
+    .filter(({ called }) => called.test(text))
+    .map((program) => program.name)
+    .filter((program) => program !== "update-alternatives" || !alternatives.complete);
   return uses.length === 0 ? undefined : { package: name, uses: uses.sort() };
 }

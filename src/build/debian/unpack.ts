@@ -2,8 +2,9 @@ import { closeSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { TarEntry } from "../../image/tar-entry.ts";
-import { mostUnpackedBytes, readTar, type TarBytes, type TarMember } from "../../image/tar-read.ts";
+import { mostUnpackedBytes, readTar, type TarMember } from "../../image/tar-read.ts";
 import { runCommand } from "../command.ts";
+import { seekableBytes } from "../layer/seekable.ts";
 import { noPackage, splitDeb } from "./deb.ts";
 import type { PinnedPackage } from "./pins.ts";
 import { parseStanzas } from "./stanza.ts";
@@ -29,7 +30,6 @@ export type Spool = number;
 const aptHelper = "/usr/lib/apt/apt-helper";
 const pieceBytes = 1 << 20;
 const shared = Buffer.allocUnsafeSlow(pieceBytes);
-const indexBytes = 128 << 10;
 const mostControlBytes = 64 * 2 ** 20;
 /** Starting a program costs as much as unpacking a small package: several go through one. */
 const batchesPerProcessor = 4;
@@ -153,29 +153,13 @@ export async function readArchive(
   from: number,
   take: (member: TarMember) => Promise<void> | void,
 ): Promise<number> {
-  const members = readTar(spoolBytes(spool, from));
+  const members = readTar(seekableBytes(spool, from));
   for (;;) {
     const next = await members.next();
     if (next.done === true) return skipZeros(spool, from + (next.value ?? 0));
     const { value } = next;
     await take({ ...value, offset: from + value.offset });
   }
-}
-
-function spoolBytes(spool: Spool, from: number): TarBytes {
-  let at = from;
-  return {
-    skip: (bytes) => (at += bytes),
-    async *[Symbol.asyncIterator]() {
-      for (;;) {
-        const piece = Buffer.allocUnsafeSlow(indexBytes);
-        const count = readSync(spool, piece, 0, indexBytes, at);
-        if (count === 0) return;
-        at += count;
-        yield piece.subarray(0, count);
-      }
-    },
-  };
 }
 
 function skipZeros(spool: Spool, from: number): number {

@@ -1,7 +1,6 @@
-import { readTar } from "../../image/tar-read.ts";
 import { parentOf, type BytePath } from "../../image/tar-entry.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
-import { layerTar } from "./blob.ts";
+import { layerMembers } from "./seekable.ts";
 import type { BuildCache } from "../cache.ts";
 
 /** Owner and mode of a folder that lower layers have, or where their symlink leads. */
@@ -29,7 +28,7 @@ export async function readBaseTree(store: Store, layers: readonly Descriptor[], 
 
 async function scan(store: Store, layer: Descriptor): Promise<readonly Row[]> {
   const rows: Row[] = [];
-  for await (const { entry } of readTar(layerTar(store, layer))) {
+  for await (const { entry } of layerMembers(store, layer)) {
     const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
     if (name === ".wh..wh..opq") rows.push([parentOf(entry.path), "o"]);
     else if (name.startsWith(".wh.")) rows.push([[parentOf(entry.path), name.slice(4)].filter(Boolean).join("/"), "w"]);
