@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { scratchState } from "../../src/build/dockerfile/base-image.ts";
+import { applyConfig } from "../../src/build/dockerfile/config.ts";
+import { planDockerfile } from "../../src/build/dockerfile/plan.ts";
+import { InstructionProblem } from "../../src/build/dockerfile/problems.ts";
+import { isStep } from "../../src/build/dockerfile/stage.ts";
 import { parseDockerfile } from "../../src/build/dockerfile/parse.ts";
 import { expandText, expandWords, splitQuoted } from "../../src/build/dockerfile/words.ts";
 import { decodeDefinition } from "../../src/definition/decode.ts";
@@ -93,6 +98,32 @@ const dockerPieces = fc.oneof(
     arbitrary: fc.constantFrom(" ", "\n", "\\\n", "# x\n", "scratch", "--from=a ", "--chown=1:2 ", '["a"', "]", "A=b"),
   },
   { weight: 2, arbitrary: fc.constantFrom("$A", "${A", "${A:-", "}", "'", '"', "\\", "<<EOF", "\r\n", "# escape=`\n") },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom(
+      ...[
+        "FROM scratch\n",
+        "FROM a AS b\n",
+        "FROM b\n",
+        "ARG A=1\n",
+        "EOF\n",
+        "<<-'E F' ",
+        "E F\n",
+        "3<<EOF ",
+        "ONBUILD ",
+      ],
+      ...[
+        "RUN --mount=type=cache,target=/x",
+        ",id=$A",
+        ",mode=7",
+        "--mount=",
+        "type=secret,",
+        "from=b,",
+        "HEALTHCHECK CMD ",
+      ],
+      ...["--interval=1m", "VOLUME [", "80-90/udp", "${A/b/", "${A##*", "${A%", ":?x}", "--parents ", "--exclude=* "],
+    ),
+  },
   { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 4 }) },
 );
 
@@ -101,11 +132,27 @@ export const dockerfileTarget: FuzzTarget = {
   name: "dockerfile",
   weight: 10,
   property: fc.property(
-    fc.array(dockerPieces, { maxLength: 40 }).map((pieces) => pieces.join("")),
+    fc
+      .tuple(fc.constantFrom("", "FROM scratch\n"), fc.array(dockerPieces, { maxLength: 40 }))
+      .map(([first, pieces]) => first + pieces.join("")),
     (file) => {
       try {
         const parsed = parseDockerfile(file, "Dockerfile");
         const { escape } = parsed;
+        const buildArgs = new Map([["A", "b c"]]);
+        const options = { file: "Dockerfile", target: null, buildArgs, platform: "linux/amd64" };
+        const { stages, globals } = planDockerfile(parsed, options);
+        for (const { instructions: all } of stages) {
+          let state = scratchState("linux/amd64");
+          for (const instruction of all) {
+            if (isStep(instruction)) continue;
+            try {
+              state = applyConfig(state, instruction, { escape, epoch: 0, buildArgs, globals });
+            } catch (thrown) {
+              assert.ok(thrown instanceof SyntaxError || thrown instanceof InstructionProblem, String(thrown));
+            }
+          }
+        }
         for (const { text: words } of [...parsed.globals, ...parsed.stages.flatMap((stage) => stage.instructions)]) {
           try {
             splitQuoted(words, escape);

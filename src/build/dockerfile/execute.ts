@@ -13,15 +13,7 @@ import { unusedArguments } from "./arguments.ts";
 import { childState, imageState, machinePlatform, scratchState } from "./base-image.ts";
 import { imageLayers } from "./file-layer.ts";
 import { parseDockerfile, readTriggers, type ParsedDockerfile } from "./parse.ts";
-import {
-  foreignRun,
-  imagesOf,
-  planDockerfile,
-  sourceNamed,
-  stageLabel,
-  type DockerfilePlan,
-  type PlannedStage,
-} from "./plan.ts";
+import { foreignRun, imagesOf, planDockerfile, sourceNamed, type DockerfilePlan, type PlannedStage } from "./plan.ts";
 import { dockerfileError, invalid } from "./problems.ts";
 import { carryOut, isStep, placed, withFolders, type StageContext } from "./stage.ts";
 import { withConfig, type StageState } from "./stage-state.ts";
@@ -135,7 +127,7 @@ class StageBuilder {
     const stage = this.#plan.stages[index];
     if (stage === undefined) throw new Error(`there is no stage ${index}`);
     const context = this.#contextOf(stage);
-    const label = this.#plan.stages.length === 1 ? "" : ` of ${stageLabel(this.#plan.stages, index)}`;
+    const label = this.#plan.stages.length === 1 ? "" : ` of ${stage.label}`;
     const total = 1 + stage.instructions.filter(isStep).length;
     let state: StageState;
     try {

@@ -18,6 +18,8 @@ export interface PlannedStage {
   /** Position in the file, from 0. */
   readonly index: number;
   readonly name: string | null;
+  /** Its name where no other stage has it, else its number: unique in the file. */
+  readonly label: string;
   /** The line of its FROM. */
   readonly line: number;
   readonly from: PlannedSource;
@@ -65,6 +67,8 @@ export function planDockerfile(parsed: ParsedDockerfile, options: PlanOptions): 
   };
   const globals = globalVariables(parsed, options, (line, work) => attempt(line, work));
   const byName = new Map<string, number>();
+  const names = new Map<string, number>();
+  for (const { from } of parsed.stages) if (from.name !== null) names.set(from.name, (names.get(from.name) ?? 0) + 1);
   const stages: PlannedStage[] = [];
   for (const [index, { from, instructions }] of parsed.stages.entries()) {
     const expand = (text: string): string => expandText(text, globals, { escape: parsed.escape });
@@ -84,6 +88,7 @@ export function planDockerfile(parsed: ParsedDockerfile, options: PlanOptions): 
     stages.push({
       index,
       name: from.name,
+      label: from.name === null || names.get(from.name) !== 1 ? `stage ${index}` : from.name,
       line: from.line,
       from:
         before !== undefined
@@ -242,14 +247,9 @@ function findNeeded(
     } else if (open.has(next.index)) {
       const circle = path
         .slice(path.findIndex(({ index }) => index === next.index))
-        .map(({ index }) => stageLabel(stages, index));
+        .map(({ index }) => stages[index]?.label ?? String(index));
       problem(next.line, `stages need each other in a circle: ${[...circle, circle[0]].join(" → ")}`);
     } else if (!needed.has(next.index)) enter(next.index);
   }
   return needed;
-}
-
-/** A stage's name, else its number. */
-export function stageLabel(stages: readonly PlannedStage[], index: number): string {
-  return stages[index]?.name ?? `stage ${index}`;
 }
