@@ -10,8 +10,8 @@ export interface ContentRule {
   readonly anchors: readonly string[];
   /** Finds the secret in the bytes around an anchor, one character a byte; always global. */
   readonly pattern: RegExp;
-  /** Tells a secret from what only looks like one. */
-  readonly isReal?: (match: string) => boolean;
+  /** Tells a secret from what only looks like one. @param after what the pattern's group saw behind the match */
+  readonly isReal?: (match: string, after: string) => boolean;
 }
 
 /** A file that holds secrets by its purpose. */
@@ -25,7 +25,7 @@ export interface FileRule {
 }
 
 /** Bumped with every change of rules or of what counts as harmless: results of older ones are not believed. */
-export const rulesVersion = 2;
+export const rulesVersion = 3;
 
 /** Bytes looked at before and after an anchor. */
 export const reachBefore = 64;
@@ -36,10 +36,12 @@ function isVaried(text: string, least = 10): boolean {
   return new Set(text).size >= least;
 }
 
+const keyStart = /^(?:\\[rn]|[\s"'`+,|>#*]){1,80}(?:[A-Za-z-]+: |[A-Za-z0-9/+=]{12})/;
+
 /** Bytes of a key after its first line: not the mere words, as programs that read keys have them. */
-function hasKeyBody(match: string): boolean {
-  const body = match
-    .replace(/^-----BEGIN [^-]*-----/, "")
+function hasKeyBody(_: string, after: string): boolean {
+  if (!keyStart.test(after)) return false;
+  const body = after
     .replace(/\\[rn]/g, "\n")
     .replace(/^[ \t]*[A-Za-z-]+: .*$/gm, "")
     .replace(/[\s"'`+,|>#*]/g, "");
@@ -54,7 +56,7 @@ export const contentRules: readonly ContentRule[] = [
     id: "private-key",
     title: "a private key (PEM, OpenSSH or PGP)",
     anchors: ["KEY--", "KEY BL"],
-    pattern: /-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[^]{0,500}/g,
+    pattern: /-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?=([^]{0,500}))/g,
     isReal: hasKeyBody,
   },
   {

@@ -67,6 +67,13 @@ test("scanLayer() finds each kind of secret by file, line and rule", async () =>
   );
 });
 
+test("scanLayer() finds a key that is behind mere mentions of keys, and comes to an end with a file of nothing else", async () => {
+  const mention = `"-----BEGIN PRIVATE KEY${dashes}", `;
+  assert.deepEqual(await scan([member("app/a", `${mention.repeat(3)}\n${pem.privateKey}`)]), ["app/a:2 private-key"]);
+  const flood = member("app/flood", "-----BEGIN PRIVATE KEY-----".repeat(200_000));
+  assert.deepEqual(await scan([flood, member("app/b", pem.privateKey)]), ["app/b:1 private-key"]);
+});
+
 test("scanLayer() takes no placeholder, public key, documentation or mere mention for a secret", async () => {
   const harmless = [
     pem.publicKey,

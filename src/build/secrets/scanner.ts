@@ -38,6 +38,8 @@ const separator = 0;
 /** Shorter values are in every file. */
 export const leastValueBytes = 8;
 const longestNeedle = 200;
+/** Needles within so many bytes of each other are looked at together. */
+const spanBytes = 256;
 
 const ruleNeedles: readonly Needle[] = contentRules.flatMap((rule) =>
   rule.anchors.map((anchor) => ({ bytes: Buffer.from(anchor, "latin1"), rule })),
@@ -143,12 +145,8 @@ export class SecretScanner {
     const until = goesOn ? Math.max(last.start, this.#used - reachAfter) : this.#used;
     const batch = this.#batch.subarray(0, this.#used);
     for (const needle of this.#needles) {
-      for (
-        let at = batch.indexOf(needle.bytes, this.#from);
-        at >= 0 && at < until;
-        at = batch.indexOf(needle.bytes, at + 1)
-      )
-        this.#look(needle, at);
+      let at = batch.indexOf(needle.bytes, this.#from);
+      while (at >= 0 && at < until) at = batch.indexOf(needle.bytes, this.#look(needle, at, until));
     }
     if (!goesOn) {
       this.#used = this.#from = 0;
@@ -170,22 +168,30 @@ export class SecretScanner {
     this.#from = until - keptFrom;
   }
 
-  #look({ bytes, rule }: Needle, at: number): void {
+  /**
+   * Looks at what is around a needle, and around those that follow closely: a file may hold nothing else than needles.
+   *
+   * @returns where the next one is to be looked for
+   */
+  #look({ bytes, rule }: Needle, at: number, until: number): number {
     const segment = this.#segmentAt(at);
-    if (segment === undefined || at + bytes.byteLength > segment.end) return;
+    if (segment === undefined || at + bytes.byteLength > segment.end) return at + 1;
+    const found = (name: string, begins: number): void =>
+      this.#found({ path: segment.path, rule: name, offset: segment.fileOffset + begins - segment.start });
     if (typeof rule === "string") {
-      this.#found({ path: segment.path, rule, offset: segment.fileOffset + at - segment.start });
-      return;
+      found(rule, at);
+      return at + bytes.byteLength;
     }
+    const covered = Math.min(at + spanBytes, until, segment.end);
     const start = Math.max(segment.start, at - reachBefore);
-    const near = this.#batch.toString("latin1", start, Math.min(segment.end, at + reachAfter));
+    const near = this.#batch.toString("latin1", start, Math.min(segment.end, covered + reachAfter));
     for (const match of near.matchAll(rule.pattern)) {
       const begins = start + match.index;
-      if (begins > at || begins + match[0].length < at + bytes.byteLength || rule.isReal?.(match[0]) === false)
-        continue;
-      this.#found({ path: segment.path, rule: rule.id, offset: segment.fileOffset + begins - segment.start });
-      return;
+      // What begins later is not seen whole, and gets its own look.
+      if (begins >= covered) break;
+      if (rule.isReal?.(match[0], match[1] ?? "") !== false) found(rule.id, begins);
     }
+    return covered;
   }
 
   #segmentAt(at: number): Segment | undefined {
