@@ -113,6 +113,9 @@ test(
     assert.equal((await succeed(based, ["lock"], env)).stdout, "");
     assert.equal((await succeed(based, ["lock", "--update"], env)).stdout, `${base} ${digest} → ${young.digest}\n`);
     await succeed(based, ["build"], env);
+    // The base's layers are in that registry: they are not sent once more.
+    const mounted = await succeed(based, ["push", `${host}/team/based:1`], env);
+    assert.match(mounted.stderr, /^✓ push {2}[^ ]+ {2}.* 0\.0 MB\n$/);
 
     for (const site of [ours, other, based])
       for (const file of readdirSync(site.state, { recursive: true, withFileTypes: true }))

@@ -133,7 +133,7 @@ export async function lookUp(
 ): Promise<BasePin> {
   const tag = storeName(reference);
   const tagged = tag === null ? undefined : await store.resolve(tag);
-  if (tagged !== undefined && (order === "store first" || !(await wasPulled(store, tagged)))) {
+  if (tagged !== undefined && (order === "store first" || !(await wasPulled(store, reference, tagged)))) {
     const here = await inStore(store, tagged, platform);
     if (here !== undefined) return { index: null, platforms: { [platform]: here } };
   }

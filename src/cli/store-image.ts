@@ -1,3 +1,4 @@
+import { isMark } from "../build/exchange/take.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { parseReference, storeName } from "../image/reference.ts";
 import type { ReleaseRow } from "../model/api.ts";
@@ -16,7 +17,7 @@ import type { Context } from "./context.ts";
 export async function findImage(context: Context, store: Store, text: string, action: string): Promise<Digest> {
   const found = text.startsWith("sha256:") ? await wholeDigest(context, store, text, action) : await named(store, text);
   if (found !== undefined && (await store.stat(found)) !== undefined) return found;
-  const names = (await store.tags()).map(({ name }) => name).filter((name) => !/^(imported|pulled):/.test(name));
+  const names = (await store.tags()).map(({ name }) => name).filter((name) => !isMark(name));
   const near = nearestName(text, names);
   throw new OperatorError("NOT_FOUND", `Cannot ${action} "${text}": the store has no such artifact`, {
     hint: `${near === undefined ? "" : `did you mean ${near}? `}\`bronze build\` makes this folder's, \`bronze pull NAME\` and \`bronze import PATH\` bring others`,

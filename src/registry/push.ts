@@ -73,7 +73,6 @@ async function pushBlob(
   });
   dropBody(head);
   if (head.status !== 404) return;
-  report(0);
   const path = await blobs.path(blob.digest);
   const start = async (query: string): Promise<HttpAnswer> => {
     const answer = await session.ask({
@@ -94,7 +93,9 @@ async function pushBlob(
     if (upload.at !== undefined && (await findOffset(session, upload, action)) && upload.offset > before) gotFurther();
     if (upload.at === undefined) {
       const answer = await start(query);
-      if (answer.status === 201) return report(blob.size);
+      // It was mounted: nothing is to be sent.
+      if (answer.status === 201) return;
+      report(0);
       upload.at = session.address(answer.headers.location, action);
       upload.offset = 0;
     }

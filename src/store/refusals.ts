@@ -32,9 +32,9 @@ export function tooLarge(digest: Digest, size: number, maxBytes: number): Operat
   );
 }
 
-/** @throws {OperatorError} `ARGUMENT_INVALID` when it is not `[HOST:PORT/][a-z0-9._/-]+:[A-Za-z0-9._-]+` of at most 200 characters */
+/** @throws {OperatorError} `ARGUMENT_INVALID` when it is not `[HOST:PORT/][a-z0-9._/-]+:[A-Za-z0-9._-]+` of at most 240 characters */
 export function checkTagName(name: string): void {
-  if (name.length <= 200 && /^(?:[a-z0-9.:[\]-]+\/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+$/.test(name)) return;
+  if (name.length <= 240 && /^(?:[a-z0-9.:[\]-]+\/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+$/.test(name)) return;
   throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${name.slice(0, 100)}" as an image's name`, {
     hint: "names look like shop:v1, base/node:22 or registry.example:5000/shop:v1",
   });

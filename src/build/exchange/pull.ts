@@ -5,7 +5,7 @@ import type { Registry } from "../../ports/registry.ts";
 import type { Store } from "../../ports/store.ts";
 import type { BuildEvent } from "../options.ts";
 import { createTransferStep } from "../transfer-step.ts";
-import { takeImage } from "./take.ts";
+import { markPulled, takeImage } from "./take.ts";
 
 export interface PullOptions {
   readonly store: Store;
@@ -44,6 +44,7 @@ export async function pullImage(reference: ImageReference, options: PullOptions)
   const step = createTransferStep(report, "pull", name);
   const { progress } = step;
   const fetched = await step.run(() => takeImage(reference, digest, { store, registry, platform, signal, progress }));
+  await markPulled(store, reference, digest);
   const tag = storeName(reference);
   if (tag !== null) await store.tag(tag, digest);
   return { name: fullName({ ...reference, digest }), digest, index: index?.digest ?? null, platform, fetched };

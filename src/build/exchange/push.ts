@@ -36,7 +36,6 @@ export async function pushImage(
 async function layersAt(store: Store, target: ImageReference): Promise<ReadonlyMap<Digest, string>> {
   const layers = new Map<Digest, string>();
   for (const { name, digest } of await store.tags()) {
-    if (/^(imported|pulled):/.test(name)) continue;
     const reference = readReference(name);
     if (typeof reference === "string" || reference.host !== target.host) continue;
     if (reference.repository === target.repository || (await store.stat(digest)) === undefined) continue;

@@ -1,7 +1,7 @@
 import { OperatorError } from "../../errors/operator-error.ts";
 import { layerCompression } from "../../image/media-types.ts";
 import { parseConfig, parseManifest, parseObject, type ImageConfig, type Manifest } from "../../image/oci.ts";
-import { fullName, platformName, type ImageReference } from "../../image/reference.ts";
+import { fullName, platformName, shortName, type ImageReference } from "../../image/reference.ts";
 import { digestHex, type Digest } from "../../model/canonical.ts";
 import type { Registry, TransferOptions } from "../../ports/registry.ts";
 import type { Store } from "../../ports/store.ts";
@@ -34,7 +34,7 @@ export async function takeImage(reference: ImageReference, digest: Digest, optio
     },
     checkLayer: (layer, position, file) => verifyLayer(file, layer, image?.diffIds[position] as Digest, signal),
   });
-  await store.tag(pulledName(digest), digest);
+  await markPulled(store, reference, digest);
   return true;
 }
 
@@ -54,9 +54,22 @@ export async function platformInStore(store: Store, digest: Digest): Promise<str
   return platformName(os, architecture, variant);
 }
 
-/** Whether an image of the store came from a registry: then that registry knows what is newest. */
-export async function wasPulled(store: Store, digest: Digest): Promise<boolean> {
-  return (await store.resolve(pulledName(digest))) === digest;
+/**
+ * Remembers where an image came from, as one more name in its repository: that registry knows what is newest, and need
+ * not be sent its layers.
+ */
+export async function markPulled(store: Store, reference: ImageReference, digest: Digest): Promise<void> {
+  await store.tag(markOf(reference, digest), digest);
+}
+
+/** Whether an image of the store came from the repository that a name is of. */
+export async function wasPulled(store: Store, reference: ImageReference, digest: Digest): Promise<boolean> {
+  return (await store.resolve(markOf(reference, digest))) === digest;
+}
+
+/** Whether a name in the store is there for Bronze itself, and not for people. */
+export function isMark(name: string): boolean {
+  return /^imported:|:pulled-[0-9a-f]{32}$/.test(name);
 }
 
 /** Whether a document is an index of images, and not an image's manifest. */
@@ -72,8 +85,8 @@ export function checkParts(name: string, manifest: Manifest, image: ImageConfig)
   if (odd !== undefined) throw refused(name, `a layer is of the kind ${odd.mediaType.slice(0, 100)}`);
 }
 
-function pulledName(digest: Digest): string {
-  return `pulled:${digestHex(digest)}`;
+function markOf(reference: ImageReference, digest: Digest): string {
+  return shortName({ ...reference, tag: `pulled-${digestHex(digest).slice(0, 32)}` });
 }
 
 function refused(name: string, state: string): OperatorError {
