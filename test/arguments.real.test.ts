@@ -40,8 +40,8 @@ const long = "x".repeat(20_000);
 const target = ["up", "status", "logs", "releases", "rollback", "deploy", "down", "history"];
 const cases: readonly Case[] = [
   ...commands.flatMap(({ name }): Case[] => [
-    [[name, "--nosuch"], 2, /unknown option '--nosuch'|names a group/],
-    [[name, "--state"], 2, /as the state folder|missing required|unknown option|names a group/],
+    [[name, "--nosuch"], 2, /unknown option '--nosuch'|names a group|required option/],
+    [[name, "--state"], 2, /as the state folder|missing required|required option|unknown option|names a group/],
     [[name, "--state", "", ...more(name)], 2, /as the state folder/],
     [[name, "--state", `/tmp/${"d".repeat(100)}`, ...more(name)], 2, /too long for a socket/],
     [[name, "--state", join(project, "bronze.yaml"), ...more(name)], 2, /it is a file|is there already/],
@@ -94,7 +94,7 @@ const cases: readonly Case[] = [
   [["deploy", ""], 2, /as an image's name/],
   [["deploy", "sha256:xyz"], 2, /as a digest/],
   [["deploy", `sha256:${"0".repeat(64)}`], 4, /the store has no such artifact/],
-  [["deploy", "../../etc/passwd:x"], 4, /the store has no such artifact/],
+  [["deploy", "../../etc/passwd:x"], 2, /as an image's name/],
   [["import"], 2, /missing required argument/],
   [["import", "none.tar"], 4, /it does not exist/],
   [["import", "", "--name", "a:b"], 4, /it does not exist/],
@@ -104,6 +104,9 @@ const cases: readonly Case[] = [
   [["audit", "verfy"], 2, /Did you mean verify/],
   [["init"], 4, /it has no Dockerfile/],
   [["init", "extra"], 2, /too many arguments/],
+  [["init", "--from", "none.yaml"], 4, /there is no such file here/],
+  [["init", "--from", "/dev/zero"], 4, /of no known kind|no such file/],
+  [["init", "--service", "web"], 4, /is no compose file/],
   [["scale"], 2, /missing required argument/],
   [["scale", "1", "2"], 2, /too many arguments/],
   [[""], 2, /there is no such command/],
@@ -121,6 +124,9 @@ function more(name: string): readonly string[] {
     import: ["bronze.yaml"],
     completion: ["bash"],
     audit: ["verify"],
+    pull: ["a:b"],
+    push: ["a:b", "127.0.0.1:1/a:b"],
+    save: ["a:b", "-o", "saved.tar"],
   };
   // Options of a group belong behind its last word.
   return needs[name] ?? [];
@@ -171,7 +177,10 @@ test(
     await Promise.all([work(), work(), work()]);
     assert.deepEqual(problems, []);
     assert.deepEqual(readdirSync(project), before);
-    assert.deepEqual(existsSync(state) ? readdirSync(state).filter((name) => name !== "store") : [], []);
+    assert.deepEqual(
+      existsSync(state) ? readdirSync(state).filter((name) => name !== "store" && name !== "cache") : [],
+      [],
+    );
     t.diagnostic(`${cases.length} command lines refused`);
 
     const wrong: readonly (readonly [NodeJS.ProcessEnv, readonly string[], number, RegExp])[] = [
