@@ -159,7 +159,9 @@ function readTarget(target: string | null, at: (...path: Path) => Path, leave: L
 
 function imageOf(value: unknown, at: (...path: Path) => Path, leave: Leave): string | null {
   const name = interpolated(textOf(value) ?? "");
-  if (name !== null && /^[a-z0-9][A-Za-z0-9._/:@-]{0,255}$/.test(name)) return name;
+  if (name !== null && /^[a-z0-9][A-Za-z0-9._/:@-]{0,255}$/.test(name))
+    // Without a tag it would be a path.
+    return /[:@][^/]*$/.test(name) ? name : `${name}:latest`;
   leave("image", at("image"), "its name comes from elsewhere; write build: { image: NAME }");
   return null;
 }

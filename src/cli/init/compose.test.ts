@@ -165,6 +165,9 @@ test("propose() takes an image that a compose file runs as it is", () => {
   const { definition } = proposed({ "compose.yml": "services: { blog: { image: ghost:5, ports: ['80:2368'] } }" });
   assert.deepEqual(definition.build, { kind: "image", path: "ghost:5" });
   assert.equal(definition.run.port, 2368);
+  const untagged = proposed({ "compose.yml": "services: { blog: { image: 'localhost:5000/me/blog' } }" }).definition
+    .build;
+  assert.deepEqual(untagged, { kind: "image", path: "localhost:5000/me/blog:latest" });
 });
 
 const broken: readonly (readonly [string, string, RegExp])[] = [
