@@ -13,10 +13,11 @@ interface Built {
   readonly cached: boolean;
 }
 
-/** Files enough that a build takes a while, in two layers. */
+/** Files enough that a build takes a while, in two layers, and a program that is run. */
 function fillProject(site: Site): void {
   site.write({
-    Dockerfile: 'FROM scratch\nCOPY big /big\nCOPY . /app/\nCMD ["/app/root/bin/busybox"]\n',
+    Dockerfile:
+      'FROM scratch\nCOPY big /big\nCOPY . /app/\nRUN ["/app/root/bin/busybox", "touch", "/made"]\nCMD ["/app/root/bin/busybox"]\n',
     big: "0123456789abcdef".repeat(1 << 18),
     ...Object.fromEntries(Array.from({ length: 800 }, (_, i) => [`files/${i % 40}/file${i}`, `content ${i}\n`])),
   });
@@ -34,6 +35,7 @@ function assertWhole(site: Site): void {
   const cache = cacheOf(site);
   assert.deepEqual(namesIn(cache, "tmp"), [], "nothing half-made in the cache");
   assert.deepEqual(namesIn(cache, "builds"), [], "no build is under way");
+  assert.deepEqual(namesIn(cache, "steps"), [], "no step is under way");
   assert.deepEqual(namesIn(site.state, "store/tmp"), [], "nothing half-made in the store");
   for (const blobs of [join(cache, "blobs/sha256"), join(site.state, "store/blobs/sha256")]) {
     for (const name of namesIn(blobs)) {
@@ -188,7 +190,7 @@ function damageBlobs(site: Site): void {
     if (statSync(path).nlink > 1) continue;
     const bytes = readFileSync(path);
     rmSync(path);
-    writeFileSync(path, bytes.fill(0x78, 2000, 2100));
+    writeFileSync(path, bytes.fill(0x78, 600, 700));
   }
 }
 

@@ -1,3 +1,4 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { buildArtifact } from "../build/build.ts";
 import type { BuiltArtifact } from "../build/options.ts";
@@ -53,6 +54,7 @@ export async function buildProject(
   });
   const steps = lazyStepRunner(cacheDir);
   try {
+    await clearSteps(cacheDir);
     const artifact = await givingWay(() =>
       buildArtifact(definition.build, {
         projectDir: folder,
@@ -79,6 +81,14 @@ export async function buildProject(
     progress.end();
     await steps.close();
   }
+}
+
+/** What steps of killed builds left on the machine goes at the next build, also where that one runs no step. */
+async function clearSteps(cacheDir: string): Promise<void> {
+  const dir = join(cacheDir, "steps");
+  if ((await readdir(dir).catch(() => [])).length === 0) return;
+  const { stepLeftovers } = await import("../drivers/steps/place.ts");
+  for (const { remove } of await stepLeftovers(dir)) await remove();
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */

@@ -16,7 +16,8 @@ export function createTemporaries(folder: string, folders: readonly string[] = [
   let prepared: Promise<string> | undefined;
   const prepare = async (): Promise<string> => {
     for (const path of [...folders, folder]) await mkdir(path, { recursive: true, mode: 0o755 });
-    for (const path of await leftByDead(folder)) await rm(path, { recursive: true, force: true });
+    // Others may be at it too.
+    for (const path of await leftByDead(folder)) await rm(path, { recursive: true, force: true, maxRetries: 5 });
     return thisProcess();
   };
   return {

@@ -93,7 +93,8 @@ export async function stepLeftovers(dir: string): Promise<readonly StepLeftover[
         async remove() {
           for (const group of topGroups(cgroupPrefix(dir, builder))) await removeTopGroup(group);
           await removeStepFirewall(networkName(dir, builder));
-          await rm(path, { recursive: true, force: true });
+          // A program that the builder had started may write there for a moment yet.
+          await rm(path, { recursive: true, force: true, maxRetries: 10 });
         },
       },
     ];
