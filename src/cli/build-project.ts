@@ -29,6 +29,7 @@ export function newestTag(app: string): string {
 export interface BuiltProject {
   readonly artifact: BuiltArtifact;
   readonly steps: readonly StepRecord[];
+  readonly warnings: readonly string[];
 }
 
 /** Builds the project's artifact into the store, showing what it does. */
@@ -76,7 +77,7 @@ export async function buildProject(
     output.note(
       `${artifact.cached ? "unchanged" : "built"} ${artifact.digest} in ${formatDuration(performance.now() - startedAt)}`,
     );
-    return { artifact, steps: progress.steps };
+    return { artifact, steps: progress.steps, warnings };
   } finally {
     progress.end();
     await steps.close();

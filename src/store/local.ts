@@ -16,6 +16,8 @@ export interface LocalStore extends Store {
   blobs(): Promise<readonly { readonly digest: Digest; readonly path: string }[]>;
   /** Whether a blob is there, without waiting. */
   has(digest: Digest): boolean;
+  /** The file that says which manifest a name is for. */
+  tagPath(name: string): string;
   /** Takes a blob away whose bytes are not its digest's: kept under `damaged/HEX`. @returns where */
   setAside(digest: Digest): Promise<string>;
   /** What nobody needs: files of dead writers, and damaged blobs that the store has whole again. */
@@ -46,6 +48,8 @@ export function createLocalStore(dir: string): LocalStore {
     },
 
     has: (digest) => existsSync(pathOf(digest)),
+
+    tagPath: (name) => join(tagsDir, encodeURIComponent(name)),
 
     async setAside(digest) {
       const aside = join(damaged, digestHex(digest));

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { buildProject, newestTag } from "../build-project.ts";
+import type { Digest } from "../../model/canonical.ts";
 import { withBuild, type BuildOptions } from "../build-options.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
 import { loadProject, type Project } from "../project.ts";
@@ -30,14 +31,33 @@ export function buildCommand(): Command {
       const context = createContext(options);
       const project = await loadProject(options);
       if (options.check === true) return check(context, project, options.file);
-      const { artifact, steps } = await buildProject(context, project, {
+      const { artifact, steps, warnings } = await buildProject(context, project, {
         ...options,
         noCache: !options.cache,
         progress: options.progress,
       });
       context.output.line(artifact.digest);
       context.output.record({ name: newestTag(project.definition.app), ...artifact, steps });
+      // The launcher answers nothing but the bare command.
+      if (artifact.cached && process.argv.length === 3) await record(context, project, artifact.digest, warnings);
     });
+}
+
+async function record(
+  { places, signal }: Context,
+  { definition, folder }: Project,
+  digest: Digest,
+  warnings: readonly string[],
+): Promise<void> {
+  if (definition.build.kind === "image") return;
+  const { recordUnchanged } = await import("../unchanged.ts");
+  const said = [
+    ...warnings.map((warning) => `warning: ${warning}`),
+    `unchanged ${digest}: everything looks as it did at the last build`,
+  ];
+  const tag = newestTag(definition.app);
+  // It only saves time.
+  await recordUnchanged({ state: places.state, folder, digest, tag, said, signal }).catch(() => undefined);
 }
 
 async function check(context: Context, project: Project, file: string): Promise<void> {
