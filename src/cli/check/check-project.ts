@@ -38,7 +38,7 @@ export interface OwnCommand {
  * Builds a project twice without a cache, the second time as on another machine, and holds one against the other. What
  * came out equal is put into the store.
  *
- * @throws {OperatorError} `NOT_REPRODUCIBLE` naming the first difference; whatever a build throws
+ * @throws {OperatorError} `NOT_REPRODUCIBLE` naming the first difference; `MACHINE_REFUSED`, `MACHINE_LACKS`; what a build throws
  */
 export async function checkProject(
   context: Context,
@@ -47,6 +47,11 @@ export async function checkProject(
   own: OwnCommand,
 ): Promise<CheckedArtifact> {
   const { output, places, signal } = context;
+  if (process.getuid?.() !== 0) {
+    throw new OperatorError("MACHINE_REFUSED", "Cannot check the build: another host name is given to it, as root", {
+      hint: "run it as root",
+    });
+  }
   return inCheckFolder(places.state, async (dir) => {
     const [here, there] = [join(dir, "1"), join(dir, "2")];
     for (const state of [here, there]) await createThrowAwayState(places.state, state);
@@ -145,7 +150,14 @@ function runBuild(
     signal.addEventListener("abort", stop, { once: true });
     const pieces: Buffer[] = [];
     child.stdout.on("data", (piece: Buffer) => pieces.push(piece));
-    child.on("error", fail);
+    child.on("error", (cause) =>
+      fail(
+        new OperatorError("MACHINE_LACKS", `Cannot check the build: ${program} cannot be run`, {
+          hint: "it is part of util-linux: apt-get install util-linux",
+          cause,
+        }),
+      ),
+    );
     child.on("close", (status) => {
       signal.removeEventListener("abort", stop);
       if (signal.aborted) return fail(signal.reason);
@@ -158,6 +170,12 @@ function runBuild(
   });
 }
 
+/** The build has told it in full above: what it said is not said twice, but stays for `--json`. */
+function buildFailed(record: ErrorRecord): OperatorError {
+  const { code, message, hint } = fromErrorRecord(record);
+  return new OperatorError(code, `Cannot check the build: ${message}`, { hint, details: record });
+}
+
 function readResult(text: string, status: number | null): BuiltArtifact {
   let result: { readonly error?: ErrorRecord } & Partial<BuiltArtifact> = {};
   try {
@@ -165,7 +183,7 @@ function readResult(text: string, status: number | null): BuiltArtifact {
   } catch {
     // Told below.
   }
-  if (result.error !== undefined) throw fromErrorRecord(result.error);
+  if (result.error !== undefined) throw buildFailed(result.error);
   if (status === 0 && result.digest !== undefined) return result as BuiltArtifact;
   throw new OperatorError("BUILD_FAILED", `Cannot check the build: it ended with status ${status}`, {
     hint: "the lines above say why; `bronze build` alone shows whether it builds here",
