@@ -47,8 +47,8 @@ export function readReference(text: string): ImageReference | string {
   const name = hasTag ? named.slice(0, colon) : named;
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
-  const isHost = first === "localhost" || /[.:A-Z]/.test(first);
-  if (isHost && !hostPattern.test(first)) return `"${first}" is no host`;
+  const isHost = first.toLowerCase() === "localhost" || /[.:]/.test(first);
+  if (isHost && !isHostName(first.toLowerCase())) return `"${first}" is no host`;
   const host = isHost && first !== "index.docker.io" ? first.toLowerCase() : dockerHub;
   const path = isHost ? name.slice(slash + 1) : name;
   if (path === "") return "it has no name";
@@ -56,6 +56,12 @@ export function readReference(text: string): ImageReference | string {
   if (name.length > 255 || !path.split("/").every((part) => partPattern.test(part)))
     return "names are lower-case letters and digits, with single . _ - between them, and / between parts";
   return { host, repository: host === dockerHub && !path.includes("/") ? `library/${path}` : path, tag, digest };
+}
+
+/** Also not `0x7f.1` or `1.2.3.999`: what an address would take for another one, or for none. */
+function isHostName(host: string): boolean {
+  const hostname = host.replace(/:[0-9]+$/, "");
+  return hostPattern.test(host) && URL.parse(`https://${host}/`)?.hostname === hostname;
 }
 
 /** The name in full, `docker.io/library/node:22`; the same for every way of writing it. */

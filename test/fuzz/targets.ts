@@ -2,6 +2,7 @@ import { argumentTarget } from "./arguments.ts";
 import { definitionTarget, dockerfileTarget } from "./definition.ts";
 import { documentTarget, tarTarget } from "./images.ts";
 import { httpTarget, linesTarget } from "./lines.ts";
+import { challengeTarget, lockTarget, referenceTarget } from "./registry.ts";
 import type { FuzzTarget } from "./target.ts";
 
 /** Everything that reads what others wrote, and needs no other process to do it. */
@@ -13,4 +14,7 @@ export const pureTargets: readonly FuzzTarget[] = [
   tarTarget,
   linesTarget,
   httpTarget,
+  referenceTarget,
+  lockTarget,
+  challengeTarget,
 ];
