@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   crowd: async () => (await import("./crowd.ts")).crowdBench,
   interop: async () => (await import("./interop.ts")).interopBench,
   build: async () => (await import("./build.ts")).buildBench,
+  dockerfiles: async () => (await import("./dockerfiles.ts")).dockerfilesBench,
 };
 
 const { values, positionals } = parseArgs({

@@ -12,6 +12,7 @@ import { buildArtifact } from "../build.ts";
 import { createBuildCache } from "../cache.ts";
 import { readImage } from "../image-state.ts";
 import { openImageTree } from "../layer/image-tree.ts";
+import type { SourceTree } from "../layer/source-tree.ts";
 import type { BuildEvent, BuildOptions, BuiltArtifact } from "../options.ts";
 
 /** A project, a store and a cache that builds of one test share. */
@@ -71,17 +72,22 @@ export function createWorkshop(steps?: () => Promise<StepRunner>): Workshop {
       const { manifest, image } = await readImage(store, artifact.digest);
       const layers = manifest.layers.map((descriptor, i) => ({ descriptor, diffId: image.diffIds[i] as Digest }));
       const cache = createBuildCache(join(dir, "reading"));
-      const tree = await openImageTree(layers, { blobs: store, cache, signal });
-      return [...tree.walk("")].slice(1).map((file) => {
-        const text =
-          file.kind === "file" && file.size < 50 ? Buffer.concat([...tree.bytes(file).read()]).toString() : "";
-        const row = [fromBytePath(file.path), file.kind, file.mode.toString(8), `${file.uid}:${file.gid}`];
-        return [...row, file.target, text.trim()].filter((part) => part !== "").join(" ");
-      });
+      return describeTree(await openImageTree(layers, { blobs: store, cache, signal }));
     },
     image: async (artifact) => (await readImage(store, artifact.digest)).image,
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
+}
+
+/** `PATH KIND MODE UID:GID` of every file, with what a symlink says or a short file holds. */
+export function describeTree(tree: SourceTree): readonly string[] {
+  return Array.from(tree.walk(""))
+    .slice(1)
+    .map((file) => {
+      const pieces = file.kind === "file" && file.size < 50 ? [...tree.bytes(file).read()] : [];
+      const row = [fromBytePath(file.path), file.kind, file.mode.toString(8), `${file.uid}:${file.gid}`];
+      return [...row, file.target, Buffer.concat(pieces).toString().trim()].filter((part) => part !== "").join(" ");
+    });
 }
 
 /** The project of the tables that were held against BuildKit. */
