@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -88,6 +89,11 @@ export async function createPrivateApt(dir: string, options: PrivateAptOptions):
 
 /** Fetches the indices, with their signatures verified. @throws {OperatorError} `VERIFICATION_FAILED`, `BUILD_FAILED` */
 export async function updateIndices(apt: PrivateApt, archives: readonly Archive[]): Promise<void> {
+  for (const { keyring } of archives)
+    if (!existsSync(keyring))
+      throw new OperatorError("MACHINE_LACKS", `Cannot verify Debian's packages: "${keyring}" is missing`, {
+        hint: "install it with apt-get install debian-archive-keyring, or name the file that is there in /etc/apt/sources.list.d (Signed-By)",
+      });
   const { status, stderr } = await apt.run("apt-get", ["update", "--quiet=2"]);
   if (status === 0) return;
   const places = [...new Set(archives.map(({ uri }) => withoutPassword(uri)))].join(" and ");
@@ -97,7 +103,7 @@ export async function updateIndices(apt: PrivateApt, archives: readonly Archive[
         "VERIFICATION_FAILED",
         `Cannot take the package indices of ${places}: they are not what was signed`,
         {
-          hint: "somebody on the way changed them, or the mirror is broken or too old; try another mirror in /etc/apt/sources.list.d",
+          hint: "somebody on the way changed them, the mirror is broken or too old (try another one in /etc/apt/sources.list.d), or this machine's package debian-archive-keyring is older than the suite's keys",
           cause,
         },
       )

@@ -56,10 +56,13 @@ export async function packageLayer(
   // Packages are older than what was published with them, and a later source is the same to them.
   const epoch = Math.min(options.epoch, Date.parse(pins.published) / 1000);
   const known = await readKnown(await cache.read("debian", { ...key, epoch }), store);
-  if (known !== undefined)
+  if (known !== undefined) {
+    // They are what it can be made of again without a network.
+    await options.debs.markUsed(pins);
     return await asStep(report, "packages", `${pins.packages.length} Debian packages`, () =>
       Promise.resolve({ result: known, cached: true }),
     );
+  }
   await options.debs.ensure(pins);
   const made = await make(request, pins, epoch, options).catch(async (error: unknown) => {
     // What was damaged in the cache is there no more.

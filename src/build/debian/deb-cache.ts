@@ -22,6 +22,8 @@ export interface DebCache {
    * pinned ones, `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`
    */
   ensure(pins: DebianPins): Promise<void>;
+  /** Marks what is there as used now, so that it is not the first to go when the cache is full. */
+  markUsed(pins: DebianPins): Promise<void>;
   /** Whether no package is missing, and none was found damaged. */
   hasAll(pins: DebianPins): Promise<boolean>;
 }
@@ -45,18 +47,18 @@ export function createDebCache(options: DebCacheOptions): DebCache {
   const pathOf = (item: PinnedPackage): string => join(dir, `${item.sha256}.deb`);
   const isThere = async (item: PinnedPackage): Promise<boolean> =>
     (await stat(pathOf(item)).catch(() => undefined))?.size === item.sizeBytes;
+  const markUsed = async ({ packages }: DebianPins): Promise<void> => {
+    const now = new Date();
+    await Promise.all(packages.map((item) => utimes(pathOf(item), now, now).catch(() => undefined)));
+  };
   return {
     path: pathOf,
+    markUsed,
     hasAll: async (pins) => (await Promise.all(pins.packages.map(isThere))).every(Boolean),
     async ensure(pins) {
       const present = await Promise.all(pins.packages.map(isThere));
       const missing = pins.packages.filter((_, index) => present[index] !== true);
-      const now = new Date();
-      await Promise.all(
-        pins.packages
-          .filter((_, index) => present[index])
-          .map((item) => utimes(pathOf(item), now, now).catch(() => undefined)),
-      );
+      await markUsed(pins);
       if (missing.length === 0) return;
       await mkdir(dir, { recursive: true, mode: 0o755 });
       await inWorkDir(

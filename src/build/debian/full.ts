@@ -71,7 +71,7 @@ export async function fullRoot(
       "--dpkgopt=force-unsafe-io",
       request.suite,
       "-",
-      `deb [trusted=yes] copy://${repository} ./`,
+      `deb [trusted=yes] copy://${encodeURI(repository)} ./`,
     ],
     {
       signal,
