@@ -88,7 +88,23 @@ export async function hashFile(path: string): Promise<{ readonly digest: Digest;
 /** Hashes a layer's blob as it is and decompressed; a gzip or zstd one is written to `plainPath` on the way. */
 export async function hashLayer(path: string, plainPath: string): Promise<Hashed> {
   const { size } = await stat(path);
+  if (size <= smallBytes && !(await isCompressed(path))) {
+    const { digest, sizeBytes } = await hashFile(path);
+    return { digest, plainDigest: digest, sizeBytes, compressed: false };
+  }
   return inWorker(path, plainPath, mostUnpackedBytes(size));
+}
+
+/** By the first bytes of gzip (RFC 1952) and zstd (RFC 8878). */
+async function isCompressed(path: string): Promise<boolean> {
+  const file = await open(path, "r");
+  try {
+    const head = Buffer.alloc(4);
+    await file.read(head, 0, 4, 0);
+    return (head[0] === 0x1f && head[1] === 0x8b) || head.readUInt32LE(0) === 0xfd2fb528;
+  } finally {
+    await file.close();
+  }
 }
 
 function inWorker(path: string, plainPath: string | null, mostPlainBytes = 0): Promise<Hashed> {

@@ -50,7 +50,7 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
     const words = [target, upper?.upper ?? "", upper?.work ?? "", ...lower];
     return [String(words.length), ...words];
   });
-  const args = [launcherSource(), String(process.pid), options.folder, String(plan.length), ...plan];
+  const args = [launcherSource(), process.arch, String(process.pid), options.folder, String(plan.length), ...plan];
   const child = spawn("perl", [...args, ...options.command], {
     // A session of its own: Ctrl-C is for us to pass on.
     detached: true,
