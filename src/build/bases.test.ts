@@ -12,6 +12,7 @@ import { createBases, noRegistry } from "./bases.ts";
 import { buildArtifact } from "./build.ts";
 import { lockProject } from "./lock.ts";
 import { changeLock, digestOfUsed, readLock } from "./lock-file.ts";
+import { imageName } from "./named-image.ts";
 import type { PinChange } from "./pins.ts";
 
 const amd64 = "linux/amd64";
@@ -229,6 +230,24 @@ test("`buildArtifact()` pins every image of the stages it needs before it reads 
   }
   assert.equal(digests[0], digests[1]);
   assert.deepEqual(Object.keys((await readLock(projectDir)).bases), [base, tools]);
+});
+
+test("`imageName()` tells names of images from paths", async () => {
+  const projectDir = newFolder();
+  writeFileSync(join(projectDir, "there:1"), "");
+  for (const name of ["node:22", "ghcr.io/team/shop:v1", `shop@${old.digest}`, "127.0.0.1:5000/shop:1", "gone:1"])
+    assert.equal(await imageName(name, projectDir), name);
+  for (const path of [
+    "image.tar",
+    "artifacts/layout",
+    "./node:22",
+    "/x:1",
+    "there:1",
+    "127.0.0.1:5000/shop",
+    "A:1",
+    "",
+  ])
+    assert.equal(await imageName(path, projectDir), undefined, path);
 });
 
 test("two builds that pin the same name at once agree on one", async () => {

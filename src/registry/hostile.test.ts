@@ -222,7 +222,8 @@ test("`resolve()` waits and tries again where that may help, five times at most"
   let failures = 4;
   server.behave = (_request, response, path) => {
     if (!path.includes("manifests") || failures-- <= 0) return false;
-    response.writeHead(failures % 2 === 0 ? 503 : 429, { "retry-after": "0" }).end();
+    const words = JSON.stringify({ errors: [{ code: "TOOMANYREQUESTS", message: "pull rate limit" }] });
+    response.writeHead(failures % 2 === 0 ? 503 : 429, { "retry-after": "0" }).end(words);
     return true;
   };
   const { platforms } = await newClient().resolve(referenceTo(server, "shop:1"), signal);
@@ -230,7 +231,7 @@ test("`resolve()` waits and tries again where that may help, five times at most"
   failures = 5;
   await assert.rejects(
     newClient().resolve(referenceTo(server, "shop:1"), signal),
-    withCode("REGISTRY_FAILED", /answered (503|429)/),
+    withCode("REGISTRY_FAILED", /answered (503|429): TOOMANYREQUESTS pull rate limit/),
   );
   assert.equal(failures, 0);
 });

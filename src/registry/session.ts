@@ -102,7 +102,7 @@ export function createSession(
       return await ping("https:");
     } catch (error) {
       // Only what is no TLS at all: a certificate that is not trusted stays a refusal.
-      const { code = "" } = (error instanceof Passing ? error.cause : error) as NodeJS.ErrnoException;
+      const code = codeOf(error instanceof Passing ? error.cause : error);
       if (mayBePlain && notTls.has(code)) return ping("http:");
       // Nobody there, or not to be trusted: that does not change while one waits.
       const isLasting = /^(ENOTFOUND|ECONNREFUSED|EPROTO|ERR_SSL_)/.test(code) || isDistrust(code);
@@ -151,11 +151,11 @@ export function createSession(
     const asFailure = (action: string, error: unknown): unknown => {
       signal.throwIfAborted();
       if (!(error instanceof Passing)) return error;
-      const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
+      const code = codeOf(error.cause);
       const isTrust = typeof code === "string" && /CERT|SIGNATURE|SELF_SIGNED|ISSUER/.test(code);
       const hint = isTrust
         ? `put the certificate of its authority into /etc/docker/certs.d/${host}/ca.crt, or name it with NODE_EXTRA_CA_CERTS`
-        : /^(EPROTO|ERR_SSL_)/.test(code ?? "")
+        : /^(EPROTO|ERR_SSL_)/.test(code)
           ? "it does not speak TLS; --plain-http asks it without, where the network between is trusted"
           : undefined;
       return registryFailed(host, action, redact(error.message), hint);
@@ -164,12 +164,9 @@ export function createSession(
     /** What the registry says about its refusal. @see OCI distribution specification, "Error Codes" */
     const refusal = async (answer: HttpAnswer, { action }: Ask): Promise<Error> => {
       const { status, headers } = answer;
-      if (passing.has(status)) {
-        dropBody(answer);
-        return new Passing(`it answered ${status}`, retryAfterMs(headers["retry-after"]));
-      }
       const words = await readBody(answer, 16_384, signal).then(wordsOf, () => "");
       const cause = redact(`it answered ${status}${words === "" ? "" : `: ${words}`}`);
+      if (passing.has(status)) return new Passing(cause, retryAfterMs(headers["retry-after"]));
       if (status === 404)
         return new OperatorError("NOT_FOUND", `Cannot ${action}: the registry ${host} has no such image`, {
           hint: "check name and tag",
@@ -276,6 +273,11 @@ export function createSession(
     };
   };
   return until(whole);
+}
+
+function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === "string" ? code : "";
 }
 
 /** What OpenSSL and Node call a certificate that does not prove who is there. */

@@ -36,7 +36,8 @@ interface TlsPlace {
 }
 
 /** A registry behind TLS for 127.0.0.1 and registry.test; `answer` may take a request over. */
-async function newTls(asksWho = false, answer?: Parameters<typeof createServer>[1]): Promise<TlsPlace> {
+async function newTls(asksWho = false, answer?: Parameters<typeof createServer>[1], busy = 0): Promise<TlsPlace> {
+  let left = busy;
   const folder = newFolder();
   makeCertificates(folder, { server: "IP:127.0.0.1,DNS:registry.test", client: "DNS:client.test" });
   const inner = await newServer();
@@ -46,6 +47,7 @@ async function newTls(asksWho = false, answer?: Parameters<typeof createServer>[
   const tls = { cert: read("server.crt"), key: read("server.key"), ...asked };
   const port = await listen(
     createTlsServer(tls, (request, response) => {
+      if (left-- > 0) return void response.writeHead(503, { "retry-after": "0" }).end();
       if (answer !== undefined && request.url !== "/v2/") return answer(request, response);
       const [hostname, innerPort] = inner.host.split(":");
       const onward = httpRequest({ hostname, port: innerPort, path: request.url, method: request.method }, (back) => {
@@ -97,6 +99,13 @@ test("the host's own authority is trusted, its client certificate shown; without
   const broken = certificatesFor(host, {});
   writeFileSync(join(broken, host, "ca.crt"), "no certificate");
   await assert.rejects(clientWith([broken]).resolve(shop(host), signal), withCode("REGISTRY_FAILED"));
+});
+
+test("a registry behind TLS that is busy at first is asked again", async () => {
+  const { folder, port } = await newTls(false, undefined, 3);
+  const host = `127.0.0.1:${port}`;
+  const certificates = [certificatesFor(host, { "ca.crt": join(folder, "ca.crt") })];
+  assert.deepEqual((await clientWith(certificates).resolve(shop(host), signal)).platforms, platforms);
 });
 
 test("what began with TLS never goes on without: no redirect, no token server", async () => {
