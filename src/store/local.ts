@@ -98,8 +98,11 @@ export function createLocalStore(dir: string): LocalStore {
         .sort((a, b) => (a.name < b.name ? -1 : 1));
     },
 
-    stage: async (folder) =>
-      folder === undefined ? stageOver(store, await blobs.temporary(), blobs.folder) : createKeptStage(blobs, folder),
+    async stage(folder) {
+      // Clears what killed writers left, also for a build that has nothing to write.
+      const temporary = await blobs.temporary();
+      return folder === undefined ? stageOver(store, temporary, blobs.folder) : createKeptStage(blobs, folder);
+    },
   };
   return store;
 }
