@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Registry } from "../ports/registry.ts";
 import { newClient, newFolder, newServer, withCode } from "../registry/fixture.suite.ts";
-import { makeImage, publish, type TestImage, type TestRegistry } from "../registry/server.suite.ts";
+import { imageOf, makeImage, publish, type TestImage, type TestRegistry } from "../registry/server.suite.ts";
 import { sha256, type Digest } from "../model/canonical.ts";
 import type { Store } from "../ports/store.ts";
 import { createLocalStore } from "../store/local.ts";
+import { hardlink, member, symlink, tar } from "./exchange/image-fixture.suite.ts";
 import { createBases, noRegistry } from "./bases.ts";
 import { buildArtifact } from "./build.ts";
 import { lockProject } from "./lock.ts";
@@ -118,6 +119,7 @@ test("`resolve()` pins an index with all its platforms, and takes the one that i
   for (const reference of ["multi", sha256(index)]) server.manifests.set(`base ${reference}`, index);
   const name = `${server.host}/base:multi`;
   const place = newPlace();
+  writeFileSync(join(place.projectDir, "Dockerfile"), `FROM ${name}\n`);
   assert.equal(await place.resolve(name), old.digest);
   assert.deepEqual((await readLock(place.projectDir)).bases[name], {
     index: sha256(index),
@@ -125,6 +127,12 @@ test("`resolve()` pins an index with all its platforms, and takes the one that i
   });
   assert.equal(await place.resolve(name, "linux/arm64"), arm.digest);
   await assert.rejects(place.resolve(name, "linux/s390x"), withCode("NOT_FOUND", /none of it for linux\/s390x/));
+  const moved = Buffer.from(index.toString().replace(old.digest, young.digest));
+  publish(server, "base", "young", young);
+  for (const reference of ["multi", sha256(moved)]) server.manifests.set(`base ${reference}`, moved);
+  assert.deepEqual(await place.lock(true), [{ kind: "base", name, from: sha256(index), to: sha256(moved) }]);
+  assert.equal(await place.resolve(name), young.digest);
+  assert.equal(await place.resolve(name, "linux/arm64"), arm.digest);
   const byDigest = newPlace();
   assert.equal(await byDigest.resolve(`${server.host}/base@${sha256(index)}`), old.digest);
   server.log.length = 0;
@@ -151,6 +159,27 @@ test("`resolve()` takes no image that lies about its content, and none that is f
   assert.equal(await place.store.stat(sha256(manifest)), undefined);
   publish(server, "base", "arm", arm);
   await assert.rejects(place.resolve(`${server.host}/base:arm`), withCode("NOT_FOUND", /none of it for linux\/amd64/));
+});
+
+test("`resolve()` takes no layer that was made to do harm", async () => {
+  const server = await newHub();
+  const harms: readonly (readonly [harm: Buffer, says: RegExp])[] = [
+    [tar([member("../../x", "y")]), /the path "\.\.\/\.\.\/x"/],
+    [tar([symlink("a", "/etc"), member("a/passwd", "x")]), /below "a", which is a symlink/],
+    [tar([member("dev", "", { kind: "block" })]), /a device node/],
+    [tar([hardlink("a", "/etc/shadow")]), /absolute path "\/etc\/shadow"/],
+    [tar([hardlink("a", "gone")]), /a hard link to "gone"/],
+    [tar([member("zeros", Buffer.alloc(150 * 2 ** 20))]), /unpack to more than/],
+    [Buffer.from("no archive"), /ends without|check sum|Cannot take/],
+  ];
+  for (const [index, [harm, says]] of harms.entries()) {
+    const image = imageOf([harm]);
+    publish(server, "base", `harm${index}`, image);
+    const place = newPlace();
+    await assert.rejects(place.resolve(`${server.host}/base:harm${index}`), withCode("VERIFICATION_FAILED", says));
+    assert.equal(await place.store.stat(image.digest), undefined);
+    assert.equal(await place.store.stat(sha256(image.layers[0] as Buffer)), undefined);
+  }
 });
 
 test("`resolve()` says what it lacks where there is no registry to ask, or the image has gone from it", async () => {

@@ -135,6 +135,11 @@ export function makeImage(sizes: readonly number[], architecture = "amd64"): Tes
     } as const;
     return Buffer.concat([...writeTar([{ entry, content: () => [content] }])]);
   });
+  return imageOf(tars, architecture);
+}
+
+/** An image of these archives as its layers, gzipped, whatever is in them. */
+export function imageOf(tars: readonly Buffer[], architecture = "amd64"): TestImage {
   const layers = tars.map((tar) => gzipSync(tar));
   const config = serialiseConfig({
     architecture,
