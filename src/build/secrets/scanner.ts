@@ -33,7 +33,7 @@ interface Segment {
 }
 
 const batchBytes = 1 << 20;
-const separator = 0;
+const separator = 0x0a;
 
 /** Shorter values are in every file. */
 export const leastValueBytes = 8;
@@ -42,7 +42,10 @@ const longestNeedle = 200;
 const spanBytes = 256;
 
 const ruleNeedles: readonly Needle[] = contentRules.flatMap((rule) =>
-  rule.anchors.map((anchor) => ({ bytes: Buffer.from(anchor, "latin1"), rule })),
+  rule.anchors.map((anchor) => ({
+    bytes: Buffer.from(anchor, "latin1"),
+    rule,
+  })),
 );
 
 /** A value, and how programs write it down. */
@@ -144,7 +147,14 @@ export class SecretScanner {
     // What may reach beyond the batch is looked at with the next one.
     const until = goesOn ? Math.max(last.start, this.#used - reachAfter) : this.#used;
     const batch = this.#batch.subarray(0, this.#used);
+    const counts = countBytes(batch);
     for (const needle of this.#needles) {
+      if (isRarerAtEnd(needle.bytes, counts)) {
+        let next = this.#from;
+        for (const at of positionsFromEnd(batch, needle.bytes, this.#from, until))
+          if (at >= next) next = this.#look(needle, at, until);
+        continue;
+      }
       let at = batch.indexOf(needle.bytes, this.#from);
       while (at >= 0 && at < until) at = batch.indexOf(needle.bytes, this.#look(needle, at, until));
     }
@@ -203,6 +213,32 @@ export class SecretScanner {
     }
     return this.#segments[low];
   }
+}
+
+/** How often each byte is among some of the bytes. */
+function countBytes(batch: Buffer): Uint32Array {
+  const counts = new Uint32Array(256);
+  for (let at = 0; at < batch.byteLength; at += 61) {
+    const byte = batch[at] ?? 0;
+    counts[byte] = (counts[byte] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** A search looks for the first byte in its direction before it compares the others: a rare one makes it many times faster. */
+function isRarerAtEnd(needle: Buffer, counts: Uint32Array): boolean {
+  return (counts[needle.at(-1) ?? 0] ?? 0) * 1.5 < (counts[needle[0] ?? 0] ?? 0);
+}
+
+/** Where a needle is from `from` to before `until`, in order, found beginning with the last. */
+function positionsFromEnd(batch: Buffer, needle: Buffer, from: number, until: number): readonly number[] {
+  const found: number[] = [];
+  for (let at = until - 1; at >= from; at -= 1) {
+    at = batch.lastIndexOf(needle, at);
+    if (at < from) break;
+    found.push(at);
+  }
+  return found.reverse();
 }
 
 /** The rules that a short text breaks: of the history, a variable, an argument. */
