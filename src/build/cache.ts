@@ -2,6 +2,7 @@ import { utimesSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { canonicalJson, digestHex, sha256, type Json } from "../model/canonical.ts";
+import { refusedByDisk } from "../store/durable.ts";
 import { createTemporaries } from "../store/temporary.ts";
 import { sweepWhenDue } from "./cache/sweep.ts";
 
@@ -91,12 +92,14 @@ function createRecords(dir: string, fresh: boolean): BuildCache & { readonly wri
     async write(room, key, value) {
       const path = pathOf(room, key);
       const temporary = await temporaries.next();
-      await mkdir(dirname(path), { recursive: true });
       try {
+        await mkdir(dirname(path), { recursive: true });
         // Not forced to disk: what a power cut leaves of it is whole or cannot be read.
         await writeFile(temporary, JSON.stringify(value), { mode: 0o600 });
         await rename(temporary, path);
         written.add(path);
+      } catch (error) {
+        throw refusedByDisk(error, dir, "build cache") ?? error;
       } finally {
         await rm(temporary, { force: true });
       }

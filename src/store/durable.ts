@@ -19,8 +19,8 @@ export function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   throw error;
 }
 
-/** The error for people where a disk took no bytes; undefined for any other. */
-export function refusedByDisk(error: unknown, dir: string): OperatorError | undefined {
+/** The error for people where the disk of a folder took no bytes; undefined for any other. @param name what the folder is */
+export function refusedByDisk(error: unknown, dir: string, name = "store"): OperatorError | undefined {
   const trouble = diskTrouble(error);
   if (trouble === undefined) return undefined;
   let free: number | undefined;
@@ -30,5 +30,5 @@ export function refusedByDisk(error: unknown, dir: string): OperatorError | unde
   } catch {
     // Not known, then.
   }
-  return diskError(trouble, `write to the store in "${dir}"`, free, error);
+  return diskError(trouble, `write to the ${name} in "${dir}"`, free, error);
 }

@@ -1,6 +1,7 @@
 import { createHash, hash } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { refusedByDisk } from "../../store/durable.ts";
 import type { Temporaries } from "../../store/temporary.ts";
 
 /** What a file looks like from outside; it changes whenever the content may have changed. */
@@ -182,10 +183,12 @@ async function load(path: string): Promise<Table> {
 async function replace(path: string, { numbers, contents }: Table, temporary: string): Promise<void> {
   const parts = [new Uint8Array(numbers.buffer), contents];
   const check = parts.reduce((sum, part) => sum.update(part), createHash("sha256")).digest();
-  await mkdir(dirname(path), { recursive: true });
   try {
+    await mkdir(dirname(path), { recursive: true });
     await writeFile(temporary, [magic, ...parts, check], { mode: 0o600 });
     await rename(temporary, path);
+  } catch (error) {
+    throw refusedByDisk(error, dirname(dirname(path)), "build cache") ?? error;
   } finally {
     await rm(temporary, { force: true });
   }
