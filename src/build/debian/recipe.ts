@@ -95,8 +95,13 @@ function imageOf(
 export async function pinRecipe(recipe: DebianRecipe, options: PinOptions): Promise<Pinning> {
   const sources = resolveOptions(recipe.suite, options);
   const requests = requestsOf(recipe);
+  const own = requests[0].architecture;
   const pinnings: Pinning[] = [];
-  for (const request of requests) pinnings.push(await pinPackages(request, { ...sources, ...options }));
+  for (const request of requests) {
+    const { changes, apply } = await pinPackages(request, { ...sources, ...options });
+    const suffix = request.architecture === own ? "" : `:${request.architecture}`;
+    pinnings.push({ changes: changes.map((change) => ({ ...change, name: `${change.name}${suffix}` })), apply });
+  }
   const used = new Set(requests.map(requestName));
   return {
     changes: pinnings.flatMap(({ changes }) => changes),
