@@ -169,7 +169,6 @@ test("`resolve()` takes no layer that was made to do harm", async () => {
     [tar([member("dev", "", { kind: "block" })]), /a device node/],
     [tar([hardlink("a", "/etc/shadow")]), /absolute path "\/etc\/shadow"/],
     [tar([hardlink("a", "gone")]), /a hard link to "gone"/],
-    [tar([member("zeros", Buffer.alloc(150 * 2 ** 20))]), /unpack to more than/],
     [Buffer.from("no archive"), /ends without|check sum|Cannot take/],
   ];
   for (const [index, [harm, says]] of harms.entries()) {
