@@ -6,6 +6,7 @@ import type { BaseTree } from "../layer/base-tree.ts";
 import { skipRule } from "../layer/ignore.ts";
 import type { Owner, Placement } from "../layer/placement.ts";
 import type { SourceFile, SourceTree } from "../layer/source-tree.ts";
+import { checkSources, isWebAddress } from "./addresses.ts";
 import { openArchive } from "./archive.ts";
 import { copyFiles, putFile, targetPath, type CopyTarget } from "./copy.ts";
 import { download } from "./download.ts";
@@ -96,17 +97,8 @@ function prepare(state: StageState, instruction: CopyInstruction, escape: string
   const chmod = optional(instruction.chmod);
   const chown = optional(instruction.chown);
   const checksum = optional(instruction.checksum);
-  const urls = sources.filter(isUrl);
-  if (instruction.kind === "copy" && urls[0] !== undefined)
-    throw new InstructionProblem(`COPY cannot fetch "${urls[0].slice(0, 200)}"`, "invalid", "use ADD");
-  const git = sources.find(isGit);
-  if (instruction.kind === "add" && git !== undefined)
-    throw new InstructionProblem(
-      `ADD of the git repository "${git.slice(0, 200)}"`,
-      "unsupported",
-      "git clone it in a RUN with the commit you want, or make it a submodule and COPY",
-    );
-  if (checksum !== null && (sources.length !== 1 || urls.length !== 1))
+  checkSources(instruction.kind, sources);
+  if (checksum !== null && (sources.length !== 1 || !isWebAddress(sources[0] ?? "")))
     throw new InstructionProblem("--checksum is for one http or https address");
   if (checksum !== null && !isDigest(checksum))
     throw new InstructionProblem(`--checksum=${checksum.slice(0, 80)} is not sha256: and 64 hex digits`);
@@ -145,7 +137,7 @@ async function fill(
     throw new InstructionProblem(`several files need a folder: write ${copy.target}/`);
   const exclude = copy.exclude.length === 0 ? null : skipRule(copy.exclude);
   for (const source of copy.sources) {
-    if (isUrl(source)) {
+    if (isWebAddress(source)) {
       await addUrl(copy, source, target, context);
       continue;
     }
@@ -194,14 +186,6 @@ async function unpackInto(
   const folder = { ...target, path: `${target.path.replace(/\/$/, "")}/`, mode: null };
   await copyFiles({ tree, checkout: false, pattern: "/", parents: false, exclude: null }, folder);
   return true;
-}
-
-function isUrl(source: string): boolean {
-  return /^https?:\/\//.test(source) && !isGit(source);
-}
-
-function isGit(source: string): boolean {
-  return /^(git@|git:\/\/|ssh:\/\/)/.test(source) || /^https?:\/\/[^?]*\.git(#.*)?$/.test(source);
 }
 
 function historyOf(copy: PreparedCopy): string {

@@ -120,10 +120,10 @@ test("mounts come with their defaults, paths from the working directory, and onl
 test("a required secret that was not given is refused by line, and nothing is run", async () => {
   const { shop, steps } = newShop();
   await assert.rejects(
-    shop.build("FROM scratch\nRUN --mount=type=secret,id=token,required x\n"),
+    shop.build("FROM scratch\nRUN put /f 1\nRUN --mount=type=secret,id=token,required x\n"),
     (error) =>
       error instanceof OperatorError &&
-      /secret "token".*line 2/.test(error.message) &&
+      /secret "token".*line 3/.test(error.message) &&
       error.hint.includes("--secret id=token"),
   );
   assert.equal(steps.requests.length, 0);

@@ -17,6 +17,7 @@ import { foreignRun, imagesOf, planDockerfile, sourceNamed, type DockerfilePlan,
 import { dockerfileError, invalid } from "./problems.ts";
 import { carryOut, isStep, placed, withFolders, type StageContext } from "./stage.ts";
 import { withConfig, type StageState } from "./stage-state.ts";
+import { checkSecrets } from "./run.ts";
 import { createSteps } from "./steps.ts";
 
 export interface DockerfileOptions {
@@ -60,6 +61,10 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Built
   if (parsed.syntax !== null && !/^docker\/dockerfile(:1(\..*)?(-labs)?)?(@.*)?$/.test(parsed.syntax))
     note(`# syntax=${parsed.syntax} is read as docker/dockerfile:1`);
 
+  for (const { instructions } of plan.stages.filter(({ index }) => plan.needed.has(index)))
+    for (const instruction of instructions)
+      if (instruction.kind === "run") atLine(file, instruction.line, () => checkSecrets(instruction, options.secrets));
+
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
   let opened: Promise<Context> | undefined;
@@ -87,6 +92,14 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Built
   failing.signal.throwIfAborted();
   const state = await withFolders(await build.stage(plan.target), { ...options, signal });
   return { image: state.image, warnings };
+}
+
+function atLine(file: string, line: number, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw placed(error, file, line);
+  }
 }
 
 /** Carries out stages, each once, whoever asks first. */

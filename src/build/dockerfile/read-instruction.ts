@@ -1,3 +1,4 @@
+import { checkSources } from "./addresses.ts";
 import { takeFlags, readFlags, type FlagKinds, type Flags } from "./flags.ts";
 import type { CommandLine, CopyInstruction, Instruction, InstructionBody, Pair, StageStart } from "./instruction.ts";
 import { InstructionProblem } from "./problems.ts";
@@ -218,6 +219,7 @@ function readCopy(keyword: "COPY" | "ADD", rest: string, flags: Flags, heredocs:
   }
   if (documents.length > 0 && from !== null)
     throw new InstructionProblem("a here-document comes from no image: leave --from out");
+  checkSources(keyword === "COPY" ? "copy" : "add", sources);
   const checksum = keyword === "ADD" ? flags.text("checksum") : null;
   return {
     kind: keyword === "COPY" ? "copy" : "add",

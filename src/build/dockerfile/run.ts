@@ -107,6 +107,20 @@ export async function runOrRecall(
   return { result, cached: false };
 }
 
+/**
+ * Looks for secrets that steps cannot do without, before any of them is run.
+ *
+ * @throws {OperatorError} `BUILD_FAILED` for one that was not given
+ */
+export function checkSecrets(instruction: RunInstruction, secrets: readonly SecretValue[]): void {
+  for (const mount of instruction.mounts) {
+    // What a variable says is known when its step comes.
+    if (mount.includes("$")) continue;
+    const read = readMount(mount, (value) => value);
+    if (read.kind === "secret") secretOf(read, secrets);
+  }
+}
+
 function commandOf(
   state: StageState,
   { command, documents }: RunInstruction,
