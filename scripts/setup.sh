@@ -17,7 +17,7 @@ done
 
 # package:command, or file, that shows it is there
 product="runc:runc conmon:conmon haproxy:haproxy erofs-utils:mkfs.erofs iproute2:ip iptables:iptables
-  mmdebstrap:mmdebstrap e2fsprogs:chattr perl-base:perl tar:tar zstd:zstd gzip:gzip git:git mount:losetup
+  mmdebstrap:mmdebstrap e2fsprogs:chattr perl-base:perl tar:tar zstd:zstd xz-utils:xz bzip2:bzip2 gzip:gzip git:git mount:losetup
   util-linux:nsenter ca-certificates:update-ca-certificates libatomic1:/usr/lib/*/libatomic.so.1"
 for_tests="skopeo:skopeo docker-registry:docker-registry openssl:openssl busybox-static:busybox strace:strace faketime:faketime wrk:wrk procps:ps
   gpg:gpg gpg-agent:gpg-agent gpgconf:gpgconf

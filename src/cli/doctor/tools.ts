@@ -15,6 +15,8 @@ const tools: readonly (readonly [string, readonly string[], string])[] = [
   ["perl", ["-e", "print $^V"], "perl-base"],
   ["tar", ["--version"], "tar"],
   ["zstd", ["--version"], "zstd"],
+  ["xz", ["--version"], "xz-utils"],
+  ["bzip2", ["--help"], "bzip2"],
   ["git", ["--version"], "git"],
 ];
 
