@@ -86,10 +86,9 @@ export async function buildProject(
 
 /** What steps of killed builds left on the machine goes at the next build, also where that one runs no step. */
 async function clearSteps(cacheDir: string): Promise<void> {
-  const dir = join(cacheDir, "steps");
-  if ((await readdir(dir).catch(() => [])).length === 0) return;
-  const { stepLeftovers } = await import("../drivers/steps/place.ts");
-  for (const { remove } of await stepLeftovers(dir)) await remove();
+  if ((await readdir(join(cacheDir, "steps")).catch(() => [])).length === 0) return;
+  const { stepLeftovers, stepsFolder } = await import("../drivers/steps/place.ts");
+  for (const { remove } of await stepLeftovers(stepsFolder(cacheDir))) await remove();
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */

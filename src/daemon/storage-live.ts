@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Recorder } from "../controller/recorder.ts";
 import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import type { RuncRuntime } from "../drivers/runc/runtime.ts";
+import { stepLeftovers, stepsFolder } from "../drivers/steps/place.ts";
 import type { SqliteJournal } from "../drivers/sqlite/journal.ts";
 import type { StorageReport } from "../model/api.ts";
 import type { Places } from "../model/places.ts";
@@ -59,6 +60,7 @@ export function createLiveStorage(options: LiveStorageOptions): LiveStorage {
         fileLeftover(path, "of a writer that is gone, or damaged and replaced since"),
       ),
       ...imageLeftovers(places, recorder.state.layerImages, true),
+      ...(await stepLeftovers(stepsFolder(join(places.state, "cache")))),
     ],
     audit: auditLedger,
     mending: mend

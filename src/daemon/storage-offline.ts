@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { imageLeftovers, machineLeftovers, staleProcessFile, type Leftover } from "../drivers/runc/leftovers.ts";
 import { storedImages } from "../drivers/runc/layers.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
+import { stepLeftovers, stepsFolder } from "../drivers/steps/place.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
 import { salvageLedger } from "../drivers/sqlite/salvage.ts";
@@ -107,6 +108,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
             ),
             ...imageLeftovers(places, state.layerImages, false),
             ...machineLeftovers(places),
+            ...(await stepLeftovers(stepsFolder(join(places.state, "cache")))),
             ...(await fileLeftovers(places)),
           ],
           // Checked and folded a moment ago.

@@ -131,9 +131,11 @@ export async function removeTopGroup(name: string): Promise<void> {
 
 /** Where the file of a controller of a topmost group is; undefined: this machine has no such controller. */
 export function controllerFile(name: string, controller: string, file: string): string | undefined {
-  const tree = cgroupTrees().find(
-    ({ type, superOptions }) => type === "cgroup2" || superOptions.split(",").includes(controller),
-  );
+  const trees = cgroupTrees();
+  // Where both kinds are mounted, the unified tree has what no other one took.
+  const tree =
+    trees.find(({ type, superOptions }) => type === "cgroup" && superOptions.split(",").includes(controller)) ??
+    trees.find(({ type }) => type === "cgroup2");
   return tree === undefined ? undefined : join(tree.target, name, file);
 }
 

@@ -9,6 +9,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { freeBytes } from "../../linux/disk.ts";
 import { loadSyscalls } from "../../linux/syscalls.ts";
 import { createStepBench, machineTraces } from "./fixture.suite.ts";
+import { stepLeftovers, stepsFolder } from "./place.ts";
 
 async function eventually(look: () => boolean, what: string): Promise<void> {
   const end = performance.now() + 60_000;
@@ -49,6 +50,12 @@ test("a builder killed at any moment leaves no process, and the next one finds n
       if (readdirSync(join(folder, "cache/steps")).length > 0) cutInMidStep += 1;
     }
     assert.ok(cutInMidStep > 0);
+    const steps = stepsFolder(join(folder, "cache"));
+    const [first, ...others] = await stepLeftovers(steps);
+    assert.equal(others.length, 0, "each builder removed what the one before it left");
+    assert.match(first?.finding ?? "", /whose builder is gone/);
+    await first?.remove();
+    assert.deepEqual([machineTraces(folder), readdirSync(steps)], [[], []]);
     const bench = await createStepBench(folder);
     const { layer } = await bench.step("echo whole > /a");
     assert.equal(await bench.bytes(layer, "a"), "whole\n");

@@ -27,10 +27,16 @@ export interface Places {
   close(): Promise<void>;
 }
 
-/** Something that a builder left on the machine. */
+/** What a builder left on the machine. */
 export interface StepLeftover {
-  readonly path: string;
+  readonly subject: string;
+  readonly finding: string;
   remove(): Promise<void>;
+}
+
+/** Folder of all builders' places, in that of the build cache. */
+export function stepsFolder(cacheDir: string): string {
+  return join(cacheDir, "steps");
 }
 
 const folderName = /^([0-9]+)-([0-9]+)$/;
@@ -89,7 +95,8 @@ export async function stepLeftovers(dir: string): Promise<readonly StepLeftover[
     const path = join(dir, name);
     return [
       {
-        path,
+        subject: path,
+        finding: "of build steps whose builder is gone",
         async remove() {
           for (const group of topGroups(cgroupPrefix(dir, builder))) await removeTopGroup(group);
           await removeStepFirewall(networkName(dir, builder));

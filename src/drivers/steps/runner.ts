@@ -29,7 +29,7 @@ import { launch, type Launched } from "./launcher.ts";
 import { makeMountPoint } from "./mount-points.ts";
 import { prepareMounts, type MountSources } from "./mounts.ts";
 import { createStepNetwork } from "./network.ts";
-import { createPlaces, type StepPlace } from "./place.ts";
+import { createPlaces, stepsFolder, type StepPlace } from "./place.ts";
 import { hostName, stepCapabilities, stepSpec } from "./spec.ts";
 import { createTrees } from "./trees.ts";
 
@@ -47,7 +47,7 @@ const defaultMostProcesses = 4096;
  * @param cacheDir unpacked layers are in its folder `layers`, cache mounts in `mounts`, what is being made in `steps`
  */
 export function createStepRunner(cacheDir: string, { mostProcesses = defaultMostProcesses } = {}): StepRunner {
-  const places = createPlaces(join(cacheDir, "steps"));
+  const places = createPlaces(stepsFolder(cacheDir));
   const trees = createTrees(join(cacheDir, "layers"), places.scratch, loadSyscalls());
   const attributes = loadAttributes();
   const network = createStepNetwork(places.networkName);
