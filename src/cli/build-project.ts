@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { buildArtifact } from "../build/build.ts";
 import type { BuiltArtifact } from "../build/options.ts";
@@ -15,6 +14,7 @@ import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
 import { openRegistry, type RegistryOptions } from "./registry.ts";
 import { settingNotes } from "./run-settings.ts";
+import { clearSteps } from "./step-leftovers.ts";
 
 export function openStore(context: Context): Store {
   return createLocalStore(join(context.places.state, "store"));
@@ -82,13 +82,6 @@ export async function buildProject(
     progress.end();
     await steps.close();
   }
-}
-
-/** What steps of killed builds left on the machine goes at the next build, also where that one runs no step. */
-async function clearSteps(cacheDir: string): Promise<void> {
-  if ((await readdir(join(cacheDir, "steps")).catch(() => [])).length === 0) return;
-  const { stepLeftovers, stepsFolder } = await import("../drivers/steps/place.ts");
-  for (const { remove } of await stepLeftovers(stepsFolder(cacheDir))) await remove();
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { compareArtifacts } from "../../build/compare.ts";
 import type { BuiltArtifact } from "../../build/options.ts";
@@ -14,6 +14,7 @@ import { newestTag, openStore } from "../build-project.ts";
 import type { Context } from "../context.ts";
 import { tryCommand } from "../doctor/try-command.ts";
 import type { Project } from "../project.ts";
+import { clearSteps } from "../step-leftovers.ts";
 import { withoutOptions } from "./arguments.ts";
 import { copyProject } from "./copy-project.ts";
 import { notReproducible } from "./not-reproducible.ts";
@@ -110,11 +111,17 @@ async function inCheckFolder<Result>(state: string, work: (dir: string) => Promi
   const dir = join(parent, await thisProcess());
   await mkdir(dir, { recursive: true });
   try {
-    for (const abandoned of await leftByDead(parent)) await rm(abandoned, { recursive: true, force: true });
+    for (const abandoned of await leftByDead(parent)) await removeBuilds(abandoned);
     return await work(dir);
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    await removeBuilds(dir);
   }
+}
+
+/** Nobody looks for what a killed build left on the machine once the folder of its cache is gone. */
+async function removeBuilds(dir: string): Promise<void> {
+  for (const state of await readdir(dir).catch(() => [])) await clearSteps(join(dir, state, "cache"));
+  await rm(dir, { recursive: true, force: true });
 }
 
 /** Copies an artifact's blobs from one store to another, those that are missing there, and names it. */
