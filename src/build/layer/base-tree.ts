@@ -1,4 +1,5 @@
 import { parentOf, type BytePath } from "../../image/tar-entry.ts";
+import type { Digest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import { layerMembers } from "./seekable.ts";
 import type { BuildCache } from "../cache.ts";
@@ -9,21 +10,42 @@ export type BaseNode =
   | { readonly kind: "symlink"; readonly target: string };
 
 /** Folders and symlinks of the layers below, which a new layer must not disturb. */
-export type BaseTree = Map<BytePath, BaseNode>;
+export type BaseTree = ReadonlyMap<BytePath, BaseNode>;
+
+/** The same, still being put together, with what later layers need to take something away. */
+interface Folded {
+  readonly layers: readonly Digest[];
+  readonly tree: Map<BytePath, BaseNode>;
+  readonly inside: Inside;
+}
+
+/** Of each build what was put together last: the next step mostly has one layer more. */
+const latest = new WeakMap<BuildCache, Folded>();
 
 type Row = readonly [path: string, kind: "d" | "l" | "w" | "o", ...rest: (string | number)[]];
 
 /** Reads the layers' folders and symlinks in order; each layer only once per cache. */
 export async function readBaseTree(store: Store, layers: readonly Descriptor[], cache: BuildCache): Promise<BaseTree> {
-  const tree: BaseTree = new Map();
-  const inside: Inside = new Map();
-  for (const layer of layers) {
+  const digests = layers.map(({ digest }) => digest);
+  const { layers: done, tree, inside } = takeFolded(cache, digests);
+  for (const layer of layers.slice(done.length)) {
     const known = await cache.read("trees", { layer: layer.digest });
     const rows = Array.isArray(known) ? (known as Row[]) : await scan(store, layer);
     if (known === undefined) await cache.write("trees", { layer: layer.digest }, rows);
     for (const row of rows) apply(tree, inside, row);
   }
+  latest.set(cache, { layers: digests, tree, inside });
   return tree;
+}
+
+/** What can be gone on with, for one alone: another stage that asks meanwhile begins anew. */
+function takeFolded(cache: BuildCache, wanted: readonly Digest[]): Folded {
+  const folded = latest.get(cache);
+  if (folded === undefined || !folded.layers.every((digest, index) => digest === wanted[index]))
+    return { layers: [], tree: new Map(), inside: new Map() };
+  latest.delete(cache);
+  // Who got the tree keeps it as it is.
+  return { ...folded, tree: new Map(folded.tree) };
 }
 
 async function scan(store: Store, layer: Descriptor): Promise<readonly Row[]> {
@@ -50,7 +72,7 @@ function place(inside: Inside, path: BytePath): void {
   }
 }
 
-function removeInside(tree: BaseTree, inside: Inside, path: BytePath): void {
+function removeInside(tree: Folded["tree"], inside: Inside, path: BytePath): void {
   const waiting = [path];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     for (const child of inside.get(next) ?? []) {
@@ -61,7 +83,7 @@ function removeInside(tree: BaseTree, inside: Inside, path: BytePath): void {
   }
 }
 
-function apply(tree: BaseTree, inside: Inside, row: Row): void {
+function apply(tree: Folded["tree"], inside: Inside, row: Row): void {
   const [path, kind, first, uid, gid] = row;
   if (kind === "d") tree.set(path, { kind: "directory", mode: Number(first), uid: Number(uid), gid: Number(gid) });
   else {
