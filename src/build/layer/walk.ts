@@ -143,16 +143,22 @@ function look(root: Root, path: BytePath): FoundFile | undefined {
     path,
     kind,
     mode: stats.mode & 0o7777,
-    uid: stats.uid,
-    gid: stats.gid,
-    size: kind === "file" ? stats.size : 0,
+    uid: compact(stats.uid),
+    gid: compact(stats.gid),
+    size: kind === "file" ? compact(stats.size) : 0,
     target,
     inode: kind === "file" && stats.nlink > 1 ? inodeOf(locationOf({ root, path })) : undefined,
-    ino: stats.ino,
+    ino: compact(stats.ino),
     mtimeMs: stats.mtimeMs,
     ctimeMs: stats.ctimeMs,
     content: undefined,
   };
+}
+
+/** The same number: V8 gives each of those that it takes from `Stats` a place of its own in memory, but not a small integer. */
+function compact(number: number): number {
+  const integer = number | 0;
+  return integer === number ? integer : number;
 }
 
 function kindOf(stats: Stats): FoundFile["kind"] {
