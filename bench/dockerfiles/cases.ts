@@ -237,6 +237,14 @@ export const dockerfileCases: readonly DockerfileCase[] = [
     name: "config-reset",
     lines: ["FROM bb AS x", 'CMD ["a"]', 'ENTRYPOINT ["b"]', "FROM x", 'ENTRYPOINT ["c"]', "HEALTHCHECK NONE"],
   },
+  {
+    name: "config-empty-lists",
+    lines: ["FROM bb AS x", 'CMD ["a"]', 'ENTRYPOINT ["b"]', "FROM x", "ENTRYPOINT []", "FROM x", "CMD []"],
+  },
+  {
+    name: "config-empty-entrypoint",
+    lines: ["FROM bb AS x", 'CMD ["a"]', 'ENTRYPOINT ["b"]', "FROM x", "ENTRYPOINT []"],
+  },
   { name: "config-cmd-then-entry", lines: ["FROM bb", 'CMD ["a"]', "ENTRYPOINT b $X"] },
   {
     name: "onbuild-stage",

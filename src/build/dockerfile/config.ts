@@ -73,14 +73,18 @@ export function applyConfig(state: StageState, instruction: ConfigInstruction, c
       return done({ ...state, image: { ...state.image, author: instruction.name } }, `MAINTAINER ${instruction.name}`);
     case "cmd": {
       const words = commandWords(instruction.command, state);
-      return done({ ...withConfig(state, { Cmd: words }), commandSet: true }, `CMD ${quoted(words)}`);
+      const { Cmd: _, ...rest } = config;
+      const image = { ...state.image, config: words.length === 0 ? rest : { ...rest, Cmd: words } };
+      return done({ ...state, image, commandSet: true }, `CMD ${quoted(words)}`);
     }
     case "entrypoint": {
       const words = commandWords(instruction.command, state);
       // A new entrypoint takes away a command that was meant for the base's.
-      const { Cmd: command, ...rest } = config;
+      const { Cmd: command, Entrypoint: _, ...rest } = config;
       const kept = state.commandSet && command !== undefined ? { ...rest, Cmd: command } : rest;
-      const image = { ...state.image, config: { ...kept, Entrypoint: words } };
+      // An empty list takes away the base's.
+      const changed = words.length === 0 ? kept : { ...kept, Entrypoint: words };
+      const image = { ...state.image, config: changed };
       return done({ ...state, image }, `ENTRYPOINT ${quoted(words)}`);
     }
     case "shell":

@@ -285,3 +285,21 @@ test("a chain of 10,000 stages is built, and so are 10,000 instructions", { time
   const many = await shop.build(`FROM scratch\nRUN put /f 1\n${"ENV A=b$A\n".repeat(14)}${"ENV B=b\n".repeat(10_000)}`);
   assert.equal((await shop.image(many)).config.Env?.at(-1), "B=b");
 });
+
+test("stages of another platform are built where nothing is run in them, and say so in the image", async () => {
+  const { shop, steps } = newShop();
+  shop.write("a");
+  const built = await shop.build(
+    "FROM scratch AS tools\nRUN put /made 1\nFROM --platform=linux/arm64 scratch\nARG TARGETARCH\nENV BUILT_ON=$TARGETARCH\nCOPY --from=tools /made /\nCOPY a /\n",
+  );
+  const { architecture, config } = await shop.image(built);
+  assert.deepEqual([architecture, config.Env?.at(-1)?.startsWith("BUILT_ON=")], ["arm64", true]);
+  assert.equal(steps.requests.length, 1);
+  await assert.rejects(
+    shop.build("FROM --platform=linux/arm64 scratch\nCOPY a /\nRUN x\n"),
+    (error) =>
+      error instanceof OperatorError &&
+      error.code === "NOT_YET_SUPPORTED" &&
+      /line 3: RUN in a stage for linux\/arm64/.test(error.message),
+  );
+});

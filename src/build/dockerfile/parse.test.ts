@@ -11,6 +11,7 @@ const refusals: readonly (readonly [text: string, line: number, code: string, wo
   ["FROM scratch\nRUN --network=host x\n", 2, "NOT_YET_SUPPORTED", /--network=host is not supported/],
   ["FROM scratch\nRUN --security=insecure x\n", 2, "NOT_YET_SUPPORTED", /--security=insecure/],
   ["FROM scratch\nRUN --mount=type=ssh x\n", 2, "NOT_YET_SUPPORTED", /--mount=type=ssh/],
+  ["FROM scratch\nRUN []\n", 2, "DEFINITION_INVALID", /RUN names no program/],
   ["FROM scratch\nRUN --device=a x\n", 2, "NOT_YET_SUPPORTED", /--device/],
   ["COPY a /a\nFROM scratch\n", 1, "DEFINITION_INVALID", /COPY stands before the first FROM/],
   ["FROM scratch\nENV\n", 2, "DEFINITION_INVALID", /ENV says nothing/],

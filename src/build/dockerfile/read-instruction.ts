@@ -189,6 +189,7 @@ function readRun(rest: string, flags: Flags, documents: readonly Heredoc[]): Ins
   const mounts = flags.many("mount");
   mounts.forEach(checkMount);
   const command = readCommand(rest);
+  if (command.form === "exec" && command.words.length === 0) throw new InstructionProblem("RUN names no program");
   if (command.form === "exec" && documents.length > 0)
     throw new InstructionProblem("a RUN that is a list takes no here-document");
   return { kind: "run", command, documents, mounts, network: network === "none" ? "none" : "egress" };
