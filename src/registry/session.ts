@@ -103,7 +103,9 @@ export function createSession(
     } catch (error) {
       // Only what is no TLS at all: a certificate that is not trusted stays a refusal.
       const code = codeOf(error instanceof Passing ? error.cause : error);
-      if (mayBePlain && notTls.has(code)) return ping("http:");
+      // Without a port the two have one each, 443 and 80.
+      const isElsewhere = code === "ECONNREFUSED" && !/:[0-9]+$/.test(apiHost);
+      if (mayBePlain && (notTls.has(code) || isElsewhere)) return ping("http:");
       // Nobody there, or not to be trusted: that does not change while one waits.
       const isLasting = /^(ENOTFOUND|ECONNREFUSED|EPROTO|ERR_SSL_)/.test(code) || isDistrust(code);
       throw isLasting && error instanceof Passing ? new Passing(error.message, Infinity, error.cause) : error;
