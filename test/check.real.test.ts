@@ -95,6 +95,10 @@ test("`bronze build --check` that was killed leaves what the next one removes", 
     places.filter((place) => existsSync(place)),
     [],
   );
+  const [inState = ""] = places;
+  mkdirSync(inState, { recursive: true });
+  await site.bronze(["down", "--all"]);
+  assert.ok(!existsSync(inState), "down --all removes it too");
 });
 
 test("`bronze build --check` that is interrupted ends with 130 and leaves nothing", async (t) => {

@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from "node:util";
 import type { Recorder } from "../controller/recorder.ts";
 import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import type { RuncRuntime } from "../drivers/runc/runtime.ts";
-import { stepLeftovers, stepsFolder } from "../drivers/steps/place.ts";
 import type { SqliteJournal } from "../drivers/sqlite/journal.ts";
 import type { StorageReport } from "../model/api.ts";
 import type { Places } from "../model/places.ts";
@@ -11,6 +10,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { LocalStore } from "../store/local.ts";
 import { audit } from "./ledger-pages.ts";
 import { startScrub } from "./scrub.ts";
+import { buildLeftovers } from "./build-leftovers.ts";
 import { checkStorage, fileLeftover, storageWarnings, type StorageParts } from "./storage.ts";
 
 /** How often the ledger's reserve is looked after, in ms. */
@@ -60,7 +60,7 @@ export function createLiveStorage(options: LiveStorageOptions): LiveStorage {
         fileLeftover(path, "of a writer that is gone, or damaged and replaced since"),
       ),
       ...imageLeftovers(places, recorder.state.layerImages, true),
-      ...(await stepLeftovers(stepsFolder(join(places.state, "cache")))),
+      ...(await buildLeftovers(places.state)),
     ],
     audit: auditLedger,
     mending: mend

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { imageLeftovers, machineLeftovers, staleProcessFile, type Leftover } from "../drivers/runc/leftovers.ts";
 import { storedImages } from "../drivers/runc/layers.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
-import { stepLeftovers, stepsFolder } from "../drivers/steps/place.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
 import { salvageLedger } from "../drivers/sqlite/salvage.ts";
@@ -13,6 +12,7 @@ import type { Places } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
 import { openLedger } from "./open-ledger.ts";
 import { answers, pidFile } from "./socket.ts";
+import { buildLeftovers } from "./build-leftovers.ts";
 import { checkStorage, fileLeftover } from "./storage.ts";
 
 export interface OfflineOptions {
@@ -108,7 +108,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
             ),
             ...imageLeftovers(places, state.layerImages, false),
             ...machineLeftovers(places),
-            ...(await stepLeftovers(stepsFolder(join(places.state, "cache")))),
+            ...(await buildLeftovers(places.state)),
             ...(await fileLeftovers(places)),
           ],
           // Checked and folded a moment ago.

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
+import { checkFolder, removeCheck } from "../../daemon/build-leftovers.ts";
 import { compareArtifacts } from "../../build/compare.ts";
 import type { BuiltArtifact } from "../../build/options.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../../errors/operator-error.ts";
@@ -14,7 +15,6 @@ import { newestTag, openStore } from "../build-project.ts";
 import type { Context } from "../context.ts";
 import { tryCommand } from "../doctor/try-command.ts";
 import type { Project } from "../project.ts";
-import { clearSteps } from "../step-leftovers.ts";
 import { withoutOptions } from "./arguments.ts";
 import { copyProject } from "./copy-project.ts";
 import { notReproducible } from "./not-reproducible.ts";
@@ -107,21 +107,15 @@ export async function checkProject(
 
 /** Does work in a folder that is gone afterwards; those of killed checks go too. Its name is short: sockets' paths are. */
 async function inCheckFolder<Result>(state: string, work: (dir: string) => Promise<Result>): Promise<Result> {
-  const parent = join(state, "check");
+  const parent = checkFolder(state);
   const dir = join(parent, await thisProcess());
   await mkdir(dir, { recursive: true });
   try {
-    for (const abandoned of await leftByDead(parent)) await removeBuilds(abandoned);
+    for (const abandoned of await leftByDead(parent)) await removeCheck(abandoned);
     return await work(dir);
   } finally {
-    await removeBuilds(dir);
+    await removeCheck(dir);
   }
-}
-
-/** Nobody looks for what a killed build left on the machine once the folder of its cache is gone. */
-async function removeBuilds(dir: string): Promise<void> {
-  for (const state of await readdir(dir).catch(() => [])) await clearSteps(join(dir, state, "cache"));
-  await rm(dir, { recursive: true, force: true });
 }
 
 /** Copies an artifact's blobs from one store to another, those that are missing there, and names it. */

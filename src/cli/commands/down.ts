@@ -34,7 +34,7 @@ export function downCommand(): Command {
         if (outlives(context.places)) await ensureDaemon(context, {});
         if (await isDown(takeDown(context, { ...asked, all: true })))
           context.output.note("no daemon runs: nothing is up");
-        await removeStepLeftovers(context.places);
+        await removeBuildLeftovers(context.places);
         context.output.line("everything is down; ledger, numbers and artifacts stay");
         context.output.record({ all: true });
         return;
@@ -47,9 +47,9 @@ export function downCommand(): Command {
 }
 
 /** What builds that were killed left on the machine needs no daemon to go. */
-async function removeStepLeftovers({ state }: Places): Promise<void> {
-  const { stepLeftovers, stepsFolder } = await import("../../drivers/steps/place.ts");
-  for (const { remove } of await stepLeftovers(stepsFolder(join(state, "cache")))) await remove();
+async function removeBuildLeftovers({ state }: Places): Promise<void> {
+  const { buildLeftovers } = await import("../../daemon/build-leftovers.ts");
+  for (const { remove } of await buildLeftovers(state)) await remove();
 }
 
 /** Asks, and waits until the daemon is gone where nothing is left for it to do: only then is all of it down. */
