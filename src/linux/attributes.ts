@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { foreignInterface, type ForeignInterface } from "./syscalls.ts";
 
 /** Extended attributes of one file: values by name, both as bytes, one character a byte. */
@@ -8,6 +9,8 @@ export type AttributeMap = ReadonlyMap<string, string>;
 export interface Attributes {
   /** Of many files, in their order; of one that is gone, or on a file system without attributes, none. */
   read(paths: readonly Buffer[]): readonly AttributeMap[];
+  /** Of everything below a folder that has any, by path, as bytes. */
+  below(folder: Buffer): ReadonlyMap<string, AttributeMap>;
   /** Takes one attribute away; files that do not have it stay as they are. */
   remove(paths: readonly Buffer[], name: string): void;
 }
@@ -38,13 +41,25 @@ function viaForeignInterface(ffi: ForeignInterface): Attributes {
     }
     return found;
   };
+  const below = (folder: Buffer, found: Map<string, AttributeMap>): ReadonlyMap<string, AttributeMap> => {
+    for (const entry of readdirSync(folder, { withFileTypes: true, encoding: "buffer" })) {
+      const path = Buffer.concat([folder, slash, entry.name]);
+      const own = readOne(path);
+      if (own.size > 0) found.set(path.toString("latin1"), own);
+      if (entry.isDirectory()) below(path, found);
+    }
+    return found;
+  };
   return {
     read: (paths) => paths.map(readOne),
+    below: (folder) => below(folder, new Map()),
     remove: (paths, name) => {
       for (const path of paths) lremovexattr(withNul(path), withNul(Buffer.from(name, "latin1")));
     },
   };
 }
+
+const slash = Buffer.from("/");
 
 function withNul(bytes: Buffer): Buffer {
   return Buffer.concat([bytes, Buffer.alloc(1)]);
@@ -53,11 +68,12 @@ function withNul(bytes: Buffer): Buffer {
 // Numbers of the calls by architecture: llistxattr, lgetxattr, lremovexattr.
 const numbers = { x64: [195, 192, 198], arm64: [12, 9, 15] } as const;
 
-const reader = `
-my ($list, $get) = map { $_ + 0 } @ARGV;
-local $/ = "\\0";
-while (my $path = <STDIN>) {
-  chomp $path;
+// One line a file: names and values in hexadecimal, by "=" and blanks.
+const lookUp = `
+my ($list, $get, @roots) = @ARGV;
+($list, $get) = ($list + 0, $get + 0);
+sub look {
+  my ($path) = @_;
   my $names = "\\0" x 65536;
   my $length = syscall($list, $path, $names, 65536 + 0);
   my @found;
@@ -66,7 +82,24 @@ while (my $path = <STDIN>) {
     my $size = syscall($get, $path, $name, $value, 65536 + 0);
     push @found, unpack("H*", $name) . "=" . unpack("H*", substr($value, 0, $size)) if $size >= 0;
   }
-  print join(" ", @found), "\\n";
+  return join(" ", @found);
+}`;
+
+const reader = `${lookUp}
+local $/ = "\\0";
+while (my $path = <STDIN>) { chomp $path; print look($path), "\\n" }`;
+
+const walker = `${lookUp}
+while (defined(my $folder = pop @roots)) {
+  opendir(my $handle, $folder) or next;
+  for my $name (readdir $handle) {
+    next if $name eq "." || $name eq "..";
+    my $path = "$folder/$name";
+    my $found = look($path);
+    print unpack("H*", $path), " $found\\n" if $found ne "";
+    lstat $path;
+    push @roots, $path if -d _;
+  }
 }`;
 
 const remover = `
@@ -77,7 +110,6 @@ while (my $path = <STDIN>) { chomp $path; syscall($number, $path, $name) }`;
 function viaPerl(): Attributes {
   const [list, get, remove] = numbers[process.arch === "arm64" ? "arm64" : "x64"];
   const perl = (program: string, args: readonly string[], paths: readonly Buffer[]): string => {
-    if (paths.length === 0) return "";
     const result = spawnSync("perl", ["-e", program, ...args], {
       input: Buffer.concat(paths.map(withNul)),
       maxBuffer: 1 << 30,
@@ -86,22 +118,30 @@ function viaPerl(): Attributes {
     if (result.status === 0) return result.stdout;
     throw result.error ?? new Error(`perl ended with status ${result.status}: ${result.stderr}`);
   };
+  const ofPairs = (pairs: readonly string[]): AttributeMap =>
+    new Map(
+      pairs
+        .filter((pair) => pair !== "")
+        .map((pair) => [text(pair.split("=")[0] ?? ""), text(pair.split("=")[1] ?? "")]),
+    );
   const text = (hex: string): string => Buffer.from(hex, "hex").toString("latin1");
   return {
     read: (paths) =>
       perl(reader, [String(list), String(get)], paths)
         .split("\n")
         .slice(0, paths.length)
-        .map(
-          (line) =>
-            new Map(
-              line
-                .split(" ")
-                .filter((pair) => pair !== "")
-                .map((pair) => [text(pair.split("=")[0] ?? ""), text(pair.split("=")[1] ?? "")]),
-            ),
-        ),
-    remove: (paths, name) => void perl(remover, [String(remove), name], paths),
+        .map((line) => ofPairs(line.split(" "))),
+    below: (folder) => {
+      const lines = perl(walker, [String(list), String(get), folder.toString()], []).split("\n");
+      return new Map(
+        lines
+          .map((line) => line.split(" "))
+          .flatMap(([path = "", ...pairs]) => (path === "" ? [] : [[text(path), ofPairs(pairs)]])),
+      );
+    },
+    remove: (paths, name) => {
+      if (paths.length > 0) perl(remover, [String(remove), name], paths);
+    },
   };
 }
 

@@ -53,6 +53,7 @@ interface Node {
 }
 
 const opaqueAttribute = "trusted.overlay.opaque";
+const noAttributes: AttributeMap = new Map();
 
 /**
  * What a step changed, as members of a layer: whiteouts and opaque folders in OCI form, times no later than the epoch, without what
@@ -65,6 +66,8 @@ export function readChanges(input: ChangesInput): Changes {
   const upper = Buffer.from(input.upper);
   const unwanted: Buffer[] = [];
   const kept: Node[] = [];
+  // At once: where Perl does it, each time costs a process.
+  const ownAttributes = attributes.below(upper);
 
   const timeOf = (stats: BigIntStats): number => {
     const seconds = Number(stats.mtimeNs / 1_000_000_000n);
@@ -74,12 +77,11 @@ export function readChanges(input: ChangesInput): Changes {
   const visit = (folder: Buffer, path: BytePath, below: readonly LowerFolder[], isAside: boolean): Node[] => {
     const nodes: Node[] = [];
     const names = readdirSync(folder, { encoding: "buffer" }).map((name) => name.toString("latin1"));
-    const locations = names.map((name) => child(folder, name));
-    const read = attributes.read(locations);
-    for (const [index, name] of names.entries()) {
-      const location = locations[index] as Buffer;
+    for (const name of names) {
+      const location = child(folder, name);
       const here = path === "" ? name : `${path}/${name}`;
-      const node = look(location, here, read[index] ?? new Map(), lookBelow(below, name, attributes), isAside);
+      const own = ownAttributes.get(location.toString("latin1")) ?? noAttributes;
+      const node = look(location, here, own, lookBelow(below, name, attributes), isAside);
       if (node === undefined) rmSync(location, { recursive: true, force: true });
       else nodes.push(node);
     }

@@ -12,7 +12,7 @@ import { createLocalStore } from "../../store/local.ts";
 import { topGroups } from "../../linux/cgroups.ts";
 import { loadAttributes } from "../../linux/attributes.ts";
 import { busyboxLayer, layerTar } from "../runc/fixture.suite.ts";
-import { createStepRunner } from "./runner.ts";
+import { createStepRunner, type StepRunnerOptions } from "./runner.ts";
 
 /** For tests of steps on real processes: a store, a cache folder, a runner, and a base of busybox. */
 export interface StepBench {
@@ -42,11 +42,11 @@ export const epoch = 1_000_000_000;
 
 export async function createStepBench(
   folder = mkdtempSync(join(tmpdir(), "bronze-steps-")),
-  bounds: { readonly mostProcesses?: number } = {},
+  options: StepRunnerOptions = {},
 ): Promise<StepBench> {
   const cache = join(folder, "cache");
   const store = createLocalStore(join(folder, "store"));
-  const runner = createStepRunner(cache, bounds);
+  const runner = createStepRunner(cache, options);
   const put = async (tar: Buffer): Promise<StepLayer> => {
     const written = await store.write(tar);
     return { descriptor: { mediaType: mediaTypes.layer, ...written }, diffId: written.digest };

@@ -41,15 +41,24 @@ const ownAddress = "127.0.1.1";
 /** What a step's program may start at most; beyond it the step is ended. */
 const defaultMostProcesses = 4096;
 
+export interface StepRunnerOptions {
+  readonly mostProcesses?: number;
+  /** How system calls are made that Node has no function for. */
+  readonly way?: "best" | "perl";
+}
+
 /**
  * Runs steps in runc, each in namespaces that end with this process.
  *
  * @param cacheDir unpacked layers are in its folder `layers`, cache mounts in `mounts`, what is being made in `steps`
  */
-export function createStepRunner(cacheDir: string, { mostProcesses = defaultMostProcesses } = {}): StepRunner {
+export function createStepRunner(
+  cacheDir: string,
+  { mostProcesses = defaultMostProcesses, way = "best" }: StepRunnerOptions = {},
+): StepRunner {
   const places = createPlaces(stepsFolder(cacheDir));
-  const trees = createTrees(join(cacheDir, "layers"), places.scratch, loadSyscalls());
-  const attributes = loadAttributes();
+  const trees = createTrees(join(cacheDir, "layers"), places.scratch, loadSyscalls(way));
+  const attributes = loadAttributes(way);
   const network = createStepNetwork(places.networkName);
   const seccomp = seccompFor(process.arch === "arm64" ? "arm64" : "amd64", stepCapabilities);
 
