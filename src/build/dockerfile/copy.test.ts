@@ -251,6 +251,16 @@ test("a file beside the Dockerfile takes the place of .dockerignore, and both ke
     "sub directory 755 0:0",
     "sub/b.md file 644 0:0 b",
   ]);
+  shop.write(".git/HEAD", "main");
+  shop.write("Dockerfile.dockerignore", "*\n!run.sh\n");
+  const rows = async (): Promise<readonly string[]> => shop.files(await shop.build("FROM scratch\nCOPY . /\n"));
+  assert.deepEqual(await rows(), ["run.sh file 755 0:0 #!/bin/sh"]);
+  shop.write("Dockerfile.dockerignore", "*\n!run.sh\n!.git\n");
+  assert.deepEqual(await rows(), [
+    ".git directory 755 0:0",
+    ".git/HEAD file 644 0:0 main",
+    "run.sh file 755 0:0 #!/bin/sh",
+  ]);
   for (const name of [".dockerignore", "Dockerfile.dockerignore"]) rmSync(join(shop.project, name));
 });
 

@@ -117,6 +117,24 @@ test("mounts come with their defaults, paths from the working directory, and onl
   assert.equal(steps.requests.length, before + 1);
 });
 
+test("a mount may be put over the working directory, and over nothing that is the root", async () => {
+  const { shop, steps } = newShop();
+  fillProject(shop);
+  await shop.build(
+    "FROM scratch\nWORKDIR /src\nRUN --mount=target=. --mount=ro --mount=target=./two,source=two put /f 1\n",
+  );
+  assert.deepEqual(
+    steps.requests[0]?.mounts.map(({ target }) => target),
+    ["/src", "/src", "/src/two"],
+  );
+  for (const file of ["RUN --mount=target=. x", "WORKDIR /a\nRUN --mount=target=.. x", "RUN --mount=target=/./ x"])
+    await assert.rejects(
+      shop.build(`FROM scratch\n${file}\n`),
+      (error) => error instanceof OperatorError && /is no target for a mount/.test(error.message),
+      file,
+    );
+});
+
 test("a required secret that was not given is refused by line, and nothing is run", async () => {
   const { shop, steps } = newShop();
   await assert.rejects(

@@ -104,9 +104,9 @@ export function readMount(text: string, expand: (value: string) => string): Moun
     gid: number(values, "gid", 10) ?? 0,
   };
   if (type === "secret") return readSecret(values, numbers);
-  const target = values.get("target") ?? "";
-  if (target === "" || posix.resolve("/", target) === "/")
-    throw new InstructionProblem(`--mount=type=${type}: "${target}" is no target for a mount`);
+  // As in BuildKit, a mount without one is put over the working directory.
+  const target = values.get("target") || ".";
+  if (posix.normalize(target) === "/") throw noTarget(target);
   const readonly = values.get("readonly");
   const readwrite = values.get("readwrite");
   const writable =
@@ -129,6 +129,17 @@ export function readMount(text: string, expand: (value: string) => string): Moun
     throw new InstructionProblem(`--mount: sharing is shared, private or locked, not "${sharing.slice(0, 40)}"`);
   const id = values.get("id") ?? "";
   return { kind: "cache", id, target, sharing, ...numbers, mode: numbers.mode ?? 0o755, writable };
+}
+
+/** Where a mount is put, from the root. @throws {InstructionProblem} for the root itself */
+export function mountPoint(workdir: string, target: string): string {
+  const path = posix.resolve("/", workdir, target);
+  if (path === "/") throw noTarget(target);
+  return path;
+}
+
+function noTarget(target: string): InstructionProblem {
+  return new InstructionProblem(`--mount: "${target.slice(0, 80)}" is no target for a mount`);
 }
 
 function readSecret(

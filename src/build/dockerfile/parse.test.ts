@@ -33,7 +33,7 @@ const refusals: readonly (readonly [text: string, line: number, code: string, wo
   ["FROM scratch\nHEALTHCHECK --interval=5 CMD x\n", 2, "DEFINITION_INVALID", /is no time/],
   ["FROM scratch\nCMD [1]\n", 2, "DEFINITION_INVALID", /texts only/],
   ["FROM scratch\nRUN --mount=type=tempfs,target=/x y\n", 2, "DEFINITION_INVALID", /there are bind, cache, tmpfs/],
-  ["FROM scratch\nRUN --mount=type=cache y\n", 2, "DEFINITION_INVALID", /no target/],
+  ["FROM scratch\nRUN --mount=type=cache,target=/ y\n", 2, "DEFINITION_INVALID", /no target/],
   ["FROM scratch\nRUN --mount=type=bind,target=/x,uid=1 y\n", 2, "DEFINITION_INVALID", /has no "uid"/],
   ["FROM scratch\nRUN --mount=type=bind,from=$A,target=/x y\n", 2, "DEFINITION_INVALID", /from takes no variables/],
   ["# escape=x\nFROM scratch\n", 1, "DEFINITION_INVALID", /escape character/],

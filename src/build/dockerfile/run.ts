@@ -11,7 +11,7 @@ import { proxyVariables } from "./arguments.ts";
 import { copyFiles, putFile } from "./copy.ts";
 import { makeFileLayer, type LayerPlace } from "./file-layer.ts";
 import type { RunInstruction } from "./instruction.ts";
-import { readMount, type MountRequest } from "./mounts.ts";
+import { mountPoint, readMount, type MountRequest } from "./mounts.ts";
 import type { SourceTree } from "../layer/source-tree.ts";
 import { heredocText, parseHeredocWord } from "./source-text.ts";
 import { shellOf, type StageState } from "./stage-state.ts";
@@ -62,9 +62,9 @@ export async function prepareRun(
       const value = secretOf(mount, context.secrets);
       if (value === undefined) continue;
       if (mount.target !== null)
-        mounts.push({ ...pick(mount), kind: "secret", target: posix.resolve(workdir, mount.target), value });
+        mounts.push({ ...pick(mount), kind: "secret", target: mountPoint(workdir, mount.target), value });
       if (mount.variable !== null) secretEnv.push(`${mount.variable}=${Buffer.from(value).toString("utf8")}`);
-    } else mounts.push(await fileMount(mount, posix.resolve(workdir, mount.target), context));
+    } else mounts.push(await fileMount(mount, mountPoint(workdir, mount.target), context));
   }
   const env = [...state.variables.values()].map(([name, value]) => `${name}=${value}`);
   const own = state.variables.values();
