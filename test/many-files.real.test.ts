@@ -11,7 +11,7 @@ import { launcher } from "./support/bronze.ts";
 const inOneFolder = 300_000;
 const folders = 20;
 const inEach = 10_000;
-const mostMebibytes = 1024;
+const mostMebibytes = 768;
 
 test("`bronze build` takes a project of 500,000 files, in bounded memory", { timeout: 600_000 }, async (t) => {
   const place = mkdtempSync(join(tmpdir(), "bz-many-"));
