@@ -37,10 +37,16 @@ export function explainEnd(facts: EndFacts): OperatorError {
   if (ended.kind === "refused") return notStarted(what, facts.log);
   const by = ended.status > 128 ? ` (killed by signal ${ended.status - 128})` : "";
   return new OperatorError("BUILD_FAILED", `Cannot ${what}: it ended with status ${ended.status}${by}`, {
-    hint: "its output tells why; correct the step and build again",
+    hint:
+      ended.status === killedStatus
+        ? "somebody killed it, most often the kernel when memory ran out (`dmesg` tells): let it do less at once"
+        : "its output tells why; correct the step and build again",
     details: { status: ended.status },
   });
 }
+
+/** Of SIGKILL. */
+const killedStatus = 128 + 9;
 
 /** Statuses as shells give them. @see bash(1), "EXIT STATUS" */
 const notFound = 127;
