@@ -34,6 +34,8 @@ export interface Workshop {
   remove(): void;
 }
 
+const removed: string[] = [];
+
 export function createWorkshop(steps?: () => Promise<StepRunner>): Workshop {
   const dir = mkdtempSync(join(tmpdir(), "bronze-dockerfile-"));
   const project = join(dir, "project");
@@ -75,7 +77,13 @@ export function createWorkshop(steps?: () => Promise<StepRunner>): Workshop {
       return describeTree(await openImageTree(layers, { blobs: store, cache, signal }));
     },
     image: async (artifact) => (await readImage(store, artifact.digest)).image,
-    remove: () => rmSync(dir, { recursive: true, force: true }),
+    remove: () => {
+      rmSync(dir, { recursive: true, force: true });
+      // A cache is brought back to its bounds after a build has ended, and may write there once more.
+      if (removed.length === 0)
+        process.once("exit", () => removed.forEach((path) => rmSync(path, { recursive: true, force: true })));
+      removed.push(dir);
+    },
   };
 }
 
