@@ -21,9 +21,18 @@ export function createTemporaries(folder: string, folders: readonly string[] = [
     return thisProcess();
   };
   return {
-    next: async () => join(folder, `${await (prepared ??= prepare())}-${randomBytes(8).toString("hex")}`),
+    next: async () => named(folder, await (prepared ??= prepare())),
     forget: () => (prepared = undefined),
   };
+}
+
+/** A path that nobody has, in a folder that may not be there. */
+export async function temporaryIn(folder: string): Promise<string> {
+  return named(folder, await thisProcess());
+}
+
+function named(folder: string, self: string): string {
+  return join(folder, `${self}-${randomBytes(8).toString("hex")}`);
 }
 
 /** Entries of a folder that are named `PID-START…` after a process that lives no more. */

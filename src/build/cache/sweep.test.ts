@@ -75,6 +75,12 @@ test("`sweepCache()` does not count what the store has too", async () => {
   assert.deepEqual(await measureCache(dir, 1000), { bytes: 0, entries: 1, capacityBytes: 1000 });
 });
 
+test("`sweepCache()` leaves a cache removed that was removed", async () => {
+  const dir = join(newFolder(), "cache");
+  await assert.rejects(sweepCache(dir, 1000));
+  assert.equal(existsSync(dir), false);
+});
+
 test("`measureCache()` tells the bounds of a cache that is not there yet", async () => {
   const use = await measureCache(join(newFolder(), "not", "there"));
   assert.equal(use.bytes, 0);

@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
-import { createTemporaries, leftByDead } from "../../store/temporary.ts";
+import { leftByDead, temporaryIn } from "../../store/temporary.ts";
 import { bytesOnDisk, listEntries, measureFolder, type CacheEntry } from "./entries.ts";
 
 export interface CacheUse {
@@ -49,9 +49,11 @@ export async function sweepWhenDue(dir: string, addedBytes: number, capacityByte
  */
 export async function sweepCache(dir: string, capacityBytes: number): Promise<CacheUse> {
   const { entries, bytes, folders } = await measure(dir);
-  const temporaries = createTemporaries(join(dir, "tmp"));
+  const temporaries = join(dir, "tmp");
+  // Not the folder above: a cache that was removed meanwhile stays so.
+  await mkdir(temporaries).catch(unlessThere);
   const sizes: Sizes = { atMs: Date.now(), capacityBytes, folders };
-  await writeSizes(join(dir, sizesFile), sizes, await temporaries.next());
+  await writeSizes(join(dir, sizesFile), sizes, await temporaryIn(temporaries));
   let left = bytes;
   let count = entries.length;
   if (bytes > capacityBytes) {
@@ -59,7 +61,7 @@ export async function sweepCache(dir: string, capacityBytes: number): Promise<Ca
     const byAge = entries.toSorted((a, b) => a.stats.mtimeMs - b.stats.mtimeMs);
     for (const entry of byAge) {
       if (left <= capacityBytes * sweptShare || entry.stats.mtimeMs >= keptFromMs) break;
-      if (!(await remove(entry, await temporaries.next()))) continue;
+      if (!(await remove(entry, await temporaryIn(temporaries)))) continue;
       left -= entry.bytes;
       count -= 1;
     }
@@ -184,4 +186,8 @@ async function remove(entry: CacheEntry, aside: string): Promise<boolean> {
   }
   await rm(aside, { recursive: true, force: true });
   return true;
+}
+
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EEXIST") throw error;
 }
