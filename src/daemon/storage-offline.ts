@@ -34,7 +34,7 @@ export async function checkStorageOffline(options: OfflineOptions): Promise<Stor
   const { places, mend, keepEvents, progress } = options;
   const head = join(places.state, "ledger.head");
   if (!existsSync(ledgerPath(places.state)) && !existsSync(head))
-    return { ok: true, files: 0, bytes: 0, events: 0, findings: [] };
+    return { ok: true, files: 0, bytes: 0, events: 0, findings: await findingsOfBuilds(places, mend) };
   let salvaged: StorageFinding | undefined;
   if (mend && keepEvents !== undefined) {
     refuseUndamaged(places);
@@ -136,6 +136,16 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
   } finally {
     journal.close();
   }
+}
+
+/** Where nothing was ever deployed, builds alone have left something. */
+async function findingsOfBuilds(places: Places, mend: boolean): Promise<readonly StorageFinding[]> {
+  const findings: StorageFinding[] = [];
+  for (const { subject, finding, remove } of await buildLeftovers(places.state)) {
+    if (mend) await remove();
+    findings.push({ kind: "leftover", subject, finding, repair: "remove it", mended: mend, advice: null });
+  }
+  return findings;
 }
 
 /** Sockets that nobody listens on, files that name dead processes, half-written files. */
