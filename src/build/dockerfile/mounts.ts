@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { nearestName } from "../../model/nearest.ts";
+import type { StepMount } from "../../ports/step-runner.ts";
 import { InstructionProblem } from "./problems.ts";
 
 /** One `RUN --mount`, with its defaults filled in. Paths may still be relative to the working directory. */
@@ -12,16 +13,7 @@ export type MountRequest =
       readonly target: string;
       readonly writable: boolean;
     }
-  | {
-      readonly kind: "cache";
-      readonly id: string;
-      readonly target: string;
-      readonly sharing: "shared" | "private" | "locked";
-      readonly mode: number;
-      readonly uid: number;
-      readonly gid: number;
-      readonly writable: boolean;
-    }
+  | Extract<StepMount, { readonly kind: "cache" }>
   | {
       readonly kind: "secret";
       readonly id: string;
@@ -33,7 +25,7 @@ export type MountRequest =
       readonly uid: number;
       readonly gid: number;
     }
-  | { readonly kind: "tmpfs"; readonly target: string; readonly bytes: number | null };
+  | Extract<StepMount, { readonly kind: "tmpfs" }>;
 
 const types = ["bind", "cache", "tmpfs", "secret", "ssh"];
 const canonicalKeys: ReadonlyMap<string, string> = new Map([

@@ -1,3 +1,4 @@
+import { nearestName } from "../../model/nearest.ts";
 import { checkSources } from "./addresses.ts";
 import { takeFlags, readFlags, type FlagKinds, type Flags } from "./flags.ts";
 import type { CommandLine, CopyInstruction, Instruction, InstructionBody, Pair, StageStart } from "./instruction.ts";
@@ -113,7 +114,7 @@ function readBody(written: WrittenInstruction, rest: string, flags: Flags, escap
     case "ADD":
       return readCopy(written.keyword, rest, flags, written.heredocs);
     default:
-      throw new InstructionProblem(`"${written.keyword.slice(0, 40)}" is no instruction`);
+      throw unknownInstruction(written.keyword);
   }
 }
 
@@ -161,7 +162,7 @@ function readTrigger(rest: string, heredocs: readonly Heredoc[]): string {
   if (keyword === "ONBUILD") throw new InstructionProblem("ONBUILD cannot be a trigger of ONBUILD");
   if (keyword === "FROM" || keyword === "MAINTAINER")
     throw new InstructionProblem(`${keyword} cannot be a trigger of ONBUILD`);
-  if (!keywords.includes(keyword)) throw new InstructionProblem(`"${keyword.slice(0, 40)}" is no instruction`);
+  if (!keywords.includes(keyword)) throw unknownInstruction(keyword);
   return [rest, ...heredocs.map(({ content, name }) => `${content}${name}`)].join("\n");
 }
 
@@ -236,4 +237,11 @@ function readCopy(keyword: "COPY" | "ADD", rest: string, flags: Flags, heredocs:
     checksum,
     unpack: keyword === "ADD" && flags.text("unpack") !== null ? flags.switch("unpack") : null,
   };
+}
+
+function unknownInstruction(keyword: string): InstructionProblem {
+  const near = nearestName(keyword, keywords);
+  return new InstructionProblem(
+    `"${keyword.slice(0, 40)}" is no instruction${near === undefined ? "" : `, did you mean ${near}?`}`,
+  );
 }

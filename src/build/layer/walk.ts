@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { fromBytePath, type BytePath } from "../../image/tar-entry.ts";
+import type { SourceFile } from "./source-tree.ts";
 
 /** The folder that a walk began at. */
 export interface Root {
@@ -9,20 +10,9 @@ export interface Root {
 }
 
 /** A file system object under a root, as found. */
-export interface FoundFile {
+export interface FoundFile extends Omit<SourceFile, "mtime" | "attributes"> {
   /** The same object for all files of a walk. */
   readonly root: Root;
-  /** Relative to the root; "" is the root itself. */
-  readonly path: BytePath;
-  /** `other`: a socket, pipe or device. */
-  readonly kind: "file" | "directory" | "symlink" | "other";
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly target: string;
-  /** Names one inode of the machine, for hard links; undefined where there is one name only. */
-  readonly inode: string | undefined;
   readonly ino: number;
   readonly mtimeMs: number;
   /** Newest change of content or inode, which no program can set. */
