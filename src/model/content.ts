@@ -17,7 +17,43 @@ export interface ResourceSettings {
   readonly pids: number;
 }
 
-/** The part of a release that says how its instances run. Changing any of it makes new content. */
+/** Where a volume appears in an instance. */
+export interface VolumeMount {
+  /** Absolute path inside. */
+  readonly path: string;
+  /** `exclusive`: one instance has it at a time, so that a rollout stops the old one first. */
+  readonly sharing: "exclusive" | "shared";
+  /** Whether an immutable snapshot is taken before each release. */
+  readonly snapshot: boolean;
+}
+
+/** Volumes by name. */
+export interface Volumes {
+  readonly [name: string]: VolumeMount;
+}
+
+/** A process besides `web`: outside traffic, with the same image, config and secrets. */
+export interface WorkerSettings {
+  readonly command: readonly string[];
+  readonly resources: ResourceSettings;
+  /** Longest time from SIGTERM to SIGKILL when it is ended, in ms. */
+  readonly drainMs: number;
+  readonly volumes?: Volumes;
+}
+
+/** What runs once, in the exact artifact, before any new instance: migrations. */
+export interface ReleaseTask {
+  readonly run: readonly string[];
+  /** Whether the content before can work with what it leaves behind: else nothing goes back by itself. */
+  readonly reversible: boolean;
+  /** Longest time it may take, in ms. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * The part of a release that says how its instances run. Changing any of it makes new content. What a definition does
+ * not use is absent, so that contents of earlier versions keep their digests.
+ */
 export interface RunSettings {
   /** Replaces the image's entrypoint and command; null: the image's own. */
   readonly command: readonly string[] | null;
@@ -32,15 +68,21 @@ export interface RunSettings {
   readonly capabilities: readonly string[];
   /** Absolute paths with a writable tmpfs besides /tmp, sorted. */
   readonly tmpfs: readonly string[];
+  /** Volumes of `web`. */
+  readonly volumes?: Volumes;
+  /** Processes besides `web`, by name. */
+  readonly processes?: { readonly [process: string]: WorkerSettings };
+  readonly release?: ReleaseTask;
+  /** Secrets that are also environment variables, sorted; all are files in /run/secrets. */
+  readonly secretVariables?: readonly string[];
 }
 
-/**
- * What a release puts live. Named by the sha256 of its canonical JSON, so equal contents are one content.
- * `config` and `secrets` have their place in the record; this version writes both empty.
- */
+/** What a release puts live. Named by the sha256 of its canonical JSON, so equal contents are one content. */
 export interface Content {
   readonly artifact: Digest;
+  /** Environment variables. */
   readonly config: { readonly [name: string]: string };
+  /** Version of each secret that its instances see. */
   readonly secrets: { readonly [name: string]: number };
   readonly settings: RunSettings;
 }

@@ -8,7 +8,12 @@ export type AppName = string & { readonly [nameBrand]: "app" };
 export type EnvironmentName = string & { readonly [nameBrand]: "environment" };
 /** The instances that one release created: `APP-ENV-vN`. */
 export type SetName = string & { readonly [nameBrand]: "set" };
-/** One running copy: `APP-ENV-vN-K`. */
+/**
+ * What an instance of a content is for: lower-case letters and digits, at most 20. `web` answers requests; `release`,
+ * `run`, `test` and `check` are tasks, which end by themselves; all others are workers.
+ */
+export type ProcessName = string & { readonly [nameBrand]: "process" };
+/** One running copy: `APP-ENV-vN-K`, of another process than `web` `APP-ENV-vN-PROCESS-K`. */
 export type InstanceName = string & { readonly [nameBrand]: "instance" };
 
 /** @throws {OperatorError} `ARGUMENT_INVALID` when it is not a DNS label of at most 32 characters */
@@ -48,8 +53,27 @@ export function setName(app: AppName, environment: EnvironmentName, release: num
   return `${app}-${environment}-v${release}` as SetName;
 }
 
-export function instanceName(set: SetName, ordinal: number): InstanceName {
-  return `${set}-${ordinal}` as InstanceName;
+/** The process that answers requests. */
+export const webProcess = "web" as ProcessName;
+
+/** Tasks: one-off instances outside traffic, which end by themselves. */
+export const taskProcesses = ["release", "run", "test", "check"] as readonly string[] as readonly ProcessName[];
+
+export function isTask(process: ProcessName): boolean {
+  return taskProcesses.includes(process);
+}
+
+/** @throws {OperatorError} `ARGUMENT_INVALID` when it is not 1 to 20 lower-case letters and digits, or reads like a release */
+export function parseProcessName(text: string): ProcessName {
+  if (/^[a-z][a-z0-9]{0,19}$/.test(text) && !/^v[0-9]+$/.test(text)) return text as ProcessName;
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 80)}" as a process's name`, {
+    hint: "use 1 to 20 lower-case letters and digits, beginning with a letter, and not like a release (v1)",
+  });
+}
+
+/** @param ordinal 1, 2, 3 …, counted for each process of a set by itself */
+export function instanceName(set: SetName, ordinal: number, process: ProcessName = webProcess): InstanceName {
+  return (process === webProcess ? `${set}-${ordinal}` : `${set}-${process}-${ordinal}`) as InstanceName;
 }
 
 export interface InstanceNameParts {
@@ -57,19 +81,31 @@ export interface InstanceNameParts {
   readonly environment: EnvironmentName;
   readonly release: number;
   readonly set: SetName;
+  readonly process: ProcessName;
   readonly ordinal: number;
 }
 
-/** The parts of `APP-ENV-vN-K`, or undefined when the text is not such a name. */
+/** The parts of `APP-ENV-vN-K` or `APP-ENV-vN-PROCESS-K`, or undefined when the text is not such a name. */
 export function splitInstanceName(text: string): InstanceNameParts | undefined {
-  const match = /^([a-z][a-z0-9-]{0,31})-([a-z][a-z0-9]{0,19})-v([1-9][0-9]{0,8})-([1-9][0-9]{0,8})$/.exec(text);
+  const match =
+    /^([a-z][a-z0-9-]{0,31})-([a-z][a-z0-9]{0,19})-v([1-9][0-9]{0,8})-(?:((?!v[0-9]+-)[a-z][a-z0-9]{0,19})-)?([1-9][0-9]{0,8})$/.exec(
+      text,
+    );
   if (match === null) return undefined;
-  const [, app, environment, release, ordinal] = match as unknown as [string, AppName, EnvironmentName, string, string];
+  const [, app, environment, release, process, ordinal] = match as unknown as [
+    string,
+    AppName,
+    EnvironmentName,
+    string,
+    ProcessName | undefined,
+    string,
+  ];
   return {
     app,
     environment,
     release: Number(release),
     set: setName(app, environment, Number(release)),
+    process: process ?? webProcess,
     ordinal: Number(ordinal),
   };
 }
