@@ -210,7 +210,7 @@ export class Controller {
     const id = `${key} ${stepKey(step)}`;
     if (this.#running.has(id)) return false;
     // What is still being started is not seen yet: it is looked for, and ended, before its set is forgotten.
-    if (step.kind === "forget" && this.#running.has(`${key} ${ensureKey(step.set)}`)) return false;
+    if (step.kind === "forget" && this.#isStarting(key, step.set)) return false;
     if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.monotonic()) return false;
     try {
       if (step.kind === "take-back") {
@@ -232,6 +232,12 @@ export class Controller {
     });
     this.#running.set(id, done);
     return false;
+  }
+
+  /** Whether instances of any process of a set are being started. */
+  #isStarting(key: string, set: SetName): boolean {
+    const processes = this.state.environments.get(key)?.sets.get(set)?.nextOrdinal.keys() ?? [];
+    return [...processes].some((process) => this.#running.has(`${key} ${ensureKey(set, process)}`));
   }
 
   #retryLater(key: string, id: string, error: unknown): void {

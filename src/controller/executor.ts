@@ -8,7 +8,7 @@ import {
   type SetRecord,
 } from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
-import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
+import { splitInstanceName, webProcess, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
@@ -142,6 +142,7 @@ export class Executor {
       app,
       environment,
       set: set.name,
+      ...(step.process === undefined ? {} : { process: step.process }),
       count: step.count,
       ordinals: step.ordinals,
     });
@@ -149,7 +150,8 @@ export class Executor {
       await ports.runtime.prepare(set.content.artifact, signal);
       // Its rollout may have been ended meanwhile.
       if (set.role === "ending") return;
-      await ports.runtime.ensure(instanceSet(set), step.count, nextOrdinal, signal);
+      const { process = webProcess, count } = step;
+      await ports.runtime.ensure(instanceSet(set), { process, count, nextOrdinal }, signal);
     } catch (error) {
       await fleet.refresh();
       if (signal.aborted) return;

@@ -157,12 +157,13 @@ export class Fleet {
   }
 
   #adopt(observed: ObservedInstance): void {
-    const { name, set, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
+    const { name, set, process, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
     const health = this.#options.isPlaced(name) ? unknownHealth : startingHealth;
     const ended = exit === null ? null : { ...exit, atMs: this.#options.clock.now() };
     this.#instances.set(name, {
       name,
       set,
+      process,
       ordinal,
       phase,
       address,

@@ -7,6 +7,7 @@ import {
 } from "../ledger/state.ts";
 import { crashMemoryMs } from "../ledger/fold.ts";
 import type { EnvironmentStatus, Figures, InstanceStatus, ReleaseRow, RollbackReadiness } from "../model/api.ts";
+import { webProcess } from "../model/names.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { earliestStartMs, isUsable, readyInstances } from "../rollout/plan.ts";
 import { rollbackTarget } from "../rollout/target.ts";
@@ -130,6 +131,7 @@ function instanceStatus(record: EnvironmentRecord, instance: FleetInstance, nowM
   return {
     name: instance.name,
     set: instance.set,
+    process: instance.process,
     release: set?.release ?? 0,
     role: condemned ? "ending" : (set?.role ?? "ending"),
     health: instance.phase === "running" ? instance.health.state : "exited",
@@ -212,9 +214,11 @@ function warningsOf(
 
 /** A first end is replaced at once and says nothing; later ones make the next start wait. */
 function crashWarning(set: SetRecord, nowMs: number): readonly string[] {
-  const { count, atMs } = set.crashes;
-  if (count < 2 || set.role === "ending" || nowMs - atMs >= crashMemoryMs) return [];
-  const waitMs = earliestStartMs(set) - nowMs;
-  const next = waitMs > 0 ? `, the next start is in ${formatDuration(Math.ceil(waitMs / 1_000) * 1_000)}` : "";
-  return [`instances of v${set.release} keep ending: ${count} times in a row${next}`];
+  return [...set.crashes].flatMap(([process, { count, atMs }]) => {
+    if (count < 2 || set.role === "ending" || nowMs - atMs >= crashMemoryMs) return [];
+    const waitMs = earliestStartMs(set, process) - nowMs;
+    const next = waitMs > 0 ? `, the next start is in ${formatDuration(Math.ceil(waitMs / 1_000) * 1_000)}` : "";
+    const of = process === webProcess ? "instances" : `${process} instances`;
+    return [`${of} of v${set.release} keep ending: ${count} times in a row${next}`];
+  });
 }

@@ -6,7 +6,6 @@ import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
 import type {
   AuditReport,
   DeployRequest,
@@ -19,7 +18,13 @@ import type {
   StatusReport,
   StorageReport,
 } from "../model/api.ts";
-import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
+import {
+  splitInstanceName,
+  type AppName,
+  type EnvironmentName,
+  type InstanceName,
+  type InstanceNameParts,
+} from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
 import {
   deploy,
@@ -33,7 +38,7 @@ import {
   type ReleaseOutcome,
 } from "../controller/requests.ts";
 import { environmentStatus, releaseRow, urlOf } from "../controller/status.ts";
-import { releaseState } from "../ledger/state.ts";
+import { nextOrdinalOf, releaseState, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
 import {
   deploySchema,
@@ -282,15 +287,17 @@ function isAbout({ data }: LedgerEvent, { app, environment }: Filter): boolean {
 function refuseUnknownInstance(controller: Controller, record: EnvironmentRecord, name: string | undefined): void {
   const parts = name === undefined ? undefined : splitInstanceName(name);
   if (name === undefined || controller.fleet.get(name as InstanceName) !== undefined) return;
-  if (
-    parts !== undefined &&
-    parts.release <= record.lastRelease &&
-    parts.ordinal < (record.sets.get(parts.set)?.nextOrdinal ?? Number.POSITIVE_INFINITY)
-  )
+  if (parts !== undefined && parts.release <= record.lastRelease && parts.ordinal < nextOrdinalIn(record, parts))
     return;
   throw new OperatorError("NOT_FOUND", `Cannot show the log of instance "${name}": there has been no such instance`, {
     hint: "`bronze status` names those that run; without a name, `bronze logs` shows all of the environment",
   });
+}
+
+/** Of a set that is gone any ordinal may have been. */
+function nextOrdinalIn(record: EnvironmentRecord, { set, process }: InstanceNameParts): number {
+  const known = record.sets.get(set);
+  return known === undefined ? Number.POSITIVE_INFINITY : nextOrdinalOf(known, process);
 }
 
 function select(controller: Controller, state: LedgerState, filter: Filter): readonly EnvironmentRecord[] {

@@ -1,5 +1,6 @@
 import { digestHex } from "../model/canonical.ts";
 import { formatRoute } from "../model/content.ts";
+import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import type { EventData } from "./event.ts";
 
@@ -44,7 +45,7 @@ export function describeEvent(data: EventData): string {
     case "set.removed":
       return `${data.set} is gone`;
     case "instances.starting":
-      return `starting ${data.ordinals.map((ordinal) => `${data.set}-${ordinal}`).join(", ")}`;
+      return `starting ${data.ordinals.map((ordinal) => instanceName(data.set, ordinal, data.process)).join(", ")}`;
     case "instance.healthy":
       return `${data.instance} healthy after ${formatDuration(data.afterMs)}`;
     case "instance.exited":

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../errors/codes.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
-import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 
 /** Which environment an event is about. */
 interface InEnvironment {
@@ -123,6 +123,8 @@ export type EventData =
   | (InEnvironment & {
       readonly kind: "instances.starting";
       readonly set: SetName;
+      /** Absent: `web`. */
+      readonly process?: ProcessName;
       readonly count: number;
       readonly ordinals: readonly number[];
     })

@@ -1,9 +1,17 @@
 import { defaultEnvironmentSettings, type EnvironmentSettings } from "../model/content.ts";
-import { splitInstanceName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
+import {
+  splitInstanceName,
+  webProcess,
+  type AppName,
+  type EnvironmentName,
+  type InstanceName,
+} from "../model/names.ts";
 import type { EventData, LedgerEvent } from "./event.ts";
 import {
+  crashesOf,
   emptyState,
   environmentKey,
+  nextOrdinalOf,
   type EnvironmentRecord,
   type LedgerState,
   type ReleaseRecord,
@@ -128,8 +136,9 @@ function applyToEnvironment(
       return;
     case "instances.starting": {
       const set = record.sets.get(data.set);
-      if (set !== undefined)
-        set.nextOrdinal = Math.max(set.nextOrdinal, ...data.ordinals.map((ordinal) => ordinal + 1));
+      const process = data.process ?? webProcess;
+      const after = data.ordinals.map((ordinal) => ordinal + 1);
+      set?.nextOrdinal.set(process, Math.max(nextOrdinalOf(set, process), ...after));
       return;
     }
     case "instance.healthy":
@@ -138,13 +147,12 @@ function applyToEnvironment(
     case "instance.condemned": {
       const set = setOf(record, data.instance);
       set?.condemned.set(data.instance, { atMs, type: data.type, reason: data.reason });
-      if (set !== undefined && data.type === "late")
-        countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);
+      if (set !== undefined && data.type === "late") countCrash(set, data.instance, atMs);
       return;
     }
     case "instance.exited": {
       const set = setOf(record, data.instance);
-      if (set !== undefined) countCrash(set, splitInstanceName(data.instance)?.ordinal ?? 0, atMs);
+      if (set !== undefined) countCrash(set, data.instance, atMs);
       return;
     }
     case "instance.removed": {
@@ -224,10 +232,10 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
       sinceMs: atMs,
       retiredBecause: null,
       takenBack: false,
-      nextOrdinal: 1,
+      nextOrdinal: new Map(),
       condemned: new Map(),
       proven: new Set(),
-      crashes: { count: 0, atMs: 0, beforeOrdinal: 0 },
+      crashes: new Map(),
     });
   }
 }
@@ -302,12 +310,15 @@ function retire(set: SetRecord, reason: string, atMs: number): void {
   set.retiredBecause = reason;
 }
 
-/** Exits of instances that ran side by side are one crash; each later generation that exits is one more. */
-function countCrash(set: SetRecord, ordinal: number, atMs: number): void {
-  const { crashes } = set;
+/** Exits of one process's instances that ran side by side are one crash; each later generation that exits is one more. */
+function countCrash(set: SetRecord, instance: InstanceName, atMs: number): void {
+  const parts = splitInstanceName(instance);
+  if (parts === undefined) return;
+  const { process, ordinal } = parts;
+  const crashes = crashesOf(set, process);
   if (ordinal < crashes.beforeOrdinal && atMs - crashes.atMs < crashMemoryMs) return;
   const count = atMs - crashes.atMs < crashMemoryMs ? crashes.count + 1 : 1;
-  set.crashes = { count, atMs, beforeOrdinal: set.nextOrdinal };
+  set.crashes.set(process, { count, atMs, beforeOrdinal: nextOrdinalOf(set, process) });
 }
 
 function environmentOf(state: LedgerState, app: AppName, environment: EnvironmentName): EnvironmentRecord {

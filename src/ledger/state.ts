@@ -1,7 +1,7 @@
 import type { ReleaseState } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
-import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 import type { Cause, CondemnType, Failure } from "./event.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
 
@@ -50,13 +50,33 @@ export interface SetRecord {
   retiredBecause: string | null;
   /** A rollback went away from it: never kept warm. */
   takenBack: boolean;
-  nextOrdinal: number;
+  /** Next ordinal of each process that has had an instance; 1 where it has had none. */
+  readonly nextOrdinal: Map<ProcessName, number>;
   /** Instances that are to be replaced or ended, and since when. */
   readonly condemned: Map<InstanceName, { readonly atMs: number; readonly type: CondemnType; readonly reason: string }>;
   /** Instances that have been healthy. */
   readonly proven: Set<InstanceName>;
-  /** Exits in a row, all of one moment counted once: decides how long to wait before the next start. */
-  crashes: { readonly count: number; readonly atMs: number; readonly beforeOrdinal: number };
+  /** Crashes of each process that had any lately. */
+  readonly crashes: Map<ProcessName, Crashes>;
+}
+
+/** Exits in a row, all of one moment counted once: decides how long to wait before the next start. */
+export interface Crashes {
+  readonly count: number;
+  readonly atMs: number;
+  /** Of the first instance that is not of that moment. */
+  readonly beforeOrdinal: number;
+}
+
+const noCrashes: Crashes = { count: 0, atMs: 0, beforeOrdinal: 0 };
+
+export function crashesOf(set: SetRecord, process: ProcessName): Crashes {
+  return set.crashes.get(process) ?? noCrashes;
+}
+
+/** The ordinal that the next instance of a process gets. */
+export function nextOrdinalOf(set: SetRecord, process: ProcessName): number {
+  return set.nextOrdinal.get(process) ?? 1;
 }
 
 /** A release under watch. */

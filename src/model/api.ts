@@ -21,7 +21,7 @@
 import type { ErrorRecord } from "../errors/operator-error.ts";
 import type { Digest } from "./canonical.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
-import type { AppName, EnvironmentName, InstanceName, SetName } from "./names.ts";
+import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "./names.ts";
 
 export interface Ping {
   readonly version: string;
@@ -138,6 +138,7 @@ export interface ReleaseRow {
 export interface InstanceStatus {
   readonly name: InstanceName;
   readonly set: SetName;
+  readonly process: ProcessName;
   readonly release: number;
   readonly role: "live" | "next" | "warm" | "ending";
   readonly health: "starting" | "healthy" | "unhealthy" | "unknown" | "exited";

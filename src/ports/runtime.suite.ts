@@ -3,8 +3,8 @@ import test from "node:test";
 import { compareObservation } from "../drift/compare.ts";
 import type { Digest } from "../model/canonical.ts";
 import { contentDigest, defaultRunSettings, type Content, type RunSettings } from "../model/content.ts";
-import { setName, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
-import type { Exit, InstanceSet, ObservedInstance, Runtime } from "./runtime.ts";
+import { setName, webProcess, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
+import type { Exit, InstancesWanted, InstanceSet, ObservedInstance, Runtime } from "./runtime.ts";
 
 /** A machine to try a runtime on. */
 export interface RuntimeBench {
@@ -41,6 +41,11 @@ export function suiteSet(artifact: Digest, settings: Partial<RunSettings> = {}, 
   };
 }
 
+/** Instances of `web`. */
+export function web(count: number, nextOrdinal: number): InstancesWanted {
+  return { process: webProcess, count, nextOrdinal };
+}
+
 /** What every runtime does. @param open gives a machine with nothing of ours on it */
 export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): void {
   function check(title: string, body: (bench: RuntimeBench, set: InstanceSet) => Promise<void>): void {
@@ -57,7 +62,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   check(
     "ensure() gives each new instance a process and an address of its own, in ordinals from the one given",
     async ({ runtime }, set) => {
-      await runtime.ensure(set, 3, 5, signal);
+      await runtime.ensure(set, web(3, 5), signal);
       const seen = await runtime.observe();
       assert.deepEqual(
         seen.map(({ name: instance }) => instance),
@@ -66,6 +71,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       for (const instance of seen) {
         assert.equal(instance.phase, "running");
         assert.equal(instance.set, set.name);
+        assert.equal(instance.process, webProcess);
         assert.equal(instance.digest, set.digest);
         assert.equal(instance.port, set.content.settings.port);
         assert.ok(instance.pid !== null && instance.pid > 0);
@@ -76,10 +82,10 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   );
 
   check("ensure() leaves running instances alone and starts only what is missing", async ({ runtime }, set) => {
-    await runtime.ensure(set, 1, 1, signal);
+    await runtime.ensure(set, web(1, 1), signal);
     const [first] = await runtime.observe();
-    await runtime.ensure(set, 1, 2, signal);
-    await runtime.ensure(set, 2, 2, signal);
+    await runtime.ensure(set, web(1, 2), signal);
+    await runtime.ensure(set, web(2, 2), signal);
     const seen = await runtime.observe();
     assert.deepEqual(seen[0], first);
     assert.deepEqual(
@@ -89,22 +95,24 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   });
 
   check("ensure() called twice at once starts no more than the larger count", async ({ runtime }, set) => {
-    await Promise.all([runtime.ensure(set, 2, 1, signal), runtime.ensure(set, 3, 1, signal)]);
+    await Promise.all([runtime.ensure(set, web(2, 1), signal), runtime.ensure(set, web(3, 1), signal)]);
     assert.equal((await runtime.observe()).length, 3);
   });
 
   check(
     "ensure() throws RUNTIME_FAILED for what cannot be started, and leaves nothing of it",
     async ({ runtime, artifact, failing }, set) => {
-      await runtime.ensure(set, 1, 1, signal);
+      await runtime.ensure(set, web(1, 1), signal);
       const before = await runtime.observe();
-      await assert.rejects(runtime.ensure(suiteSet(artifact, failing, 2), 2, 1, signal), { code: "RUNTIME_FAILED" });
+      await assert.rejects(runtime.ensure(suiteSet(artifact, failing, 2), web(2, 1), signal), {
+        code: "RUNTIME_FAILED",
+      });
       assert.deepEqual(await runtime.observe(), before);
     },
   );
 
   check("ensure() that was aborted before it began starts nothing", async ({ runtime }, set) => {
-    await assert.rejects(runtime.ensure(set, 1, 1, AbortSignal.abort()));
+    await assert.rejects(runtime.ensure(set, web(1, 1), AbortSignal.abort()));
     assert.deepEqual(await runtime.observe(), []);
   });
 
@@ -115,7 +123,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   check(
     "onExit() tells of a crash once, observe() shows it, and ensure() makes another",
     async ({ runtime, crash }, set) => {
-      await runtime.ensure(set, 2, 1, signal);
+      await runtime.ensure(set, web(2, 1), signal);
       const told: { instance: InstanceName; exit: Exit }[] = [];
       const first = Promise.withResolvers<void>();
       const stop = runtime.onExit((instance, exit) => {
@@ -137,7 +145,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       assert.deepEqual(still, other);
       assert.equal((await runtime.facts(victim.name)).exit?.code, 137);
       assert.equal(await runtime.inspect(victim.name), null);
-      await runtime.ensure(set, 2, 3, signal);
+      await runtime.ensure(set, web(2, 3), signal);
       assert.deepEqual(
         (await runtime.observe()).map(({ ordinal, phase }) => [ordinal, phase]),
         [
@@ -154,7 +162,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   check(
     "onOrphan() tells when a supervisor ended and when its instance does; until then the instance runs on",
     async ({ runtime, crash, orphan }, set) => {
-      await runtime.ensure(set, 2, 1, signal);
+      await runtime.ensure(set, web(2, 1), signal);
       const [victim, other] = await runtime.observe();
       assert.ok(victim !== undefined && other !== undefined);
       let told = Promise.withResolvers<InstanceName>();
@@ -175,7 +183,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   );
 
   check("remove() takes instances away, may be repeated, and leaves the others", async ({ runtime }, set) => {
-    await runtime.ensure(set, 2, 1, signal);
+    await runtime.ensure(set, web(2, 1), signal);
     const [first, second] = await runtime.observe();
     assert.ok(first !== undefined && second !== undefined);
     await runtime.remove([first.name], 5_000, signal);
@@ -186,15 +194,15 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   });
 
   check("an address does not come back at once", async ({ runtime }, set) => {
-    await runtime.ensure(set, 1, 1, signal);
+    await runtime.ensure(set, web(1, 1), signal);
     const [before] = await runtime.observe();
     await runtime.remove([before?.name as InstanceName], 0, signal);
-    await runtime.ensure(set, 1, 2, signal);
+    await runtime.ensure(set, web(1, 2), signal);
     assert.notEqual((await runtime.observe())[0]?.address, before?.address);
   });
 
   check("inspect() of an untouched instance shows no drift", async ({ runtime }, set) => {
-    await runtime.ensure(set, 1, 1, signal);
+    await runtime.ensure(set, web(1, 1), signal);
     const inspected = await runtime.inspect(`${set.name}-1` as InstanceName);
     assert.ok(inspected !== null);
     assert.deepEqual(compareObservation(inspected.expected, inspected.observed), []);
@@ -205,7 +213,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   check(
     "instances outlive their daemon: the next one finds them as they were, and what exited meanwhile",
     async ({ runtime, crash, leave }, set) => {
-      await runtime.ensure(set, 2, 1, signal);
+      await runtime.ensure(set, web(2, 1), signal);
       const before = await runtime.observe();
       const arrive = leave();
       const [victim, other] = before;
@@ -216,22 +224,22 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       assert.deepEqual(after[1], other);
       assert.equal(after[0]?.phase, "exited");
       assert.equal(after[0]?.exit?.code, 137);
-      await next.ensure(set, 2, 3, signal);
+      await next.ensure(set, web(2, 3), signal);
       assert.equal((await next.observe()).filter(({ phase }) => phase === "running").length, 2);
     },
   );
 
   check("release() keeps what running instances need", async ({ runtime }, set) => {
-    await runtime.ensure(set, 1, 1, signal);
+    await runtime.ensure(set, web(1, 1), signal);
     await runtime.release([]);
     const inspected = await runtime.inspect(`${set.name}-1` as InstanceName);
     assert.ok(inspected !== null);
     assert.deepEqual(compareObservation(inspected.expected, inspected.observed), []);
-    await runtime.ensure(set, 2, 2, signal);
+    await runtime.ensure(set, web(2, 2), signal);
   });
 
   check("close() refuses while an instance runs", async ({ runtime }, set) => {
-    await runtime.ensure(set, 1, 1, signal);
+    await runtime.ensure(set, web(1, 1), signal);
     await assert.rejects(runtime.close(), { code: "RUNTIME_FAILED" });
     assert.equal((await runtime.observe())[0]?.phase, "running");
     await runtime.remove([`${set.name}-1` as InstanceName], 0, signal);

@@ -1,7 +1,7 @@
 import type { Exit, ExpectedObservation, InstanceFacts, InstanceObservation } from "../model/observation.ts";
 import type { Content } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
-import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
+import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 
 export type { Exit, ExpectedObservation, InstanceFacts, InstanceObservation } from "../model/observation.ts";
 
@@ -16,10 +16,19 @@ export interface InstanceSet {
   readonly content: Content;
 }
 
+/** Which instances of a set are to run. */
+export interface InstancesWanted {
+  readonly process: ProcessName;
+  readonly count: number;
+  /** New ones get ordinals from here upward, counted for each process by itself. */
+  readonly nextOrdinal: number;
+}
+
 /** One instance as the runtime sees it now. */
 export interface ObservedInstance {
   readonly name: InstanceName;
   readonly set: SetName;
+  readonly process: ProcessName;
   readonly ordinal: number;
   /** Content the instance was started from, as recorded when it was. */
   readonly digest: Digest;
@@ -46,12 +55,12 @@ export interface Runtime {
   prepare(artifact: Digest, signal: AbortSignal): Promise<void>;
 
   /**
-   * Brings a set to at least `count` running instances. Running ones are left alone; missing ones are started with
-   * ordinals from `nextOrdinal` upward. Resolves when each new one has a process and an address, healthy or not.
+   * Brings one process of a set to at least `count` running instances. Running ones are left alone; missing ones are
+   * started. Resolves when each new one has a process and an address, healthy or not.
    *
    * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words
    */
-  ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void>;
+  ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void>;
 
   /** Everything of ours that exists on the machine now, sorted by name; also what an earlier daemon started. */
   observe(): Promise<readonly ObservedInstance[]>;

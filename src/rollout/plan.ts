@@ -1,7 +1,14 @@
-import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import {
+  crashesOf,
+  nextOrdinalOf,
+  settingsFor,
+  type EnvironmentRecord,
+  type ReleaseRecord,
+  type SetRecord,
+} from "../ledger/state.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
 import { formatRoute } from "../model/content.ts";
-import type { InstanceName, SetName } from "../model/names.ts";
+import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
 import type { Step } from "./step.ts";
 import { isProven } from "./target.ts";
@@ -12,6 +19,7 @@ import { judgeWatch, type TrafficShare } from "./watch.ts";
 export interface InstanceView {
   readonly name: InstanceName;
   readonly set: SetName;
+  readonly process: ProcessName;
   readonly ordinal: number;
   readonly phase: "running" | "exited" | "broken";
   readonly address: string | null;
@@ -64,7 +72,7 @@ export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView,
   if (record.active !== null) moments.push(record.releases.get(record.active)?.deadlineAtMs ?? 0);
   for (const set of record.sets.values()) {
     if (set.role === "warm") moments.push(set.sinceMs + record.settings.keepWarmMs);
-    moments.push(earliestStartMs(set));
+    for (const process of set.crashes.keys()) moments.push(earliestStartMs(set, process));
   }
   for (const { set, startedAtMs, health } of view.instances) {
     const settings = record.sets.get(set)?.content.settings;
@@ -149,7 +157,7 @@ function allDown(
 ): string | undefined {
   if (instances.some(isUsable)) return undefined;
   // Those that ended are soon gone: that they keep ending is told by the set. A first one's replacement has its chance.
-  const { crashes } = set;
+  const crashes = crashesOf(set, webProcess);
   if (crashes.count > 1 && crashes.atMs >= sinceMs && nowMs - crashes.atMs >= deadInWatchMs)
     return "its instances keep ending";
   if (instances.length === 0) return undefined;
@@ -235,10 +243,10 @@ function planSet(
   const missing = wanted - alive.length;
   if (
     missing > 0 &&
-    nowMs >= earliestStartMs(set) &&
+    nowMs >= earliestStartMs(set, webProcess) &&
     !(isFirstStart && instances.some(({ name, phase }) => phase === "exited" && !set.proven.has(name)))
   ) {
-    const ordinals = Array.from({ length: missing }, (_, i) => set.nextOrdinal + i);
+    const ordinals = Array.from({ length: missing }, (_, i) => nextOrdinalOf(set, webProcess) + i);
     steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
   }
   for (const { name } of alive.filter(({ orphaned }) => orphaned)) {
@@ -363,9 +371,9 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly 
   return steps.slice(0, 1);
 }
 
-/** When a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
-export function earliestStartMs(set: SetRecord): number {
-  const { count, atMs } = set.crashes;
+/** When a process of a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
+export function earliestStartMs(set: SetRecord, process: ProcessName): number {
+  const { count, atMs } = crashesOf(set, process);
   if (count === 0) return 0;
   return atMs + (crashDelaysMs[Math.min(count - 1, crashDelaysMs.length - 1)] ?? 60_000);
 }

@@ -1,6 +1,6 @@
 import type { CondemnType, WatchFigures } from "../ledger/event.ts";
 import type { Route } from "../model/content.ts";
-import type { InstanceName, SetName } from "../model/names.ts";
+import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 
 /**
@@ -8,7 +8,14 @@ import type { RouteRule } from "../model/observation.ts";
  * at the same time; what comes after them is planned when they are done.
  */
 export type Step =
-  | { readonly kind: "ensure"; readonly set: SetName; readonly count: number; readonly ordinals: readonly number[] }
+  | {
+      readonly kind: "ensure";
+      readonly set: SetName;
+      /** Absent: `web`. */
+      readonly process?: ProcessName;
+      readonly count: number;
+      readonly ordinals: readonly number[];
+    }
   | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
   | { readonly kind: "switch"; readonly release: number; readonly set: SetName }
   | { readonly kind: "route"; readonly route: Route; readonly rule: RouteRule | null }
@@ -44,7 +51,7 @@ export type FailReason = "exited" | "unhealthy" | "deadline";
 export function stepKey(step: Step): string {
   switch (step.kind) {
     case "ensure":
-      return ensureKey(step.set);
+      return ensureKey(step.set, step.process);
     case "place":
     case "retire":
     case "forget":
@@ -64,7 +71,7 @@ export function stepKey(step: Step): string {
   }
 }
 
-/** Key of the step that starts a set's instances. */
-export function ensureKey(set: SetName): string {
-  return `ensure ${set}`;
+/** Key of the step that starts a process's instances of a set. */
+export function ensureKey(set: SetName, process: ProcessName = webProcess): string {
+  return `ensure ${set} ${process}`;
 }

@@ -10,7 +10,7 @@ import {
   type Content,
   type EnvironmentSettings,
 } from "../model/content.ts";
-import { instanceName, parseAppName, parseEnvironmentName, setName, type SetName } from "../model/names.ts";
+import { instanceName, parseAppName, parseEnvironmentName, setName, webProcess, type SetName } from "../model/names.ts";
 import { startingHealth, type Health } from "./health.ts";
 import type { EnvironmentView, InstanceView } from "./plan.ts";
 
@@ -120,6 +120,7 @@ export function instance(release: number, ordinal: number, change: Partial<Insta
   return {
     name: instanceName(set(release), ordinal),
     set: set(release),
+    process: webProcess,
     ordinal,
     phase: "running",
     address: `10.128.${release}.${ordinal}`,

@@ -1,6 +1,6 @@
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
-import { instanceName, type InstanceName } from "../../model/names.ts";
+import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Prober } from "../../ports/prober.ts";
 import type {
@@ -8,6 +8,7 @@ import type {
   InstanceFacts,
   InstanceObservation,
   InstanceSet,
+  InstancesWanted,
   ObservedInstance,
   Runtime,
 } from "../../ports/runtime.ts";
@@ -111,14 +112,15 @@ export function createMemoryMachine(options: {
     prepared.add(artifact);
   }
 
-  async function start(set: InstanceSet, ordinal: number, signal: AbortSignal): Promise<void> {
-    const name = instanceName(set.name, ordinal);
+  async function start(set: InstanceSet, process: ProcessName, ordinal: number, signal: AbortSignal): Promise<void> {
+    const name = instanceName(set.name, ordinal, process);
     const behaviour = behaviours.get(set.digest) ?? behaviours.get(null) ?? wellBehaved;
     counter += 1;
     const number = counter;
     const seen: ObservedInstance = {
       name,
       set: set.name,
+      process,
       ordinal,
       digest: set.digest,
       phase: "running",
@@ -157,15 +159,18 @@ export function createMemoryMachine(options: {
       clock.after(behaviour.exitMs, () => instances.get(name) === running && exit(name, behaviour.exitCode));
   }
 
-  async function ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void> {
+  async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
+    const { process, count, nextOrdinal } = wanted;
     prepare(set.content.artifact, signal);
-    const there = [...instances.values()].map(({ seen }) => seen).filter((seen) => seen.set === set.name);
+    const there = [...instances.values()]
+      .map(({ seen }) => seen)
+      .filter((seen) => seen.set === set.name && seen.process === process);
     const missing = count - there.filter(({ phase }) => phase === "running").length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
     const ordinals: number[] = [];
     for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
       if (!taken.has(ordinal)) ordinals.push(ordinal);
-    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, ordinal, signal)));
+    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }
@@ -204,10 +209,10 @@ export function createMemoryMachine(options: {
     const ownOrphan = new Set<(name: InstanceName) => void>();
     return {
       prepare: async (artifact, signal) => prepare(artifact, signal),
-      ensure(set, count, nextOrdinal, signal) {
+      ensure(set, wanted, signal) {
         const work = (perSet.get(set.name) ?? Promise.resolve())
           .catch(() => {})
-          .then(() => ensure(set, count, nextOrdinal, signal));
+          .then(() => ensure(set, wanted, signal));
         perSet.set(set.name, work);
         return work;
       },

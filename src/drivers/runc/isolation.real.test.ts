@@ -6,6 +6,7 @@ import type { RunSettings } from "../../model/content.ts";
 import type { InstanceName } from "../../model/names.ts";
 import { busyboxLayer, createBench, eventually, layerTar, putImage, type Bench } from "./fixture.suite.ts";
 import type { RuncRuntime } from "./runtime.ts";
+import { web } from "../../ports/runtime.suite.ts";
 
 interface Tried {
   readonly bench: Bench;
@@ -31,7 +32,7 @@ async function tryScript(
       ...settings,
       command: ["/bin/sh", "-c", `${script}\necho done; exec sleep 1000`],
     });
-    await runtime.ensure(set, 1, 1, bench.signal);
+    await runtime.ensure(set, web(1, 1), bench.signal);
     const [instance] = await runtime.observe();
     assert.ok(instance?.pid);
     const { name, pid } = instance;
@@ -137,7 +138,7 @@ test("an instance killed at its memory limit says so", async () => {
       command: ["/bin/sh", "-c", "x=$(head -c 64000000 /dev/zero | tail -c 63000000 | tr '\\0' x); echo $x"],
       resources: { memoryBytes: 16 * 1024 * 1024, cpu: null, pids: 20 },
     });
-    await runtime.ensure(set, 1, 1, bench.signal);
+    await runtime.ensure(set, web(1, 1), bench.signal);
     const [exited] = await eventually(async () =>
       (await runtime.observe())[0]?.phase === "exited" ? runtime.observe() : undefined,
     );

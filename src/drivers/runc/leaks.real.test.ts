@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import type { InstanceName } from "../../model/names.ts";
 import { createBench, eventually, putHttpImage, putPatientImage, supervisorOf, type Bench } from "./fixture.suite.ts";
+import { web } from "../../ports/runtime.suite.ts";
 
 /** Everything on this machine that carries our mark; on a machine shared with others, what is theirs is not counted. */
 function traces(bench: Bench): { readonly [kind: string]: number | readonly string[] } {
@@ -79,10 +80,10 @@ test("after start, kill, failure, remove and close nothing is left", async () =>
   try {
     const set = bench.set(await putHttpImage(bench.store), { tmpfs: ["/var/cache"] });
     const other = bench.set(await putPatientImage(bench.store), {}, 2);
-    await runtime.ensure(set, 4, 1, bench.signal);
-    await runtime.ensure(other, 2, 1, bench.signal);
+    await runtime.ensure(set, web(4, 1), bench.signal);
+    await runtime.ensure(other, web(2, 1), bench.signal);
     await assert.rejects(
-      runtime.ensure(bench.set(set.content.artifact, { command: ["/nothing"] }, 3), 2, 1, bench.signal),
+      runtime.ensure(bench.set(set.content.artifact, { command: ["/nothing"] }, 3), web(2, 1), bench.signal),
     );
     const seen = await runtime.observe();
     assert.equal(seen.length, 6);
@@ -137,7 +138,7 @@ test("a daemon killed in the middle of starts leaves what the next one finds, en
       const found = await runtime.observe();
       const unfit = found.filter(({ phase }) => phase !== "running").map(({ name }) => name);
       await runtime.remove(unfit, 0, bench.signal);
-      await runtime.ensure(set, 4, 1, bench.signal);
+      await runtime.ensure(set, web(4, 1), bench.signal);
       const seen = await runtime.observe();
       assert.deepEqual(
         seen.map(({ phase }) => phase),
@@ -180,7 +181,7 @@ test("an instance whose supervisor was killed writes on, and what it writes is i
         tail,
         tail.map((_, index) => (tail[0] ?? 0) + index),
       );
-    await runtime.ensure(set, 1, 1, bench.signal);
+    await runtime.ensure(set, web(1, 1), bench.signal);
     assertWhole(await writesOn());
     process.kill(supervisorOf(bench.places, name), "SIGKILL");
     assertWhole(await writesOn());

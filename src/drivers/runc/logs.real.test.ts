@@ -9,6 +9,7 @@ import { busyboxLayer, createBench, eventually, layerTar, putImage } from "./fix
 import { rotateIfLarge } from "./log-rotation.ts";
 import { readLogs } from "./logs.ts";
 import { foldersOf, instancePaths } from "./record.ts";
+import { web } from "../../ports/runtime.suite.ts";
 
 test("rotation while an instance writes loses no line, and a follower sees each once", async () => {
   const bench = await createBench();
@@ -24,7 +25,7 @@ test("rotation while an instance writes loses no line, and a follower sees each 
         `echo ready; while [ ! -e /tmp/go ]; do sleep 0.05; done; i=0; while [ $i -lt ${count} ]; do i=$((i+1)); echo "line $i of many, padded to be long enough to matter"; done; exec sleep 1000`,
       ],
     });
-    await runtime.ensure(set, 1, 1, bench.signal);
+    await runtime.ensure(set, web(1, 1), bench.signal);
     const name = instanceName(set.name, 1);
     const followed: string[] = [];
     const following = (async () => {
@@ -89,7 +90,7 @@ test("readLogs() joins long lines, tells streams apart, keeps the order of sever
         "echo first; sleep 0.2; head -c 30000 /dev/zero | tr '\\0' x; echo; echo oops >&2; exec sleep 1000",
       ],
     });
-    await runtime.ensure(set, 2, 1, bench.signal);
+    await runtime.ensure(set, web(2, 1), bench.signal);
     const signal = new AbortController().signal;
     const read = async (lines: number): Promise<readonly LogLine[]> => {
       const found: LogLine[] = [];

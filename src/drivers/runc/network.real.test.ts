@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import test from "node:test";
 import { createBench, eventually, putHttpImage, putPatientImage } from "./fixture.suite.ts";
+import { web } from "../../ports/runtime.suite.ts";
 
 const ip = (...args: readonly string[]): string => execFileSync("ip", args, { encoding: "utf8" });
 
@@ -33,7 +34,7 @@ test("an instance reaches the world by NAT, and the world does not reach it", as
       ],
     });
     const pages = bench.set(await putHttpImage(bench.store), {}, 2);
-    await Promise.all([runtime.ensure(set, 1, 1, bench.signal), runtime.ensure(pages, 1, 1, bench.signal)]);
+    await Promise.all([runtime.ensure(set, web(1, 1), bench.signal), runtime.ensure(pages, web(1, 1), bench.signal)]);
     const [client, page] = await runtime.observe();
     assert.ok(client !== undefined && page?.address);
     await eventually(async () => ((await runtime.facts(client.name)).logTail.includes("reached") ? true : undefined));
@@ -64,7 +65,7 @@ test("instances reach each other", async () => {
   const runtime = await bench.runtime();
   try {
     const artifact = await putHttpImage(bench.store);
-    await runtime.ensure(bench.set(artifact), 1, 1, bench.signal);
+    await runtime.ensure(bench.set(artifact), web(1, 1), bench.signal);
     const [page] = await runtime.observe();
     const client = bench.set(
       artifact,
@@ -77,7 +78,7 @@ test("instances reach each other", async () => {
       },
       2,
     );
-    await runtime.ensure(client, 1, 1, bench.signal);
+    await runtime.ensure(client, web(1, 1), bench.signal);
     const name = (await runtime.observe())[1]?.name ?? assert.fail();
     await eventually(async () => ((await runtime.facts(name)).logTail.includes("hello") ? true : undefined));
   } finally {

@@ -17,6 +17,7 @@ export function observeInstance(folders: Folders, name: InstanceName): ObservedI
   const base = {
     name,
     set: parts.set,
+    process: parts.process,
     ordinal: parts.ordinal,
     digest: record?.digest ?? ("" as Digest),
     address: record?.address ?? null,

@@ -23,6 +23,7 @@ import { sha256 } from "../../model/canonical.ts";
 import { busyboxLayer, createBench, eventually, layerTar, putImage, type Bench } from "./fixture.suite.ts";
 import type { RootMode } from "./root-mode.ts";
 import type { RuncRuntime } from "./runtime.ts";
+import { web } from "../../ports/runtime.suite.ts";
 
 async function withBench(
   use: (bench: Bench, open: (mode?: RootMode["kind"]) => Promise<RuncRuntime>) => Promise<void>,
@@ -153,7 +154,7 @@ test("a touched image is seen, named, set aside, and made anew from the verified
     const runtime = await open();
     const artifact = await putImage(bench.store, { layers: [below], config: { Cmd: ["/bin/sleep", "1000"] } });
     const set = bench.set(artifact);
-    await runtime.ensure(set, 1, 1, bench.signal);
+    await runtime.ensure(set, web(1, 1), bench.signal);
     const image = join(bench.places.state, "layers", `${sha256(below).slice(7)}.erofs`);
     const digestBefore = createHash("sha256").update(readFileSync(image)).digest("hex");
     assert.throws(() => writeFileSync(image, "x"), { code: "EPERM" });
@@ -172,7 +173,7 @@ test("a touched image is seen, named, set aside, and made anew from the verified
     });
     assert.ok(bench.events.some((event) => event.kind === "image.touched" && event.path === image));
     assert.ok(existsSync(`${image}.touched`));
-    await runtime.ensure(set, 2, 2, bench.signal);
+    await runtime.ensure(set, web(2, 2), bench.signal);
     assert.equal(createHash("sha256").update(readFileSync(image)).digest("hex"), digestBefore);
     const [old, fresh] = await runtime.observe();
     assert.equal((await runtime.inspect(fresh?.name ?? assert.fail()))?.observed.imageIntact, true);
@@ -218,7 +219,7 @@ test("mount points are made where the image lacks them, through its links, witho
         "cat /etc/resolv.conf >/var/cache/copy && stat -c '%a %Y' /etc && pwd && echo done; exec sleep 1000",
       ],
     });
-    await runtime.ensure(set, 1, 1, bench.signal);
+    await runtime.ensure(set, web(1, 1), bench.signal);
     const [instance] = await runtime.observe();
     const said = await eventually(async () => {
       const { logTail } = await runtime.facts(instance?.name ?? assert.fail());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { sha256 } from "../../model/canonical.ts";
-import { runtimeSuite } from "../../ports/runtime.suite.ts";
+import { runtimeSuite, web } from "../../ports/runtime.suite.ts";
 import { createBench, putPatientImage, supervisorOf } from "./fixture.suite.ts";
 
 runtimeSuite("runc runtime", async () => {
@@ -34,7 +34,7 @@ test("runc runtime: ensure() says which program the image lacks", async () => {
   const runtime = await bench.runtime();
   try {
     const set = bench.set(await putPatientImage(bench.store), { command: ["/no/such/program"] });
-    await assert.rejects(runtime.ensure(set, 1, 1, bench.signal), (error: Error & { hint: string }) => {
+    await assert.rejects(runtime.ensure(set, web(1, 1), bench.signal), (error: Error & { hint: string }) => {
       assert.match(error.message, /\/no\/such\/program/);
       assert.match(error.hint, /command/);
       return true;

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { asOperatorError, OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
 import type { Digest } from "../../model/canonical.ts";
-import { instanceName, type InstanceName } from "../../model/names.ts";
+import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { InstanceSet, ObservedInstance, Runtime } from "../../ports/runtime.ts";
+import type { InstanceSet, InstancesWanted, ObservedInstance, Runtime } from "../../ports/runtime.ts";
 import type { Store } from "../../ports/store.ts";
 import { orDiskError } from "../../linux/disk.ts";
 import { forgetEarlierBoot } from "./boot.ts";
@@ -94,7 +94,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const supervisors = watchSupervisors(folders, clock);
   const starting = new Map<
     InstanceName,
-    { readonly set: InstanceSet; readonly ordinal: number; readonly atMs: number }
+    { readonly set: InstanceSet; readonly process: ProcessName; readonly ordinal: number; readonly atMs: number }
   >();
   const tools = {
     folders,
@@ -116,6 +116,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     return {
       name,
       set: under.set.name,
+      process: under.process,
       ordinal: under.ordinal,
       digest: under.set.digest,
       phase: "running",
@@ -136,9 +137,9 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const heldAddresses = (): ReadonlySet<string> =>
     new Set(instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.address ?? []));
 
-  async function start(set: InstanceSet, ordinal: number, signal: AbortSignal): Promise<void> {
-    const name = instanceName(set.name, ordinal);
-    starting.set(name, { set, ordinal, atMs: clock.now() });
+  async function start(set: InstanceSet, process: ProcessName, ordinal: number, signal: AbortSignal): Promise<void> {
+    const name = instanceName(set.name, ordinal, process);
+    starting.set(name, { set, process, ordinal, atMs: clock.now() });
     const leave = await slots.enter();
     let address: string | undefined;
     const pool = await network.ready();
@@ -147,7 +148,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       const prepared = await roots.prepare(set.content.artifact);
       const root = await roots.root(set.content.artifact, set.content.settings.tmpfs);
       address = await pool.take(heldAddresses());
-      await startInstance(tools, { set, ordinal, prepared, root, address, pool });
+      await startInstance(tools, { set, process, ordinal, prepared, root, address, pool });
     } catch (error) {
       await removeInstance(tools, name, 0, signal).catch(() => {});
       if (address !== undefined) pool.giveBack(address);
@@ -158,16 +159,17 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     }
   }
 
-  async function ensure(set: InstanceSet, count: number, nextOrdinal: number, signal: AbortSignal): Promise<void> {
+  async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
+    const { process, count, nextOrdinal } = wanted;
     signal.throwIfAborted();
     await Promise.all([roots.prepare(set.content.artifact), network.ready()]);
-    const there = observeAll().filter((instance) => instance.set === set.name);
+    const there = observeAll().filter((instance) => instance.set === set.name && instance.process === process);
     const missing = count - there.filter(({ phase }) => phase === "running").length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
     const ordinals: number[] = [];
     for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
       if (!taken.has(ordinal)) ordinals.push(ordinal);
-    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, ordinal, signal)));
+    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed === undefined) return;
     if (signal.aborted) throw signal.reason;
@@ -193,10 +195,10 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       signal.throwIfAborted();
       await Promise.all([roots.prepare(artifact), network.ready()]);
     },
-    async ensure(set, count, nextOrdinal, signal) {
+    async ensure(set, wanted, signal) {
       // One after the other for a set: a second call must see what the first has started.
       const before = perSet.get(set.name) ?? Promise.resolve();
-      const work = before.catch(() => {}).then(() => ensure(set, count, nextOrdinal, signal));
+      const work = before.catch(() => {}).then(() => ensure(set, wanted, signal));
       perSet.set(set.name, work);
       try {
         await work;

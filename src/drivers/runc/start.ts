@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { instanceName, type InstanceName } from "../../model/names.ts";
+import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet } from "../../ports/runtime.ts";
 import type { AddressPool } from "./addresses.ts";
@@ -33,6 +33,7 @@ export interface StartTools {
 
 export interface StartInput {
   readonly set: InstanceSet;
+  readonly process: ProcessName;
   readonly ordinal: number;
   readonly prepared: PreparedArtifact;
   readonly root: Root;
@@ -44,7 +45,7 @@ const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 /** Makes and starts one instance. What it throws leaves traces behind: the caller removes them. */
 export async function startInstance(tools: StartTools, input: StartInput): Promise<void> {
-  const name = instanceName(input.set.name, input.ordinal);
+  const name = instanceName(input.set.name, input.ordinal, input.process);
   const paths = instancePaths(tools.folders, name);
   writeBundle(tools, input, name, paths);
   tools.cgroups.goFirst();

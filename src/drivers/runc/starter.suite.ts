@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Digest } from "../../model/canonical.ts";
 import { placesOf } from "../../model/places.ts";
-import { suiteSet } from "../../ports/runtime.suite.ts";
+import { suiteSet, web } from "../../ports/runtime.suite.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { createSystemClock } from "../system/clock.ts";
 import { createRuncRuntime } from "./runtime.ts";
@@ -17,4 +17,4 @@ const runtime = await createRuncRuntime({
 });
 await runtime.prepare(artifact, new AbortController().signal);
 process.stdout.write("starting\n");
-await runtime.ensure(suiteSet(artifact), 4, 1, new AbortController().signal);
+await runtime.ensure(suiteSet(artifact), web(4, 1), new AbortController().signal);
