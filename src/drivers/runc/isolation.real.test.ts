@@ -54,6 +54,13 @@ test("an instance's root refuses every write, its tmpfs folders take them", asyn
     {},
     ({ said }) => assert.deepEqual(said, ["scratch"]),
   );
+  // Also one that nobody prepared a folder for, and that is not root.
+  await tryScript(
+    "touch /var/cache/app/x /www/x && echo scratch; id -u",
+    { tmpfs: ["/var/cache/app", "/www"] },
+    { User: "1000:1000" },
+    ({ said }) => assert.deepEqual(said, ["scratch", "1000"]),
+  );
 });
 
 test("an instance has no capabilities, no new privileges, and a system call filter", async () => {

@@ -48,14 +48,14 @@ test("ociSpec() gives declared capabilities to a user other than root through th
   );
 });
 
-test("ociSpec() mounts each tmpfs once, and files of the host read-only", () => {
+test("ociSpec() mounts each tmpfs once, for its user, and files of the host read-only", () => {
   const { mounts } = specOf();
-  assert.deepEqual(
+  const options = (path: string): readonly string[] =>
     mounts
-      .filter(({ type, options }) => type === "tmpfs" && options.includes("mode=1777") && options.length === 3)
-      .map(({ destination }) => destination),
-    ["/tmp", "/var/cache"],
-  );
+      .filter(({ type, destination }) => type === "tmpfs" && destination === path)
+      .flatMap((mount) => mount.options);
+  assert.deepEqual(options("/tmp"), ["nosuid", "nodev", "mode=1777"]);
+  assert.deepEqual(options("/var/cache"), ["nosuid", "nodev", "mode=0755", "uid=1000", "gid=1000"]);
   assert.ok(mounts.find(({ destination }) => destination === "/etc/hosts")?.options.includes("ro"));
 });
 

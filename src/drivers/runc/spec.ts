@@ -86,11 +86,17 @@ function capabilitiesOf(input: SpecInput): { readonly [set: string]: readonly st
 }
 
 function mountsOf(input: SpecInput): readonly OciMount[] {
+  const { uid, gid } = input.user;
+  // runc gives a tmpfs the mode of the folder below it, whatever is asked for: who may write is told by the owner.
   const tmpfs = (destination: string): OciMount => ({
     destination,
     type: "tmpfs",
     source: "tmpfs",
-    options: ["nosuid", "nodev", "mode=1777"],
+    options: [
+      "nosuid",
+      "nodev",
+      ...(destination === "/tmp" ? ["mode=1777"] : ["mode=0755", `uid=${uid}`, `gid=${gid}`]),
+    ],
   });
   return [
     ...kernelMounts,
