@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
-import type { DeployResult, Ping } from "../src/model/api.ts";
-import { createSite, eventually, get, keepAsking } from "./support/bronze.ts";
+import type { Ping } from "../src/model/api.ts";
+import { createSite, eventually, get, keepAsking, type DeployResult } from "./support/bronze.ts";
 import { errorOf, request, sendRaw, statusOf } from "./support/socket.ts";
 
 const asked = { app: "shop", environment: "production", who: "x", why: "" };

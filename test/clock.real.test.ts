@@ -3,8 +3,8 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport, DeployResult, StatusReport } from "../src/model/api.ts";
-import { createSite, dockerfile, eventually, get, keepAsking } from "./support/bronze.ts";
+import type { AuditReport, StatusReport } from "../src/model/api.ts";
+import { createSite, dockerfile, eventually, get, keepAsking, type DeployResult } from "./support/bronze.ts";
 
 /** The library that gives a process and its children a time of day of their own. @see faketime(1) */
 function fakeTimeLibrary(): string {

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport, DeployResult, StatusReport } from "../src/model/api.ts";
+import type { AuditReport, StatusReport } from "../src/model/api.ts";
 import {
   createSite,
   dockerfile,
@@ -15,6 +15,7 @@ import {
   keepAsking,
   type CommandResult,
   type Site,
+  type DeployResult,
 } from "./support/bronze.ts";
 import { leaksOf, rightfulOf } from "./support/leaks.ts";
 

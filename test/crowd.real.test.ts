@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import type { AuditReport, DeployResult, ReleaseRow, StatusReport } from "../src/model/api.ts";
-import { createSite, eventually, get, keepAsking } from "./support/bronze.ts";
+import type { AuditReport, ReleaseRow, StatusReport } from "../src/model/api.ts";
+import { createSite, eventually, get, keepAsking, type DeployResult } from "./support/bronze.ts";
 import { eachOf, hostOf, up, upCrowd, writeApp } from "./support/crowd.ts";
 import { leaksOf, remainsOf, rightfulOf } from "./support/leaks.ts";
 

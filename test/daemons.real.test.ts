@@ -4,9 +4,9 @@ import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join, relative } from "node:path";
 import test from "node:test";
-import type { DeployResult, StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api.ts";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import { createSite, eventually, get, launcher, type Site } from "./support/bronze.ts";
+import { createSite, eventually, get, launcher, type Site, type DeployResult } from "./support/bronze.ts";
 
 const pidOf = async (site: Site): Promise<number> => (await site.json<StatusReport>(["status"])).daemon.pid;
 

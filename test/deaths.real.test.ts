@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandResult } from "./support/bronze.ts";
-import type { DeployResult, StatusReport } from "../src/model/api.ts";
-import { eventually, get } from "./support/bronze.ts";
+import type { StatusReport } from "../src/model/api.ts";
+import { eventually, get, type DeployResult } from "./support/bronze.ts";
 import { createDeathSite, writeDyingApp } from "./support/deaths.ts";
 import { describe } from "./support/deaths-load.ts";
 

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport, DeployResult, EnvironmentStatus, LogLine, Ping, StatusReport } from "../src/model/api.ts";
-import { createSite, dockerfile, eventually, get, keepAsking, server } from "./support/bronze.ts";
+import type { AuditReport, EnvironmentStatus, LogLine, Ping, StatusReport } from "../src/model/api.ts";
+import { createSite, dockerfile, eventually, get, keepAsking, server, type DeployResult } from "./support/bronze.ts";
 
 /** Answers 500 to /cgi-bin/probe where its image says so. */
 const probe = (status: string): string =>

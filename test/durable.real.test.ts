@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
-import type { DeployResult, StatusReport } from "../src/model/api.ts";
-import { createSite } from "./support/bronze.ts";
+import type { StatusReport } from "../src/model/api.ts";
+import { createSite, type DeployResult } from "./support/bronze.ts";
 import { attachStrace, parseTrace, readTrace, underStrace, type SystemCall } from "./support/strace.ts";
 
 test("`parseTrace()` joins calls that were interrupted in the listing, and knows what was done before what", () => {

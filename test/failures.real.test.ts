@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { DeployResult } from "../src/model/api.ts";
-import { createSite, dockerfile, get, keepAsking, server } from "./support/bronze.ts";
+import { createSite, dockerfile, get, keepAsking, server, type DeployResult } from "./support/bronze.ts";
 
 const shell = (script: string): string => dockerfile(["/bin/busybox", "sh", "-c", script]);
 

@@ -3,8 +3,7 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
-import type { DeployResult } from "../src/model/api.ts";
-import { createSite, get, type Answer, type Site } from "./support/bronze.ts";
+import { createSite, get, type Answer, type Site, type DeployResult } from "./support/bronze.ts";
 import { packPackages, putNodeBase } from "./support/node-base.ts";
 
 /** Writes a project of its own beside the site's. */

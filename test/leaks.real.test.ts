@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { DeployResult, StatusReport } from "../src/model/api.ts";
-import { createSite, eventually } from "./support/bronze.ts";
+import type { StatusReport } from "../src/model/api.ts";
+import { createSite, eventually, type DeployResult } from "./support/bronze.ts";
 import { leaksOf, remainsOf, rightfulOf } from "./support/leaks.ts";
 
 test("leaksOf() finds nothing of what is rightful and all of what is not", { timeout: 120_000 }, async (t) => {

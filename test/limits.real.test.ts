@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openSqliteJournal } from "../src/drivers/sqlite/journal.ts";
-import type { DeployResult } from "../src/model/api.ts";
-import { createSite, keepAsking } from "./support/bronze.ts";
+import { createSite, keepAsking, type DeployResult } from "./support/bronze.ts";
 
 test(
   "a deploy for which no address is left exits 11 and says so; what is live goes on",

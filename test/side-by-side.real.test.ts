@@ -3,9 +3,9 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { DeployResult, StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api.ts";
 import { placesOf } from "../src/model/places.ts";
-import { createSite, eventually, get, keepAsking, type Site } from "./support/bronze.ts";
+import { createSite, eventually, get, keepAsking, type Site, type DeployResult } from "./support/bronze.ts";
 import { leaksOf, remainsOf, rightfulOf } from "./support/leaks.ts";
 
 /** Where the search of a state folder's daemon for a free /20 begins: the tag leads to one of 2,048. */

@@ -114,7 +114,7 @@ async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<D
     watchMs: environment?.settings.watchMs ?? 0,
     elapsedMs: row.elapsedMs ?? 0,
     warm: row.warm ?? false,
-    url: environment?.url ?? "",
+    url: environment?.url ?? null,
   };
 }
 

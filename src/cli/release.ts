@@ -36,11 +36,12 @@ export async function printRelease(
 ): Promise<void> {
   const { output } = context;
   const name = renderRelease(result.release, result.of);
-  if (!result.created) output.line(`${name} already live at ${result.url}`);
+  const at = result.url === null ? "" : ` at ${result.url}`;
+  if (!result.created) output.line(`${name} already live${at}`);
   else {
     const watch = result.state === "watching" ? `, watching ${formatDuration(result.watchMs)}` : "";
     output.line(
-      `${output.paint.good(name)} live at ${result.url} in ${formatDuration(result.elapsedMs)}${result.warm ? " from warm instances" : ""}${watch}`,
+      `${output.paint.good(name)} live${at} in ${formatDuration(result.elapsedMs)}${result.warm ? " from warm instances" : ""}${watch}`,
     );
   }
   let { state } = result;

@@ -8,12 +8,14 @@ export type ImageWishes = Pick<ImageFacts, "exposedPorts" | "health" | "volumes"
 /** The settings of a release: what the definition says, else what the image says, else the defaults. */
 export function settingsFor(defined: DefinedRunSettings, image: ImageWishes): RunSettings {
   const port = defined.port ?? image.exposedPorts[0] ?? defaultRunSettings.port;
-  const asked = healthAt(image, port);
+  const { tcp } = defined.health;
+  const asked = tcp === true ? undefined : healthAt(image, port);
   const { deadlineMs } = defaultRunSettings.health;
   return {
     ...defined,
     port,
     health: {
+      ...(tcp === undefined ? {} : { tcp }),
       path: defined.health.path ?? asked?.path ?? defaultRunSettings.health.path,
       deadlineMs: defined.health.deadlineMs ?? Math.max(deadlineMs, asked?.startMs ?? 0),
     },
@@ -25,11 +27,12 @@ export function settingNotes(defined: DefinedRunSettings, image: ImageWishes): r
   const { port } = settingsFor(defined, image);
   const { health } = image;
   const notes: string[] = [];
-  if (defined.health.path === null && health?.kind === "command")
+  const isAsked = defined.health.path !== null || defined.health.tcp === true;
+  if (!isAsked && health?.kind === "command")
     notes.push(
       `HEALTHCHECK ${health.command.slice(0, 200)} is not carried over: instances are asked over HTTP; name a path in run.health.path`,
     );
-  if (defined.health.path === null && health?.kind === "http" && healthAt(image, port) === undefined)
+  if (!isAsked && health?.kind === "http" && healthAt(image, port) === undefined)
     notes.push(
       `HEALTHCHECK asks port ${health.port}, requests go to ${port}: name a path of that one in run.health.path`,
     );

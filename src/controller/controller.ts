@@ -1,6 +1,6 @@
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { EventData, LedgerEvent } from "../ledger/event.ts";
-import { environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { formatRoute } from "../model/content.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
@@ -378,7 +378,10 @@ export class Controller {
 
   #isPlaced(name: InstanceName): boolean {
     const set = splitInstanceName(name)?.set;
-    return set !== undefined && (this.executor.placed.get(set)?.includes(name) ?? false);
+    if (set === undefined) return false;
+    if (this.executor.placed.get(set)?.includes(name) === true) return true;
+    const record = this.#recordOfSet(set);
+    return record !== undefined && !isRouted(record, set) && record.sets.get(set)?.proven.has(name) === true;
   }
 
   #recordOfSet(set: SetName): EnvironmentRecord | undefined {
@@ -421,7 +424,7 @@ export function isSettled(record: EnvironmentRecord, instances: readonly FleetIn
 /** What answers each route as the ledger has it. A switch that was begun is not in it: it is done again. */
 function liveRules({ environments }: LedgerState): readonly RouteRule[] {
   return [...environments.values()].flatMap(({ live, settings }) =>
-    live === null ? [] : [{ route: settings.route, stable: live.set }],
+    live === null || settings.route === null ? [] : [{ route: settings.route, stable: live.set }],
   );
 }
 

@@ -2,6 +2,7 @@ import { OperatorError, asOperatorError, causeText } from "../errors/operator-er
 import type { EventData, Failure } from "../ledger/event.ts";
 import {
   environmentKey,
+  isRouted,
   settingsFor,
   type EnvironmentRecord,
   type ReleaseRecord,
@@ -204,15 +205,18 @@ export class Executor {
     if (release === undefined || set === undefined || record.active !== step.release) return;
     const from = live?.set ?? null;
     const warm = set.role === "warm";
-    const rule: RouteRule = { route: settingsFor(record, set.name).route, stable: set.name };
+    const { route } = settingsFor(record, set.name);
     if (record.switching === null)
       recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
     const key = environmentKey(app, environment);
-    this.flips.set(key, rule);
-    try {
-      await this.#changeRoute(rule.route, rule);
-    } finally {
-      this.flips.delete(key);
+    if (route !== null) {
+      const rule: RouteRule = { route, stable: set.name };
+      this.flips.set(key, rule);
+      try {
+        await this.#changeRoute(route, rule);
+      } finally {
+        this.flips.delete(key);
+      }
     }
     // Ended meanwhile: what answers the route is put right by the next plan.
     if (record.active !== step.release) return;
@@ -312,12 +316,18 @@ export class Executor {
       if (signal.aborted) return;
       await ports.router.cut(set, [instance]).catch(() => {});
     }
-    await ports.runtime.remove([instance], drainUntilMs === null ? 0 : graceMs, signal);
+    await ports.runtime.remove([instance], this.#graceOf(record, step), signal);
     if (signal.aborted) return;
     fleet.forget(instance);
     if (splitInstanceName(instance) !== undefined) {
       recorder.append({ kind: "instance.removed", app: record.app, environment: record.environment, instance });
     }
+  }
+
+  /** Time from SIGTERM to SIGKILL. Who has no route cannot be drained by the router: it finishes what it has by itself. */
+  #graceOf(record: EnvironmentRecord, { set, drainUntilMs }: Extract<Step, { kind: "end" }>): number {
+    if (drainUntilMs === null) return 0;
+    return isRouted(record, set) ? graceMs : Math.max(graceMs, drainUntilMs - this.#options.ports.clock.now());
   }
 
   async #forget(record: EnvironmentRecord, step: Extract<Step, { kind: "forget" }>): Promise<void> {

@@ -29,7 +29,7 @@ export interface FleetOptions {
   readonly clock: Clock;
   /** Settings of a set's content; undefined: the set is not ours (any more) and its instances are left unprobed. */
   readonly settingsOf: (set: SetName) => RunSettings | undefined;
-  /** Whether the router sends requests to it already: such an instance was healthy once. */
+  /** Whether it serves already, as by a place in the router: such an instance was healthy once. */
   readonly isPlaced: (instance: InstanceName) => boolean;
   readonly onExit: (instance: FleetInstance, exit: Exit) => void;
   /** Its supervisor ended: it must be replaced. */

@@ -37,7 +37,7 @@ export function newRelease(
   const known = setOfContent(record, release.digest);
   const stale = known !== undefined && isStale(known, view.instances, nowMs);
   const set = known === undefined || stale ? setName(app, environment, number) : known.name;
-  const { instances: wanted, deadlineMs } = release.settings ?? record.settings;
+  const wanted = release.settings ?? record.settings;
   // What is ready at once is also meant to be switched to at once: one record on disk in place of two.
   const switching: EventData[] =
     known !== undefined && !stale && record.switching === null && canSwitch(known, wanted, view, nowMs)
@@ -56,7 +56,7 @@ export function newRelease(
       release: number,
       set,
       ...release,
-      deadlineMs,
+      deadlineMs: wanted.deadlineMs,
     },
     ...switching,
   ];

@@ -137,7 +137,7 @@ async function settingsHold(controller: Controller, record: EnvironmentRecord): 
   if (await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs)) return;
   throw new OperatorError(
     "ROLLOUT_UNHEALTHY",
-    `Cannot bring ${record.app} to ${instances} instances at ${formatRoute(route)} in time`,
+    `Cannot bring ${record.app} to ${instances} instances${route === null ? "" : ` at ${formatRoute(route)}`} in time`,
     { hint: "`bronze status` names the instances that do not become healthy; those that serve go on" },
   );
 }
@@ -268,12 +268,13 @@ function refuseOwnedRoute(
   environment: EnvironmentName,
   settings: EnvironmentSettings,
 ): void {
+  if (settings.route === null) return;
   const wanted = formatRoute(settings.route);
   for (const other of controller.state.environments.values()) {
     if (other.app === app && other.environment === environment) continue;
-    const coming = other.active === null ? undefined : other.releases.get(other.active)?.settings?.route;
+    const coming = other.active === null ? null : (other.releases.get(other.active)?.settings ?? null);
     const routes =
-      other.live === null && other.active === null ? [] : [other.settings.route, coming ?? other.settings.route];
+      other.live === null && other.active === null ? [] : [other.settings.route, (coming ?? other.settings).route];
     if (!routes.some((route) => formatRoute(route) === wanted)) continue;
     throw new OperatorError(
       "ROUTE_OWNED",

@@ -90,9 +90,11 @@ export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): R
   };
 }
 
-/** Where clients reach an environment. */
-export function urlOf(record: EnvironmentRecord, routerUrl: string): string {
-  const { host, path } = record.settings.route;
+/** Where clients reach an environment; null: it has no route. */
+export function urlOf(record: EnvironmentRecord, routerUrl: string): string | null {
+  const { route } = record.settings;
+  if (route === null) return null;
+  const { host, path } = route;
   if (host === null) return new URL(path, routerUrl).href;
   const port = new URL(routerUrl).port;
   return `http://${host}${port === "" ? "" : `:${port}`}${path}`;

@@ -37,7 +37,9 @@ const requestName = z
 const runSettings = z.strictObject({
   command: z.array(text(32_768)).min(1).max(1_000).nullable(),
   port: z.int().min(1).max(65_535),
-  health: z.strictObject({ path: absolutePath.nullable(), deadlineMs: ms.min(1) }),
+  health: z
+    .strictObject({ path: absolutePath.nullable(), tcp: z.literal(true).optional(), deadlineMs: ms.min(1) })
+    .refine(({ path, tcp }) => path === null || tcp === undefined, "asks for a path and for a connection only"),
   drainMs: ms,
   minReadyMs: ms,
   resources: z.strictObject({
@@ -72,7 +74,7 @@ const environmentSettings = z.strictObject({
   keepWarmMs: ms,
   withinMs: ms.nullable(),
   watchMs: ms,
-  route,
+  route: route.nullable(),
 });
 
 export const deploySchema = z.strictObject({

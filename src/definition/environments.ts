@@ -14,7 +14,7 @@ type Environments = Definition["environments"];
 export const maxInstances = 256;
 
 /** Reads `environments`; none gives one, `production`, with the defaults. */
-export function readEnvironments(reader: Reader, place: Place | undefined, route: Route): Environments {
+export function readEnvironments(reader: Reader, place: Place | undefined, route: Route | null): Environments {
   const entries = place === undefined ? new Map<string, Place>() : reader.map(place, null);
   if (entries.size === 0) {
     return [
@@ -26,8 +26,14 @@ export function readEnvironments(reader: Reader, place: Place | undefined, route
   return environments;
 }
 
-function readEnvironment(reader: Reader, text: string, place: Place, route: Route): Environments[number] | undefined {
+function readEnvironment(
+  reader: Reader,
+  text: string,
+  place: Place,
+  route: Route | null,
+): Environments[number] | undefined {
   const fields = reader.map(place, keySets.environment);
+  const routeField = fields.get("route");
   const rollback =
     optional(fields, "rollback", (field) => reader.map(field, keySets.rollback)) ?? new Map<string, Place>();
   const defaults = defaultEnvironmentSettings;
@@ -40,7 +46,7 @@ function readEnvironment(reader: Reader, text: string, place: Place, route: Rout
     keepWarmMs: optional(rollback, "keepWarm", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.keepWarmMs,
     withinMs: optional(rollback, "within", (field) => readPositiveDuration(reader, field)) ?? defaults.withinMs,
     watchMs: optional(rollback, "watch", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.watchMs,
-    route: optional(fields, "route", (field) => readRoute(reader, field)) ?? route,
+    route: routeField === undefined ? route : readRoute(reader, routeField),
   };
   const from = optional(fields, "from", (field) => reader.parsed(field, parseEnvironmentName)) ?? null;
   try {
@@ -89,14 +95,13 @@ function checkOrigins(reader: Reader, environments: Environments, entries: Reado
   }
 }
 
-const anyRoute: Route = defaultEnvironmentSettings.route;
-
-/** Reads a route; host in lower case, path with a slash at both ends. */
-export function readRoute(reader: Reader, place: Place): Route | undefined {
+/** Reads a route; host in lower case, path with a slash at both ends. `none`: null. */
+export function readRoute(reader: Reader, place: Place): Route | null {
+  if (!reader.isMap(place) && reader.isText(place, "none")) return null;
   const fields = reader.map(place, keySets.route);
   return {
-    host: optional(fields, "host", (field) => readHost(reader, field)) ?? anyRoute.host,
-    path: optional(fields, "path", (field) => readPrefix(reader, field)) ?? anyRoute.path,
+    host: optional(fields, "host", (field) => readHost(reader, field)) ?? null,
+    path: optional(fields, "path", (field) => readPrefix(reader, field)) ?? "/",
   };
 }
 

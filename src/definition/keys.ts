@@ -40,7 +40,7 @@ export const keySets = {
   allowance: keySet("build.allowSecrets", "path rule reason", ""),
   route: keySet("route", "host path", "tls redirect headers"),
   run: keySet("run", "command port health drain minReady resources capabilities tmpfs", "volumes user env stopSignal"),
-  health: keySet("run.health", "path deadline", "interval timeout command"),
+  health: keySet("run.health", "path tcp deadline", "interval timeout command"),
   resources: keySet("run.resources", "memory cpu pids", "swap io"),
   environment: keySet(
     "environments.NAME",

@@ -2,7 +2,7 @@ import { parseDocument, type YAMLError } from "yaml";
 import { defaultEnvironmentSettings } from "../model/content.ts";
 import type { Definition } from "../model/definition.ts";
 import { parseAppName } from "../model/names.ts";
-import { optional, readBuild } from "./build.ts";
+import { readBuild } from "./build.ts";
 import { readEnvironments, readRoute } from "./environments.ts";
 import { maxBytes, tooLarge } from "./decode.ts";
 import { firstTooDeep } from "./depth.ts";
@@ -43,7 +43,8 @@ export function parseDefinition(text: string, fileName: string): Definition {
     buildField === undefined
       ? reader.problem(root, "build: is missing; it says what to build")
       : readBuild(reader, buildField);
-  const route = optional(fields, "route", (field) => readRoute(reader, field)) ?? defaultEnvironmentSettings.route;
+  const routeField = fields.get("route");
+  const route = routeField === undefined ? defaultEnvironmentSettings.route : readRoute(reader, routeField);
   const run = readRun(reader, fields.get("run"));
   const environments = readEnvironments(reader, fields.get("environments"), route);
   if (reader.problems.length > 0 || app === undefined || build === undefined)

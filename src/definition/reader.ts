@@ -53,6 +53,12 @@ export class Reader {
     return isMap(this.#plain(place));
   }
 
+  /** Whether a scalar that reads so stands there. */
+  isText(place: Place, text: string): boolean {
+    const node = this.#plain(place);
+    return isScalar(node) && node.value === text;
+  }
+
   isList(place: Place): boolean {
     return isSeq(this.#plain(place));
   }

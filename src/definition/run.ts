@@ -20,6 +20,7 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
     port: optional(fields, "port", (field) => reader.number(field, portRange)) ?? null,
     health: {
       path: optional(health, "path", (field) => readHealthPath(reader, field)) ?? null,
+      ...(optional(health, "tcp", (field) => readTcp(reader, field, health)) === true ? { tcp: true } : {}),
       deadlineMs: optional(health, "deadline", (field) => readPositiveDuration(reader, field)) ?? null,
     },
     drainMs: duration(fields, "drain") ?? defaults.drainMs,
@@ -43,6 +44,12 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
 export function readPositiveDuration(reader: Reader, place: Place): number | undefined {
   const ms = reader.parsed(place, parseDurationMs);
   return ms === 0 ? reader.problem(place, "must be longer than 0") : ms;
+}
+
+function readTcp(reader: Reader, place: Place, health: ReadonlyMap<string, Place>): boolean | undefined {
+  const tcp = reader.boolean(place);
+  if (tcp !== true || !health.has("path")) return tcp;
+  return reader.problem(place, "is for what does not speak HTTP; with a path, leave it out");
 }
 
 function readHealthPath(reader: Reader, place: Place): string | undefined {

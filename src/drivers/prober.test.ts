@@ -58,6 +58,16 @@ test("probe() tells a time-out from a reset, a refusal and what is no HTTP", asy
   assert.equal((await createProber().probe({ address: "127.0.0.1", port: 1, path: "/" }, 1_000)).kind, "refused");
 });
 
+test("probe() without a path asks for a connection only", async () => {
+  const server = createServer((socket) => socket.on("error", () => {}));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const asked = () => createProber().probe({ address: "127.0.0.1", port, path: null }, 10_000);
+  assert.equal((await asked()).kind, "accepted");
+  await new Promise((resolve) => server.close(resolve));
+  assert.equal((await asked()).kind, "refused");
+});
+
 test("probe() does not count the time in which this process itself was held up", async () => {
   // A server in a process of its own: it answers while this one stands still.
   const server = spawn(process.execPath, [

@@ -7,7 +7,7 @@ const mostBytes = 4_096;
 const stretchMs = 250;
 
 /**
- * Probes over TCP with a plain HTTP/1.1 GET on a connection of its own.
+ * Probes over TCP with a plain HTTP/1.1 GET on a connection of its own, or with that connection alone.
  *
  * @see RFC 9112, message syntax
  */
@@ -48,6 +48,7 @@ export function createProber(): Prober {
         const cancel = afterOwnTime(timeoutMs, () => settle(answered() ?? { kind: "timeout", latencyMs: latencyMs() }));
         socket.setEncoding("latin1");
         socket.once("connect", () => {
+          if (path === null) return settle({ kind: "accepted", latencyMs: latencyMs() });
           socket.write(
             `GET ${path} HTTP/1.1\r\nHost: ${address}:${port}\r\nUser-Agent: bronze-health\r\nConnection: close\r\n\r\n`,
           );

@@ -145,6 +145,11 @@ export function settingsFor(record: EnvironmentRecord, set: SetName): Environmen
   return active?.set === set ? (active.settings ?? record.settings) : record.settings;
 }
 
+/** Whether requests come to a set by the router, or are to. */
+export function isRouted(record: EnvironmentRecord, set: SetName): boolean {
+  return settingsFor(record, set).route !== null;
+}
+
 /** A release's state in one word, for people and the API. */
 export function releaseState(release: ReleaseRecord): ReleaseState {
   if (release.rollout === "progressing" || release.rollout === "aborted") return release.rollout;

@@ -91,7 +91,8 @@ export interface DeployResult {
   readonly watchMs: number;
   readonly elapsedMs: number;
   readonly warm: boolean;
-  readonly url: string;
+  /** Where clients reach it; null: it has no route. */
+  readonly url: string | null;
 }
 
 /** Lines of a stream, in order; the last is `result` or `error`. */
@@ -174,8 +175,9 @@ export interface Figures {
 export interface EnvironmentStatus {
   readonly app: AppName;
   readonly environment: EnvironmentName;
-  readonly route: Route;
-  readonly url: string;
+  readonly route: Route | null;
+  /** Where clients reach it; null: it has no route. */
+  readonly url: string | null;
   readonly settings: EnvironmentSettings;
   readonly live: {
     readonly release: number;

@@ -4,6 +4,8 @@ import { canonicalJson, sha256, type Digest, type Json } from "./canonical.ts";
 export interface HealthSettings {
   /** A path that must answer 2xx; null: the port accepts and `GET /` answers below 500. */
   readonly path: string | null;
+  /** It is enough that the port accepts, for what does not speak HTTP; `path` is null then. */
+  readonly tcp?: true;
   /** Longest time from start to first healthy, in ms. */
   readonly deadlineMs: number;
 }
@@ -124,7 +126,8 @@ export interface EnvironmentSettings {
   readonly withinMs: number | null;
   /** How long a release is watched after the switch, in ms. */
   readonly watchMs: number;
-  readonly route: Route;
+  /** Where its traffic comes in; null: it takes none, others of its environment reach it by name. */
+  readonly route: Route | null;
 }
 
 export const defaultEnvironmentSettings: EnvironmentSettings = {
@@ -137,7 +140,7 @@ export const defaultEnvironmentSettings: EnvironmentSettings = {
   route: { host: null, path: "/" },
 };
 
-/** `host/path` as people write it; `*` stands for any host. */
-export function formatRoute(route: Route): string {
-  return `${route.host ?? "*"}${route.path}`;
+/** `host/path` as people write it; `*` stands for any host. `none`, which is no route's text, where there is none. */
+export function formatRoute(route: Route | null): string {
+  return route === null ? "none" : `${route.host ?? "*"}${route.path}`;
 }

@@ -69,7 +69,7 @@ export type BuildDefinition =
 /** Run settings as written; what the image may know better is null where nothing was said. */
 export type DefinedRunSettings = Omit<RunSettings, "port" | "health"> & {
   readonly port: number | null;
-  readonly health: { readonly path: string | null; readonly deadlineMs: number | null };
+  readonly health: { readonly path: string | null; readonly tcp?: true; readonly deadlineMs: number | null };
 };
 
 /** `bronze.yaml`, parsed and with its defaults filled in. */

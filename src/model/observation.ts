@@ -84,4 +84,6 @@ export interface TrafficCounts {
 /** What came of asking an instance whether it is well. */
 export type ProbeResult =
   | { readonly kind: "answered"; readonly status: number; readonly latencyMs: number; readonly body: string }
+  /** The port accepted, which was all that was asked. */
+  | { readonly kind: "accepted"; readonly latencyMs: number }
   | { readonly kind: "refused" | "timeout" | "reset" | "unreachable"; readonly latencyMs: number };

@@ -5,8 +5,8 @@ export type { ProbeResult };
 export interface ProbeTarget {
   readonly address: string;
   readonly port: number;
-  /** Path of the GET request. */
-  readonly path: string;
+  /** Path of the GET request; null: a connection is enough. */
+  readonly path: string | null;
 }
 
 /** Asks instances. One request on a new connection per call; never throws for what the instance does. */

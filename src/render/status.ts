@@ -47,7 +47,7 @@ function renderOverview(environments: readonly EnvironmentStatus[], paint: Paint
       rollback.target === null
         ? "-"
         : `v${rollback.target} ${rollback.ready ? paint.good("ready") : paint.warn("cold")}`,
-      url,
+      url ?? "-",
       trouble(environment, paint),
     ];
   });
@@ -70,7 +70,7 @@ function trouble({ rollout, instances, warnings }: EnvironmentStatus, paint: Pai
 
 function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly string[] {
   return [
-    `${paint.bold(`${status.app} ${status.environment}`)}  ${status.url}`,
+    `${paint.bold(`${status.app} ${status.environment}`)}  ${status.url ?? "no route"}`,
     ...renderLive(status, paint),
     ...renderRollout(status),
     ...renderInstances(status.instances, paint),

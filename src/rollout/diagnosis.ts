@@ -100,7 +100,10 @@ function causeOf({ facts, health, settings }: FailedInstance, reason: FailReason
     };
   }
   if (onPort.length > 0)
-    return { finding: `listens on port ${port} but did not answer`, hint: "see what it waits for in its log" };
+    return {
+      finding: `listens on port ${port} but did not answer`,
+      hint: "see what it waits for in its log; where it does not speak HTTP, say `run.health: { tcp: true }`",
+    };
   const others = listening.map((socket) => socket.port);
   return {
     finding: `never listened on port ${port}${others.length === 0 ? "" : ` (it listens on ${[...new Set(others)].join(", ")})`}`,

@@ -41,13 +41,14 @@ export const startingHealth: Health = {
 
 export const unknownHealth: Health = { ...startingHealth, state: "unknown" };
 
-/** The path that is probed. */
-export function probePath(settings: HealthSettings): string {
-  return settings.path ?? "/";
+/** The path that is probed; null: a connection is all that is asked for. */
+export function probePath(settings: HealthSettings): string | null {
+  return settings.tcp === true ? null : (settings.path ?? "/");
 }
 
-/** Whether an answer passes: 2xx on a named path, anything below 500 on the default one. */
+/** Whether an answer passes: 2xx on a named path, anything below 500 on the default one, a connection where that is enough. */
 export function isPassed(settings: HealthSettings, result: ProbeResult): boolean {
+  if (settings.tcp === true) return result.kind === "accepted";
   if (result.kind !== "answered") return false;
   return settings.path === null ? result.status < 500 : result.status >= 200 && result.status < 300;
 }

@@ -1,5 +1,6 @@
 import {
   crashesOf,
+  isRouted,
   nextOrdinalOf,
   settingsFor,
   type EnvironmentRecord,
@@ -7,7 +8,7 @@ import {
   type SetRecord,
 } from "../ledger/state.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
-import { formatRoute } from "../model/content.ts";
+import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
 import type { Step } from "./step.ts";
@@ -180,22 +181,22 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   const instances = bySet.get(set.name) ?? [];
   const failure = failureOf(release, set, instances, nowMs);
   if (failure !== undefined) return [failure];
-  return canSwitch(set, settingsFor(record, set.name).instances, { instances, placed: view.placed }, nowMs)
-    ? [toSwitch]
-    : [];
+  return canSwitch(set, settingsFor(record, set.name), { instances, placed: view.placed }, nowMs) ? [toSwitch] : [];
 }
 
-/** Whether traffic may go to a set: enough instances are ready, and the router knows them. */
+/** Whether a set may go live: enough instances are ready, and the router knows them where they are to have traffic. */
 export function canSwitch(
   set: SetRecord,
-  wanted: number,
+  wanted: Pick<EnvironmentSettings, "instances" | "route">,
   view: Pick<EnvironmentView, "instances" | "placed">,
   nowMs: number,
 ): boolean {
   const own = view.instances.filter((instance) => instance.set === set.name);
   const ready = readyInstances(set, own, nowMs);
   const placed = view.placed.get(set.name) ?? [];
-  return ready.length >= wanted && ready.every(({ name }) => placed.includes(name));
+  return (
+    ready.length >= wanted.instances && (wanted.route === null || ready.every(({ name }) => placed.includes(name)))
+  );
 }
 
 function failureOf(
@@ -257,7 +258,8 @@ function planSet(
     steps.push(...planCondemned(set, alive, running, wanted, nowMs));
   }
   const placed = view.placed.get(set.name) ?? [];
-  const serving = alive.filter((instance) => isUsable(instance) && placed.includes(instance.name)).length;
+  const routed = isRouted(record, set.name);
+  const serving = alive.filter((one) => isUsable(one) && (!routed || placed.includes(one.name))).length;
   for (const name of set.condemned.keys()) {
     // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
     if (!instances.some((instance) => instance.name === name))
@@ -280,7 +282,7 @@ function planSet(
       });
     }
   }
-  const endpoints = planEndpoints(set, instances, placed);
+  const endpoints = routed ? planEndpoints(set, instances, placed) : planNoEndpoints(set, placed, view);
   if (endpoints !== undefined) steps.push({ kind: "place", set: set.name, instances: endpoints });
   return steps;
 }
@@ -341,6 +343,15 @@ function planEndpoints(
   return wanted.length === placed.length && wanted.every((name, i) => name === placed[i]) ? undefined : wanted;
 }
 
+/** Without a route there is nothing to be in; one that had a route leaves its place when no rule leads there any more. */
+function planNoEndpoints(
+  set: SetRecord,
+  placed: readonly InstanceName[],
+  view: EnvironmentView,
+): readonly InstanceName[] | undefined {
+  return placed.length === 0 || view.rules.some((rule) => rule.stable === set.name) ? undefined : [];
+}
+
 function planEnding(set: SetRecord, instances: readonly InstanceView[], view: EnvironmentView): readonly Step[] {
   // Nothing of it is ended while a route may still lead to it.
   if (view.rules.some((rule) => rule.stable === set.name)) return [];
@@ -358,7 +369,8 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly 
   if (record.switching !== null) return [];
   const steps: Step[] = [];
   const { live, settings } = record;
-  const wanted: RouteRule | null = live === null ? null : { route: settings.route, stable: live.set };
+  const { route } = settings;
+  const wanted: RouteRule | null = live === null || route === null ? null : { route, stable: live.set };
   const wantedKey = wanted === null ? "" : formatRoute(wanted.route);
   const right = view.rules.find((rule) => formatRoute(rule.route) === wantedKey);
   if (wanted !== null && right?.stable !== wanted.stable && view.placed.has(wanted.stable)) {

@@ -40,6 +40,8 @@ export function planRetirements(
 
   function reasonToRetire(set: SetRecord): string | undefined {
     if (set.takenBack) return "it was rolled back from";
+    // Whoever has a connection to it would go on with it.
+    if (record.settings.route === null) return "without a route nothing is kept warm";
     if (nowMs >= set.sinceMs + record.settings.keepWarmMs) return "its time to be kept warm is over";
     if (kept >= mostWarm) return `${mostWarm} others are kept warm`;
     if (short) return "the machine has no memory to keep it warm";

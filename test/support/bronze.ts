@@ -5,11 +5,20 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { createVolume, type Volume } from "./volume.ts";
-import type { EnvironmentStatus, ReleaseRow, StatusReport } from "../../src/model/api.ts";
+import type {
+  DeployResult as AnyDeployResult,
+  EnvironmentStatus,
+  ReleaseRow,
+  StatusReport,
+} from "../../src/model/api.ts";
 
 /** Helpers of the tests that drive the whole product the way a user does: by its command, on real processes. */
 export const launcher = join(import.meta.dirname, "..", "..", "bronze");
 const busybox = "/bin/busybox";
+
+/** What the API says of an app that has a route, as the tests' apps have where nothing else is said. */
+export type Reached<Answer extends { readonly url: string | null }> = Answer & { readonly url: string };
+export type DeployResult = Reached<AnyDeployResult>;
 
 export interface CommandResult {
   readonly status: number | null;
@@ -33,7 +42,7 @@ export interface Site {
   ): Promise<CommandResult>;
   /** The same with `--json`; fails the test unless it exits 0, and gives the last line as JSON. */
   json<Result>(args: readonly string[]): Promise<Result>;
-  status(): Promise<EnvironmentStatus>;
+  status(): Promise<Reached<EnvironmentStatus>>;
   releases(): Promise<readonly ReleaseRow[]>;
   /** Writes files of the project; a mode makes them executable. */
   write(files: Readonly<Record<string, string>>, mode?: number): void;
@@ -89,7 +98,7 @@ export function createSite(
       const report = await site.json<StatusReport>(["status"]);
       const environment = report.environments[0];
       if (environment === undefined) throw new Error("status knows no environment");
-      return environment;
+      return environment as Reached<EnvironmentStatus>;
     },
     releases: () => site.json<readonly ReleaseRow[]>(["releases"]),
     write(files, mode = 0o644) {

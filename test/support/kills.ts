@@ -9,16 +9,9 @@ import type { EventKind, LedgerEvent } from "../../src/ledger/event.ts";
 import { Executions } from "../../src/load/executions.ts";
 import { startLoad } from "../../src/load/process.ts";
 import type { LoadReport } from "../../src/load/protocol.ts";
-import type {
-  AuditReport,
-  DeployResult,
-  EnvironmentStatus,
-  Ping,
-  ReleaseRow,
-  StatusReport,
-} from "../../src/model/api.ts";
+import type { AuditReport, EnvironmentStatus, Ping, ReleaseRow, StatusReport } from "../../src/model/api.ts";
 import { placesOf } from "../../src/model/places.ts";
-import { createSite, eventually, get, type CommandResult, type Site } from "./bronze.ts";
+import { createSite, eventually, get, type CommandResult, type Site, type DeployResult } from "./bronze.ts";
 import type { KillPoint, KillReport } from "./killed-daemon.ts";
 import { leaksOf, rightfulOf } from "./leaks.ts";
 import { nodeAppLoad, writeNodeApp } from "./node-app.ts";

@@ -52,7 +52,7 @@ export function createProduct(launcher: string, place: OwnPlace, screen: Screen,
       }
     },
     address: async () => {
-      const { hostname, port } = new URL((await status()).url);
+      const { hostname, port } = new URL((await status()).url ?? "");
       return { host: hostname, port: Number(port || 80) };
     },
   };

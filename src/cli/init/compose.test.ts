@@ -51,7 +51,7 @@ test("propose() carries a compose service over: build, command, port, health, li
   assert.deepEqual([definition.run.resources.memoryBytes, definition.run.resources.cpu], [256 * 2 ** 20, 0.5]);
   assert.deepEqual(definition.run.tmpfs, ["/run/shop"]);
   const [environment] = definition.environments;
-  assert.deepEqual([environment?.settings.instances, environment?.settings.route.host], [3, "shop.example"]);
+  assert.deepEqual([environment?.settings.instances, environment?.settings.route?.host], [3, "shop.example"]);
   assert.match(told, /port 3000: compose\.yaml line 9 says so/);
 });
 

@@ -49,7 +49,7 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
   assert.ok(definition.build.kind === "dockerfile");
   assert.deepEqual(Object.entries(definition.build.args ?? {}), [["RUBY_VERSION", "3.4"]]);
   assert.deepEqual([definition.run.port, definition.run.health.path], [3000, "/up"]);
-  assert.equal(definition.environments[0]?.settings.route.host, "shop.example");
+  assert.equal(definition.environments[0]?.settings.route?.host, "shop.example");
   const named = notCarriedOver.map(({ what }) => what);
   for (const part of [
     "the image's name",

@@ -259,13 +259,14 @@ export function createMemoryMachine(options: {
     prepared,
     exit,
     prober: {
-      async probe({ address }, timeoutMs) {
+      async probe({ address, path }, timeoutMs) {
         const found = [...instances.values()].find(({ seen }) => seen.address === address && seen.phase === "running");
         if (found === undefined || found.status === null) {
           await pass(timeoutMs);
           return { kind: "timeout", latencyMs: timeoutMs };
         }
         if (clock.monotonic() < found.readyAtMs) return { kind: "refused", latencyMs: 0 };
+        if (path === null) return { kind: "accepted", latencyMs: 1 };
         return { kind: "answered", status: found.status, latencyMs: 1, body: "" };
       },
     },
