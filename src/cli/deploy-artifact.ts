@@ -2,6 +2,7 @@ import type { Digest } from "../model/canonical.ts";
 import type { DeployRequest } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
 import type { Context } from "./context.ts";
+import { definedConfig } from "./defined-config.ts";
 import { followRelease } from "./follow.ts";
 import type { Project, Target } from "./project.ts";
 import { printRelease, type ReleaseOptions } from "./release.ts";
@@ -31,6 +32,7 @@ export async function deployArtifact(
     why: options.why ?? "",
     artifact: artifact.digest,
     settings: settingsFor(definition.run, artifact.facts),
+    config: definedConfig(definition, environment, folder),
     environmentSettings: environment.settings,
     ...(commit === undefined ? {} : { commit }),
   };

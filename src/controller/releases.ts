@@ -1,4 +1,4 @@
-import type { Cause, EventData, Failure } from "../ledger/event.ts";
+import type { Cause, ConfigOrigin, EventData, Failure } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
@@ -17,6 +17,8 @@ export interface NewRelease {
   readonly cause: Cause;
   /** Settings that come into effect at its switch. */
   readonly settings?: EnvironmentSettings;
+  /** What its config is made of; absent: nothing. */
+  readonly configOrigin?: ConfigOrigin;
 }
 
 /** What a new release depends on besides the record. */
@@ -86,7 +88,14 @@ export function rollbackTo(
   automatic: boolean,
 ): NewRelease {
   const origin = originOf(record, target);
-  return { type: "rollback", of: origin.number, automatic, digest: origin.digest, content: origin.content, cause };
+  const { number: of, digest, content, configOrigin } = origin;
+  return { type: "rollback", of, automatic, digest, content, cause, ...madeOf(configOrigin) };
+}
+
+/** How a release tells what its config is made of: of nothing, not at all. */
+export function madeOf(configOrigin: ConfigOrigin): Pick<NewRelease, "configOrigin"> {
+  const { defined, overrides } = configOrigin;
+  return Object.keys(defined).length + Object.keys(overrides).length === 0 ? {} : { configOrigin };
 }
 
 /** The events of a release that the watch takes back: it is marked, and its predecessor's content comes back. */

@@ -1,8 +1,9 @@
 import { OperatorError } from "../errors/operator-error.ts";
-import type { Cause, EventData } from "../ledger/event.ts";
-import { environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
+import type { Cause, ConfigOrigin, EventData } from "../ledger/event.ts";
+import { configOriginInEffect, environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
 import type { DeployRequest, DownRequest, RollbackRequest, ScaleRequest, WaitRequest } from "../model/api.ts";
 import { canonicalJson, type Digest, type Json } from "../model/canonical.ts";
+import { effectiveConfig } from "../model/config.ts";
 import { contentDigest, formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
@@ -10,7 +11,7 @@ import { isUnasked } from "../rollout/plan.ts";
 import { rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { isSettled, keyOf, type Controller } from "./controller.ts";
 import { failureError, servingText } from "./executor.ts";
-import { abortActive, newRelease, rollbackTo, superseded, type NewRelease } from "./releases.ts";
+import { abortActive, newRelease, madeOf, rollbackTo, superseded, type NewRelease } from "./releases.ts";
 
 /** A set that answers no sooner is not worth the wait: new instances serve in about that time. */
 const askAnewMs = 500;
@@ -32,12 +33,14 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   const askedAtMs = controller.ports.clock.monotonic();
   const { app, environment, artifact, settings, environmentSettings } = request;
   const cause = causeOf(request);
-  const content: Content = { artifact, config: {}, secrets: {}, settings };
-  const digest = contentDigest(content);
   await deployMayBegin(controller, app, environment);
   refuseOwnedRoute(controller, app, environment, environmentSettings);
   // What is live keeps its settings until the new content takes over; without such, they hold at once.
   const before = controller.state.environments.get(environmentKey(app, environment));
+  const overrides = before === undefined ? {} : configOriginInEffect(before).overrides;
+  const configOrigin: ConfigOrigin = { defined: request.config, overrides };
+  const content: Content = { artifact, config: effectiveConfig(request.config, overrides), secrets: {}, settings };
+  const digest = contentDigest(content);
   const live = before === undefined || before.live === null ? undefined : before.releases.get(before.live.release);
   if (live === undefined) changeSettings(controller, app, environment, environmentSettings, cause);
   const record = recordOf(controller, app, environment);
@@ -45,12 +48,17 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
     controller.recorder.append(...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)));
     const changed = !same(record.settings, environmentSettings);
     changeSettings(controller, app, environment, environmentSettings, cause);
+    changeConfigOrigin(controller, record, configOrigin, cause);
     controller.tick(keyOf(record));
     if (changed) await settingsHold(controller, record);
     return { record, release: live, created: false };
   }
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (active?.digest === digest && same(active.settings ?? record.settings, environmentSettings))
+  if (
+    active?.digest === digest &&
+    same(active.settings ?? record.settings, environmentSettings) &&
+    same(active.configOrigin, configOrigin)
+  )
     return { record, release: await rolloutEnd(controller, record, active.number), created: true };
   const release = create(
     controller,
@@ -63,6 +71,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
       content,
       cause,
       ...(same(record.settings, environmentSettings) ? {} : { settings: environmentSettings }),
+      ...madeOf(configOrigin),
     },
     askedAtMs,
   );
@@ -320,7 +329,18 @@ function changeSettings(
   controller.recorder.append({ kind: "environment.changed", app, environment, settings, cause });
 }
 
-function same(a: EnvironmentSettings, b: EnvironmentSettings): boolean {
+function changeConfigOrigin(
+  controller: Controller,
+  record: EnvironmentRecord,
+  configOrigin: ConfigOrigin,
+  cause: Cause,
+): void {
+  if (same(record.configOrigin, configOrigin)) return;
+  const { app, environment } = record;
+  controller.recorder.append({ kind: "config.changed", app, environment, ...configOrigin, cause });
+}
+
+function same<Value extends EnvironmentSettings | ConfigOrigin>(a: Value, b: Value): boolean {
   return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 }
 

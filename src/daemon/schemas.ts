@@ -2,6 +2,7 @@ import { z } from "zod";
 import { maxInstances } from "../definition/environments.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
+import { configNameProblem, configSizeProblem, configValueProblem } from "../model/config.ts";
 import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
 
 /** Longest text of who and why, in characters. */
@@ -77,10 +78,20 @@ const environmentSettings = z.strictObject({
   route: route.nullable(),
 });
 
+const config = z.record(z.string(), z.string()).superRefine((values, context) => {
+  for (const [name, value] of Object.entries(values)) {
+    const problem = configNameProblem(name) ?? configValueProblem(value);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem, path: [name] });
+  }
+  const problem = configSizeProblem(values);
+  if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+});
+
 export const deploySchema = z.strictObject({
   ...asked,
   artifact: digest,
   settings: runSettings,
+  config,
   environmentSettings,
   commit: z
     .string()

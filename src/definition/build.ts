@@ -185,11 +185,13 @@ export function readAbsolute(reader: Reader, place: Place): string | undefined {
   return reader.problem(place, "must be an absolute path without ..");
 }
 
-function staysInside(path: string): boolean {
+/** Whether a relative path leads nowhere above its folder. */
+export function staysInside(path: string): boolean {
   return !path.startsWith("/") && !path.split("/").includes("..");
 }
 
-function cleanRelative(path: string): string {
+/** A relative path without `.` and doubled slashes. */
+export function cleanRelative(path: string): string {
   return (
     path
       .split("/")

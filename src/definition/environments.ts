@@ -3,6 +3,7 @@ import type { Definition } from "../model/definition.ts";
 import { parseEnvironmentName, type EnvironmentName } from "../model/names.ts";
 import { parseDurationMs } from "../model/quantities.ts";
 import { optional } from "./build.ts";
+import { readConfig } from "./config.ts";
 import { nearestName } from "../model/nearest.ts";
 import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
@@ -49,8 +50,9 @@ function readEnvironment(
     route: routeField === undefined ? route : readRoute(reader, routeField),
   };
   const from = optional(fields, "from", (field) => reader.parsed(field, parseEnvironmentName)) ?? null;
+  const config = optional(fields, "config", (field) => readConfig(reader, field));
   try {
-    return { name: parseEnvironmentName(text), from, settings };
+    return { name: parseEnvironmentName(text), from, settings, ...(config === undefined ? {} : { config }) };
   } catch {
     reader.problemAt(
       place.offset,

@@ -28,8 +28,8 @@ export const settingKeys = ["compress", "allowSecrets"];
 export const keySets = {
   top: keySet(
     "",
-    "app build route run environments",
-    "processes release tests config secrets policy volumes gates registry extends",
+    "app build route run config environments",
+    "processes release tests secrets policy volumes gates registry extends",
   ),
   build: keySet(
     "build",
@@ -44,8 +44,8 @@ export const keySets = {
   resources: keySet("run.resources", "memory cpu pids", "swap io"),
   environment: keySet(
     "environments.NAME",
-    "from instances strategy deadline rollback route",
-    "config secrets approvals window gates policy maxAge analysis runtime tests",
+    "from instances strategy deadline rollback route config",
+    "secrets approvals window gates policy maxAge analysis runtime tests",
   ),
   rollback: keySet("environments.NAME.rollback", "keepWarm within watch", "analysis automatic"),
   strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),

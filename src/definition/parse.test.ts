@@ -305,3 +305,40 @@ test("parseDefinition() reads target and arguments of a Dockerfile, and refuses 
   for (const text of ["build: { image: x, args: { A: 1 } }", "build: { dockerfile: x, args: { a-b: 1 } }"])
     assert.throws(() => parseDefinition(`app: shop\n${text}\n`, "bronze.yaml"), OperatorError);
 });
+
+test("parseDefinition() takes config as values or as the path of a file, at both places", () => {
+  const definition = parseDefinition(
+    `${smallest}config: { LEVEL: info, COUNT: 010, ON: true, EMPTY: "" }\nenvironments:\n  staging: { config: conf/./staging.env }\n  production: { config: { LEVEL: warn } }\n`,
+    "bronze.yaml",
+  );
+  assert.deepEqual(definition.config, {
+    kind: "values",
+    values: { LEVEL: "info", COUNT: "010", ON: "true", EMPTY: "" },
+  });
+  assert.deepEqual(
+    definition.environments.map(({ config }) => config),
+    [
+      { kind: "file", path: "conf/staging.env" },
+      { kind: "values", values: { LEVEL: "warn" } },
+    ],
+  );
+});
+
+test("parseDefinition() refuses config that no instance could see, with its place", () => {
+  const { lines } = problemsOf(
+    `${smallest}config: { PORT: 1, BRONZE_X: 1, 1A: x, A-B: x, NONE: , __proto__: x, LONG: "${"x".repeat(33_000)}" }\nenvironments: { production: { config: ../up.env } }\n`,
+  );
+  assert.deepEqual(
+    lines.map((line) => /^bronze.yaml:[0-9]+:[0-9]+ ([^:]+): (.{12})/.exec(line)?.slice(1)),
+    [
+      ["config.PORT", "is set by Br"],
+      ["config.BRONZE_X", "is set by Br"],
+      ["config.1A", "is not a var"],
+      ["config.A-B", "is not a var"],
+      ["config.NONE", "must be text"],
+      ["config.__proto__", "is not a var"],
+      ["config.LONG", "is 33000 byt"],
+      ["environments.production.config", "must be vari"],
+    ],
+  );
+});

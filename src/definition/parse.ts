@@ -2,7 +2,8 @@ import { parseDocument, type YAMLError } from "yaml";
 import { defaultEnvironmentSettings } from "../model/content.ts";
 import type { Definition } from "../model/definition.ts";
 import { parseAppName } from "../model/names.ts";
-import { readBuild } from "./build.ts";
+import { optional, readBuild } from "./build.ts";
+import { readConfig } from "./config.ts";
 import { readEnvironments, readRoute } from "./environments.ts";
 import { maxBytes, tooLarge } from "./decode.ts";
 import { firstTooDeep } from "./depth.ts";
@@ -46,10 +47,11 @@ export function parseDefinition(text: string, fileName: string): Definition {
   const routeField = fields.get("route");
   const route = routeField === undefined ? defaultEnvironmentSettings.route : readRoute(reader, routeField);
   const run = readRun(reader, fields.get("run"));
+  const config = optional(fields, "config", (field) => readConfig(reader, field));
   const environments = readEnvironments(reader, fields.get("environments"), route);
   if (reader.problems.length > 0 || app === undefined || build === undefined)
     throw definitionError(fileName, reader.problems);
-  return { app, build, run, environments };
+  return { app, build, run, ...(config === undefined ? {} : { config }), environments };
 }
 
 /** YAML errors that are told; one of them often brings on the others. */

@@ -129,6 +129,13 @@ export class Reader {
     return isScalar(node) && node.value === "" ? "" : this.text(place);
   }
 
+  /** Text of any length and of several lines; it may be empty when it is written as such. */
+  longText(place: Place): string | undefined {
+    const node = this.#plain(place);
+    if (!isScalar(node) || node.value === null) return this.problem(place, 'must be text; for none write ""');
+    return typeof node.value === "string" ? node.value : (node.source ?? "");
+  }
+
   texts(place: Place): readonly string[] {
     return this.list(place).flatMap((item) => this.text(item) ?? []);
   }

@@ -17,6 +17,10 @@ export function describeEvent(data: EventData): string {
       return "daemon stopped";
     case "environment.changed":
       return `settings: ${data.settings.instances} ${data.settings.instances === 1 ? "instance" : "instances"}, route ${formatRoute(data.settings.route)}, by ${data.cause.who}`;
+    case "config.changed": {
+      const names = Object.keys(data.overrides).sort();
+      return `config: ${names.length === 0 ? "no overrides" : `overrides of ${names.join(", ")}`}, by ${data.cause.who}`;
+    }
     case "release.created": {
       const of = data.of === null ? "" : ` (= v${data.of})`;
       const how = data.automatic ? "automatic rollback" : data.type;

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../errors/codes.ts";
 import type { Digest } from "../model/canonical.ts";
+import type { Config, ConfigOverrides } from "../model/config.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 
@@ -17,6 +18,14 @@ export interface Cause {
   readonly commit?: string;
   /** Name of the request, by which its caller finds the release again. */
   readonly request?: string;
+}
+
+/** What an environment's config is made of. */
+export interface ConfigOrigin {
+  /** What the definition said. */
+  readonly defined: Config;
+  /** What `bronze config` put in its place. */
+  readonly overrides: ConfigOverrides;
 }
 
 /** Why a rollout did not come through. */
@@ -58,6 +67,8 @@ export type EventData =
       readonly settings: EnvironmentSettings;
       readonly cause: Cause;
     })
+  /** What the config is made of, where no release says so: what instances see stays as it is, or nothing is live. */
+  | (InEnvironment & { readonly kind: "config.changed"; readonly cause: Cause } & ConfigOrigin)
   | (InEnvironment & {
       readonly kind: "release.created";
       readonly release: number;
@@ -74,6 +85,8 @@ export type EventData =
       readonly deadlineMs: number;
       /** Settings of the environment that come into effect with it, at its switch; absent: they stay as they are. */
       readonly settings?: EnvironmentSettings;
+      /** What its config was made of; absent: nothing. */
+      readonly configOrigin?: ConfigOrigin;
     })
   | (InEnvironment & {
       readonly kind: "traffic.switching";

@@ -1,4 +1,5 @@
-import { defaultEnvironmentSettings, type EnvironmentSettings } from "../model/content.ts";
+import { configDigest } from "../model/config.ts";
+import { defaultEnvironmentSettings, type Content, type EnvironmentSettings } from "../model/content.ts";
 import {
   splitInstanceName,
   webProcess,
@@ -6,12 +7,13 @@ import {
   type EnvironmentName,
   type InstanceName,
 } from "../model/names.ts";
-import type { EventData, LedgerEvent } from "./event.ts";
+import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
 import {
   crashesOf,
   emptyState,
   environmentKey,
   nextOrdinalOf,
+  noConfig,
   type EnvironmentRecord,
   type LedgerState,
   type ReleaseRecord,
@@ -97,6 +99,8 @@ function applyToEnvironment(
 ): void {
   const { atMs } = moment;
   switch (data.kind) {
+    case "config.changed":
+      return changeOrigin(record, { defined: data.defined, overrides: data.overrides });
     case "release.created":
       return createRelease(record, data, moment);
     case "traffic.switching":
@@ -202,6 +206,9 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     deadlineMs: data.deadlineMs,
     deadlineAtMs: atMs + data.deadlineMs,
     settings: data.settings ?? null,
+    configOrigin: data.configOrigin ?? noConfig,
+    configVersion: configVersion(record, data.content.config),
+    before: record.live?.release ?? null,
     rollout: "progressing",
     proof: null,
     endedAtMs: null,
@@ -240,6 +247,23 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
   }
 }
 
+/** Equal configs are one version. */
+function configVersion({ configVersions }: EnvironmentRecord, config: Content["config"]): number {
+  const digest = configDigest(config);
+  const version = configVersions.get(digest) ?? configVersions.size + 1;
+  configVersions.set(digest, version);
+  return version;
+}
+
+/** What is live keeps what it is made of, so that a rollback to it brings that back too. */
+function changeOrigin(record: EnvironmentRecord, origin: ConfigOrigin): void {
+  record.configOrigin = origin;
+  const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  const first = live === undefined || live.of === null ? undefined : record.releases.get(live.of);
+  if (live !== undefined) live.configOrigin = origin;
+  if (first !== undefined) first.configOrigin = origin;
+}
+
 function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switched">, { atMs, wallMs }: Moment): void {
   const release = releaseOf(record, data.release);
   const before = record.live;
@@ -250,6 +274,7 @@ function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switche
   release.proof = "watching";
   if (release.type === "rollback") record.lastRollbackMs = data.elapsedMs;
   record.line = lineAfter(record.line, release);
+  record.configOrigin = release.configOrigin;
   record.live = { release: data.release, set: data.set, sinceMs: atMs };
   if (record.active === data.release) record.active = null;
   record.switching = null;
@@ -331,6 +356,8 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
     settings: defaultEnvironmentSettings,
     releases: new Map(),
     lastRelease: 0,
+    configOrigin: noConfig,
+    configVersions: new Map(),
     line: [],
     live: null,
     active: null,

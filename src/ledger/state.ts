@@ -2,7 +2,7 @@ import type { ReleaseState } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
-import type { Cause, CondemnType, Failure } from "./event.ts";
+import type { Cause, CondemnType, ConfigOrigin, Failure } from "./event.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
 
 /** A release as the ledger tells it. */
@@ -24,6 +24,12 @@ export interface ReleaseRecord {
   deadlineAtMs: number;
   /** Settings that come into effect at its switch; null: they stay as they are. */
   settings: EnvironmentSettings | null;
+  /** What its config is made of, as it was when it was last live. */
+  configOrigin: ConfigOrigin;
+  /** Number of its config: 1, 2, … in the order in which an environment's configs first came. */
+  readonly configVersion: number;
+  /** The release that was live when it was asked for; null: none. */
+  readonly before: number | null;
   rollout: "progressing" | "completed" | "aborted";
   /** After the switch. */
   proof: "watching" | "proven" | "taken back" | null;
@@ -96,6 +102,10 @@ export interface EnvironmentRecord {
   settings: EnvironmentSettings;
   readonly releases: Map<number, ReleaseRecord>;
   lastRelease: number;
+  /** What the config of what is live is made of, or of what comes first. */
+  configOrigin: ConfigOrigin;
+  /** Number of each config by its digest. */
+  readonly configVersions: Map<Digest, number>;
   /** Releases whose contents a rollback can reach, oldest first; the last is what is live. */
   line: number[];
   live: { readonly release: number; readonly set: SetName; readonly sinceMs: number } | null;
@@ -134,6 +144,9 @@ export function emptyState(): LedgerState {
   };
 }
 
+/** Nothing is configured. */
+export const noConfig: ConfigOrigin = { defined: {}, overrides: {} };
+
 /** Key of an environment in the state's map. */
 export function environmentKey(app: AppName, environment: EnvironmentName): string {
   return `${app}/${environment}`;
@@ -148,6 +161,12 @@ export function settingsFor(record: EnvironmentRecord, set: SetName): Environmen
 /** Whether requests come to a set by the router, or are to. */
 export function isRouted(record: EnvironmentRecord, set: SetName): boolean {
   return settingsFor(record, set).route !== null;
+}
+
+/** What the config is made of that the next release begins from: of the release under way, else of what is live. */
+export function configOriginInEffect(record: EnvironmentRecord): ConfigOrigin {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  return active?.configOrigin ?? record.configOrigin;
 }
 
 /** A release's state in one word, for people and the API. */

@@ -20,6 +20,7 @@
  */
 import type { ErrorRecord } from "../errors/operator-error.ts";
 import type { Digest } from "./canonical.ts";
+import type { Config } from "./config.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "./names.ts";
 
@@ -49,6 +50,8 @@ interface Named {
 export interface DeployRequest extends Asked, Named {
   readonly artifact: Digest;
   readonly settings: RunSettings;
+  /** What the definition says for this environment; the daemon puts overrides in place. */
+  readonly config: Config;
   readonly environmentSettings: EnvironmentSettings;
   readonly commit?: string;
 }

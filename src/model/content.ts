@@ -1,4 +1,5 @@
 import { canonicalJson, sha256, type Digest, type Json } from "./canonical.ts";
+import type { Config } from "./config.ts";
 
 /** How the daemon asks an instance whether it is well. */
 export interface HealthSettings {
@@ -83,7 +84,7 @@ export interface RunSettings {
 export interface Content {
   readonly artifact: Digest;
   /** Environment variables. */
-  readonly config: { readonly [name: string]: string };
+  readonly config: Config;
   /** Version of each secret that its instances see. */
   readonly secrets: { readonly [name: string]: number };
   readonly settings: RunSettings;

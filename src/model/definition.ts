@@ -1,3 +1,4 @@
+import type { Config } from "./config.ts";
 import type { EnvironmentSettings, RunSettings } from "./content.ts";
 import type { AppName, EnvironmentName } from "./names.ts";
 
@@ -72,15 +73,25 @@ export type DefinedRunSettings = Omit<RunSettings, "port" | "health"> & {
   readonly health: { readonly path: string | null; readonly tcp?: true; readonly deadlineMs: number | null };
 };
 
+/** Where config comes from. */
+export type ConfigSource =
+  | { readonly kind: "values"; readonly values: Config }
+  /** A dotenv file of the project, read when a release is asked for. */
+  | { readonly kind: "file"; readonly path: string };
+
 /** `bronze.yaml`, parsed and with its defaults filled in. */
 export interface Definition {
   readonly app: AppName;
   readonly build: BuildDefinition;
   readonly run: DefinedRunSettings;
+  /** Of every environment. */
+  readonly config?: ConfigSource;
   /** At least one; in the order written. `from` names the environment promoted from. */
   readonly environments: readonly {
     readonly name: EnvironmentName;
     readonly from: EnvironmentName | null;
     readonly settings: EnvironmentSettings;
+    /** Put over that of every environment. */
+    readonly config?: ConfigSource;
   }[];
 }

@@ -22,6 +22,7 @@ export function request(text: string, settings: Partial<EnvironmentSettings> = {
     ...asked,
     artifact: sha256(text),
     settings: defaultRunSettings,
+    config: {},
     environmentSettings: { ...defaultEnvironmentSettings, instances: 2, ...settings },
   };
 }
