@@ -321,3 +321,15 @@ test("stages of another platform are built where nothing is run in them, and say
       /line 3: RUN in a stage for linux\/arm64/.test(error.message),
   );
 });
+
+test("a base that cannot be had names the stage that was most likely meant", async () => {
+  const { shop } = newShop();
+  const hintOf = (file: string): Promise<string> =>
+    shop.build(file).then(
+      () => "built",
+      (error: OperatorError) => error.hint,
+    );
+  assert.match(await hintOf("FROM scrach\nRUN put /f 1\n"), /^did you mean scratch\?/);
+  assert.match(await hintOf("FROM scratch AS build\nRUN put /f 1\nFROM biuld\n"), /^did you mean build\?/);
+  assert.match(await hintOf("FROM elsewhere:1\nRUN put /f 1\n"), /^bring it/);
+});

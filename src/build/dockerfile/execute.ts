@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { nearestName } from "../../model/nearest.ts";
 import type { StepLayer, StepRunner } from "../../ports/step-runner.ts";
 import type { Store } from "../../ports/store.ts";
 import type { Bases } from "../bases.ts";
@@ -218,7 +219,11 @@ class StageBuilder {
 
   #image(name: string, platform: string): Promise<StageState> {
     const key = `${platform} ${name}`;
-    const known = this.#images.get(key) ?? imageState(name, platform, this.#options);
+    const known =
+      this.#images.get(key) ??
+      imageState(name, platform, this.#options).catch((thrown: unknown) => {
+        throw withNearest(thrown, name, ["scratch", ...this.#plan.stages.flatMap((stage) => stage.name ?? [])]);
+      });
     this.#images.set(key, known);
     return known;
   }
@@ -237,6 +242,14 @@ class StageBuilder {
       this.#waiting.delete(own);
     }
   }
+}
+
+/** An image that cannot be had may have been meant to be a stage. */
+function withNearest(thrown: unknown, name: string, stages: readonly string[]): unknown {
+  const near = nearestName(name, stages);
+  if (near === undefined || !(thrown instanceof OperatorError)) return thrown;
+  const { code, message, hint, cause, details } = thrown;
+  return new OperatorError(code, message, { hint: `did you mean ${near}? Else ${hint}`, cause, details });
 }
 
 /** The text of a Dockerfile. @throws {OperatorError} `DEFINITION_INVALID` */
