@@ -1,0 +1,54 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import type { AppName, EnvironmentName } from "./names.ts";
+
+declare const nameBrand: unique symbol;
+/** A secret's name: also its file's in /run/secrets, and its variable's where it is one. */
+export type SecretName = string & { readonly [nameBrand]: "secret" };
+
+/** One value that a secret has or had. */
+export interface SecretVersion {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly name: SecretName;
+  /** 1, 2, 3 …, never used twice. */
+  readonly version: number;
+}
+
+/** Longest value, in bytes. */
+export const mostSecretBytes = 64 * 1024;
+
+/** Most secrets that one definition may list. */
+export const mostSecrets = 64;
+
+/**
+ * @throws {OperatorError} `ARGUMENT_INVALID` when it is not 1 to 64 letters, digits, `_`, `-` and `.`; never repeats what
+ *   follows a `=`, which is a value at a wrong place
+ */
+export function parseSecretName(text: string): SecretName {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) return text as SecretName;
+  const [name = "", ...value] = text.split("=");
+  if (value.length > 0) {
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot take the value of "${name.slice(0, 80)}" as an argument`, {
+      hint: `arguments are seen by all users of the machine and kept by shells: pipe the value in, \`bronze secret set ${name.slice(0, 80)} < FILE\`, and give it another one`,
+    });
+  }
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 80)}" as a secret's name`, {
+    hint: "use 1 to 64 letters, digits, _, - and ., not beginning with - or .",
+  });
+}
+
+/** Names that instances are given by Bronze itself, which no secret may take as a variable. */
+const ownVariables = /^(PATH|HOME|HOSTNAME|PORT|BRONZE_.*)$/;
+
+/** Why a secret of this name cannot be an environment variable; undefined: it can. */
+export function whyNoVariable(name: SecretName): string | undefined {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+    return "a variable's name is letters, digits and _, not beginning with a digit";
+  if (ownVariables.test(name)) return "Bronze sets that variable itself";
+  return undefined;
+}
+
+/** `APP ENV NAME vN`, for sentences. */
+export function secretText({ name, version }: Pick<SecretVersion, "name" | "version">): string {
+  return `${name} v${version}`;
+}
