@@ -1,5 +1,5 @@
 /**
- * Bundles the sources into dist/: cli.js (and the chunks it loads on demand) and daemon.js.
+ * Bundles the sources into dist/: cli.js (and the chunks it loads on demand), build.js and daemon.js.
  *
  * Chunks are named by their content and written before the entries that name them, so a command that runs meanwhile
  * still finds its own; `import.meta` keeps pointing into src/, where data files and workers lie beside their modules.
@@ -29,20 +29,37 @@ const sourcePlaces: Plugin = {
 };
 
 /**
- * Node's own modules are taken as they are, by the name: an import of ECMAScript would read each of their members at the
- * start, and many load more of Node when they are read.
+ * Node's own modules are taken as they are, each member by itself and only where it is used: an import of ECMAScript would read
+ * all of them at the start, and many load more of Node when they are read.
  */
 const nodeModules: Plugin = {
   name: "node-modules",
   setup(pluginBuild) {
     pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind === "import-statement" ? { path, namespace: "node-modules" } : undefined,
+      kind === "import-statement" ? { path, namespace: "node-modules", sideEffects: false } : undefined,
     );
-    pluginBuild.onLoad({ filter: /^/, namespace: "node-modules" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
-    }));
+    pluginBuild.onLoad({ filter: /^/, namespace: "node-modules" }, ({ path }) => ({ contents: membersOf(path) }));
   },
 };
+
+function membersOf(path: string): string {
+  const names = Object.keys(process.getBuiltinModule(path) as object).filter((name) => name !== "default");
+  return [
+    `const all = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)});`,
+    "export default all;",
+    ...names.map((name) => `export const ${name} = /* @__PURE__ */ (() => all.${name})();`),
+  ].join("\n");
+}
+
+/** What `bronze build` runs is one file, which loads in half the time of many. */
+const builds: Plugin = {
+  name: "builds",
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /\/run-build\.ts$/ }, () => ({ path: "./build.js", external: true }));
+  },
+};
+
+const plugins = [sourcePlaces, nodeModules];
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -58,19 +75,30 @@ const common: BuildOptions = {
   legalComments: "none",
   // CommonJS dependencies call require for Node's own modules.
   banner: {
-    js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);',
+    js: "const require = process.getBuiltinModule;",
   },
-  plugins: [sourcePlaces, nodeModules],
+  plugins,
 };
 
 const startedAt = new Date();
 mkdirSync(dist, { recursive: true });
-const [cli, daemon] = await Promise.all([
-  build({ ...common, entryPoints: { cli: "src/cli/main.ts" }, splitting: true, chunkNames: "chunk-[hash]" }),
+const [cli, builder, daemon] = await Promise.all([
+  build({
+    ...common,
+    entryPoints: { cli: "src/cli/main.ts" },
+    splitting: true,
+    chunkNames: "chunk-[hash]",
+    plugins: [...plugins, builds],
+  }),
+  build({ ...common, entryPoints: { build: "src/cli/run-build.ts" }, minifySyntax: true, minifyWhitespace: true }),
   build({ ...common, entryPoints: { daemon: "src/cli/daemon-entry.ts" } }),
 ]);
-const entries = new Set([join(dist, "cli.js"), join(dist, "daemon.js")]);
-const outputs: OutputFile[] = [...(cli.outputFiles ?? []), ...(daemon.outputFiles ?? [])];
+const entries = new Set(["cli.js", "build.js", "daemon.js"].map((name) => join(dist, name)));
+const outputs: OutputFile[] = [
+  ...(cli.outputFiles ?? []),
+  ...(builder.outputFiles ?? []),
+  ...(daemon.outputFiles ?? []),
+];
 outputs.sort((a, b) => Number(entries.has(a.path)) - Number(entries.has(b.path)));
 for (const { path, contents } of outputs) {
   const temporary = `${path}.${process.pid}.tmp`;

@@ -63,7 +63,9 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
     });
     return { ...imported, commit: null };
   }
-  const source = await readSource(options.projectDir, options.sourceEpoch, options.signal);
+  const { projectDir, cacheDir, sourceEpoch: epoch, signal } = options;
+  const source = await (options.source ??
+    readSource(projectDir, { cacheDir, signal, ...(epoch === undefined ? {} : { epoch }) }));
   const cache = await openBuildCache(options.cacheDir, {
     fresh: options.noCache === true,
     ...(options.cacheBytes === undefined ? {} : { capacityBytes: options.cacheBytes }),

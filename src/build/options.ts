@@ -5,6 +5,7 @@ import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import type { PinnedPackage } from "./debian/pins.ts";
 import type { SkippedScript } from "./debian/scripts.ts";
+import type { Source } from "./source.ts";
 
 /** A value that is handed to a build and must not be in what it makes. */
 export interface SecretValue {
@@ -60,6 +61,8 @@ export interface BuildOptions {
   readonly secrets?: readonly SecretValue[];
   /** Latest time of anything in the image, whole seconds since the epoch; absent: SOURCE_DATE_EPOCH, then the source's commit. */
   readonly sourceEpoch?: number;
+  /** What the project's source is, by `readSource()`, where that was asked for before; absent: it is asked for. */
+  readonly source?: Promise<Source>;
   readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
   /** A name in the store for the result. */

@@ -1,4 +1,5 @@
 import { OperatorError } from "../errors/operator-error.ts";
+import { createBuildCache } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { lockFileName } from "./lock-file.ts";
 
@@ -14,19 +15,29 @@ export interface Source {
 
 // The project may belong to another user and its git configuration may name programs: neither may stop or steer the build.
 const gitOptions = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
+// What a commit's name stands for is its time too, whatever is put in its place.
+const gitEnv = { GIT_OPTIONAL_LOCKS: "0", GIT_NO_REPLACE_OBJECTS: "1" };
+
+export interface SourceOptions {
+  /** As `Source.epoch`; absent: SOURCE_DATE_EPOCH, else the commit time of HEAD, else 0 with a warning. */
+  readonly epoch?: number;
+  /** Of the build cache: a commit's time is asked for once. */
+  readonly cacheDir: string;
+  readonly signal: AbortSignal;
+}
 
 /**
- * Time and commit of a project: SOURCE_DATE_EPOCH, else the commit time of HEAD, else 0 with a warning.
+ * Time and commit of a project.
  *
  * @throws {OperatorError} `ARGUMENT_INVALID` when SOURCE_DATE_EPOCH is no number of seconds
  */
-export async function readSource(projectDir: string, given: number | undefined, signal: AbortSignal): Promise<Source> {
-  const fixed = given ?? parseEpoch(process.env["SOURCE_DATE_EPOCH"]);
-  const git = (args: readonly string[]): Promise<string | undefined> =>
+export async function readSource(projectDir: string, options: SourceOptions): Promise<Source> {
+  const fixed = options.epoch ?? parseEpoch(process.env["SOURCE_DATE_EPOCH"]);
+  const git = (...args: readonly string[]): Promise<string | undefined> =>
     runCommand("git", [...gitOptions, "-C", projectDir, ...args], {
-      signal,
+      signal: options.signal,
       timeoutMs: 60_000,
-      env: { GIT_OPTIONAL_LOCKS: "0" },
+      env: gitEnv,
     }).then(
       ({ status, stdout }) => (status === 0 ? stdout.trim() : undefined),
       (error: unknown) => {
@@ -34,12 +45,11 @@ export async function readSource(projectDir: string, given: number | undefined, 
         throw error;
       },
     );
-  const [head, changes] = await Promise.all([
-    git(["log", "-1", "--format=%H %ct"]),
-    // What a build pins is no change of the source that it was made from.
-    git(["status", "--porcelain=v1", "--", ".", `:(exclude)${lockFileName}`]),
-  ]);
-  const [commit, time] = head?.split(" ") ?? [];
+  const status = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind"];
+  // What a build pins is no change of the source that it was made from.
+  const state = await git(...status, "--", ".", `:(exclude)${lockFileName}`);
+  const commit = state === undefined ? undefined : (commitIn(state) ?? (await git("rev-parse", "--verify", "HEAD")));
+  const time = commit === undefined ? undefined : (fixed ?? (await commitTime(commit, git, options)));
   if (commit === undefined || time === undefined) {
     const warnings =
       fixed === undefined
@@ -47,15 +57,35 @@ export async function readSource(projectDir: string, given: number | undefined, 
         : [];
     return { epoch: fixed ?? 0, commit: null, dirty: false, warnings };
   }
-  const dirty = changes !== undefined && changes !== "";
+  const dirty = state?.split("\n").some((line) => !line.startsWith("# ")) === true;
   return {
-    epoch: fixed ?? Number(time),
+    epoch: time,
     commit,
     dirty,
     warnings: dirty
       ? [`the project has changes that are not committed: the artifact is marked dirty against ${commit.slice(0, 12)}`]
       : [],
   };
+}
+
+/** HEAD's commit; undefined also where so much has changed that the first lines are not kept. */
+function commitIn(state: string): string | undefined {
+  return /^# branch\.oid ([0-9a-f]{40,64})$/m.exec(state)?.[1];
+}
+
+/** In whole seconds since the epoch; undefined where git cannot tell. */
+async function commitTime(
+  commit: string,
+  git: (...args: readonly string[]) => Promise<string | undefined>,
+  { cacheDir }: SourceOptions,
+): Promise<number | undefined> {
+  const cache = createBuildCache(cacheDir);
+  const known = await cache.read("commits", { commit });
+  if (Number.isSafeInteger(known)) return known as number;
+  const told = await git("log", "-1", "--no-show-signature", "--format=%ct", commit);
+  if (told === undefined || !/^[0-9]+$/.test(told)) return undefined;
+  await cache.write("commits", { commit }, Number(told));
+  return Number(told);
 }
 
 function parseEpoch(text: string | undefined): number | undefined {

@@ -1,7 +1,8 @@
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { buildArtifact } from "../build/build.ts";
 import type { BuiltArtifact } from "../build/options.ts";
 import { givingWay } from "../build/priority.ts";
+import { readSource, type Source } from "../build/source.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Store } from "../ports/store.ts";
@@ -18,6 +19,18 @@ import { clearSteps } from "./step-leftovers.ts";
 
 export function openStore(context: Context): Store {
   return createLocalStore(join(context.places.state, "store"));
+}
+
+function cacheFolder({ places }: Pick<Context, "places">): string {
+  return join(places.state, "cache");
+}
+
+/** Begins to ask git about a definition's folder: it answers while the definition is read. */
+export function askSource(context: Context, file: string): Promise<Source> {
+  const source = readSource(dirname(resolve(file)), { cacheDir: cacheFolder(context), signal: context.signal });
+  // Whoever builds hears of a failure; until then it is nobody's.
+  source.catch(() => undefined);
+  return source;
 }
 
 /** The name of an app's newest artifact in the store. */
@@ -40,12 +53,13 @@ export async function buildProject(
     BuildOptions & {
       readonly noCache?: boolean;
       readonly progress?: "auto" | "plain";
+      readonly source?: Promise<Source>;
     },
 ): Promise<BuiltProject> {
-  const { output, places, signal } = context;
+  const { output, signal } = context;
   const given = await readBuildOptions(options);
   const startedAt = performance.now();
-  const cacheDir = join(places.state, "cache");
+  const cacheDir = cacheFolder(context);
   const bounds = cacheBounds();
   const progress = createBuildProgress({
     screen: process.stderr,
@@ -67,6 +81,7 @@ export async function buildProject(
         signal,
         tagAs: newestTag(definition.app),
         noCache: options.noCache === true,
+        ...(options.source === undefined ? {} : { source: options.source }),
         ...given,
         ...bounds,
       }),

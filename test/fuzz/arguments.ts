@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CommanderError } from "commander";
 import fc from "fast-check";
 import { commands } from "../../src/cli/commands.ts";
-import { prepare } from "../../src/cli/run.ts";
+import { prepare } from "../../src/cli/run-command.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import { parseAppName, parseDigest, parseEnvironmentName, parseReleaseNumber } from "../../src/model/names.ts";
 import { nearestName } from "../../src/model/nearest.ts";

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { buildProject, newestTag } from "../build-project.ts";
+import { askSource, buildProject, newestTag } from "../build-project.ts";
 import type { Digest } from "../../model/canonical.ts";
 import { withBuild, type BuildOptions } from "../build-options.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
@@ -29,12 +29,14 @@ export function buildCommand(): Command {
     )
     .action(async (options: BuildCommandOptions) => {
       const context = createContext(options);
+      const source = options.check === true ? undefined : askSource(context, options.file);
       const project = await loadProject(options);
-      if (options.check === true) return check(context, project, options.file);
+      if (source === undefined) return check(context, project, options.file);
       const { artifact, steps, warnings } = await buildProject(context, project, {
         ...options,
         noCache: !options.cache,
         progress: options.progress,
+        source,
       });
       context.output.line(artifact.digest);
       context.output.record({ name: newestTag(project.definition.app), ...artifact, steps });
