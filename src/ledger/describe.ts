@@ -2,6 +2,7 @@ import { digestHex } from "../model/canonical.ts";
 import { formatRoute } from "../model/content.ts";
 import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
+import { commandText } from "../model/tasks.ts";
 import type { EventData } from "./event.ts";
 
 /** One plain sentence about an event, for history and progress; without app and environment. */
@@ -60,6 +61,16 @@ export function describeEvent(data: EventData): string {
       return `${data.instance} removed`;
     case "drift.found":
       return `${data.instance} drifted (${data.type}): ${data.findings.join("; ")}`;
+    case "task.started":
+      return `${data.instance} started: ${commandText(data.command)}${data.cause === undefined ? "" : `, for ${data.cause.who}${data.cause.why === "" ? "" : `, ${data.cause.why}`}`}`;
+    case "task.ended":
+      return `${data.instance} ${endText(data)} after ${formatDuration(data.elapsedMs)}`;
+    case "check.answered":
+      return `${data.instance} answered ${data.path} ${data.status === null ? "not at all" : `with ${data.status}`}${data.passed ? "" : ", which is not what was wanted"}`;
+    case "tests.passed":
+      return `v${data.release} passed its tests; the result is attached to ${digestHex(data.artifact).slice(0, 12)}`;
+    case "watch.held":
+      return `v${data.release} looks bad and is held for a person, since what its release command did is not reversible: ${data.reason}; \`bronze rollback\` goes back to v${data.to} all the same`;
     case "app.down":
       return `taken down by ${data.cause.who}`;
     case "layer.imaged":
@@ -76,3 +87,22 @@ export function describeEvent(data: EventData): string {
       return `instances live in ${data.subnet}`;
   }
 }
+
+/** How a task came to its end, in words. */
+export function endText({ how, code, reason }: Pick<TaskEnded, "how" | "code" | "reason">): string {
+  const why = reason === undefined ? "" : ` (${reason})`;
+  switch (how) {
+    case "exited":
+      return `ended with status ${code ?? "unknown"}`;
+    case "timed out":
+      return "did not end in its time and was ended";
+    case "stopped":
+      return `was ended${why}`;
+    case "lost":
+      return "ended unseen: the machine or its supervisor went away under it";
+    case "not started":
+      return `could not be started${why}`;
+  }
+}
+
+type TaskEnded = Extract<EventData, { kind: "task.ended" }>;

@@ -3,6 +3,7 @@ import type { Digest } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
+import type { TaskEnd, TestTask } from "../model/tasks.ts";
 
 /** Which environment an event is about. */
 interface InEnvironment {
@@ -87,6 +88,8 @@ export type EventData =
       readonly settings?: EnvironmentSettings;
       /** What its config was made of; absent: nothing. */
       readonly configOrigin?: ConfigOrigin;
+      /** Tests its artifact has to pass first; absent: none, or passed before. */
+      readonly tests?: readonly TestTask[];
     })
   | (InEnvironment & {
       readonly kind: "traffic.switching";
@@ -162,6 +165,67 @@ export type EventData =
       readonly findings: readonly string[];
     })
   | (InEnvironment & { readonly kind: "app.down"; readonly cause: Cause })
+  /** Recorded before it is started, so that none runs twice. */
+  | (InEnvironment & {
+      readonly kind: "task.started";
+      readonly release: number;
+      readonly process: ProcessName;
+      readonly ordinal: number;
+      readonly instance: InstanceName;
+      /** Place in the list of tests or checks; 0 where there is one. */
+      readonly index: number;
+      readonly command: readonly string[];
+      /** Longest time it may take, in ms; null: as long as it likes. */
+      readonly deadlineMs: number | null;
+      /** Whose resources it has: `web` or a worker; absent: `web`. */
+      readonly like?: ProcessName;
+      /** Who asked for it; absent: its rollout did. */
+      readonly cause?: Cause;
+    })
+  | (InEnvironment & {
+      readonly kind: "task.ended";
+      readonly release: number;
+      readonly process: ProcessName;
+      readonly instance: InstanceName;
+      readonly how: TaskEnd;
+      /** Exit status; null unless it exited and was seen to. */
+      readonly code: number | null;
+      readonly elapsedMs: number;
+      /** Last lines it wrote, at most 50, without values of secrets. */
+      readonly output: readonly string[];
+      /** In words: why it was stopped, or could not be started. */
+      readonly reason?: string;
+    })
+  /** A check that asks for a path got its answer. */
+  | (InEnvironment & {
+      readonly kind: "check.answered";
+      readonly release: number;
+      readonly index: number;
+      /** The new instance that was asked. */
+      readonly instance: InstanceName;
+      readonly path: string;
+      /** Status of the answer; null: none came. */
+      readonly status: number | null;
+      readonly passed: boolean;
+      readonly elapsedMs: number;
+    })
+  /** All tests of a list passed; the store has a manifest that says so, with the artifact as its subject. */
+  | (InEnvironment & {
+      readonly kind: "tests.passed";
+      readonly release: number;
+      readonly artifact: Digest;
+      readonly tests: Digest;
+      readonly result: Digest;
+    })
+  /** The watch's rule fired and nothing was taken back: what the release command did cannot be undone by going back. */
+  | (InEnvironment & {
+      readonly kind: "watch.held";
+      readonly release: number;
+      /** What a rollback would go to. */
+      readonly to: number;
+      readonly figures: WatchFigures;
+      readonly reason: string;
+    })
   | { readonly kind: "layer.imaged"; readonly diffId: Digest; readonly imageDigest: Digest; readonly sizeBytes: number }
   | { readonly kind: "image.touched"; readonly artifact: Digest; readonly path: string; readonly finding: string }
   /** A blob whose bytes are not its digest's any more; set aside, so that the store lacks it. */

@@ -8,6 +8,7 @@ import {
   type InstanceName,
 } from "../model/names.ts";
 import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
+import { answerCheck, endTask, loseTasks, passTests, startTask, stopTasks } from "./fold-tasks.ts";
 import {
   crashesOf,
   emptyState,
@@ -66,6 +67,8 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
       return;
     case "environment.changed":
       return changeSettings(environmentOf(state, data.app, data.environment), data.settings);
+    case "tests.passed":
+      return passTests(state, environmentOf(state, data.app, data.environment), data);
     default: {
       const environment = environmentOf(state, data.app, data.environment);
       applyToEnvironment(environment, data, moment);
@@ -90,7 +93,8 @@ type Plain =
   | "drift.found"
   | "layer.imaged"
   | "network.chosen"
-  | "environment.changed";
+  | "environment.changed"
+  | "tests.passed";
 
 function applyToEnvironment(
   record: EnvironmentRecord,
@@ -165,6 +169,15 @@ function applyToEnvironment(
       set?.proven.delete(data.instance);
       return;
     }
+    case "watch.held":
+      if (record.watch?.release === data.release) record.watch.held = { to: data.to, reason: data.reason };
+      return;
+    case "task.started":
+      return startTask(record, data, atMs);
+    case "task.ended":
+      return endTask(record, data);
+    case "check.answered":
+      return answerCheck(record, data);
     case "app.down":
       return takeDown(record, atMs);
     default:
@@ -178,6 +191,7 @@ function isOtherBoot(before: LedgerState["timeline"]["boot"], now: EventOf<"daem
 
 /** While the machine was off nothing was watched, and no rollout could go on: what measures that begins anew. */
 function beginAnew(record: EnvironmentRecord, atMs: number): void {
+  loseTasks(record);
   if (record.watch !== null) record.watch = { ...record.watch, startedAtMs: atMs };
   const active = record.active === null ? undefined : record.releases.get(record.active);
   if (active !== undefined) active.deadlineAtMs = atMs + active.deadlineMs;
@@ -217,6 +231,9 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     failure: null,
     takenBackBecause: null,
     measured: null,
+    tests: data.tests ?? [],
+    testResult: null,
+    tasks: [],
   });
   record.lastRelease = data.release;
   record.active = data.release;
@@ -284,6 +301,7 @@ function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switche
     previous: before === null ? null : before.release,
     baseline: data.baseline,
     warned: false,
+    held: null,
   };
   const from = before === null ? undefined : record.sets.get(before.set);
   if (from !== undefined && from.name !== data.set) {
@@ -326,6 +344,7 @@ function takeDown(record: EnvironmentRecord, atMs: number): void {
   record.switching = null;
   record.watch = null;
   for (const set of record.sets.values()) retire(set, "the app was taken down", atMs);
+  stopTasks(record, "the app was taken down");
 }
 
 function retire(set: SetRecord, reason: string, atMs: number): void {
@@ -364,6 +383,8 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
     switching: null,
     watch: null,
     sets: new Map(),
+    tasks: new Map(),
+    taskOrdinals: new Map(),
     lastRollbackMs: null,
     lastMeasured: null,
   };

@@ -2,6 +2,7 @@ import type { ReleaseState } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
+import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { Cause, CondemnType, ConfigOrigin, Failure } from "./event.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
 
@@ -40,6 +41,43 @@ export interface ReleaseRecord {
   failure: Failure | null;
   takenBackBecause: string | null;
   measured: { readonly requests: number | null; readonly failed: number | null } | null;
+  /** Tests that its artifact has to pass first; empty: none, or passed before. */
+  readonly tests: readonly TestTask[];
+  /** Manifest in the store that says its tests passed; null: not all have. */
+  testResult: Digest | null;
+  /** Tasks and checks of its rollout that came to an end, in order. */
+  readonly tasks: TaskResult[];
+}
+
+/** What came of a task or check of a rollout. */
+export interface TaskResult {
+  readonly process: ProcessName;
+  readonly index: number;
+  readonly instance: InstanceName;
+  readonly passed: boolean;
+  readonly elapsedMs: number;
+}
+
+/** A one-off instance outside traffic. */
+export interface TaskRecord {
+  readonly instance: InstanceName;
+  readonly process: ProcessName;
+  readonly ordinal: number;
+  /** The release whose rollout it is part of, or whose content it runs. */
+  readonly release: number;
+  readonly index: number;
+  readonly command: readonly string[];
+  readonly like: ProcessName;
+  readonly startedAtMs: number;
+  /** Moment at which its time is over; null: never. */
+  readonly deadlineAtMs: number | null;
+  /** Who asked for it; null: its rollout did. */
+  readonly cause: Cause | null;
+  /** The machine went away under it: what it did, and whether to the end, nobody knows. */
+  lost: boolean;
+  /** Why it is to be ended; null: it may go on. */
+  stop: string | null;
+  ended: { readonly how: TaskEnd; readonly code: number | null; readonly reason: string | null } | null;
 }
 
 /** The instances one release created, and what they are for now. */
@@ -93,6 +131,8 @@ export interface WatchRecord {
   readonly previous: number | null;
   readonly baseline: { readonly requests: number; readonly errors: number };
   warned: boolean;
+  /** Its rule fired and a person has to decide; null: it did not. */
+  held: { readonly to: number; readonly reason: string } | null;
 }
 
 /** One app in one environment, folded from the ledger. */
@@ -115,6 +155,10 @@ export interface EnvironmentRecord {
   switching: { readonly release: number; readonly set: SetName; readonly from: SetName | null } | null;
   watch: WatchRecord | null;
   readonly sets: Map<SetName, SetRecord>;
+  /** Tasks that have not ended, and the newest of those that people asked for. */
+  readonly tasks: Map<InstanceName, TaskRecord>;
+  /** Next ordinal of a task, by set and process. */
+  readonly taskOrdinals: Map<string, number>;
   /** Duration of the newest rollback, in ms. */
   lastRollbackMs: number | null;
   /** Newest measurement of requests during a rollout. */
@@ -126,6 +170,8 @@ export interface LedgerState {
   readonly environments: Map<string, EnvironmentRecord>;
   /** diff id of a layer → sha256 of the image made from it. */
   readonly layerImages: Map<Digest, Digest>;
+  /** Tests that each artifact passed, by the digest of their list, and the manifest in the store that says so. */
+  readonly passedTests: Map<Digest, Map<Digest, Digest>>;
   /** Blobs that were found damaged and set aside; the store may have them whole again. */
   readonly damagedBlobs: Map<Digest, string>;
   subnet: string | null;
@@ -137,6 +183,7 @@ export function emptyState(): LedgerState {
   return {
     environments: new Map(),
     layerImages: new Map(),
+    passedTests: new Map(),
     damagedBlobs: new Map(),
     subnet: null,
     timeline: timelineStart,
@@ -167,6 +214,11 @@ export function isRouted(record: EnvironmentRecord, set: SetName): boolean {
 export function configOriginInEffect(record: EnvironmentRecord): ConfigOrigin {
   const active = record.active === null ? undefined : record.releases.get(record.active);
   return active?.configOrigin ?? record.configOrigin;
+}
+
+/** The ordinal that the next task of a process gets; those of a set that was removed are not used again. */
+export function nextTaskOrdinal(record: EnvironmentRecord, set: SetName, process: ProcessName): number {
+  return record.taskOrdinals.get(`${set} ${process}`) ?? 1;
 }
 
 /** A release's state in one word, for people and the API. */

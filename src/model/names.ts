@@ -57,7 +57,11 @@ export function setName(app: AppName, environment: EnvironmentName, release: num
 export const webProcess = "web" as ProcessName;
 
 /** Tasks: one-off instances outside traffic, which end by themselves. */
-export const taskProcesses = ["release", "run", "test", "check"] as readonly string[] as readonly ProcessName[];
+export const releaseProcess = "release" as ProcessName;
+export const runProcess = "run" as ProcessName;
+export const testProcess = "test" as ProcessName;
+export const checkProcess = "check" as ProcessName;
+export const taskProcesses: readonly ProcessName[] = [releaseProcess, runProcess, testProcess, checkProcess];
 
 export function isTask(process: ProcessName): boolean {
   return taskProcesses.includes(process);

@@ -3,8 +3,15 @@ import test from "node:test";
 import { compareObservation } from "../drift/compare.ts";
 import type { Digest } from "../model/canonical.ts";
 import { contentDigest, defaultRunSettings, type Content, type RunSettings } from "../model/content.ts";
-import { setName, webProcess, type AppName, type EnvironmentName, type InstanceName } from "../model/names.ts";
-import type { Exit, InstancesWanted, InstanceSet, ObservedInstance, Runtime } from "./runtime.ts";
+import {
+  runProcess,
+  setName,
+  webProcess,
+  type AppName,
+  type EnvironmentName,
+  type InstanceName,
+} from "../model/names.ts";
+import type { Exit, InstancesWanted, InstanceSet, ObservedInstance, Runtime, Task } from "./runtime.ts";
 
 /** A machine to try a runtime on. */
 export interface RuntimeBench {
@@ -15,6 +22,10 @@ export interface RuntimeBench {
   readonly lacking: Digest;
   /** Settings with which no instance can be started. */
   readonly failing: Partial<RunSettings>;
+  /** A command that writes a line and ends with a status; in between it takes a moment. */
+  task(line: string, code: number): readonly string[];
+  /** One that does not end by itself. */
+  readonly endless: readonly string[];
   /** Ends an instance's first process by SIGKILL, behind the runtime's back. */
   crash(instance: ObservedInstance): Promise<void>;
   /** Ends an instance's supervisor by SIGKILL. */
@@ -237,6 +248,76 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     assert.deepEqual(compareObservation(inspected.expected, inspected.observed), []);
     await runtime.ensure(set, web(2, 2), signal);
   });
+
+  function taskOf(command: readonly string[], ordinal = 1): Task {
+    return { process: runProcess, ordinal, command, environment: {}, sees: "content", like: webProcess };
+  }
+
+  async function ended(runtime: Runtime, name: InstanceName): Promise<Exit> {
+    const end = Promise.withResolvers<Exit>();
+    const stop = runtime.onExit((instance, exit) => instance === name && end.resolve(exit));
+    const seen = (await runtime.observe()).find((one) => one.name === name);
+    if (seen?.exit) end.resolve(seen.exit);
+    const exit = await end.promise;
+    stop();
+    return exit;
+  }
+
+  check("startTask() runs a command to its end, tells its status and keeps what it wrote", async (bench, set) => {
+    const { runtime } = bench;
+    await runtime.ensure(set, web(1, 1), signal);
+    await runtime.startTask(set, taskOf(bench.task("three", 3)), signal);
+    const name = `${set.name}-run-1` as InstanceName;
+    assert.equal((await ended(runtime, name)).code, 3);
+    const seen = await runtime.observe();
+    assert.deepEqual(
+      seen.map((one) => [one.name, one.process, one.phase]),
+      [
+        [`${set.name}-1`, "web", "running"],
+        [name, "run", "exited"],
+      ],
+    );
+    const facts = await runtime.facts(name);
+    assert.deepEqual([facts.exit?.code, facts.logTail], [3, ["three"]]);
+    await runtime.remove([name], 0, signal);
+    assert.deepEqual((await runtime.facts(name)).logTail, ["three"]);
+  });
+
+  check("startTask() leaves a task alone that runs or has ended, also one of an earlier daemon", async (bench, set) => {
+    const { runtime } = bench;
+    await runtime.startTask(set, taskOf(bench.endless), signal);
+    const [before] = await runtime.observe();
+    await runtime.startTask(set, taskOf(bench.endless), signal);
+    assert.deepEqual(await runtime.observe(), [before]);
+    await runtime.startTask(set, taskOf(bench.task("once", 0), 2), signal);
+    await ended(runtime, `${set.name}-run-2` as InstanceName);
+    const next = await bench.leave()();
+    await next.startTask(set, taskOf(bench.endless), signal);
+    await next.startTask(set, taskOf(bench.task("once", 0), 2), signal);
+    const seen = await next.observe();
+    assert.deepEqual([seen.length, seen[0]?.pid, seen[1]?.phase], [2, before?.pid, "exited"]);
+    assert.deepEqual((await next.facts(`${set.name}-run-2` as InstanceName)).logTail, ["once"]);
+    await next.remove([`${set.name}-run-1` as InstanceName], 0, signal);
+  });
+
+  check(
+    "startTask() throws RUNTIME_FAILED for a task whose end nobody saw",
+    async ({ runtime, crash, orphan, endless }, set) => {
+      await runtime.startTask(set, taskOf(endless), signal);
+      const [victim] = await runtime.observe();
+      assert.ok(victim !== undefined);
+      let told = Promise.withResolvers<InstanceName>();
+      const stop = runtime.onOrphan((instance) => told.resolve(instance));
+      await orphan(victim);
+      await told.promise;
+      told = Promise.withResolvers();
+      await crash(victim);
+      await told.promise;
+      await assert.rejects(runtime.startTask(set, taskOf(endless), signal), { code: "RUNTIME_FAILED" });
+      assert.equal((await runtime.observe())[0]?.phase, "broken");
+      stop();
+    },
+  );
 
   check("close() refuses while an instance runs", async ({ runtime }, set) => {
     await runtime.ensure(set, web(1, 1), signal);

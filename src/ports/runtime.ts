@@ -24,6 +24,20 @@ export interface InstancesWanted {
   readonly nextOrdinal: number;
 }
 
+/** A one-off instance: it runs one command to its end, is never replaced, and takes no requests. */
+export interface Task {
+  /** One of the tasks' processes. */
+  readonly process: ProcessName;
+  readonly ordinal: number;
+  readonly command: readonly string[];
+  /** Variables besides those of every instance; they win. */
+  readonly environment: { readonly [name: string]: string };
+  /** `artifact`: it sees neither config nor secrets nor volumes. */
+  readonly sees: "content" | "artifact";
+  /** Whose resources it has: `web` or a worker. */
+  readonly like: ProcessName;
+}
+
 /** One instance as the runtime sees it now. */
 export interface ObservedInstance {
   readonly name: InstanceName;
@@ -61,6 +75,14 @@ export interface Runtime {
    * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words
    */
   ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Starts a task; resolves when it has a process. It never runs twice: one that runs or has ended is left alone, one
+   * that was only half made, and never ran, is made anew. How it ends is told like any instance's end.
+   *
+   * @throws {OperatorError} `RUNTIME_FAILED` when it could not be started, or ran and nobody saw how it ended
+   */
+  startTask(set: InstanceSet, task: Task, signal: AbortSignal): Promise<void>;
 
   /** Everything of ours that exists on the machine now, sorted by name; also what an earlier daemon started. */
   observe(): Promise<readonly ObservedInstance[]>;

@@ -11,6 +11,7 @@ import type {
   InstancesWanted,
   ObservedInstance,
   Runtime,
+  Task,
 } from "../../ports/runtime.ts";
 
 /** What instances of a content do. */
@@ -40,6 +41,19 @@ export const wellBehaved: Behaviour = {
   endsOnTerm: true,
 };
 
+/** What a task does. */
+export interface TaskBehaviour {
+  /** Time until it ends by itself; null: never. */
+  readonly exitMs: number | null;
+  readonly code: number;
+  /** Lines it writes. */
+  readonly output: readonly string[];
+  /** Instead of starting, this is what goes wrong. */
+  readonly failure: string | null;
+}
+
+const brief: TaskBehaviour = { exitMs: 10, code: 0, output: [], failure: null };
+
 interface Running {
   readonly set: InstanceSet;
   seen: ObservedInstance;
@@ -58,6 +72,10 @@ export interface MemoryMachine {
   readonly prober: Prober;
   /** What instances started from now on do: of one content, or of any other. */
   behave(behaviour: Partial<Behaviour>, content?: Digest): void;
+  /** What tasks with this command, or of this process, started from now on do; the default is to end well. */
+  behaveTask(commandOrProcess: string, behaviour: Partial<TaskBehaviour>): void;
+  /** Every task that ran, in order, also those that are gone. */
+  readonly ran: readonly { readonly instance: InstanceName; readonly task: Task }[];
   /** Ends an instance now. */
   exit(name: InstanceName, code: number, outOfMemory?: boolean): void;
   /** Every instance is gone, and nobody tells how it ended. */
@@ -83,6 +101,9 @@ export function createMemoryMachine(options: {
   const listeners = new Set<(name: InstanceName, exit: Exit) => void>();
   const orphanListeners = new Set<(name: InstanceName) => void>();
   const behaviours = new Map<Digest | null, Behaviour>();
+  const taskBehaviours = new Map<string, TaskBehaviour>();
+  const ran: { readonly instance: InstanceName; readonly task: Task }[] = [];
+  const lastWords = new Map<InstanceName, readonly string[]>();
   const prepared = new Set<Digest>();
   const perSet = new Map<string, Promise<void>>();
   let counter = 0;
@@ -112,9 +133,14 @@ export function createMemoryMachine(options: {
     prepared.add(artifact);
   }
 
-  async function start(set: InstanceSet, process: ProcessName, ordinal: number, signal: AbortSignal): Promise<void> {
+  async function start(
+    set: InstanceSet,
+    process: ProcessName,
+    ordinal: number,
+    signal: AbortSignal,
+    behaviour = behaviours.get(set.digest) ?? behaviours.get(null) ?? wellBehaved,
+  ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
-    const behaviour = behaviours.get(set.digest) ?? behaviours.get(null) ?? wellBehaved;
     counter += 1;
     const number = counter;
     const seen: ObservedInstance = {
@@ -155,8 +181,11 @@ export function createMemoryMachine(options: {
       pid: 1000 + number,
       startedAtMs: clock.now(),
     };
-    if (behaviour.exitMs !== null)
-      clock.after(behaviour.exitMs, () => instances.get(name) === running && exit(name, behaviour.exitCode));
+    const end = (): void => {
+      if (instances.get(name) === running) exit(name, behaviour.exitCode);
+    };
+    if (behaviour.exitMs === 0) end();
+    else if (behaviour.exitMs !== null) clock.after(behaviour.exitMs, end);
   }
 
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
@@ -173,6 +202,26 @@ export function createMemoryMachine(options: {
     const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
+  }
+
+  async function startTask(set: InstanceSet, task: Task, signal: AbortSignal): Promise<void> {
+    prepare(set.content.artifact, signal);
+    const name = instanceName(set.name, task.ordinal, task.process);
+    const there = instances.get(name)?.seen;
+    if (there !== undefined && there.phase !== "broken") return;
+    if (there !== undefined)
+      throw new OperatorError(
+        "RUNTIME_FAILED",
+        `Cannot start instance "${name}": it ran, and nobody saw how it ended`,
+        {
+          hint: "look at its log",
+        },
+      );
+    const does = taskBehaviours.get(task.command.join(" ")) ?? taskBehaviours.get(task.process) ?? brief;
+    const { failure, exitMs, code: exitCode } = does;
+    await start(set, task.process, task.ordinal, signal, { ...wellBehaved, failure, exitMs, exitCode });
+    lastWords.set(name, does.output);
+    ran.push({ instance: name, task });
   }
 
   async function remove(name: InstanceName, graceMs: number, signal: AbortSignal): Promise<void> {
@@ -216,13 +265,14 @@ export function createMemoryMachine(options: {
         perSet.set(set.name, work);
         return work;
       },
+      startTask,
       observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
       remove: async (names, graceMs, signal) =>
         void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
       facts: async (name) => ({
         exit: instances.get(name)?.seen.exit ?? null,
         listening: [],
-        logTail: [],
+        logTail: lastWords.get(name) ?? [],
         ...instances.get(name)?.facts,
       }),
       inspect: async (name) => inspect(name),
@@ -271,6 +321,8 @@ export function createMemoryMachine(options: {
       },
     },
     behave: (behaviour, content) => void behaviours.set(content ?? null, { ...wellBehaved, ...behaviour }),
+    behaveTask: (commandOrProcess, behaviour) => void taskBehaviours.set(commandOrProcess, { ...brief, ...behaviour }),
+    ran,
     cutPower: () => instances.clear(),
     orphan(name) {
       change(name, (running) => (running.seen = { ...running.seen, orphaned: true }));

@@ -12,6 +12,8 @@ runtimeSuite("runc runtime", async () => {
     artifact: await putPatientImage(bench.store),
     lacking: sha256("nothing"),
     failing: { command: ["/no/such/program"] },
+    task: (line, code) => ["/bin/sh", "-c", `echo ${line}; sleep 0.1; exit ${code}`],
+    endless: ["/bin/sleep", "1000"],
     async crash({ pid }) {
       process.kill(pid ?? assert.fail("it does not run"), "SIGKILL");
     },

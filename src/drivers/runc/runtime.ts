@@ -8,7 +8,7 @@ import type { Digest } from "../../model/canonical.ts";
 import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { InstanceSet, InstancesWanted, ObservedInstance, Runtime } from "../../ports/runtime.ts";
+import type { InstanceSet, InstancesWanted, ObservedInstance, Runtime, Task } from "../../ports/runtime.ts";
 import type { Store } from "../../ports/store.ts";
 import { orDiskError } from "../../linux/disk.ts";
 import { forgetEarlierBoot } from "./boot.ts";
@@ -22,7 +22,7 @@ import { logBounds } from "./log-bounds.ts";
 import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
 import { createNetwork } from "./network.ts";
 import { observeInstance } from "./observe.ts";
-import { foldersOf, instanceNames, instancePaths, readRecord } from "./record.ts";
+import { foldersOf, instanceNames, instancePaths, readBirth, readRecord } from "./record.ts";
 import { removeInstance } from "./remove.ts";
 import { probeRootMode, type RootMode } from "./root-mode.ts";
 import { createRoots } from "./roots.ts";
@@ -137,7 +137,13 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const heldAddresses = (): ReadonlySet<string> =>
     new Set(instanceNames(folders).flatMap((name) => readRecord(instancePaths(folders, name))?.address ?? []));
 
-  async function start(set: InstanceSet, process: ProcessName, ordinal: number, signal: AbortSignal): Promise<void> {
+  async function start(
+    set: InstanceSet,
+    process: ProcessName,
+    ordinal: number,
+    signal: AbortSignal,
+    task?: Task,
+  ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
     starting.set(name, { set, process, ordinal, atMs: clock.now() });
     const leave = await slots.enter();
@@ -148,7 +154,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       const prepared = await roots.prepare(set.content.artifact);
       const root = await roots.root(set.content.artifact, set.content.settings.tmpfs);
       address = await pool.take(heldAddresses());
-      await startInstance(tools, { set, process, ordinal, prepared, root, address, pool });
+      await startInstance(tools, { set, process, ordinal, prepared, root, address, pool, ...(task && { task }) });
     } catch (error) {
       await removeInstance(tools, name, 0, signal).catch(() => {});
       if (address !== undefined) pool.giveBack(address);
@@ -171,14 +177,34 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       if (!taken.has(ordinal)) ordinals.push(ordinal);
     const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
-    if (failed === undefined) return;
-    if (signal.aborted) throw signal.reason;
-    const error = orDiskError(failed.reason, `start an instance of ${set.name} in "${places.run}"`, places.run);
-    if (error instanceof OperatorError) throw error;
-    const cause = asOperatorError(error).cause;
-    throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}`, {
+    if (failed !== undefined) throw startError(set, failed.reason, signal);
+  }
+
+  async function startTask(set: InstanceSet, task: Task, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const name = instanceName(set.name, task.ordinal, task.process);
+    const there = observeOne(name);
+    if (there !== undefined && there.phase !== "broken") return;
+    if (there !== undefined) {
+      // Its first process waits until after its birth was written down: without that it never ran.
+      if (readBirth(instancePaths(folders, name)) !== undefined) throw endUnseen(name);
+      await removeInstance(tools, name, 0, signal);
+    }
+    try {
+      await Promise.all([roots.prepare(set.content.artifact), network.ready()]);
+      await start(set, task.process, task.ordinal, signal, task);
+    } catch (error) {
+      throw startError(set, error, signal);
+    }
+  }
+
+  function startError(set: InstanceSet, thrown: unknown, signal: AbortSignal): unknown {
+    if (signal.aborted) return signal.reason;
+    const error = orDiskError(thrown, `start an instance of ${set.name} in "${places.run}"`, places.run);
+    if (error instanceof OperatorError) return error;
+    return new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}`, {
       hint: "run `bronze doctor` to see whether the machine is fit",
-      cause,
+      cause: asOperatorError(error).cause,
     });
   }
 
@@ -206,6 +232,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
         if (perSet.get(set.name) === work) perSet.delete(set.name);
       }
     },
+    startTask,
     observe: async () => observeAll(),
     async remove(names, graceMs, signal) {
       const pool = names.length === 0 ? undefined : await network.ready();
@@ -258,6 +285,12 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     exits.stop();
     supervisors.stop();
   }
+}
+
+function endUnseen(name: InstanceName): OperatorError {
+  return new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": it ran, and nobody saw how it ended`, {
+    hint: `see what it wrote: \`bronze logs ${name}\``,
+  });
 }
 
 /** Lets at most `count` in at a time, in order of arrival. */

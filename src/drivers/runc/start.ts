@@ -1,9 +1,9 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
+import { instanceName, webProcess, type InstanceName, type ProcessName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { InstanceSet } from "../../ports/runtime.ts";
+import type { InstanceSet, Task } from "../../ports/runtime.ts";
 import type { AddressPool } from "./addresses.ts";
 import type { Cgroups } from "../../linux/cgroups.ts";
 import { replaceFile } from "../../linux/files.ts";
@@ -39,6 +39,8 @@ export interface StartInput {
   readonly root: Root;
   readonly address: string;
   readonly pool: AddressPool;
+  /** What a one-off instance does; absent for all others. */
+  readonly task?: Task;
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -92,7 +94,7 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     cwd: prepared.config.workingDir,
     user,
     capabilities: settings.capabilities,
-    resources: settings.resources,
+    resources: settings.processes?.[input.task?.like ?? webProcess]?.resources ?? settings.resources,
     tmpfs: settings.tmpfs,
     files: boundFiles.map((destination) => ({
       source: join(paths.bundle, destination.slice("/etc/".length)),
@@ -126,7 +128,8 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
   }
 }
 
-function argumentsOf({ set, prepared }: StartInput): readonly string[] {
+function argumentsOf({ set, prepared, task }: StartInput): readonly string[] {
+  if (task !== undefined) return task.command;
   const args = set.content.settings.command ?? [...prepared.config.entrypoint, ...prepared.config.command];
   if (args.length > 0) return args;
   throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}: its image names no command`, {
@@ -135,18 +138,19 @@ function argumentsOf({ set, prepared }: StartInput): readonly string[] {
 }
 
 /** Later lines win; the ones of ours last, so that an image cannot claim to be another release. */
-function environmentOf({ set, prepared }: StartInput, name: string, home: string): readonly string[] {
+function environmentOf({ set, prepared, task }: StartInput, name: string, home: string): readonly string[] {
   const lines = [
     defaultPath,
     `HOME=${home}`,
     ...prepared.config.environment,
-    ...Object.entries(set.content.config).map(([key, value]) => `${key}=${value}`),
+    ...Object.entries(task?.sees === "artifact" ? {} : set.content.config).map(([key, value]) => `${key}=${value}`),
     `HOSTNAME=${name}`,
     `PORT=${set.content.settings.port}`,
     `BRONZE_APP=${set.app}`,
     `BRONZE_ENV=${set.environment}`,
     `BRONZE_RELEASE=v${set.release}`,
     `BRONZE_INSTANCE=${name}`,
+    ...Object.entries(task?.environment ?? {}).map(([key, value]) => `${key}=${value}`),
   ];
   const byName = new Map(lines.map((line) => [line.split("=", 1)[0] ?? "", line]));
   return [...byName.values()];
