@@ -4,12 +4,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
-import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import type {
   AuditReport,
   DeployRequest,
-  DeployResult,
   DownRequest,
   DownResult,
   LogLine,
@@ -26,19 +24,12 @@ import {
   type InstanceNameParts,
 } from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
-import {
-  deploy,
-  down,
-  knownEnvironment,
-  namedRelease,
-  rollback,
-  scale,
-  unknownEnvironment,
-  watched,
-  type ReleaseOutcome,
-} from "../controller/requests.ts";
-import { environmentStatus, releaseRow, urlOf } from "../controller/status.ts";
-import { nextOrdinalOf, releaseState, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import { deploy } from "../controller/deploy.ts";
+import { knownEnvironment, namedRelease, unknownEnvironment } from "../controller/known.ts";
+import { down, scale, watched } from "../controller/requests.ts";
+import { rollback } from "../controller/rollback.ts";
+import { environmentStatus, releaseRow } from "../controller/status.ts";
+import { nextOrdinalOf, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
 import {
   deploySchema,
@@ -51,6 +42,8 @@ import {
   storageSchema,
   waitSchema,
 } from "./schemas.ts";
+import { deployResult } from "./deploy-result.ts";
+import { isAbout, withProgress, type Filter } from "./progress.ts";
 import { streamLines, streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
@@ -119,13 +112,17 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.post("/v1/deploy", async (request, reply) => {
     const body = parseWith(deploySchema, request.body, "deploy request") as DeployRequest;
     await streamWork(reply, (progress) =>
-      withProgress(controller, body, progress, async () => outcome(await deploy(controller, body))),
+      withProgress(controller, body, progress, async () =>
+        deployResult(await deploy(controller, body), options.ping().url),
+      ),
     );
   });
   app.post("/v1/rollback", async (request, reply) => {
     const body = parseWith(rollbackSchema, request.body, "rollback request") as RollbackRequest;
     await streamWork(reply, (progress) =>
-      withProgress(controller, body, progress, async () => outcome(await rollback(controller, body))),
+      withProgress(controller, body, progress, async () =>
+        deployResult(await rollback(controller, body), options.ping().url),
+      ),
     );
   });
   app.post("/v1/scale", async (request, reply) => {
@@ -226,61 +223,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
     }
     return kept;
   }
-
-  function outcome({ record, release, created }: ReleaseOutcome): DeployResult {
-    return {
-      release: release.number,
-      of: release.of,
-      created,
-      digest: release.digest,
-      state: releaseState(release),
-      watchMs: record.settings.watchMs,
-      elapsedMs: release.elapsedMs ?? 0,
-      warm: release.warm ?? false,
-      url: urlOf(record, options.ping().url),
-    };
-  }
-}
-
-interface Filter {
-  readonly app?: AppName | undefined;
-  readonly environment?: EnvironmentName | undefined;
-}
-
-type Progress = (line: {
-  readonly atMs: number;
-  readonly step: string;
-  readonly text: string;
-  readonly instance?: InstanceName;
-}) => void;
-
-/** Runs work and reports the events of its environment meanwhile. */
-async function withProgress<Result>(
-  controller: Controller,
-  filter: Filter,
-  progress: Progress,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const stop = controller.recorder.listen((event) => {
-    if (!isAbout(event, filter)) return;
-    const { data, atMs } = event;
-    progress({
-      atMs,
-      step: data.kind,
-      text: describeEvent(data),
-      ...("instance" in data ? { instance: data.instance } : {}),
-    });
-  });
-  try {
-    return await work();
-  } finally {
-    stop();
-  }
-}
-
-function isAbout({ data }: LedgerEvent, { app, environment }: Filter): boolean {
-  if (app === undefined) return true;
-  return "app" in data && data.app === app && (environment === undefined || data.environment === environment);
 }
 
 /** Of a set that is gone only its release is known; its instances may have left their logs. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deploy, rollback } from "../controller/requests.ts";
+import { deploy } from "../controller/deploy.ts";
+import { rollback } from "../controller/rollback.ts";
 import { applyEvent } from "../ledger/fold.ts";
 import { emptyState } from "../ledger/state.ts";
 import type { InstanceName } from "../model/names.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deploy, rollback } from "../controller/requests.ts";
+import { deploy } from "../controller/deploy.ts";
+import { rollback } from "../controller/rollback.ts";
 import { asked, done, recordOf, request } from "./testing.ts";
 import { createWorld } from "./world.ts";
 

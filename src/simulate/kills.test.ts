@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { ControllerPorts } from "../controller/ports.ts";
-import { deploy, rollback } from "../controller/requests.ts";
+import { deploy } from "../controller/deploy.ts";
+import { rollback } from "../controller/rollback.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
 import { asked, done, live, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Controller } from "../controller/controller.ts";
-import { deploy, rollback } from "../controller/requests.ts";
+import { deploy } from "../controller/deploy.ts";
+import { rollback } from "../controller/rollback.ts";
 import { asked, digestOf, done, live, names, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 

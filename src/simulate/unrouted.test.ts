@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deploy, rollback } from "../controller/requests.ts";
+import { deploy } from "../controller/deploy.ts";
+import { rollback } from "../controller/rollback.ts";
 import { environmentStatus } from "../controller/status.ts";
 import { defaultRunSettings } from "../model/content.ts";
 import { parseAppName } from "../model/names.ts";

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { deploy, down, rollback, scale, type ReleaseOutcome } from "../controller/requests.ts";
+import type { ReleaseOutcome } from "../controller/begin.ts";
+import { deploy } from "../controller/deploy.ts";
+import { down, scale } from "../controller/requests.ts";
+import { rollback } from "../controller/rollback.ts";
 import { environmentStatus } from "../controller/status.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { parseAppName, type InstanceName } from "../model/names.ts";

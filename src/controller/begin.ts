@@ -1,0 +1,59 @@
+import type { Cause, EventData } from "../ledger/event.ts";
+import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
+import { keyOf, type Controller } from "./controller.ts";
+import { failureError } from "./executor.ts";
+import { namedRelease } from "./known.ts";
+import { newRelease, type NewRelease } from "./releases.ts";
+import { until } from "./until.ts";
+
+/** What came of a deploy or rollback. */
+export interface ReleaseOutcome {
+  readonly record: EnvironmentRecord;
+  readonly release: ReleaseRecord;
+  /** False: that content was live already, or only a rollout under way was ended. */
+  readonly created: boolean;
+}
+
+/** Whether requests may be answered by the next release at any moment: what comes now comes after the switch. */
+export function isSwitching(controller: Controller, record: EnvironmentRecord): boolean {
+  return controller.executor.flips.has(keyOf(record));
+}
+
+/** Records a new release, superseding what is under way. @returns its number */
+export function create(
+  controller: Controller,
+  record: EnvironmentRecord,
+  release: NewRelease,
+  askedAtMs: number,
+): number {
+  const events: readonly EventData[] = newRelease(
+    record,
+    release,
+    controller.view(record),
+    controller.ports.clock.now(),
+  );
+  const number = record.lastRelease + 1;
+  controller.asked(record, number, askedAtMs);
+  // What is switched to at once is followed at once by its result, which takes it to the disk.
+  if (events.at(-1)?.kind === "traffic.switching") controller.recorder.appendIntent(...events);
+  else controller.recorder.append(...events);
+  controller.tick(keyOf(record));
+  return number;
+}
+
+/** The release when its rollout is completed. @throws {OperatorError} why it was aborted */
+export async function rolloutEnd(
+  controller: Controller,
+  record: EnvironmentRecord,
+  number: number,
+): Promise<ReleaseRecord> {
+  const release = namedRelease(record, number);
+  await until(controller, () => release.rollout !== "progressing", Number.POSITIVE_INFINITY);
+  if (release.failure !== null) throw failureError(release.failure);
+  return release;
+}
+
+/** Who asked, and why, of a request. */
+export function causeOf({ who, why, commit, request }: Cause): Cause {
+  return { who, why, ...(commit === undefined ? {} : { commit }), ...(request === undefined ? {} : { request }) };
+}

@@ -1,0 +1,71 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import type { EnvironmentRecord } from "../ledger/state.ts";
+import type { RollbackRequest } from "../model/api.ts";
+import type { Digest } from "../model/canonical.ts";
+import { isUnasked } from "../rollout/plan.ts";
+import { rollbackTarget, setOfContent } from "../rollout/target.ts";
+import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
+import { keyOf, type Controller } from "./controller.ts";
+import { servingText } from "./executor.ts";
+import { knownEnvironment, namedRelease } from "./known.ts";
+import { abortActive, rollbackTo } from "./releases.ts";
+import { until } from "./until.ts";
+
+/** A set that answers no sooner is not worth the wait: new instances serve in about that time. */
+const askAnewMs = 500;
+
+/**
+ * Goes back to an earlier release's content, whole. Before a switch it only ends the rollout under way.
+ *
+ * @throws {OperatorError} `NO_ROLLBACK_TARGET`, `NOT_FOUND`, or the failure of the rollout
+ */
+export async function rollback(controller: Controller, request: RollbackRequest): Promise<ReleaseOutcome> {
+  const askedAtMs = controller.ports.clock.monotonic();
+  const record = knownEnvironment(controller, request.app, request.environment);
+  const cause = causeOf(request);
+  const mayBegin = (): boolean => !isSwitching(controller, record);
+  if (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
+  const wanted = request.to === undefined ? rollbackTarget(record) : record.releases.get(request.to);
+  if (wanted !== undefined) await askAnew(controller, record, wanted.digest);
+  while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
+  const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  const named = request.to === undefined ? undefined : namedRelease(record, request.to);
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  if (active?.type === "deploy" && live !== undefined && (named === undefined || named.digest === live.digest)) {
+    controller.recorder.append(
+      ...abortActive(record, {
+        code: "ROLLOUT_FAILED",
+        summary: `Cannot complete rollout of ${record.app} to v${active.number} in ${record.environment}: ${cause.who} rolled back before it had traffic`,
+        hint: servingText(record),
+        evidence: [],
+      }),
+    );
+    controller.tick(keyOf(record));
+    return { record, release: live, created: false };
+  }
+  if (live !== undefined && named?.digest === live.digest) return { record, release: live, created: false };
+  const target = named ?? rollbackTarget(record);
+  if (target === undefined) {
+    throw new OperatorError(
+      "NO_ROLLBACK_TARGET",
+      `Cannot roll back ${record.app} in ${record.environment}: ${nothingText(record)}`,
+      {
+        hint: "name a release with `bronze rollback vN` (see `bronze releases`), or deploy a new one",
+      },
+    );
+  }
+  const release = create(controller, record, rollbackTo(record, target, cause, false), askedAtMs);
+  return { record, release: await rolloutEnd(controller, record, release), created: true };
+}
+
+/** A daemon that was held up asks a warm set anew before it takes its silence for an answer. */
+async function askAnew(controller: Controller, record: EnvironmentRecord, digest: Digest): Promise<void> {
+  const set = setOfContent(record, digest);
+  const { fleet, ports } = controller;
+  if (set !== undefined && isUnasked(set, fleet.all(), ports.clock.now())) await fleet.ask(set.name, askAnewMs);
+}
+
+function nothingText(record: EnvironmentRecord): string {
+  if (record.live === null) return "nothing is live";
+  return `v${record.live.release} is live and there is no earlier proven release`;
+}

@@ -1,0 +1,51 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Cause, ConfigOrigin } from "../ledger/event.ts";
+import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
+import { canonicalJson, type Json } from "../model/canonical.ts";
+import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
+import type { AppName, EnvironmentName } from "../model/names.ts";
+import { isSettled, type Controller } from "./controller.ts";
+import { until } from "./until.ts";
+
+/** Records settings that hold at once. */
+export function changeSettings(
+  controller: Controller,
+  app: AppName,
+  environment: EnvironmentName,
+  settings: EnvironmentSettings,
+  cause: Cause,
+): void {
+  const record = controller.state.environments.get(environmentKey(app, environment));
+  if (record !== undefined && same(record.settings, settings)) return;
+  controller.recorder.append({ kind: "environment.changed", app, environment, settings, cause });
+}
+
+/** Records what the config is made of, where no release does. */
+export function changeConfigOrigin(
+  controller: Controller,
+  record: EnvironmentRecord,
+  configOrigin: ConfigOrigin,
+  cause: Cause,
+): void {
+  if (same(record.configOrigin, configOrigin)) return;
+  const { app, environment } = record;
+  controller.recorder.append({ kind: "config.changed", app, environment, ...configOrigin, cause });
+}
+
+/** Waits until as many instances as wanted serve, at the route that is wanted and at no other. */
+export async function settingsHold(controller: Controller, record: EnvironmentRecord): Promise<void> {
+  const { instances, route, deadlineMs } = record.settings;
+  const holds = (): boolean =>
+    isSettled(record, controller.fleet.all()) &&
+    controller.view(record).rules.every((rule) => formatRoute(rule.route) === formatRoute(record.settings.route));
+  if (await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs)) return;
+  throw new OperatorError(
+    "ROLLOUT_UNHEALTHY",
+    `Cannot bring ${record.app} to ${instances} instances${route === null ? "" : ` at ${formatRoute(route)}`} in time`,
+    { hint: "`bronze status` names the instances that do not become healthy; those that serve go on" },
+  );
+}
+
+export function same<Value extends EnvironmentSettings | ConfigOrigin>(a: Value, b: Value): boolean {
+  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
+}

@@ -1,0 +1,19 @@
+import type { ReleaseOutcome } from "../controller/begin.ts";
+import { urlOf } from "../controller/status.ts";
+import { releaseState } from "../ledger/state.ts";
+import type { DeployResult } from "../model/api.ts";
+
+/** What a caller who asked for a release is told of it. */
+export function deployResult({ record, release, created }: ReleaseOutcome, routerUrl: string): DeployResult {
+  return {
+    release: release.number,
+    of: release.of,
+    created,
+    digest: release.digest,
+    state: releaseState(release),
+    watchMs: record.settings.watchMs,
+    elapsedMs: release.elapsedMs ?? 0,
+    warm: release.warm ?? false,
+    url: urlOf(record, routerUrl),
+  };
+}
