@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Controller } from "../controller/controller.ts";
 import type { Log } from "../controller/ports.ts";
+import { createAgeSecrets } from "../drivers/age/secrets.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { goFirst } from "../linux/priority.ts";
+import { limitCoreDumps } from "../linux/programs.ts";
 import { createProber } from "../drivers/prober.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
@@ -53,12 +55,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const logger = pino({ level: logLevel(process.env["BRONZE_LOG"]), base: null }, { write: writeLogLine });
   const log: Log = (level, message, details) => logger[level](details ?? {}, message);
   const opened = openSqliteJournal(places.state);
+  // It holds secrets, and instances inherit it.
+  await limitCoreDumps();
   const journal = options.throughJournal?.(opened) ?? opened;
   const { state, boot, clock, recorder } = openLedger(journal);
   const startedAtMs = clock.monotonic();
   const stopped = Promise.withResolvers<{ readonly everything: boolean }>();
 
   const store = createLocalStore(join(places.state, "store"));
+  const secrets = createAgeSecrets({ state: places.state, now: () => clock.wall() });
   const runtime = await createRuncRuntime({
     places,
     store,
@@ -66,6 +71,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     record: (data) => recorder.append(data),
     layerImages: new Map(state.layerImages),
     clock,
+    secrets,
   });
   const router = createHaproxyRouter({
     places,

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { imageLeftovers, machineLeftovers, staleProcessFile, type Leftover } from "../drivers/runc/leftovers.ts";
 import { storedImages } from "../drivers/runc/layers.ts";
+import { createAgeSecrets } from "../drivers/age/secrets.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
@@ -93,6 +94,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
           record: (data) => recorder.append(data),
           layerImages: new Map(state.layerImages),
           clock,
+          secrets: createAgeSecrets({ state: places.state, now: () => clock.wall() }),
         })
       : undefined;
     try {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { readText } from "./files.ts";
+import { run } from "./process.ts";
 
 const mostOpenFiles = 65_536;
 
@@ -9,6 +10,22 @@ const mostOpenFiles = 65_536;
 export function openFileLimit(): number {
   const hard = Number(/^Max open files\s+\S+\s+(\S+)/m.exec(readText("/proc/self/limits") ?? "")?.[1]);
   return Number.isFinite(hard) ? Math.min(hard, mostOpenFiles) : mostOpenFiles;
+}
+
+/**
+ * Size limit of core dumps for programs that hold what must not reach a disk, in bytes: 1, which is too small for any and
+ * at which the kernel hands none to a program either; 0 where we may not go up to that.
+ *
+ * @see core(5), "Piping core dumps to a program"
+ */
+export function coreLimit(): number {
+  return /^Max core file size\s+\S+\s+0\s/m.test(readText("/proc/self/limits") ?? "") ? 0 : 1;
+}
+
+/** Holds this process and all that it starts to {@link coreLimit}. Where that is refused the limit stays as it is. */
+export async function limitCoreDumps(): Promise<void> {
+  const bytes = coreLimit();
+  await run("prlimit", [`--core=${bytes}:${bytes}`, "--pid", String(process.pid)]).catch(() => undefined);
 }
 
 /** Where a program lies, for those that want a path. @throws {OperatorError} `MACHINE_LACKS` */

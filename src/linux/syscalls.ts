@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 
 /** mount(2) flags that are used here. */
-export const mountFlags = { readOnly: 1, noSuid: 2, noDevices: 4 } as const;
+export const mountFlags = { readOnly: 1, noSuid: 2, noDevices: 4, noExecution: 8 } as const;
 const detach = 2;
 
 /** The few system calls that Node has no function for. Each throws an `Error` with `code` when the kernel refuses. */

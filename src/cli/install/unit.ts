@@ -44,6 +44,7 @@ Delegate=yes
 OOMPolicy=continue
 CPUWeight=1000
 LimitNOFILE=65536
+LimitCORE=1
 TasksMax=infinity
 
 [Install]

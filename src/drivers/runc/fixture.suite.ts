@@ -16,8 +16,10 @@ import type { InstanceName } from "../../model/names.ts";
 import { placesOf, type Places } from "../../model/places.ts";
 import type { EventData } from "../../ledger/event.ts";
 import { suiteSet } from "../../ports/runtime.suite.ts";
+import type { Secrets } from "../../ports/secrets.ts";
 import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
+import { createMemorySecrets } from "../memory/secrets.ts";
 import { createSystemClock } from "../system/clock.ts";
 import { createRuncRuntime, type RuncRuntime, type RuncRuntimeOptions } from "./runtime.ts";
 
@@ -25,6 +27,7 @@ import { createRuncRuntime, type RuncRuntime, type RuncRuntimeOptions } from "./
 export interface Bench {
   readonly places: Places;
   readonly store: Store;
+  readonly secrets: Secrets;
   readonly events: EventData[];
   readonly signal: AbortSignal;
   runtime(options?: Partial<RuncRuntimeOptions>): Promise<RuncRuntime>;
@@ -68,9 +71,11 @@ export async function createBench(): Promise<Bench> {
   const places = placesOf(folder);
   const store = createLocalStore(join(folder, "store"));
   const events: EventData[] = [];
+  const secrets = createMemorySecrets().open();
   return {
     places,
     store,
+    secrets,
     events,
     signal: new AbortController().signal,
     runtime: (options = {}) =>
@@ -80,6 +85,7 @@ export async function createBench(): Promise<Bench> {
         clock: createSystemClock(Date.now()),
         layerImages: imagesIn(events),
         record: (data) => events.push(data),
+        secrets,
         ...subnetIn(events),
         ...options,
       }),

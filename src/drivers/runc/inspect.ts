@@ -1,4 +1,5 @@
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import type { InstanceName } from "../../model/names.ts";
 import type { ExpectedObservation, InstanceObservation } from "../../model/observation.ts";
 import { readText, replaceFile } from "../../linux/files.ts";
@@ -6,7 +7,7 @@ import type { UsedLayer } from "./layers.ts";
 import { mountLines } from "./mount-lines.ts";
 import { readMounts } from "../../linux/mountinfo.ts";
 import { isAlive, processStat } from "../../linux/processes.ts";
-import { instancePaths, readBirth, readExit, readRecord, type Folders, type InstancePaths } from "./record.ts";
+import { instancePaths, readBirth, readExit, readRecord, type Folders } from "./record.ts";
 
 /** What the first process was once the instance had settled. */
 interface Baseline {
@@ -33,7 +34,8 @@ export async function inspectInstance(
   const { pid } = birth.process;
   try {
     const mounts = readMounts(pid);
-    const program = await programOf(pid, paths, nowMs - record.startedAtMs >= settleMs);
+    const baseline = record.hasSecrets === true ? paths.secretBaseline : paths.baseline;
+    const program = await programOf(pid, baseline, nowMs - record.startedAtMs >= settleMs);
     const root = mounts.find(({ target }) => target === "/")?.device;
     const observed: InstanceObservation = {
       name,
@@ -70,14 +72,15 @@ export async function inspectInstance(
  */
 async function programOf(
   pid: number,
-  paths: InstancePaths,
+  baseline: string,
   settled: boolean,
 ): Promise<{ readonly observed: Baseline; readonly expected: Baseline }> {
   const now = readProgram(pid);
   if (!settled) return { observed: now, expected: now };
-  const text = readText(paths.baseline);
+  const text = readText(baseline);
   if (text === undefined) {
-    await replaceFile(paths.baseline, JSON.stringify(now));
+    // In a folder that may be gone: what the environment holds is not written to another.
+    if (existsSync(dirname(baseline))) await replaceFile(baseline, JSON.stringify(now));
     return { observed: now, expected: now };
   }
   const expected = JSON.parse(text) as Baseline;

@@ -68,7 +68,11 @@ export function machineLeftovers(places: Places): readonly Leftover[] {
   const syscalls = loadSyscalls();
   // Above first: what is mounted later lies on what was mounted before.
   for (const { target } of readMounts().toReversed()) {
-    if (!target.startsWith(`${join(places.run, "layers")}/`) && !target.startsWith(`${join(places.run, "roots")}/`))
+    if (
+      !target.startsWith(`${join(places.run, "layers")}/`) &&
+      !target.startsWith(`${join(places.run, "roots")}/`) &&
+      target !== folders.secrets
+    )
       continue;
     found.push({
       subject: target,

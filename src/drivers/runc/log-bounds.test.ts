@@ -33,7 +33,7 @@ test("removeOldest() keeps the last lines of what a running instance rotated las
   const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index}\n`).join("");
   for (const name of ["v2-1.log", "v2-1.log.1", "v2-1.log.2", "v1-1.log"])
     writeFileSync(join(logs, `shop-production-${name}`), lines);
-  const folders = { instances: join(dir, "instances"), exits: dir, runtimeRoot: dir, logs };
+  const folders = { instances: join(dir, "instances"), exits: dir, runtimeRoot: dir, logs, secrets: dir };
   await removeOldest(folders, 1_000);
   assert.deepEqual(readdirSync(logs).sort(), ["shop-production-v2-1.log", "shop-production-v2-1.log.1"]);
   assert.equal(readFileSync(join(logs, "shop-production-v2-1.log"), "utf8"), lines);

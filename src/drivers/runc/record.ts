@@ -19,6 +19,8 @@ export interface InstanceRecord {
   readonly address: string;
   readonly port: number;
   readonly startedAtMs: number;
+  /** It has secrets; absent: none. */
+  readonly hasSecrets?: boolean;
 }
 
 /** What is written once it exists: truth at that moment, to be held against later. */
@@ -38,6 +40,11 @@ export interface InstancePaths {
   readonly record: string;
   readonly birth: string;
   readonly baseline: string;
+  /** Of an instance with secrets: its folder in memory, the files that it sees, and what may hold values besides. */
+  readonly secrets: string;
+  readonly secretFiles: string;
+  readonly secretBaseline: string;
+  readonly secretConfig: string;
   readonly supervisorPid: string;
   readonly control: string;
   readonly outOfMemory: string;
@@ -51,6 +58,8 @@ export interface Folders {
   readonly exits: string;
   readonly runtimeRoot: string;
   readonly logs: string;
+  /** In memory, root's alone. */
+  readonly secrets: string;
 }
 
 export function foldersOf(places: Places): Folders {
@@ -59,16 +68,22 @@ export function foldersOf(places: Places): Folders {
     exits: join(places.run, "exits"),
     runtimeRoot: join(places.run, "runc"),
     logs: join(places.log, "instances"),
+    secrets: join(places.run, "secrets"),
   };
 }
 
 export function instancePaths(folders: Folders, name: string): InstancePaths {
   const bundle = join(folders.instances, name);
+  const secrets = join(folders.secrets, name);
   return {
     bundle,
     record: join(bundle, "bronze.json"),
     birth: join(bundle, "birth.json"),
     baseline: join(bundle, "baseline.json"),
+    secrets,
+    secretFiles: join(secrets, "files"),
+    secretBaseline: join(secrets, "baseline.json"),
+    secretConfig: join(secrets, "config.json"),
     supervisorPid: join(bundle, "conmon.pid"),
     control: join(bundle, "ctl"),
     outOfMemory: join(bundle, "oom"),

@@ -41,6 +41,7 @@ export async function removeInstance(
   await tools.cgroups.removeInstance(name);
   await rm(paths.runtimeState, { recursive: true, force: true });
   await rm(paths.exit, { force: true });
+  await rm(paths.secrets, { recursive: true, force: true });
   // The bundle last: while it is there, what is left of the instance is found again.
   await rm(paths.bundle, { recursive: true, force: true });
   tools.exits.forget(name);

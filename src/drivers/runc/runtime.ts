@@ -9,13 +9,14 @@ import { instanceName, type InstanceName, type ProcessName } from "../../model/n
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, InstancesWanted, ObservedInstance, Runtime, Task } from "../../ports/runtime.ts";
+import type { Secrets } from "../../ports/secrets.ts";
 import type { Store } from "../../ports/store.ts";
 import { orDiskError } from "../../linux/disk.ts";
 import { forgetEarlierBoot } from "./boot.ts";
 import { createCgroups } from "../../linux/cgroups.ts";
 import { watchExits } from "./exits.ts";
 import { factsOf } from "./facts.ts";
-import { findProgram, openFileLimit } from "../../linux/programs.ts";
+import { coreLimit, findProgram, openFileLimit } from "../../linux/programs.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers, type Layers } from "./layers.ts";
 import { logBounds } from "./log-bounds.ts";
@@ -26,6 +27,7 @@ import { foldersOf, instanceNames, instancePaths, readBirth, readRecord } from "
 import { removeInstance } from "./remove.ts";
 import { probeRootMode, type RootMode } from "./root-mode.ts";
 import { createRoots } from "./roots.ts";
+import { createSecretPlace, secretsInside, secretValues, type SecretValues } from "./secret-place.ts";
 import { startInstance } from "./start.ts";
 import { watchSupervisors } from "./supervisor-watch.ts";
 import { loadSyscalls } from "../../linux/syscalls.ts";
@@ -34,6 +36,7 @@ export interface RuncRuntimeOptions {
   readonly places: Places;
   readonly store: Store;
   readonly clock: Clock;
+  readonly secrets: Secrets;
   /** The /20 the ledger says was chosen; absent: one is chosen and recorded. */
   readonly subnet?: string;
   /** Image digests by layer, from the ledger. */
@@ -103,6 +106,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     clock,
     runtimePath: findProgram("runc"),
     openFiles: openFileLimit(),
+    coreBytes: coreLimit(),
+    secretPlace: createSecretPlace(folders, syscalls),
     exits,
     supervisors,
   };
@@ -141,6 +146,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     set: InstanceSet,
     process: ProcessName,
     ordinal: number,
+    secrets: SecretValues,
     signal: AbortSignal,
     task?: Task,
   ): Promise<void> {
@@ -152,9 +158,20 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     try {
       signal.throwIfAborted();
       const prepared = await roots.prepare(set.content.artifact);
-      const root = await roots.root(set.content.artifact, set.content.settings.tmpfs);
+      const mounted = [...set.content.settings.tmpfs, ...(secrets.size === 0 ? [] : [secretsInside])];
+      const root = await roots.root(set.content.artifact, mounted);
       address = await pool.take(heldAddresses());
-      await startInstance(tools, { set, process, ordinal, prepared, root, address, pool, ...(task && { task }) });
+      await startInstance(tools, {
+        set,
+        process,
+        ordinal,
+        prepared,
+        root,
+        address,
+        pool,
+        secrets,
+        ...(task && { task }),
+      });
     } catch (error) {
       await removeInstance(tools, name, 0, signal).catch(() => {});
       if (address !== undefined) pool.giveBack(address);
@@ -175,7 +192,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     const ordinals: number[] = [];
     for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
       if (!taken.has(ordinal)) ordinals.push(ordinal);
-    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
+    const secrets = ordinals.length === 0 ? new Map() : await secretValues(options.secrets, set);
+    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, secrets, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw startError(set, failed.reason, signal);
   }
@@ -192,7 +210,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     }
     try {
       await Promise.all([roots.prepare(set.content.artifact), network.ready()]);
-      await start(set, task.process, task.ordinal, signal, task);
+      const secrets = task.sees === "artifact" ? new Map() : await secretValues(options.secrets, set);
+      await start(set, task.process, task.ordinal, secrets, signal, task);
     } catch (error) {
       throw startError(set, error, signal);
     }
@@ -208,7 +227,9 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     });
   }
 
-  for (const name of instanceNames(folders)) supervisors.add(name);
+  const present = instanceNames(folders);
+  for (const name of present) supervisors.add(name);
+  tools.secretPlace.sweep(new Set(present));
 
   return {
     rootMode,
@@ -271,6 +292,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       const never = new AbortController().signal;
       for (const name of instanceNames(folders)) await removeInstance(tools, name, 0, never);
       stop();
+      tools.secretPlace.close();
       await roots.keep(new Set());
       await network.remove();
       await cgroups.removeAll();

@@ -19,6 +19,8 @@ const input: SpecInput = {
   seccomp: seccompFor("amd64", []),
   openFiles: 1024,
   limitSwap: true,
+  secrets: null,
+  coreBytes: 1,
 };
 
 type Spec = {

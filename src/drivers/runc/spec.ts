@@ -1,5 +1,6 @@
 import type { ResourceSettings } from "../../model/content.ts";
 import { kernelMounts, maskedPaths, readonlyPaths, type OciMount } from "../../linux/oci.ts";
+import { secretsInside } from "./secret-place.ts";
 import type { OciSeccomp } from "../../linux/seccomp.ts";
 
 /** Everything an instance's configuration is made of. */
@@ -18,10 +19,14 @@ export interface SpecInput {
   readonly tmpfs: readonly string[];
   /** Files of the host that appear read-only inside. */
   readonly files: readonly { readonly source: string; readonly destination: string }[];
+  /** Folder of the host with the instance's secrets; null: it has none. */
+  readonly secrets: string | null;
   readonly cgroupsPath: string;
   readonly seccomp: OciSeccomp;
   /** Most open files; above the daemon's own hard limit runc would fail. */
   readonly openFiles: number;
+  /** Largest core dump, in bytes. */
+  readonly coreBytes: number;
   /** False on cgroup v1 without swap accounting. */
   readonly limitSwap: boolean;
 }
@@ -49,7 +54,10 @@ export function ociSpec(input: SpecInput): { readonly [key: string]: unknown } {
       cwd: input.cwd,
       noNewPrivileges: true,
       capabilities: capabilitiesOf(input),
-      rlimits: [{ type: "RLIMIT_NOFILE", soft: input.openFiles, hard: input.openFiles }],
+      rlimits: [
+        { type: "RLIMIT_NOFILE", soft: input.openFiles, hard: input.openFiles },
+        { type: "RLIMIT_CORE", soft: input.coreBytes, hard: input.coreBytes },
+      ],
     },
     mounts: mountsOf(input),
     linux: {
@@ -101,11 +109,11 @@ function mountsOf(input: SpecInput): readonly OciMount[] {
   return [
     ...kernelMounts,
     ...[...new Set(["/tmp", ...input.tmpfs])].sort().map(tmpfs),
-    ...input.files.map(({ source, destination }) => ({
-      destination,
-      type: "bind",
-      source,
-      options: ["bind", "ro", "nosuid", "nodev", "noexec"],
-    })),
+    ...input.files.map(readOnly),
+    ...(input.secrets === null ? [] : [readOnly({ source: input.secrets, destination: secretsInside })]),
   ];
+}
+
+function readOnly({ source, destination }: SpecInput["files"][number]): OciMount {
+  return { destination, type: "bind", source, options: ["bind", "ro", "nosuid", "nodev", "noexec"] };
 }

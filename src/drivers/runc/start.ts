@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { instanceName, webProcess, type InstanceName, type ProcessName } from "../../model/names.ts";
+import type { SecretName } from "../../model/secret.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, Task } from "../../ports/runtime.ts";
 import type { AddressPool } from "./addresses.ts";
@@ -15,6 +16,7 @@ import { identify, type ProcessIdentity } from "../../linux/processes.ts";
 import { instancePaths, type Folders, type InstanceBirth, type InstancePaths, type InstanceRecord } from "./record.ts";
 import { releaseInstance } from "./release-instance.ts";
 import { boundFiles, type PreparedArtifact, type Root } from "./roots.ts";
+import type { SecretPlace, SecretValues } from "./secret-place.ts";
 import { seccompFor } from "../../linux/seccomp.ts";
 import { ociSpec } from "./spec.ts";
 import { outputOf, type SupervisorWatch } from "./supervisor-watch.ts";
@@ -28,6 +30,8 @@ export interface StartTools {
   readonly clock: Clock;
   readonly runtimePath: string;
   readonly openFiles: number;
+  readonly coreBytes: number;
+  readonly secretPlace: SecretPlace;
   readonly supervisors: SupervisorWatch;
 }
 
@@ -41,6 +45,7 @@ export interface StartInput {
   readonly pool: AddressPool;
   /** What a one-off instance does; absent for all others. */
   readonly task?: Task;
+  readonly secrets: SecretValues;
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -61,6 +66,8 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
       else tools.cgroups.adopt(supervisorPid).then(() => adopted.resolve(identity), adopted.reject);
     },
   );
+  // runc has read it.
+  if (hasVariables(input)) rmSync(paths.secretConfig);
   const first = identify(pid);
   if (first === undefined) throw endedAtOnce(name);
   const [supervisor] = await Promise.all([
@@ -100,9 +107,11 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
       source: join(paths.bundle, destination.slice("/etc/".length)),
       destination,
     })),
+    secrets: input.secrets.size === 0 ? null : tools.secretPlace.give(name, input.secrets, user),
     cgroupsPath: tools.cgroups.instancePath(name),
     seccomp: seccompFor(process.arch === "arm64" ? "arm64" : "amd64", settings.capabilities),
     openFiles: tools.openFiles,
+    coreBytes: tools.coreBytes,
     limitSwap: tools.cgroups.limitsSwap,
   });
   const record: InstanceRecord = {
@@ -115,11 +124,15 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     address,
     port: settings.port,
     startedAtMs: tools.clock.now(),
+    ...(input.secrets.size === 0 ? {} : { hasSecrets: true }),
   };
   rmSync(paths.exit, { force: true });
   writeFileSync(`${paths.record}.new`, JSON.stringify(record));
   renameSync(`${paths.record}.new`, paths.record);
-  writeFileSync(join(paths.bundle, "config.json"), JSON.stringify(spec));
+  const config = join(paths.bundle, "config.json");
+  // The bundle may be on a disk, where no value may be.
+  if (hasVariables(input)) symlinkSync(paths.secretConfig, config);
+  writeFileSync(hasVariables(input) ? paths.secretConfig : config, JSON.stringify(spec), { mode: 0o600 });
   const shown = { hostname: `${name}\n`, hosts: hostsFile(name, address), "resolv.conf": hostResolvers() };
   for (const [file, text] of Object.entries(shown)) {
     writeFileSync(join(paths.bundle, file), text);
@@ -137,13 +150,22 @@ function argumentsOf({ set, prepared, task }: StartInput): readonly string[] {
   });
 }
 
+/** Whether secrets are also in its environment, which its configuration holds plain. */
+function hasVariables({ set, secrets }: StartInput): boolean {
+  return secrets.size > 0 && set.content.settings.secretVariables !== undefined;
+}
+
 /** Later lines win; the ones of ours last, so that an image cannot claim to be another release. */
-function environmentOf({ set, prepared, task }: StartInput, name: string, home: string): readonly string[] {
+function environmentOf({ set, prepared, secrets, task }: StartInput, name: string, home: string): readonly string[] {
   const lines = [
     defaultPath,
     `HOME=${home}`,
     ...prepared.config.environment,
     ...Object.entries(task?.sees === "artifact" ? {} : set.content.config).map(([key, value]) => `${key}=${value}`),
+    ...(set.content.settings.secretVariables ?? []).flatMap((variable) => {
+      const value = secrets.get(variable as SecretName);
+      return value === undefined ? [] : [`${variable}=${value.toString("utf8")}`];
+    }),
     `HOSTNAME=${name}`,
     `PORT=${set.content.settings.port}`,
     `BRONZE_APP=${set.app}`,

@@ -4,6 +4,7 @@ import type { Digest } from "../../model/canonical.ts";
 import { placesOf } from "../../model/places.ts";
 import { suiteSet, web } from "../../ports/runtime.suite.ts";
 import { createLocalStore } from "../../store/local.ts";
+import { createMemorySecrets } from "../memory/secrets.ts";
 import { createSystemClock } from "../system/clock.ts";
 import { createRuncRuntime } from "./runtime.ts";
 
@@ -14,6 +15,7 @@ const runtime = await createRuncRuntime({
   clock: createSystemClock(Date.now()),
   layerImages: new Map(),
   record: () => {},
+  secrets: createMemorySecrets().open(),
 });
 await runtime.prepare(artifact, new AbortController().signal);
 process.stdout.write("starting\n");
