@@ -21,6 +21,7 @@ product="runc:runc conmon:conmon haproxy:haproxy erofs-utils:mkfs.erofs iproute2
   util-linux:nsenter ca-certificates:update-ca-certificates libatomic1:/usr/lib/*/libatomic.so.1"
 for_tests="skopeo:skopeo docker-registry:docker-registry openssl:openssl busybox-static:busybox strace:strace faketime:faketime wrk:wrk procps:ps
   gpg:gpg gpg-agent:gpg-agent gpgconf:gpgconf
+  btrfs-progs:mkfs.btrfs xfsprogs:mkfs.xfs
   systemd:systemd-analyze"
 
 say() { echo "set-up: $*"; }

@@ -39,9 +39,10 @@ export const keySets = {
   copy: keySet("build.copy", "from to", "owner mode exclude"),
   allowance: keySet("build.allowSecrets", "path rule reason", ""),
   route: keySet("route", "host path", "tls redirect headers"),
-  run: keySet("run", "command port health drain minReady resources capabilities tmpfs", "volumes user env stopSignal"),
+  run: keySet("run", "command port health drain minReady resources capabilities tmpfs volumes", "user env stopSignal"),
   health: keySet("run.health", "path tcp deadline", "interval timeout command"),
   resources: keySet("run.resources", "memory cpu pids", "swap io"),
+  volume: keySet("run.volumes.NAME", "path shared snapshot app", "size backup"),
   environment: keySet(
     "environments.NAME",
     "from instances strategy deadline rollback route config",
@@ -78,7 +79,7 @@ export function adviseKey(name: string, here: KeySet, path: string): string {
   const own = otherNames.get(name.toLowerCase()) ?? name;
   if (here.known.includes(own)) return `unknown key, did you mean "${own}"?`;
   const homes = Object.values(keySets).filter(
-    (set) => set !== keySets.copy && set !== keySets.allowance && set.known.includes(own),
+    (set) => set !== keySets.copy && set !== keySets.allowance && set !== keySets.volume && set.known.includes(own),
   );
   if (homes.length > 0) {
     const environment = /^environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";

@@ -12,6 +12,7 @@ import { Lines } from "./lines.ts";
 import { definitionError, wholeFile } from "./problem.ts";
 import { Reader } from "./reader.ts";
 import { readRun } from "./run.ts";
+import { checkVolumes } from "./volumes.ts";
 
 /**
  * Parses the text of a `bronze.yaml` and fills in the defaults.
@@ -49,6 +50,7 @@ export function parseDefinition(text: string, fileName: string): Definition {
   const run = readRun(reader, fields.get("run"));
   const config = optional(fields, "config", (field) => readConfig(reader, field));
   const environments = readEnvironments(reader, fields.get("environments"), route);
+  if (app !== undefined) checkVolumes(reader, root, { app, run, environments });
   if (reader.problems.length > 0 || app === undefined || build === undefined)
     throw definitionError(fileName, reader.problems);
   return { app, build, run, ...(config === undefined ? {} : { config }), environments };

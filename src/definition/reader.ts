@@ -98,6 +98,19 @@ export class Reader {
     return entries;
   }
 
+  /** What stands below some keys, without a word about what does not: the last place that is there. */
+  find(from: Place, keys: readonly string[]): Place {
+    let place = from;
+    for (const name of keys) {
+      const node = isAlias(place.node) ? place.node.resolve(this.#document) : place.node;
+      const pair = isMap(node) ? node.items.find(({ key }) => isScalar(key) && key.value === name) : undefined;
+      if (pair === undefined) return place;
+      const offset = (pair.key as Node).range?.[0] ?? place.offset;
+      place = { node: pair.value as Node | null, path: place.path === "" ? name : `${place.path}.${name}`, offset };
+    }
+    return place;
+  }
+
   list(place: Place): readonly Place[] {
     const node = this.#plain(place);
     if (!isSeq(node)) {

@@ -5,6 +5,7 @@ import { optional, portRange, readAbsolute, readCommand } from "./build.ts";
 import { capabilityNames } from "./capabilities.ts";
 import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
+import { readVolumes } from "./volumes.ts";
 
 /** Reads `run`; an absent place gives the defaults. */
 export function readRun(reader: Reader, place: Place | undefined): DefinedRunSettings {
@@ -15,6 +16,8 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
   const duration = (from: ReadonlyMap<string, Place>, name: string): number | undefined =>
     optional(from, name, (field) => reader.parsed(field, parseDurationMs));
   const defaults = defaultRunSettings;
+  const tmpfs = optional(fields, "tmpfs", (field) => readTmpfs(reader, field)) ?? defaults.tmpfs;
+  const volumes = optional(fields, "volumes", (field) => readVolumes(reader, field, tmpfs));
   return {
     command: optional(fields, "command", (field) => readCommand(reader, field)) ?? defaults.command,
     port: optional(fields, "port", (field) => reader.number(field, portRange)) ?? null,
@@ -36,7 +39,8 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
         defaults.resources.pids,
     },
     capabilities: optional(fields, "capabilities", (field) => readCapabilities(reader, field)) ?? defaults.capabilities,
-    tmpfs: optional(fields, "tmpfs", (field) => readTmpfs(reader, field)) ?? defaults.tmpfs,
+    tmpfs,
+    ...(volumes === undefined ? {} : { volumes }),
   };
 }
 

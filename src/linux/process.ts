@@ -5,6 +5,7 @@ import { giveWay } from "./priority.ts";
 export interface RunOptions {
   /** What it reads; a promise lets it start up while that is still being found out. */
   readonly input?: string | Promise<string>;
+  /** 0: none. */
   readonly timeoutMs?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly encoding?: "utf8" | "latin1";
   /** It has time: it runs at low priority, in a session of its own that has none of ours. */
   readonly givesWay?: boolean;
+  /** Told the process's number once it runs. */
+  readonly onPid?: (pid: number) => void;
 }
 
 export interface RunResult {
@@ -40,6 +43,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     if (options.givesWay === true && child.pid !== undefined) giveWay(child.pid);
+    if (child.pid !== undefined) options.onPid?.(child.pid);
     const collect = (stream: NodeJS.ReadableStream): (() => string) => {
       const chunks: Buffer[] = [];
       let size = 0;

@@ -1,5 +1,6 @@
 import { canonicalJson, sha256, type Digest, type Json } from "./canonical.ts";
 import type { Config } from "./config.ts";
+import type { AppName } from "./names.ts";
 
 /** How the daemon asks an instance whether it is well. */
 export interface HealthSettings {
@@ -28,6 +29,8 @@ export interface VolumeMount {
   readonly sharing: "exclusive" | "shared";
   /** Whether an immutable snapshot is taken before each release. */
   readonly snapshot: boolean;
+  /** Whose volume it is; absent: the app's own. */
+  readonly app?: AppName;
 }
 
 /** Volumes by name. */

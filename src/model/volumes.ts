@@ -1,0 +1,105 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import type { RunSettings, VolumeMount, Volumes } from "./content.ts";
+import { webProcess, type AppName, type EnvironmentName, type ProcessName } from "./names.ts";
+
+/** One volume among all of a machine: of an app, in an environment, by its name. */
+export interface VolumeId {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly name: string;
+}
+
+/** A volume as one process of a content has it. */
+export interface AttachedVolume {
+  readonly id: VolumeId;
+  readonly mount: VolumeMount;
+}
+
+/** Most volumes of one process. */
+export const mostVolumes = 16;
+/** Most snapshots of one volume; those that releases made give way to newer ones well before. */
+export const mostSnapshots = 40;
+/** Snapshots made before releases that are kept of each volume, the newest. */
+export const keptReleaseSnapshots = 10;
+
+const namePattern = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
+const snapshotPattern = /^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$/;
+
+/** @throws {OperatorError} `ARGUMENT_INVALID` when it is not 1 to 32 lower-case letters, digits and hyphens */
+export function parseVolumeName(text: string): string {
+  if (namePattern.test(text)) return text;
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 80)}" as a volume's name`, {
+    hint: "use 1 to 32 lower-case letters, digits and hyphens, with a letter or digit at both ends",
+  });
+}
+
+/** @throws {OperatorError} `ARGUMENT_INVALID` when it is not 1 to 48 lower-case letters, digits and hyphens */
+export function parseSnapshotName(text: string): string {
+  if (snapshotPattern.test(text)) return text;
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 80)}" as a snapshot's name`, {
+    hint: "use 1 to 48 lower-case letters, digits and hyphens, with a letter or digit at both ends",
+  });
+}
+
+/** `shop/production/data`: names a volume in messages and keys. */
+export function formatVolume({ app, environment, name }: VolumeId): string {
+  return `${app}/${environment}/${name}`;
+}
+
+/** `20261121-110650`: the moment a snapshot without a name of its own is called by, UTC. */
+export function snapshotMoment(atMs: number): string {
+  return new Date(atMs)
+    .toISOString()
+    .slice(0, 19)
+    .replaceAll(/[-:]/g, "")
+    .replace("T", "-");
+}
+
+/** Volumes that a process of these settings asks for, by name. */
+export function mountsOf(settings: RunSettings, process: ProcessName): Volumes {
+  const own = process === webProcess ? settings.volumes : settings.processes?.[process]?.volumes;
+  return own ?? {};
+}
+
+/** Volumes that instances of a process have, sorted by name. */
+export function volumesOf(
+  settings: RunSettings,
+  process: ProcessName,
+  where: Pick<VolumeId, "app" | "environment">,
+): readonly AttachedVolume[] {
+  return Object.entries(mountsOf(settings, process))
+    .map(([name, mount]) => ({
+      id: { app: mount.app ?? where.app, environment: where.environment, name },
+      mount,
+    }))
+    .sort((a, b) => (formatVolume(a.id) < formatVolume(b.id) ? -1 : 1));
+}
+
+/** Volumes of all processes of these settings; one that several have is listed for each. */
+export function allVolumesOf(
+  settings: RunSettings,
+  where: Pick<VolumeId, "app" | "environment">,
+): readonly (AttachedVolume & { readonly process: ProcessName })[] {
+  return [webProcess, ...(Object.keys(settings.processes ?? {}) as ProcessName[])].flatMap((process) =>
+    volumesOf(settings, process, where).map((volume) => ({ ...volume, process })),
+  );
+}
+
+/** The volumes of which not both may be attached: the same one, and at least one side wants it alone. */
+export function clashes(some: readonly AttachedVolume[], others: readonly AttachedVolume[]): readonly VolumeId[] {
+  return some
+    .filter(({ id, mount }) =>
+      others.some(
+        (other) =>
+          formatVolume(other.id) === formatVolume(id) &&
+          (mount.sharing === "exclusive" || other.mount.sharing === "exclusive"),
+      ),
+    )
+    .map(({ id }) => id);
+}
+
+/** Whether anything of these settings wants a volume for itself alone. */
+export function hasExclusive(settings: RunSettings): boolean {
+  const mounts = [settings.volumes, ...Object.values(settings.processes ?? {}).map(({ volumes }) => volumes)];
+  return mounts.some((volumes) => Object.values(volumes ?? {}).some(({ sharing }) => sharing === "exclusive"));
+}
