@@ -49,6 +49,8 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   DAEMON_UNREACHABLE: "No daemon answers on the socket, or it went away meanwhile.",
   BUILD_FAILED: "The artifact could not be made.",
   SECRET_FOUND: "A secret is in what was built. Nothing of it was published.",
+  TEST_FAILED: "A test of the artifact, or a check of the new content, did not pass. Traffic stayed where it was.",
+  COMMAND_FAILED: "What `bronze run` ran did not end with status 0.",
   REGISTRY_FAILED: "A registry of images cannot be reached, or does not let us in.",
   MACHINE_LACKS: "Something needed is missing on this machine; `bronze doctor` lists everything.",
   MACHINE_REFUSED: "The machine has it and does not let us use it.",

@@ -2,7 +2,7 @@ import { asOperatorError } from "../errors/operator-error.ts";
 import type { EventData, LedgerEvent } from "../ledger/event.ts";
 import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { formatRoute } from "../model/content.ts";
-import { splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
+import { isTask, splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
 import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
@@ -145,6 +145,7 @@ export class Controller {
     if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
     return {
       instances: this.fleet.all().filter(({ set }) => record.sets.has(set)),
+      tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.placed,
       rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
       memory: this.ports.machine.memory(),
@@ -324,7 +325,12 @@ export class Controller {
     const { exit } = instance;
     const set = record.sets.get(instance.set);
     try {
-      if (set !== undefined && set.role !== "ending" && !set.condemned.has(instance.name)) {
+      if (
+        set !== undefined &&
+        !isTask(instance.process) &&
+        set.role !== "ending" &&
+        !set.condemned.has(instance.name)
+      ) {
         this.recorder.append({
           kind: "instance.exited",
           app,
@@ -365,7 +371,11 @@ export class Controller {
 
   /** Instances that no record knows of are ended: a crash between their start and its record may leave such. */
   async #removeStrangers(): Promise<void> {
-    const strangers = this.fleet.all().filter(({ set }) => this.#recordOfSet(set)?.sets.has(set) !== true);
+    const strangers = [
+      ...this.fleet.all().filter(({ set }) => this.#recordOfSet(set)?.sets.has(set) !== true),
+      // What no record knows in an environment that there is, its plan ends.
+      ...this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === undefined),
+    ];
     if (strangers.length === 0) return;
     this.#log("warn", "ending instances that no release knows", { instances: strangers.map(({ name }) => name) });
     await this.ports.runtime.remove(

@@ -20,6 +20,7 @@ import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import { sleep } from "./sleep.ts";
+import { TaskRunner } from "./task-runner.ts";
 
 /** Time between two looks whether an instance that ends still has requests, in ms. */
 const drainPollMs = 100;
@@ -46,9 +47,11 @@ export class Executor {
   /** Switches under way, by environment: such a rule may be in effect already. */
   readonly flips = new Map<string, RouteRule>();
   readonly #options: ExecutorOptions;
+  readonly #tasks: TaskRunner;
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.#tasks = new TaskRunner(options);
   }
 
   /** Learns from the router what is in effect. */
@@ -80,6 +83,11 @@ export class Executor {
           reason: step.reason,
         });
         return true;
+      case "hold": {
+        const { release, to, figures, reason } = step;
+        recorder.append({ kind: "watch.held", app, environment, release, to, figures, reason });
+        return true;
+      }
       case "retire":
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
         return true;
@@ -127,6 +135,12 @@ export class Executor {
         return this.#end(record, step);
       case "forget":
         return this.#forget(record, step);
+      case "start-task":
+      case "finish-task":
+      case "clear-task":
+      case "attest":
+      case "ask":
+        return this.#tasks.run(record, step);
       default:
         throw new Error(`step ${step.kind} is recorded, not run`);
     }
@@ -346,8 +360,12 @@ export class Executor {
   async releaseUnused(): Promise<void> {
     const { recorder, ports } = this.#options;
     const kept = new Set<SetRecord["content"]["artifact"]>();
-    for (const { sets } of recorder.state.environments.values()) {
+    for (const { sets, tasks, releases } of recorder.state.environments.values()) {
       for (const { content } of sets.values()) kept.add(content.artifact);
+      for (const { release, ended } of tasks.values()) {
+        const artifact = releases.get(release)?.content.artifact;
+        if (ended === null && artifact !== undefined) kept.add(artifact);
+      }
     }
     await ports.runtime.release([...kept]);
   }
@@ -356,6 +374,11 @@ export class Executor {
 /** What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it. */
 function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: ReleaseRecord): EventData {
   const { app, environment } = record;
+  const { held } = record.watch ?? { held: null };
+  if (watched.type === "deploy" && held !== null && next.type === "deploy") {
+    const reason = `replaced by v${next.number} while it was held for a person: ${held.reason}`;
+    return { kind: "release.taken_back", app, environment, release: watched.number, figures: null, reason };
+  }
   if (next.type === "rollback" && watched.type === "deploy") {
     return {
       kind: "release.taken_back",

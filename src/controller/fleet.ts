@@ -1,4 +1,4 @@
-import type { InstanceName, SetName } from "../model/names.ts";
+import { isTask, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RunSettings } from "../model/content.ts";
 import type { Exit } from "../model/observation.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -71,9 +71,20 @@ export class Fleet {
     this.#cancelProbe.clear();
   }
 
-  /** All instances, sorted by name. */
+  /** All instances but tasks', sorted by name. */
   all(): readonly FleetInstance[] {
-    return [...this.#instances.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#sorted((process) => !isTask(process));
+  }
+
+  /** Instances of tasks, which are neither probed nor replaced, sorted by name. */
+  tasks(): readonly FleetInstance[] {
+    return this.#sorted(isTask);
+  }
+
+  #sorted(isWanted: (process: ProcessName) => boolean): readonly FleetInstance[] {
+    return [...this.#instances.values()]
+      .filter(({ process }) => isWanted(process))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   get(name: InstanceName): FleetInstance | undefined {
@@ -194,7 +205,14 @@ export class Fleet {
     const { prober, clock, settingsOf, onHealth } = this.#options;
     const target = this.#instances.get(name);
     const settings = target === undefined ? undefined : settingsOf(target.set);
-    if (this.#stopped || target === undefined || target.address === null || settings === undefined) return;
+    if (
+      this.#stopped ||
+      target === undefined ||
+      isTask(target.process) ||
+      target.address === null ||
+      settings === undefined
+    )
+      return;
     const { address, port } = target;
     const result = await prober.probe({ address, port, path: probePath(settings.health) }, probeTimeoutMs);
     const now = this.#instances.get(name);

@@ -1,4 +1,5 @@
 import type { Clock } from "../ports/clock.ts";
+import type { EvidenceKeeper } from "../ports/evidence.ts";
 import type { Journal } from "../ports/journal.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { Prober } from "../ports/prober.ts";
@@ -13,6 +14,7 @@ export interface ControllerPorts {
   readonly clock: Clock;
   readonly prober: Prober;
   readonly machine: Machine;
+  readonly evidence: EvidenceKeeper;
 }
 
 /** Says something for the daemon's own log; never the only place where something is told. */

@@ -16,6 +16,7 @@ import { tellReady } from "../drivers/system/ready.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api.ts";
 import { placesOf } from "../model/places.ts";
+import { createEvidence } from "../store/evidence.ts";
 import { createLocalStore } from "../store/local.ts";
 import { openLedger } from "./open-ledger.ts";
 import { forgetSocket, listen } from "./socket.ts";
@@ -83,7 +84,15 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   });
   recorder.append({ kind: "daemon.started", version, pid: process.pid, boot });
   const controller = new Controller(
-    { runtime, router, journal, clock, prober: createProber(), machine: systemMachine },
+    {
+      runtime,
+      router,
+      journal,
+      clock,
+      prober: createProber(),
+      machine: systemMachine,
+      evidence: createEvidence(store),
+    },
     log,
     recorder,
   );

@@ -63,6 +63,8 @@ export function describeEvent(data: EventData): string {
       return `${data.instance} drifted (${data.type}): ${data.findings.join("; ")}`;
     case "task.started":
       return `${data.instance} started: ${commandText(data.command)}${data.cause === undefined ? "" : `, for ${data.cause.who}${data.cause.why === "" ? "" : `, ${data.cause.why}`}`}`;
+    case "task.running":
+      return `${data.instance} runs`;
     case "task.ended":
       return `${data.instance} ${endText(data)} after ${formatDuration(data.elapsedMs)}`;
     case "check.answered":

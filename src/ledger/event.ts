@@ -182,6 +182,8 @@ export type EventData =
       /** Who asked for it; absent: its rollout did. */
       readonly cause?: Cause;
     })
+  /** It has a process: were it gone after this, nobody would know how far it came. */
+  | (InEnvironment & { readonly kind: "task.running"; readonly instance: InstanceName })
   | (InEnvironment & {
       readonly kind: "task.ended";
       readonly release: number;

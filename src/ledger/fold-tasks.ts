@@ -23,6 +23,7 @@ export function startTask(record: EnvironmentRecord, data: EventOf<"task.started
     startedAtMs: atMs,
     deadlineAtMs: data.deadlineMs === null ? null : atMs + data.deadlineMs,
     cause: data.cause ?? null,
+    running: false,
     lost: false,
     stop: null,
     ended: null,

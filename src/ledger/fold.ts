@@ -174,6 +174,11 @@ function applyToEnvironment(
       return;
     case "task.started":
       return startTask(record, data, atMs);
+    case "task.running": {
+      const task = record.tasks.get(data.instance);
+      if (task !== undefined) task.running = true;
+      return;
+    }
     case "task.ended":
       return endTask(record, data);
     case "check.answered":

@@ -73,6 +73,8 @@ export interface TaskRecord {
   readonly deadlineAtMs: number | null;
   /** Who asked for it; null: its rollout did. */
   readonly cause: Cause | null;
+  /** It had a process. */
+  running: boolean;
   /** The machine went away under it: what it did, and whether to the end, nobody knows. */
   lost: boolean;
   /** Why it is to be ended; null: it may go on. */

@@ -1,4 +1,5 @@
 import { canonicalJson, sha256, type Digest, type Json } from "./canonical.ts";
+import type { Check } from "./tasks.ts";
 import type { Config } from "./config.ts";
 import type { AppName } from "./names.ts";
 
@@ -132,6 +133,8 @@ export interface EnvironmentSettings {
   readonly watchMs: number;
   /** Where its traffic comes in; null: it takes none, others of its environment reach it by name. */
   readonly route: Route | null;
+  /** What is asked of a new content before it gets traffic, in order; absent: nothing. */
+  readonly checks?: readonly Check[];
 }
 
 export const defaultEnvironmentSettings: EnvironmentSettings = {

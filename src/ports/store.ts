@@ -8,6 +8,11 @@ export interface Descriptor {
   readonly annotations?: { readonly [key: string]: string };
 }
 
+/** A manifest that is about another one, its subject: a signature, an attestation, a result. */
+export interface Referrer extends Descriptor {
+  readonly artifactType: string;
+}
+
 /** Content-addressed blobs. Each write is on disk (fsync, rename, fsync of the folder) before it resolves. */
 export interface Blobs {
   /** Size in bytes, or undefined when the store lacks it. */
@@ -47,6 +52,19 @@ export interface Store extends Blobs {
   tag(name: string, digest: Digest): Promise<void>;
   /** The digest a name points at, or undefined. */
   resolve(name: string): Promise<Digest | undefined>;
+  /**
+   * Takes in a manifest that names a subject: from then on `referrers` lists it. Its own blobs are written before it; the
+   * subject need not be there.
+   *
+   * @throws {OperatorError} `VERIFICATION_FAILED` when it names no subject
+   */
+  attach(manifest: Uint8Array): Promise<Referrer>;
+  /**
+   * The manifests whose subject this is, sorted by digest; those that the store has lost are left out.
+   *
+   * @param artifactType only those of this kind
+   */
+  referrers(subject: Digest, artifactType?: string): Promise<readonly Referrer[]>;
   /** All names, sorted. */
   tags(): Promise<readonly { readonly name: string; readonly digest: Digest }[]>;
 }

@@ -12,6 +12,16 @@ import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
 import type { Step } from "./step.ts";
+import {
+  awaitsPreparation,
+  isIrreversible,
+  isTasking,
+  planChecks,
+  planPreparation,
+  planTasks,
+  taskDeadlines,
+  type TasksView,
+} from "./tasks.ts";
 import { isProven } from "./target.ts";
 import { planRetirements } from "./warm.ts";
 import { judgeWatch, type TrafficShare } from "./watch.ts";
@@ -32,7 +42,7 @@ export interface InstanceView {
 }
 
 /** Everything a plan for one environment depends on, besides its record and the time. */
-export interface EnvironmentView {
+export interface EnvironmentView extends TasksView {
   /** Sorted by name. */
   readonly instances: readonly InstanceView[];
   /** Instances the router sends requests to, by set; sorted by name. */
@@ -61,14 +71,19 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
   for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
     steps.push({ kind: "retire", set: set.name, reason });
   }
-  for (const set of sets) steps.push(...planSet(record, set, bySet.get(set.name) ?? [], view, nowMs));
+  for (const set of sets) {
+    const waits = awaitsPreparation(record, set, view);
+    const planned = planSet(record, set, bySet.get(set.name) ?? [], view, nowMs);
+    steps.push(...planned.filter(({ kind }) => !waits || kind !== "ensure"));
+  }
+  steps.push(...planTasks(record, view, nowMs));
   steps.push(...planRoutes(record, view));
   return steps;
 }
 
 /** When time alone will change the plan: the earliest such moment after now, ms since the epoch; null: never. */
 export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): number | null {
-  const moments: number[] = [];
+  const moments: number[] = [...taskDeadlines(record)];
   if (record.watch !== null) moments.push(record.watch.startedAtMs + record.settings.watchMs);
   if (record.active !== null) moments.push(record.releases.get(record.active)?.deadlineAtMs ?? 0);
   for (const set of record.sets.values()) {
@@ -139,12 +154,17 @@ function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySe
   if (verdict.fires || dead !== undefined) {
     const figures = verdict.fires ? verdict.figures : null;
     const reason = verdict.fires ? verdict.reason : (dead ?? "");
+    if (to !== null && release.type === "deploy" && isIrreversible(release)) {
+      if (watch.held !== null) return [];
+      return [{ kind: "hold", release: release.number, to, figures: verdict.figures, reason }];
+    }
     // A first deploy has nothing to go back to; a rollback brought back what is wanted: both are only warned about.
     if (to !== null && release.type === "deploy")
       return [{ kind: "take-back", release: release.number, to, figures, reason }];
     if (!watch.warned) return [{ kind: "warn", release: release.number, figures: verdict.figures, reason }];
   }
-  if (nowMs >= watch.startedAtMs + record.settings.watchMs)
+  // What is held waits for a person: time alone proves nothing any more.
+  if (watch.held === null && nowMs >= watch.startedAtMs + record.settings.watchMs)
     return [{ kind: "prove", release: release.number, reason: "watched" }];
   return [];
 }
@@ -178,10 +198,14 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   const toSwitch: Step = { kind: "switch", release: release.number, set: set.name };
   // The switch was begun and is in effect: it is finished whatever came after, so that state never says otherwise.
   if (record.switching !== null && view.rules.some((rule) => rule.stable === set.name)) return [toSwitch];
-  const instances = bySet.get(set.name) ?? [];
+  if (isTasking(record, release)) return [];
+  const preparation = planPreparation(record, release, view);
+  const instances = preparation === undefined ? (bySet.get(set.name) ?? []) : [];
   const failure = failureOf(release, set, instances, nowMs);
   if (failure !== undefined) return [failure];
-  return canSwitch(set, settingsFor(record, set.name), { instances, placed: view.placed }, nowMs) ? [toSwitch] : [];
+  if (preparation !== undefined) return preparation;
+  if (!canSwitch(set, settingsFor(record, set.name), { instances, placed: view.placed }, nowMs)) return [];
+  return planChecks(record, release, readyInstances(set, instances, nowMs), view) ?? [toSwitch];
 }
 
 /** Whether a set may go live: enough instances are ready, and the router knows them where they are to have traffic. */

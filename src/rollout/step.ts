@@ -2,6 +2,7 @@ import type { CondemnType, WatchFigures } from "../ledger/event.ts";
 import type { Route } from "../model/content.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
+import type { TaskStep } from "./tasks.ts";
 
 /**
  * What is to be done next for one environment: plain data. Steps of one plan do not depend on each other and may run
@@ -42,7 +43,15 @@ export type Step =
       readonly instance: InstanceName;
       /** ms since the epoch; null: at once. */ readonly drainUntilMs: number | null;
     }
-  | { readonly kind: "forget"; readonly set: SetName };
+  | { readonly kind: "forget"; readonly set: SetName }
+  | {
+      readonly kind: "hold";
+      readonly release: number;
+      readonly to: number;
+      readonly figures: WatchFigures;
+      readonly reason: string;
+    }
+  | TaskStep;
 
 /** Why a rollout cannot come through: an instance ended, never became healthy, or the rollout's own time is over. */
 export type FailReason = "exited" | "unhealthy" | "deadline";
@@ -56,9 +65,14 @@ export function stepKey(step: Step): string {
     case "retire":
     case "forget":
       return `${step.kind} ${step.set}`;
+    case "start-task":
+    case "finish-task":
+    case "clear-task":
     case "condemn":
     case "end":
       return `${step.kind} ${step.instance}`;
+    case "ask":
+      return `ask ${step.release} ${step.index}`;
     case "route":
     case "switch":
       // Both change what answers a route: one at a time.
@@ -67,6 +81,8 @@ export function stepKey(step: Step): string {
     case "prove":
     case "take-back":
     case "warn":
+    case "hold":
+    case "attest":
       return `${step.kind} ${step.release}`;
   }
 }

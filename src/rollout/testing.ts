@@ -135,6 +135,7 @@ export function instance(release: number, ordinal: number, change: Partial<Insta
 export function view(change: Partial<EnvironmentView> = {}): EnvironmentView {
   return {
     instances: [],
+    tasks: [],
     placed: new Map(),
     rules: [],
     memory: { totalBytes: 8e9, availableBytes: 6e9 },

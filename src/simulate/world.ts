@@ -1,6 +1,7 @@
 import { Controller } from "../controller/controller.ts";
 import type { ControllerPorts } from "../controller/ports.ts";
 import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
+import { createMemoryEvidence, type MemoryEvidence } from "../drivers/memory/evidence.ts";
 import { createMemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine } from "../drivers/memory/runtime.ts";
@@ -12,6 +13,7 @@ export interface World {
   readonly machine: MemoryMachine;
   readonly router: MemoryRouter;
   readonly journal: Journal;
+  readonly evidence: MemoryEvidence;
   /**
    * Starts a controller, as a daemon does; its ports may be changed for it alone. Where a boot is given, it records that
    * it started on it.
@@ -26,11 +28,13 @@ export function createWorld(): World {
   const machine = createMemoryMachine({ clock });
   const router = createMemoryRouter();
   const journal = createMemoryJournal();
+  const evidence = createMemoryEvidence();
   return {
     clock,
     machine,
     router,
     journal,
+    evidence,
     cutPower() {
       machine.cutPower();
       router.reboot();
@@ -43,6 +47,7 @@ export function createWorld(): World {
         journal,
         clock,
         prober: machine.prober,
+        evidence,
         machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
       };
       const controller = new Controller(change(ports), () => {});

@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
-import type { Stage, Store } from "../ports/store.ts";
+import { parseReferrer } from "../image/referrer.ts";
+import type { Referrer, Stage, Store } from "../ports/store.ts";
 import { createBlobFolder } from "./blob-folder.ts";
 import { ignoreMissing, syncFolder } from "./durable.ts";
 import { createKeptStage } from "./kept-stage.ts";
@@ -25,12 +26,13 @@ export interface LocalStore extends Store {
 }
 
 /**
- * A store in a folder: `blobs/sha256/HEX`, `tags/NAME` (the digest as text), `tmp/PID-START-RANDOM` while writing.
+ * A store in a folder: `blobs/sha256/HEX`, `tags/NAME` (the digest as text), `referrers/SUBJECT/MANIFEST`, `tmp/PID-START-RANDOM` while writing.
  * Several processes may use it at once. What killed writers left in `tmp` is removed at the next write.
  */
 export function createLocalStore(dir: string): LocalStore {
   const tagsDir = join(dir, "tags");
-  const blobs = createBlobFolder(dir, { durable: true, folders: [tagsDir] });
+  const referrersDir = join(dir, "referrers");
+  const blobs = createBlobFolder(dir, { durable: true, folders: [tagsDir, referrersDir] });
   const { pathOf } = blobs;
 
   const damaged = join(dir, "damaged");
@@ -96,6 +98,28 @@ export function createLocalStore(dir: string): LocalStore {
       return found
         .flatMap(({ name, digest }) => (digest === undefined ? [] : [{ name, digest }]))
         .sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async attach(manifest) {
+      const { subject, descriptor } = parseReferrer(manifest);
+      const { digest } = await blobs.write(manifest);
+      const list = join(referrersDir, digestHex(subject));
+      await mkdir(list, { recursive: true, mode: 0o755 });
+      await syncFolder(referrersDir);
+      // Last, so that what is listed is there. That it is listed is all the entry says: the rest says the manifest.
+      await blobs.place(async () => ({ target: join(list, digestHex(digest)), result: undefined }), list);
+      return descriptor;
+    },
+
+    async referrers(subject, artifactType) {
+      const names = (await readdir(join(referrersDir, digestHex(subject))).catch(ignoreMissing)) ?? [];
+      const found: Referrer[] = [];
+      for (const digest of names.map((name) => `sha256:${name}`).filter(isDigest)) {
+        if ((await blobs.stat(digest)) === undefined) continue;
+        const { descriptor } = parseReferrer(await blobs.read(digest));
+        if (artifactType === undefined || descriptor.artifactType === artifactType) found.push(descriptor);
+      }
+      return found.sort((a, b) => (a.digest < b.digest ? -1 : 1));
     },
 
     async stage(folder) {

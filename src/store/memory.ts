@@ -1,12 +1,14 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { sha256, type Digest } from "../model/canonical.ts";
-import type { Store } from "../ports/store.ts";
+import { parseReferrer } from "../image/referrer.ts";
+import type { Referrer, Store } from "../ports/store.ts";
 import { blobMissing, bytesLie, checkTagName, tooLarge } from "./refusals.ts";
 
 /** A store that lives as long as the process; for the simulator and tests. It has no files: `path` always refuses. */
 export function createMemoryStore(): Store {
   const blobs = new Map<Digest, Buffer>();
   const names = new Map<string, Digest>();
+  const referring = new Map<Digest, Map<Digest, Referrer>>();
   const need = (digest: Digest): Buffer => {
     const bytes = blobs.get(digest);
     if (bytes === undefined) throw blobMissing(digest);
@@ -56,6 +58,17 @@ export function createMemoryStore(): Store {
       checkTagName(name);
       return names.get(name);
     },
+    async attach(manifest) {
+      const { subject, descriptor } = parseReferrer(manifest);
+      await store.write(manifest);
+      const known = referring.get(subject) ?? new Map<Digest, Referrer>();
+      referring.set(subject, known.set(descriptor.digest, descriptor));
+      return descriptor;
+    },
+    referrers: async (subject, artifactType) =>
+      [...(referring.get(subject)?.values() ?? [])]
+        .filter((one) => artifactType === undefined || one.artifactType === artifactType)
+        .sort((a, b) => (a.digest < b.digest ? -1 : 1)),
     tags: async () => [...names].map(([name, digest]) => ({ name, digest })).sort((a, b) => (a.name < b.name ? -1 : 1)),
     async stage() {
       const staged = createMemoryStore();

@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
-import { sha256 } from "../model/canonical.ts";
+import { serialiseReferrer } from "../image/referrer.ts";
+import { sha256, type Digest } from "../model/canonical.ts";
 import type { Store } from "../ports/store.ts";
+import { createEvidence } from "./evidence.ts";
 import { createLocalStore } from "./local.ts";
 import { createMemoryStore } from "./memory.ts";
 
@@ -114,6 +116,52 @@ function conforms(name: string, create: () => Store): void {
         { name: "base:1", digest: one.digest },
         { name: "team/shop:v2", digest: two.digest },
       ]);
+    });
+
+    test("`attach()` lists a manifest with its subject's referrers, once, and by kind", async () => {
+      const store = create();
+      const subject = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: sha256("image"), size: 5 };
+      const about = (artifactType: string, annotations = {}): Buffer =>
+        serialiseReferrer({ subject, artifactType, layers: [], annotations });
+      const first = await store.attach(about("text/one", { note: "n" }));
+      assert.deepEqual(await store.attach(about("text/one", { note: "n" })), first);
+      const second = await store.attach(about("text/two"));
+      assert.deepEqual(
+        await store.referrers(subject.digest),
+        [first, second].sort((a, b) => (a.digest < b.digest ? -1 : 1)),
+      );
+      assert.deepEqual(await store.referrers(subject.digest, "text/one"), [
+        { ...first, artifactType: "text/one", annotations: { note: "n" } },
+      ]);
+      assert.deepEqual(await store.referrers(sha256("other")), []);
+      assert.equal((await store.read(first.digest)).byteLength, first.size);
+      await assert.rejects(store.attach(Buffer.from('{"schemaVersion":2}')), withCode("VERIFICATION_FAILED"));
+    });
+
+    test("`createEvidence()` attaches a statement about an artifact, the same one once", async () => {
+      const store = create();
+      const { digest } = await store.write(Buffer.from('{"mediaType":"text/manifest"}'));
+      const evidence = {
+        predicateType: "https://in-toto.io/attestation/test-result/v0.1",
+        predicate: { result: "PASSED" },
+      };
+      const keeper = createEvidence(store);
+      const attached = await keeper.attach(digest, evidence);
+      assert.equal(await keeper.attach(digest, evidence), attached);
+      const [referrer, none] = await store.referrers(digest, "application/vnd.in-toto+json");
+      assert.deepEqual([referrer?.digest, none], [attached, undefined]);
+      const manifest = JSON.parse((await store.read(attached)).toString()) as {
+        readonly subject: unknown;
+        readonly layers: readonly { readonly digest: Digest }[];
+      };
+      assert.deepEqual(manifest.subject, { mediaType: "text/manifest", digest, size: 29 });
+      const statement = JSON.parse((await store.read(manifest.layers[0]?.digest as Digest)).toString()) as unknown;
+      assert.deepEqual(statement, {
+        _type: "https://in-toto.io/Statement/v1",
+        subject: [{ digest: { sha256: digest.slice("sha256:".length) } }],
+        ...evidence,
+      });
+      await assert.rejects(keeper.attach(sha256("absent"), evidence), withCode("NOT_FOUND"));
     });
 
     test("`tag()` refuses names that are none and digests that are not there", async () => {
