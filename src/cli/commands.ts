@@ -108,6 +108,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/history.ts")).historyCommand(),
   },
   {
+    name: "config",
+    summary: "show and override what instances are configured with",
+    common: false,
+    load: async () => (await import("./commands/config.ts")).configCommand(),
+  },
+  {
     name: "scale",
     summary: "change the number of instances, without a release",
     common: false,

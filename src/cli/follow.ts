@@ -26,18 +26,18 @@ export async function follow<Result>(context: Context, path: string, body: unkno
 }
 
 /** Follows a deploy or rollback to its end, also across a restart of the daemon. */
-export async function followRelease(
+export async function followRelease<Result extends DeployResult | null = DeployResult>(
   context: Context,
-  path: "/v1/deploy" | "/v1/rollback",
+  path: "/v1/deploy" | "/v1/rollback" | "/v1/config",
   body: Target,
-): Promise<DeployResult> {
+): Promise<Result | DeployResult> {
   // Another release of the same kind, by the same person, may have been made a moment ago.
   const request = crypto.randomUUID();
   try {
-    return await follow<DeployResult>(context, path, { ...body, request });
+    return await follow<Result>(context, path, { ...body, request });
   } catch (thrown) {
     if (!(thrown instanceof ConnectionLost)) throw thrown;
-    return await pickUp(context, path === "/v1/deploy" ? "deploy" : "rollback", body, request);
+    return await pickUp(context, path === "/v1/rollback" ? "rollback" : "release", body, request);
   }
 }
 
@@ -57,7 +57,7 @@ export async function followDone<Result extends object = object>(
 
 async function pickUp(
   context: Context,
-  type: "deploy" | "rollback",
+  type: "release" | "rollback",
   { app, environment }: Target,
   request: string,
 ): Promise<DeployResult> {
@@ -115,6 +115,7 @@ async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<D
     elapsedMs: row.elapsedMs ?? 0,
     warm: row.warm ?? false,
     url: environment?.url ?? null,
+    overrides: environment?.overrides ?? [],
   };
 }
 

@@ -2,6 +2,7 @@ import { Option, type Command } from "commander";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { DeployResult, ReleaseRow } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
+import { renderOverrides } from "../render/overrides.ts";
 import { renderRelease } from "../render/status.ts";
 import type { Context, TargetOptions } from "./context.ts";
 import { follow } from "./follow.ts";
@@ -44,6 +45,7 @@ export async function printRelease(
       `${output.paint.good(name)} live${at} in ${formatDuration(result.elapsedMs)}${result.warm ? " from warm instances" : ""}${watch}`,
     );
   }
+  for (const line of renderOverrides(result.overrides)) output.line(line);
   let { state } = result;
   if (options.wait === "proven" && state === "watching") {
     const row = await follow<ReleaseRow>(context, "/v1/wait", { ...target, release: result.release });

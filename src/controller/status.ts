@@ -8,6 +8,7 @@ import {
 import { crashMemoryMs } from "../ledger/fold.ts";
 import type { EnvironmentStatus, Figures, InstanceStatus, ReleaseRow, RollbackReadiness } from "../model/api.ts";
 import { webProcess } from "../model/names.ts";
+import { overrideRows } from "../model/config.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { earliestStartMs, isUsable, readyInstances } from "../rollout/plan.ts";
 import { rollbackTarget } from "../rollout/target.ts";
@@ -55,6 +56,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
             watchEndsInMs:
               record.watch === null ? null : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
           },
+    overrides: overrideRows(record.configOrigin.defined, record.configOrigin.overrides),
     rollout: rolloutStatus(record, instances, input.nowMs),
     wanted: live === null ? 0 : settings.instances,
     healthy,

@@ -2,6 +2,7 @@ import type { ReleaseOutcome } from "../controller/begin.ts";
 import { urlOf } from "../controller/status.ts";
 import { releaseState } from "../ledger/state.ts";
 import type { DeployResult } from "../model/api.ts";
+import { overrideRows } from "../model/config.ts";
 
 /** What a caller who asked for a release is told of it. */
 export function deployResult({ record, release, created }: ReleaseOutcome, routerUrl: string): DeployResult {
@@ -15,5 +16,6 @@ export function deployResult({ record, release, created }: ReleaseOutcome, route
     elapsedMs: release.elapsedMs ?? 0,
     warm: release.warm ?? false,
     url: urlOf(record, routerUrl),
+    overrides: overrideRows(release.configOrigin.defined, release.configOrigin.overrides),
   };
 }

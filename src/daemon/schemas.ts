@@ -2,7 +2,13 @@ import { z } from "zod";
 import { maxInstances } from "../definition/environments.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
-import { configNameProblem, configSizeProblem, configValueProblem } from "../model/config.ts";
+import {
+  configNameProblem,
+  configSizeProblem,
+  configValueProblem,
+  mostConfigNames,
+  type ConfigOverrides,
+} from "../model/config.ts";
 import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
 
 /** Longest text of who and why, in characters. */
@@ -78,14 +84,16 @@ const environmentSettings = z.strictObject({
   route: route.nullable(),
 });
 
-const config = z.record(z.string(), z.string()).superRefine((values, context) => {
+const refuseVariables = (values: ConfigOverrides, context: z.core.$RefinementCtx): void => {
   for (const [name, value] of Object.entries(values)) {
-    const problem = configNameProblem(name) ?? configValueProblem(value);
+    const problem = configNameProblem(name) ?? (value === null ? undefined : configValueProblem(value));
     if (problem !== undefined) context.addIssue({ code: "custom", message: problem, path: [name] });
   }
   const problem = configSizeProblem(values);
   if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-});
+};
+const config = z.record(z.string(), z.string()).superRefine(refuseVariables);
+const overrides = z.record(z.string(), z.string().nullable()).superRefine(refuseVariables);
 
 export const deploySchema = z.strictObject({
   ...asked,
@@ -100,6 +108,13 @@ export const deploySchema = z.strictObject({
   request: requestName,
 });
 export const rollbackSchema = z.strictObject({ ...asked, request: requestName, to: release.optional() });
+export const configSchema = z.strictObject({
+  ...asked,
+  request: requestName,
+  set: overrides.optional(),
+  unset: z.array(text(mostText)).max(mostConfigNames).optional(),
+  unsetAll: z.boolean().optional(),
+});
 export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(maxInstances) });
 export const downSchema = z
   .strictObject({

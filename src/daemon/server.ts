@@ -42,6 +42,7 @@ import {
   storageSchema,
   waitSchema,
 } from "./schemas.ts";
+import { addConfigRoutes } from "./config-routes.ts";
 import { deployResult } from "./deploy-result.ts";
 import { isAbout, withProgress, type Filter } from "./progress.ts";
 import { streamLines, streamWork } from "./stream.ts";
@@ -125,6 +126,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       ),
     );
   });
+  addConfigRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request");
     await streamWork(reply, (progress) =>

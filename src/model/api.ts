@@ -5,6 +5,8 @@
  *   GET  /v1/ping                                              → Ping
  *   POST /v1/deploy    DeployRequest                           → stream of StreamLine<DeployResult>
  *   POST /v1/rollback  RollbackRequest                         → stream of StreamLine<DeployResult>
+ *   POST /v1/config    ConfigRequest                           → stream of StreamLine<DeployResult | null>
+ *   GET  /v1/config?app=&environment=                          → ConfigReport
  *   POST /v1/scale     ScaleRequest                            → stream of StreamLine<{}>
  *   POST /v1/down      DownRequest                             → stream of StreamLine<DownResult>
  *   GET  /v1/status?app=&environment=&at=                      → StatusReport
@@ -20,7 +22,7 @@
  */
 import type { ErrorRecord } from "../errors/operator-error.ts";
 import type { Digest } from "./canonical.ts";
-import type { Config } from "./config.ts";
+import type { Config, ConfigOverrides, OverrideRow } from "./config.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "./names.ts";
 
@@ -61,6 +63,27 @@ export interface RollbackRequest extends Asked, Named {
   readonly to?: number;
 }
 
+/** Changes of overrides, all in one release. A null result: nothing is live, they are kept for what comes first. */
+export interface ConfigRequest extends Asked, Named {
+  /** null: the variable is absent, whatever the definition says. */
+  readonly set?: ConfigOverrides;
+  /** Overrides that end. */
+  readonly unset?: readonly string[];
+  readonly unsetAll?: boolean;
+}
+
+export interface ConfigReport {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  /** What is live; null: nothing, and this is kept for what comes first. */
+  readonly release: number | null;
+  /** Number of this config in its environment. */
+  readonly version: number | null;
+  /** What instances see. */
+  readonly config: Config;
+  readonly overrides: readonly OverrideRow[];
+}
+
 export interface ScaleRequest extends Asked {
   readonly instances: number;
 }
@@ -96,6 +119,8 @@ export interface DeployResult {
   readonly warm: boolean;
   /** Where clients reach it; null: it has no route. */
   readonly url: string | null;
+  /** Overrides of the definition's config that are in effect. */
+  readonly overrides: readonly OverrideRow[];
 }
 
 /** Lines of a stream, in order; the last is `result` or `error`. */
@@ -192,6 +217,8 @@ export interface EnvironmentStatus {
     readonly sinceMs: number;
     readonly watchEndsInMs: number | null;
   } | null;
+  /** Overrides of the definition's config that are in effect, or are kept for what comes first. */
+  readonly overrides: readonly OverrideRow[];
   readonly rollout: {
     readonly release: number;
     readonly of: number | null;

@@ -61,3 +61,19 @@ export function configSizeProblem(config: ConfigOverrides): string | undefined {
 function utf8Length(text: string): number {
   return new TextEncoder().encode(text).length;
 }
+
+/** An override, and what it stands in place of. */
+export interface OverrideRow {
+  readonly name: string;
+  /** null: the variable is absent. */
+  readonly value: string | null;
+  /** What the definition says; null: nothing. */
+  readonly defined: string | null;
+}
+
+/** Overrides by name, each with what it stands in place of. */
+export function overrideRows(defined: Config, overrides: ConfigOverrides): readonly OverrideRow[] {
+  return Object.entries(overrides)
+    .map(([name, value]) => ({ name, value, defined: defined[name] ?? null }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

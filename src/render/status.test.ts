@@ -50,6 +50,7 @@ const report = {
         sinceMs: 18_000,
         watchEndsInMs: 42_000,
       },
+      overrides: [],
       rollout: { release: 14, of: null, healthy: 0, wanted: 1, sinceMs: 500, deadlineInMs: 599_500 },
       wanted: 1,
       healthy: 1,

@@ -1,5 +1,6 @@
 import type { EnvironmentStatus, Figures, InstanceStatus, RollbackReadiness, StatusReport } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
+import { renderOverrides } from "./overrides.ts";
 import type { Paint } from "./paint.ts";
 import { renderTable } from "./table.ts";
 
@@ -72,6 +73,7 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
   return [
     `${paint.bold(`${status.app} ${status.environment}`)}  ${status.url ?? "no route"}`,
     ...renderLive(status, paint),
+    ...renderOverrides(status.overrides),
     ...renderRollout(status),
     ...renderInstances(status.instances, paint),
     renderFigures(status.figures),
