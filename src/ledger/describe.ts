@@ -3,7 +3,9 @@ import { formatRoute } from "../model/content.ts";
 import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText } from "../model/tasks.ts";
+import { secretText } from "../model/secret.ts";
 import type { EventData } from "./event.ts";
+import { replacedText } from "./secrets.ts";
 
 /** One plain sentence about an event, for history and progress; without app and environment. */
 export function describeEvent(data: EventData): string {
@@ -22,10 +24,18 @@ export function describeEvent(data: EventData): string {
       const names = Object.keys(data.overrides).sort();
       return `config: ${names.length === 0 ? "no overrides" : `overrides of ${names.join(", ")}`}, by ${data.cause.who}`;
     }
+    case "secret.set":
+      return `secret ${secretText(data)} set by ${data.cause.who}${data.from === "provider" ? ", from where the definition says" : ""}`;
+    case "secret.revoked":
+      return `secret ${secretText(data)} revoked by ${data.cause.who}`;
+    case "secret.removed":
+      return `secret ${data.name} removed by ${data.cause.who}`;
     case "release.created": {
       const of = data.of === null ? "" : ` (= v${data.of})`;
       const how = data.automatic ? "automatic rollback" : data.type;
-      return `v${data.release}${of} created: ${how} by ${data.cause.who}${data.cause.why === "" ? "" : `, ${data.cause.why}`}`;
+      const why = data.cause.why === "" ? "" : `, ${data.cause.why}`;
+      const secrets = (data.replacedSecrets ?? []).map((one) => `; with ${replacedText(one)}`);
+      return `v${data.release}${of} created: ${how} by ${data.cause.who}${why}${secrets.join("")}`;
     }
     case "traffic.switching":
       return `switching traffic to v${data.release}`;

@@ -3,7 +3,9 @@ import type { Digest } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
+import type { SecretName } from "../model/secret.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
+import type { ReplacedSecret } from "./secrets.ts";
 
 /** Which environment an event is about. */
 interface InEnvironment {
@@ -48,8 +50,8 @@ export interface WatchFigures {
   readonly baselineErrors: number;
 }
 
-/** Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, lost its supervisor. */
-export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken";
+/** Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, lost its supervisor, one of its secrets has ended. */
+export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken" | "secret";
 
 /** Everything that can happen, one kind each. All state is a fold of these. */
 export type EventData =
@@ -70,6 +72,24 @@ export type EventData =
     })
   /** What the config is made of, where no release says so: what instances see stays as it is, or nothing is live. */
   | (InEnvironment & { readonly kind: "config.changed"; readonly cause: Cause } & ConfigOrigin)
+  /** A value was kept as a new version; it is no part of any event, nor is anything that is made of it. */
+  | (InEnvironment & {
+      readonly kind: "secret.set";
+      readonly name: SecretName;
+      readonly version: number;
+      /** `provider`: it came with a release, from where the definition says. */
+      readonly from: "person" | "provider";
+      readonly cause: Cause;
+    })
+  /** A version is to be used no more: what names it takes the current one. */
+  | (InEnvironment & {
+      readonly kind: "secret.revoked";
+      readonly name: SecretName;
+      readonly version: number;
+      readonly cause: Cause;
+    })
+  /** All versions are gone. */
+  | (InEnvironment & { readonly kind: "secret.removed"; readonly name: SecretName; readonly cause: Cause })
   | (InEnvironment & {
       readonly kind: "release.created";
       readonly release: number;
@@ -88,6 +108,8 @@ export type EventData =
       readonly settings?: EnvironmentSettings;
       /** What its config was made of; absent: nothing. */
       readonly configOrigin?: ConfigOrigin;
+      /** Versions of secrets that took the place of those its origin had; absent: none did. */
+      readonly replacedSecrets?: readonly ReplacedSecret[];
       /** Tests its artifact has to pass first; absent: none, or passed before. */
       readonly tests?: readonly TestTask[];
     })

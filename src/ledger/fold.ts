@@ -9,6 +9,7 @@ import {
 } from "../model/names.ts";
 import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
 import { answerCheck, endTask, loseTasks, passTests, startTask, stopTasks } from "./fold-tasks.ts";
+import { endSecret, renewSecrets, setSecret } from "./secrets.ts";
 import {
   crashesOf,
   emptyState,
@@ -105,6 +106,11 @@ function applyToEnvironment(
   switch (data.kind) {
     case "config.changed":
       return changeOrigin(record, { defined: data.defined, overrides: data.overrides });
+    case "secret.set":
+      return setSecret(record, data, moment.wallMs);
+    case "secret.revoked":
+    case "secret.removed":
+      return endSecret(record, data);
     case "release.created":
       return createRelease(record, data, moment);
     case "traffic.switching":
@@ -262,6 +268,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
       retiredBecause: null,
       takenBack: false,
       nextOrdinal: new Map(),
+      renewedFrom: new Map(),
       condemned: new Map(),
       proven: new Set(),
       crashes: new Map(),
@@ -313,6 +320,7 @@ function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switche
     from.role = "warm";
     from.sinceMs = atMs;
     from.takenBack = release.type === "rollback";
+    renewSecrets(record, from);
   }
   const set = record.sets.get(data.set);
   if (set !== undefined) {
@@ -382,6 +390,7 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
     lastRelease: 0,
     configOrigin: noConfig,
     configVersions: new Map(),
+    secrets: new Map(),
     line: [],
     live: null,
     active: null,

@@ -3,7 +3,9 @@ import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
+import type { SecretName } from "../model/secret.ts";
 import type { Cause, CondemnType, ConfigOrigin, Failure } from "./event.ts";
+import type { SecretRecord } from "./secrets.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
 
 /** A release as the ledger tells it. */
@@ -88,8 +90,9 @@ export interface SetRecord {
   readonly app: AppName;
   readonly environment: EnvironmentName;
   readonly release: number;
-  readonly digest: Digest;
-  readonly content: Content;
+  /** Of a set that stands by they change when one of its secrets ends. */
+  digest: Digest;
+  content: Content;
   role: "next" | "live" | "warm" | "ending";
   /** When it left traffic; for warm and ending ones. */
   sinceMs: number;
@@ -98,6 +101,8 @@ export interface SetRecord {
   takenBack: boolean;
   /** Next ordinal of each process that has had an instance; 1 where it has had none. */
   readonly nextOrdinal: Map<ProcessName, number>;
+  /** Instances with ordinals below these run the content from before a secret ended. */
+  readonly renewedFrom: Map<ProcessName, number>;
   /** Instances that are to be replaced or ended, and since when. */
   readonly condemned: Map<InstanceName, { readonly atMs: number; readonly type: CondemnType; readonly reason: string }>;
   /** Instances that have been healthy. */
@@ -148,6 +153,8 @@ export interface EnvironmentRecord {
   configOrigin: ConfigOrigin;
   /** Number of each config by its digest. */
   readonly configVersions: Map<Digest, number>;
+  /** Also those that have been removed. */
+  readonly secrets: Map<SecretName, SecretRecord>;
   /** Releases whose contents a rollback can reach, oldest first; the last is what is live. */
   line: number[];
   live: { readonly release: number; readonly set: SetName; readonly sinceMs: number } | null;

@@ -1,3 +1,4 @@
+import { isOutdated } from "../ledger/secrets.ts";
 import {
   crashesOf,
   isRouted,
@@ -113,12 +114,13 @@ export function readyInstances(
   nowMs: number,
 ): readonly InstanceView[] {
   return instances.filter(
-    ({ name, phase, health }) =>
-      phase === "running" &&
-      !set.condemned.has(name) &&
-      health.state === "healthy" &&
-      nowMs - (health.healthySinceMs ?? nowMs) >= set.content.settings.minReadyMs &&
-      (set.role !== "warm" || nowMs - (health.lastPassedAtMs ?? 0) <= freshProbeMs),
+    (instance) =>
+      instance.phase === "running" &&
+      !set.condemned.has(instance.name) &&
+      !isOutdated(set, instance) &&
+      instance.health.state === "healthy" &&
+      nowMs - (instance.health.healthySinceMs ?? nowMs) >= set.content.settings.minReadyMs &&
+      (set.role !== "warm" || nowMs - (instance.health.lastPassedAtMs ?? 0) <= freshProbeMs),
   );
 }
 
@@ -278,6 +280,8 @@ function planSet(
     const reason = "its supervisor ended: nobody would tell how it ends";
     steps.push({ kind: "condemn", instance: name, type: "broken", reason });
   }
+  for (const { name } of alive.filter((instance) => isOutdated(set, instance)))
+    steps.push({ kind: "condemn", instance: name, type: "secret", reason: "a secret that it has has ended" });
   if (!isFirstStart || record.active === null) {
     steps.push(...planCondemned(set, alive, running, wanted, nowMs));
   }

@@ -1,4 +1,5 @@
 import type { Digest } from "../model/canonical.ts";
+import { digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
 
 /**
@@ -12,7 +13,9 @@ export function rollbackTarget(record: EnvironmentRecord): ReleaseRecord | undef
   const live = record.releases.get(record.live.release);
   for (let i = record.line.length - 2; i >= 0; i -= 1) {
     const release = record.releases.get(record.line[i] ?? 0);
-    if (release !== undefined && release.digest !== live?.digest && isProven(record, release.digest)) return release;
+    // With the secrets of now it may be what is live.
+    if (release !== undefined && digestNow(record, release) !== live?.digest && isProven(record, release.digest))
+      return release;
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
+import { digestNow } from "../ledger/secrets.ts";
 import { rollbackTarget } from "./target.ts";
 
 /** Most contents of one environment that are kept warm. */
@@ -22,11 +23,12 @@ export function planRetirements(
 ): readonly Retirement[] {
   const activeSet = record.active === null ? undefined : record.releases.get(record.active)?.set;
   const target = rollbackTarget(record);
+  const wanted = target === undefined ? undefined : digestNow(record, target);
   const warm = [...record.sets.values()]
     .filter((set) => set.role === "warm" && set.name !== activeSet)
     .sort((a, b) => rank(b) - rank(a) || b.sinceMs - a.sinceMs || (a.name < b.name ? -1 : 1));
   function rank(set: SetRecord): number {
-    return set.digest === target?.digest ? 1 : 0;
+    return set.digest === wanted ? 1 : 0;
   }
   const short = memory.availableBytes < memory.totalBytes * leastAvailableShare;
   const retirements: Retirement[] = [];
@@ -39,6 +41,7 @@ export function planRetirements(
   return retirements;
 
   function reasonToRetire(set: SetRecord): string | undefined {
+    if (hasTwin(record, set)) return "another set runs its content, since one of its secrets ended";
     if (set.takenBack) return "it was rolled back from";
     // Whoever has a connection to it would go on with it.
     if (record.settings.route === null) return "without a route nothing is kept warm";
@@ -47,4 +50,12 @@ export function planRetirements(
     if (short) return "the machine has no memory to keep it warm";
     return undefined;
   }
+}
+
+/** Whether a set that is live, or newer, runs the same content. */
+function hasTwin(record: EnvironmentRecord, set: SetRecord): boolean {
+  return [...record.sets.values()].some(
+    (other) =>
+      other.digest === set.digest && (other.role === "live" || (other.role === "warm" && other.release > set.release)),
+  );
 }
