@@ -8,6 +8,7 @@ import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from 
 import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
+import { NameKeeper } from "./app-names.ts";
 import { DriftWatch } from "./drift-watch.ts";
 import { Executor } from "./executor.ts";
 import { Fleet, type FleetInstance } from "./fleet.ts";
@@ -45,6 +46,7 @@ export class Controller {
   readonly #askedAt = new Map<string, number>();
   readonly #countsAt = new Map<string, CountsAt>();
   readonly #drift: DriftWatch;
+  readonly #names: NameKeeper;
   readonly #background = new Set<() => void>();
   #ticking = false;
   readonly #dirty = new Set<string>();
@@ -81,7 +83,15 @@ export class Controller {
       fleet: this.fleet,
       signal: this.#stopping.signal,
       share: (set, stretchMs) => this.#share(set, stretchMs, 0),
+      tellNames: (environment) => this.#names.look(environment),
       askedAt: (record, release) => this.#askedAt.get(`${keyOf(record)} ${release}`),
+    });
+    this.#names = new NameKeeper({
+      ports,
+      fleet: this.fleet,
+      recorder: this.recorder,
+      log,
+      signal: this.#stopping.signal,
     });
     this.#drift = new DriftWatch({
       ports,
@@ -111,6 +121,7 @@ export class Controller {
     this.fleet.start();
     await this.fleet.refresh();
     await this.#removeStrangers();
+    await this.#names.lookAtAll();
     await this.executor
       .releaseUnused()
       .catch((error: unknown) => this.#warn("cannot free artifacts that no release has", error));
@@ -197,6 +208,7 @@ export class Controller {
       const now = this.ports.clock.now();
       const view = this.view(record);
       const steps = planEnvironment(record, view, now);
+      void this.#names.look(record.environment);
       if (!steps.some((step) => this.#begin(key, record, step))) {
         this.#schedule(key, nextDeadlineMs(record, view, now));
         return;

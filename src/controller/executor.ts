@@ -9,7 +9,13 @@ import {
   type SetRecord,
 } from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
-import { splitInstanceName, webProcess, type InstanceName, type SetName } from "../model/names.ts";
+import {
+  splitInstanceName,
+  webProcess,
+  type EnvironmentName,
+  type InstanceName,
+  type SetName,
+} from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
@@ -35,6 +41,8 @@ export interface ExecutorOptions {
   /** Requests of a set in the stretch before now, from memory. */
   readonly share: (set: SetName, stretchMs: number) => TrafficShare;
   /** Monotonic ms when a release was asked for, as far as this process knows. */
+  /** Lets names stand for who is there now. */
+  readonly tellNames: (environment: EnvironmentName) => Promise<void>;
   readonly askedAt: (record: EnvironmentRecord, release: number) => number | undefined;
 }
 
@@ -162,7 +170,7 @@ export class Executor {
       ordinals: step.ordinals,
     });
     try {
-      await ports.runtime.prepare(set.content.artifact, signal);
+      await ports.runtime.prepare(set.content.artifact, signal, set.environment);
       // Its rollout may have been ended meanwhile.
       if (set.role === "ending") return;
       const { process = webProcess, count } = step;
@@ -330,6 +338,8 @@ export class Executor {
       if (signal.aborted) return;
       await ports.router.cut(set, [instance]).catch(() => {});
     }
+    // Who asks for it by name must not be sent to one that ends.
+    if (drainUntilMs !== null) await this.#options.tellNames(record.environment);
     await ports.runtime.remove([instance], this.#graceOf(record, step), signal);
     if (signal.aborted) return;
     fleet.forget(instance);

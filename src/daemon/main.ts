@@ -68,7 +68,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const runtime = await createRuncRuntime({
     places,
     store,
-    ...(state.subnet === null ? {} : { subnet: state.subnet }),
+    networks: new Map(state.networks),
+    sharedSubnet: state.subnet,
     record: (data) => recorder.append(data),
     layerImages: new Map(state.layerImages),
     clock,

@@ -90,7 +90,8 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
       ? await createRuncRuntime({
           places,
           store,
-          ...(state.subnet === null ? {} : { subnet: state.subnet }),
+          networks: new Map(state.networks),
+          sharedSubnet: state.subnet,
           record: (data) => recorder.append(data),
           layerImages: new Map(state.layerImages),
           clock,

@@ -96,7 +96,7 @@ export function describeEvent(data: EventData): string {
     case "ledger.salvaged":
       return `ledger cut after event ${data.kept} by ${data.who}; what was there lies in ${data.aside}`;
     case "network.chosen":
-      return `instances live in ${data.subnet}`;
+      return `instances${data.environment === undefined ? "" : ` of ${data.environment}`} live in ${data.subnet}`;
   }
 }
 

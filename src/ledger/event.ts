@@ -258,7 +258,14 @@ export type EventData =
   | { readonly kind: "storage.checked"; readonly files: number; readonly bytes: number; readonly damaged: number }
   /** A person had everything after an event dropped, because the ledger was damaged; the old files lie in `aside`. */
   | { readonly kind: "ledger.salvaged"; readonly kept: number; readonly aside: string; readonly who: string }
-  | { readonly kind: "network.chosen"; readonly subnet: string };
+  /** Of an environment; without one, of the network that all environments shared in earlier versions. */
+  | {
+      readonly kind: "network.chosen";
+      readonly subnet: string;
+      readonly environment?: EnvironmentName;
+      /** Tells its bridge and rules from those of the daemon's other environments. */
+      readonly number?: number;
+    };
 
 export type EventKind = EventData["kind"];
 

@@ -64,7 +64,8 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
       state.layerImages.set(data.diffId, data.imageDigest);
       return;
     case "network.chosen":
-      state.subnet = data.subnet;
+      if (data.environment === undefined) state.subnet = data.subnet;
+      else state.networks.set(data.environment, { subnet: data.subnet, number: data.number ?? 0 });
       return;
     case "environment.changed":
       return changeSettings(environmentOf(state, data.app, data.environment), data.settings);

@@ -174,6 +174,12 @@ export interface EnvironmentRecord {
   lastMeasured: { readonly requests: number; readonly failed: number } | null;
 }
 
+/** The network of an environment's instances: all apps of it share one, and nobody else has it. */
+export interface NetworkRecord {
+  readonly subnet: string;
+  readonly number: number;
+}
+
 /** All state there is; a fold of the ledger. Its moments are on the ledger's timeline, where not said otherwise. */
 export interface LedgerState {
   readonly environments: Map<string, EnvironmentRecord>;
@@ -183,7 +189,9 @@ export interface LedgerState {
   readonly passedTests: Map<Digest, Map<Digest, Digest>>;
   /** Blobs that were found damaged and set aside; the store may have them whole again. */
   readonly damagedBlobs: Map<Digest, string>;
+  /** Of the network that all environments shared in earlier versions. */
   subnet: string | null;
+  readonly networks: Map<EnvironmentName, NetworkRecord>;
   timeline: Timeline;
   seq: number;
 }
@@ -195,6 +203,7 @@ export function emptyState(): LedgerState {
     passedTests: new Map(),
     damagedBlobs: new Map(),
     subnet: null,
+    networks: new Map(),
     timeline: timelineStart,
     seq: 0,
   };

@@ -1,4 +1,5 @@
 import { isIPv4 } from "node:net";
+import type { AppAddresses } from "../model/observation.ts";
 import { readText } from "./files.ts";
 
 const upstreamOfStub = "/run/systemd/resolve/resolv.conf";
@@ -29,6 +30,8 @@ export function hostResolvers(): string {
   return instanceResolvers(readText("/etc/resolv.conf") ?? "", readText(upstreamOfStub));
 }
 
-export function hostsFile(name: string, address: string): string {
-  return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${name}\n`;
+/** @param apps names that stand for addresses of others. @see hosts(5) */
+export function hostsFile(name: string, address: string, apps: readonly AppAddresses[] = []): string {
+  const others = apps.flatMap(({ app, addresses }) => addresses.map((other) => `${other}\t${app}\n`));
+  return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${name}\n${others.join("")}`;
 }

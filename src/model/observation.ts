@@ -1,6 +1,6 @@
 import type { Digest } from "./canonical.ts";
 import type { Route } from "./content.ts";
-import type { InstanceName, SetName } from "./names.ts";
+import type { AppName, InstanceName, SetName } from "./names.ts";
 
 /** How an instance ended. */
 export interface Exit {
@@ -44,6 +44,13 @@ export interface Endpoint {
   readonly instance: InstanceName;
   readonly address: string;
   readonly port: number;
+}
+
+/** What an app's name stands for inside its environment. */
+export interface AppAddresses {
+  readonly app: AppName;
+  /** IPv4, sorted; never empty. */
+  readonly addresses: readonly string[];
 }
 
 /** A set that can take traffic, and the instances that do so for it. */

@@ -11,6 +11,7 @@ import {
   type EnvironmentName,
   type InstanceName,
 } from "../model/names.ts";
+import type { AppAddresses } from "../model/observation.ts";
 import type { Exit, InstancesWanted, InstanceSet, ObservedInstance, Runtime, Task } from "./runtime.ts";
 
 /** A machine to try a runtime on. */
@@ -30,6 +31,8 @@ export interface RuntimeBench {
   crash(instance: ObservedInstance): Promise<void>;
   /** Ends an instance's supervisor by SIGKILL. */
   orphan(instance: ObservedInstance): Promise<void>;
+  /** What an app's name stands for in an instance. */
+  resolve(instance: InstanceName, app: string): Promise<readonly string[]>;
   /** Takes the daemon away. @returns what the next one sees, once called */
   leave(): () => Promise<Runtime>;
   end(): Promise<void>;
@@ -211,6 +214,35 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     await runtime.ensure(set, web(1, 2), signal);
     assert.notEqual((await runtime.observe())[0]?.address, before?.address);
   });
+
+  check(
+    "tellNames() reaches all instances of an environment, those that come later too, and of no other; nothing of it is drift",
+    async ({ runtime, resolve }, set) => {
+      const [here, elsewhere] = [set.environment, "staging" as EnvironmentName];
+      const other: InstanceSet = { ...set, name: setName(set.app, elsewhere, 1), environment: elsewhere };
+      await Promise.all([runtime.ensure(set, web(1, 1), signal), runtime.ensure(other, web(1, 1), signal)]);
+      const [first, second, foreign] = [`${set.name}-1`, `${set.name}-2`, `${other.name}-1`] as InstanceName[];
+      assert.ok(first !== undefined && second !== undefined && foreign !== undefined);
+      const db = (...addresses: readonly string[]): AppAddresses => ({ app: "db" as AppName, addresses });
+      const cache: AppAddresses = { app: "cache" as AppName, addresses: ["10.128.0.9"] };
+      await runtime.tellNames(here, [cache, db("10.128.0.7", "10.128.0.8")], signal);
+      await runtime.ensure(set, web(2, 2), signal);
+      for (const name of [first, second]) {
+        assert.deepEqual(await resolve(name, "db"), ["10.128.0.7", "10.128.0.8"], name);
+        assert.deepEqual(await resolve(name, "cache"), ["10.128.0.9"], name);
+      }
+      assert.deepEqual(await resolve(foreign, "db"), []);
+      await runtime.tellNames(here, [db("10.128.0.10")], signal);
+      for (const name of [first, second]) {
+        assert.deepEqual([await resolve(name, "db"), await resolve(name, "cache")], [["10.128.0.10"], []], name);
+        const inspected = await runtime.inspect(name);
+        assert.ok(inspected !== null);
+        assert.deepEqual(compareObservation(inspected.expected, inspected.observed), []);
+      }
+      await runtime.tellNames(here, [], signal);
+      assert.deepEqual(await resolve(first, "db"), []);
+    },
+  );
 
   check("inspect() of an untouched instance shows no drift", async ({ runtime }, set) => {
     await runtime.ensure(set, web(1, 1), signal);

@@ -1,4 +1,10 @@
-import type { Exit, ExpectedObservation, InstanceFacts, InstanceObservation } from "../model/observation.ts";
+import type {
+  AppAddresses,
+  Exit,
+  ExpectedObservation,
+  InstanceFacts,
+  InstanceObservation,
+} from "../model/observation.ts";
 import type { Content } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
@@ -65,8 +71,11 @@ export interface ObservedInstance {
  * All methods are idempotent; after a crash of the caller the same call carries on.
  */
 export interface Runtime {
-  /** Makes an artifact's root ready: verified, imaged, mounted. Throws `VERIFICATION_FAILED` on bytes that lie. */
-  prepare(artifact: Digest, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes an artifact's root ready: verified, imaged, mounted; and the network of an environment that it is to run in.
+   * Throws `VERIFICATION_FAILED` on bytes that lie.
+   */
+  prepare(artifact: Digest, signal: AbortSignal, environment?: EnvironmentName): Promise<void>;
 
   /**
    * Brings one process of a set to at least `count` running instances. Running ones are left alone; missing ones are
@@ -89,6 +98,12 @@ export interface Runtime {
 
   /** Ends instances: SIGTERM, `graceMs`, SIGKILL, all traces removed. Unknown names are fine. graceMs 0 kills at once. */
   remove(names: readonly InstanceName[], graceMs: number, signal: AbortSignal): Promise<void>;
+
+  /**
+   * From now on these names, and no others, stand for apps in every instance of an environment, those that are started
+   * later too. How it is told changes no instance, so that none of it is drift.
+   */
+  tellNames(environment: EnvironmentName, apps: readonly AppAddresses[], signal: AbortSignal): Promise<void>;
 
   /** Facts for a person about an instance that is in trouble; also for one that has just exited. */
   facts(name: InstanceName): Promise<InstanceFacts>;

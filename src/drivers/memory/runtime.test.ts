@@ -23,6 +23,7 @@ runtimeSuite("memory runtime", async () => {
     endless: ["endless"],
     crash: async ({ name }) => machine.exit(name, 137),
     orphan: async ({ name }) => machine.orphan(name),
+    resolve: async (name, app) => machine.resolve(name, app),
     leave: () => async () => machine.runtime(),
     end: async () => {},
   };

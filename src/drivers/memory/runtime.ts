@@ -1,6 +1,13 @@
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
-import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
+import {
+  instanceName,
+  splitInstanceName,
+  type EnvironmentName,
+  type InstanceName,
+  type ProcessName,
+} from "../../model/names.ts";
+import type { AppAddresses } from "../../model/observation.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Prober } from "../../ports/prober.ts";
 import type {
@@ -86,6 +93,8 @@ export interface MemoryMachine {
   answer(name: InstanceName, status: number | null): void;
   /** From now on `inspect` sees this. */
   change(name: InstanceName, observation: Partial<InstanceObservation>): void;
+  /** What an app's name stands for in an instance. */
+  resolve(name: InstanceName, app: string): readonly string[];
   /** From now on `facts` tells this. */
   know(name: InstanceName, facts: Partial<InstanceFacts>): void;
   /** Artifacts that `prepare` has been asked for and `release` has not taken. */
@@ -106,6 +115,7 @@ export function createMemoryMachine(options: {
   const lastWords = new Map<InstanceName, readonly string[]>();
   const prepared = new Set<Digest>();
   const perSet = new Map<string, Promise<void>>();
+  const told = new Map<EnvironmentName, readonly AppAddresses[]>();
   let counter = 0;
 
   const pass = (ms: number): Promise<void> =>
@@ -269,6 +279,10 @@ export function createMemoryMachine(options: {
       observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
       remove: async (names, graceMs, signal) =>
         void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
+      async tellNames(environment, apps, signal) {
+        signal.throwIfAborted();
+        told.set(environment, apps);
+      },
       facts: async (name) => ({
         exit: instances.get(name)?.seen.exit ?? null,
         listening: [],
@@ -307,6 +321,9 @@ export function createMemoryMachine(options: {
   return {
     runtime,
     prepared,
+    resolve: (name, app) =>
+      told.get(splitInstanceName(name)?.environment ?? ("" as EnvironmentName))?.find((one) => one.app === app)
+        ?.addresses ?? [],
     exit,
     prober: {
       async probe({ address, path }, timeoutMs) {

@@ -29,13 +29,13 @@ test("take() goes round, passes over what is held, and lets an address rest", as
   let nowMs = 0;
   const clock = { now: () => nowMs, wall: () => nowMs, monotonic: () => nowMs, after: () => () => {} };
   try {
-    const pool = createAddressPool("10.128.0.0/29", folder, clock);
+    const pool = createAddressPool("10.128.0.0/29", join(folder, "next"), clock);
     assert.equal(pool.gateway, "10.128.0.1");
     assert.equal(await pool.take(new Set(["10.128.0.3"])), "10.128.0.2");
     assert.equal(await pool.take(new Set(["10.128.0.3"])), "10.128.0.4");
     pool.giveBack("10.128.0.2");
     assert.equal(
-      await createAddressPool("10.128.0.0/29", folder, clock).take(new Set()),
+      await createAddressPool("10.128.0.0/29", join(folder, "next"), clock).take(new Set()),
       "10.128.0.5",
       "a new process goes on where the last one was",
     );

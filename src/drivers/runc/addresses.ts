@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { readText, replaceFile } from "../../linux/files.ts";
@@ -45,10 +44,13 @@ export interface AddressPool {
 /** How long an address rests: longer than anyone remembers the instance that had it. */
 const restMs = 60_000;
 
-/** Addresses in rotation, so that one comes back as late as possible; the place in the rotation survives a restart. */
-export function createAddressPool(subnet: string, folder: string, clock: Clock): AddressPool {
+/**
+ * Addresses in rotation, so that one comes back as late as possible; the place in the rotation survives a restart.
+ *
+ * @param cursorPath file for the place in the rotation
+ */
+export function createAddressPool(subnet: string, cursorPath: string, clock: Clock): AddressPool {
   const { base, prefix } = parseSubnet(subnet);
-  const cursorPath = join(folder, "next-address");
   const count = 2 ** (32 - prefix);
   const resting = new Map<string, number>();
   const taken = new Set<string>();

@@ -86,7 +86,8 @@ export async function createBench(): Promise<Bench> {
         layerImages: imagesIn(events),
         record: (data) => events.push(data),
         secrets,
-        ...subnetIn(events),
+        networks: networksIn(events),
+        sharedSubnet: null,
         ...options,
       }),
     set: suiteSet,
@@ -106,9 +107,14 @@ function imagesIn(events: readonly EventData[]): ReadonlyMap<Digest, Digest> {
   );
 }
 
-function subnetIn(events: readonly EventData[]): { readonly subnet?: string } {
-  for (const event of events) if (event.kind === "network.chosen") return { subnet: event.subnet };
-  return {};
+function networksIn(events: readonly EventData[]): RuncRuntimeOptions["networks"] {
+  return new Map(
+    events.flatMap((event) =>
+      event.kind === "network.chosen" && event.environment !== undefined
+        ? [[event.environment, { subnet: event.subnet, number: event.number ?? 0 }] as const]
+        : [],
+    ),
+  );
 }
 
 /** Writes a tar of a folder that `fill` makes. */

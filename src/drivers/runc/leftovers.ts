@@ -7,7 +7,7 @@ import { createCgroups } from "../../linux/cgroups.ts";
 import { readText } from "../../linux/files.ts";
 import { removeImage, temporaryPrefix } from "./layer-image.ts";
 import { readMounts } from "../../linux/mountinfo.ts";
-import { removeNetwork } from "./network.ts";
+import { bridgesOf, removeNetworks } from "./network.ts";
 import { isAlive } from "../../linux/processes.ts";
 import { foldersOf, instanceNames, instancePaths, readBirth } from "./record.ts";
 import { probePrefix } from "./root-mode.ts";
@@ -80,11 +80,12 @@ export function machineLeftovers(places: Places): readonly Leftover[] {
       remove: async () => syscalls.unmount(target),
     });
   }
-  if (existsSync(`/sys/class/net/bz${places.tag}`)) {
+  const bridges = bridgesOf(places.tag);
+  if (bridges.length > 0) {
     found.push({
-      subject: `bz${places.tag}`,
-      finding: "a bridge and firewall rules without instances",
-      remove: () => removeNetwork(places.tag),
+      subject: bridges.join(", "),
+      finding: `${bridges.length === 1 ? "a bridge" : "bridges"} and firewall rules without instances`,
+      remove: () => removeNetworks(places.tag),
     });
   }
   return found;

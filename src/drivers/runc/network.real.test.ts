@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import test from "node:test";
 import { createBench, eventually, putHttpImage, putPatientImage } from "./fixture.suite.ts";
+import { setName, type EnvironmentName } from "../../model/names.ts";
 import { web } from "../../ports/runtime.suite.ts";
 
 const ip = (...args: readonly string[]): string => execFileSync("ip", args, { encoding: "utf8" });
@@ -81,6 +82,49 @@ test("instances reach each other", async () => {
     await runtime.ensure(client, web(1, 1), bench.signal);
     const name = (await runtime.observe())[1]?.name ?? assert.fail();
     await eventually(async () => ((await runtime.facts(name)).logTail.includes("hello") ? true : undefined));
+  } finally {
+    await bench.end(runtime);
+  }
+});
+
+test("instances of one environment do not reach those of another, nor does its network outlive close()", async () => {
+  const bench = await createBench();
+  const runtime = await bench.runtime();
+  try {
+    const artifact = await putHttpImage(bench.store);
+    const page = bench.set(artifact);
+    const environment = "staging" as EnvironmentName;
+    await runtime.ensure(page, web(1, 1), bench.signal);
+    const address = (await runtime.observe())[0]?.address ?? assert.fail();
+    const script = `until wget -q -O - http://$(hostname -i | head -n 1):8080/; do sleep 0.1; done; wget -T 2 -q -O - http://${address}:8080/ || echo no way; exec sleep 1000`;
+    const command = ["/bin/sh", "-c", `httpd -h /www -p 8080; ${script}`];
+    const other = { ...bench.set(artifact, { command }), name: setName(page.app, environment, 1), environment };
+    await runtime.ensure(other, web(1, 1), bench.signal);
+    const seen = await runtime.observe();
+    const subnets = bench.events.flatMap((event) => (event.kind === "network.chosen" ? event.subnet : []));
+    assert.equal(new Set(subnets).size, 2, subnets.join(", "));
+    const name = seen.find((one) => one.set === other.name)?.name ?? assert.fail();
+    await eventually(async () => {
+      const { logTail } = await runtime.facts(name);
+      assert.ok(logTail.filter((line) => line === "hello").length < 2, "it reached the other environment");
+      return logTail.includes("no way") ? true : undefined;
+    });
+    // A daemon that comes later finds both networks again.
+    runtime.stop();
+    const next = await bench.runtime();
+    await next.ensure(other, web(2, 2), bench.signal);
+    assert.equal(bench.events.filter(({ kind }) => kind === "network.chosen").length, 2);
+    await next.remove(
+      (await next.observe()).map((one) => one.name),
+      0,
+      bench.signal,
+    );
+    await next.close();
+    const tag = bench.places.tag;
+    assert.deepEqual(
+      [ip("-o", "link"), execFileSync("iptables-save", { encoding: "utf8" })].map((text) => text.includes(tag)),
+      [false, false],
+    );
   } finally {
     await bench.end(runtime);
   }

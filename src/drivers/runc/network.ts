@@ -1,13 +1,16 @@
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
+import type { NetworkRecord } from "../../ledger/state.ts";
+import type { EnvironmentName } from "../../model/names.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { chooseSubnet, createAddressPool, routedSubnets, type AddressPool } from "./addresses.ts";
 import { machineRoutes, parseSubnet, type Subnet } from "../../linux/routes.ts";
 import { failureOf, run, runOrFail } from "../../linux/process.ts";
 
-/** The instances' network: one bridge, one veth pair an instance, NAT to the outside. */
+/** The network of one environment's instances: one bridge, one veth pair an instance, NAT to the outside. */
 export interface Network {
   /** Makes bridge and rules, or finds them. */
   ready(): Promise<AddressPool>;
@@ -15,13 +18,25 @@ export interface Network {
   join(pid: number, name: string, address: string): Promise<void>;
   /** Name of an instance's interface on this machine: unique, since the kernel frees a name some time after the instance's end. */
   interfaceName(): string;
+}
+
+/** The networks of all environments; nothing passes from one to another. */
+export interface Networks {
+  /** The one of an environment, made at its first use. */
+  of(environment: EnvironmentName): Network;
+  /** An instance that had this address is gone. */
+  giveBack(address: string): void;
+  /** Takes all of them away. */
   remove(): Promise<void>;
 }
 
-export interface NetworkOptions {
+export interface NetworksOptions {
   readonly tag: string;
   readonly run: string;
-  readonly subnet: string | undefined;
+  /** Those the ledger knows. */
+  readonly known: ReadonlyMap<EnvironmentName, NetworkRecord>;
+  /** The subnet of the one network that all environments shared in earlier versions: the first that comes goes on with it. */
+  readonly shared: string | null;
   readonly record: (data: EventData) => void;
   readonly clock: Clock;
   /** Six hex digits, another each time. */
@@ -33,11 +48,17 @@ const claimProtocol = "static";
 /** Daemons that start at the same moment are few. */
 const mostClaims = 64;
 
-/** Rules of ours in one table, in the form `iptables-restore --noflush` takes. */
+/** How all bridges of instances begin, of this daemon and of others. */
+const bridgePrefix = "bz";
+
+/** Rules of one network in both tables, in the form `iptables-restore --noflush` takes. */
 export function firewallRules(chain: string, bridge: string, subnet: string): string {
   return [
     "*filter",
     `:${chain} - [0:0]`,
+    `-A ${chain} -i ${bridge} -o ${bridge} -j ACCEPT`,
+    // Environments do not see each other, nor do other daemons' instances.
+    `-A ${chain} -i ${bridge} -o ${bridgePrefix}+ -j DROP`,
     `-A ${chain} -i ${bridge} -j ACCEPT`,
     `-A ${chain} -o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
     // Who wants to reach an instance goes through the router.
@@ -56,9 +77,61 @@ const jumps = [
   { table: "nat", from: "POSTROUTING" },
 ] as const;
 
-export function createNetwork(options: NetworkOptions): Network {
-  const { bridge, chain } = namesOf(options.tag);
-  let subnet = options.subnet;
+export function createNetworks(options: NetworksOptions): Networks {
+  const records = new Map(options.known);
+  const networks = new Map<EnvironmentName, Network>();
+  const pools = new Set<AddressPool>();
+
+  function make(environment: EnvironmentName): Network {
+    const known = records.get(environment);
+    const number = known?.number ?? Math.max(-1, ...[...records.values()].map((one) => one.number)) + 1;
+    records.set(environment, { number, subnet: known?.subnet ?? "" });
+    return createNetwork({
+      ...options,
+      names: namesOf(options.tag, number),
+      cursor: join(options.run, number === 0 ? cursorFile : `${cursorFile}-${number}`),
+      recorded: known?.subnet,
+      proposed: number === 0 ? (options.shared ?? undefined) : undefined,
+      record: (subnet) => options.record({ kind: "network.chosen", subnet, environment, number }),
+      onReady: (pool) => pools.add(pool),
+    });
+  }
+
+  return {
+    of(environment) {
+      const there = networks.get(environment) ?? make(environment);
+      networks.set(environment, there);
+      return there;
+    },
+    giveBack(address) {
+      for (const pool of pools) pool.giveBack(address);
+    },
+    async remove() {
+      networks.clear();
+      pools.clear();
+      await removeNetworks(options.tag);
+      for (const file of readdirSync(options.run))
+        if (file.startsWith(cursorFile)) await rm(join(options.run, file), { force: true });
+    },
+  };
+}
+
+/** Beginning of the names of the files that say where a network's rotation of addresses is. */
+const cursorFile = "next-address";
+
+interface NetworkOptions extends Pick<NetworksOptions, "tag" | "clock" | "unique"> {
+  readonly names: NetworkNames;
+  readonly cursor: string;
+  readonly recorded: string | undefined;
+  /** Taken and recorded where none is recorded yet. */
+  readonly proposed: string | undefined;
+  readonly record: (subnet: string) => void;
+  readonly onReady: (pool: AddressPool) => void;
+}
+
+function createNetwork(options: NetworkOptions): Network {
+  const { bridge, chain } = options.names;
+  let subnet = options.recorded ?? options.proposed;
   let pool: Promise<AddressPool> | undefined;
 
   async function setUp(): Promise<AddressPool> {
@@ -69,7 +142,8 @@ export function createNetwork(options: NetworkOptions): Network {
     }
     // Without a bridge no instance runs: what was recorded once, and is another's by now, may be given up.
     if (subnet === undefined || !(await claimSubnet(bridge, subnet))) subnet = await chooseAndClaim(subnet, made);
-    const addresses = createAddressPool(subnet, options.run, options.clock);
+    else if (options.recorded === undefined) options.record(subnet);
+    const addresses = createAddressPool(subnet, options.cursor, options.clock);
     const up = `addr replace ${addresses.gateway}/${addresses.prefix} dev ${bridge}\nlink set ${bridge} up\n`;
     await Promise.all([
       runOrFail("make the instances' network", "ip", ["-batch", "-"], { input: up }),
@@ -77,6 +151,7 @@ export function createNetwork(options: NetworkOptions): Network {
     ]);
     // The address brought a route of its own, which comes back by itself whenever the bridge does.
     await run("ip", ["route", "del", subnet, "dev", bridge, "proto", claimProtocol]);
+    options.onReady(addresses);
     return addresses;
   }
 
@@ -91,7 +166,7 @@ export function createNetwork(options: NetworkOptions): Network {
       const chosen = chooseSubnet(options.tag, [...(await routedSubnets(bridge)), ...lostOnes]);
       if (chosen === undefined) break;
       if (await claimSubnet(bridge, chosen)) {
-        options.record({ kind: "network.chosen", subnet: chosen });
+        options.record(chosen);
         return chosen;
       }
       lostOnes.push(parseSubnet(chosen));
@@ -148,10 +223,6 @@ export function createNetwork(options: NetworkOptions): Network {
       );
       await Promise.all([joined, addressed]);
     },
-    async remove() {
-      pool = undefined;
-      await removeNetwork(options.tag);
-    },
   };
 }
 
@@ -173,22 +244,38 @@ async function claimSubnet(bridge: string, subnet: string): Promise<boolean> {
   throw failureOf("make the instances' network", "ip", result);
 }
 
-/** Takes bridge and rules away; what is not there need not go. */
-export async function removeNetwork(tag: string): Promise<void> {
-  const { bridge, chain } = namesOf(tag);
-  for (const { table, from } of jumps) {
-    // A chain goes when nothing jumps to it and nothing is in it.
-    for (const args of [
-      ["-D", from, "-j", chain],
-      ["-F", chain],
-      ["-X", chain],
-    ])
-      await run("iptables", ["--wait", "10", "-t", table, ...args]);
-  }
-  if (existsSync(`/sys/class/net/${bridge}`))
-    await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
+/** Bridges of a daemon that are there. */
+export function bridgesOf(tag: string): readonly string[] {
+  const { bridge } = namesOf(tag, 0);
+  return readdirSync("/sys/class/net").filter((name) => name === bridge || name.startsWith(`${bridge}-`));
 }
 
-function namesOf(tag: string): { readonly bridge: string; readonly chain: string } {
-  return { bridge: `bz${tag}`, chain: `BRONZE-${tag}` };
+/** Takes all bridges and rules of a daemon away; what is not there need not go. */
+export async function removeNetworks(tag: string): Promise<void> {
+  const { chain: first } = namesOf(tag, 0);
+  for (const { table, from } of jumps) {
+    const { stdout } = await run("iptables", ["--wait", "10", "-t", table, "-S"]);
+    const chains = [...stdout.matchAll(/^-N (\S+)$/gm)].map((match) => match[1] ?? "");
+    for (const chain of chains.filter((name) => name === first || name.startsWith(`${first}-`))) {
+      // A chain goes when nothing jumps to it and nothing is in it.
+      for (const args of [
+        ["-D", from, "-j", chain],
+        ["-F", chain],
+        ["-X", chain],
+      ])
+        await run("iptables", ["--wait", "10", "-t", table, ...args]);
+    }
+  }
+  for (const bridge of bridgesOf(tag)) await runOrFail("remove the instances' network", "ip", ["link", "del", bridge]);
+}
+
+interface NetworkNames {
+  readonly bridge: string;
+  readonly chain: string;
+}
+
+/** The first one has the names of the only one of earlier versions. An interface's name has at most 15 characters. */
+function namesOf(tag: string, number: number): NetworkNames {
+  const suffix = number === 0 ? "" : `-${number}`;
+  return { bridge: `${bridgePrefix}${tag}${suffix}`, chain: `BRONZE-${tag}${suffix}` };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import test from "node:test";
 import { sha256 } from "../../model/canonical.ts";
 import { runtimeSuite, web } from "../../ports/runtime.suite.ts";
@@ -19,6 +20,11 @@ runtimeSuite("runc runtime", async () => {
     },
     async orphan({ name }) {
       process.kill(supervisorOf(bench.places, name), "SIGKILL");
+    },
+    async resolve(name, app) {
+      const pid = (await current.observe()).find((one) => one.name === name)?.pid ?? assert.fail("it does not run");
+      const lines = readFileSync(`/proc/${pid}/root/etc/hosts`, "utf8").split("\n");
+      return lines.flatMap((line) => (line.endsWith(`\t${app}`) ? (line.split("\t")[0] ?? "") : []));
     },
     leave() {
       current.stop();

@@ -4,8 +4,15 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { asOperatorError, OperatorError } from "../../errors/operator-error.ts";
 import type { EventData } from "../../ledger/event.ts";
+import type { NetworkRecord } from "../../ledger/state.ts";
 import type { Digest } from "../../model/canonical.ts";
-import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
+import {
+  instanceName,
+  splitInstanceName,
+  type EnvironmentName,
+  type InstanceName,
+  type ProcessName,
+} from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, InstancesWanted, ObservedInstance, Runtime, Task } from "../../ports/runtime.ts";
@@ -17,11 +24,12 @@ import { createCgroups } from "../../linux/cgroups.ts";
 import { watchExits } from "./exits.ts";
 import { factsOf } from "./facts.ts";
 import { coreLimit, findProgram, openFileLimit } from "../../linux/programs.ts";
+import { createHostNames } from "./host-names.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers, type Layers } from "./layers.ts";
 import { logBounds } from "./log-bounds.ts";
 import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
-import { createNetwork } from "./network.ts";
+import { createNetworks } from "./network.ts";
 import { observeInstance } from "./observe.ts";
 import { foldersOf, instanceNames, instancePaths, readBirth, readRecord } from "./record.ts";
 import { removeInstance } from "./remove.ts";
@@ -37,8 +45,10 @@ export interface RuncRuntimeOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly secrets: Secrets;
-  /** The /20 the ledger says was chosen; absent: one is chosen and recorded. */
-  readonly subnet?: string;
+  /** Environments' networks, from the ledger; any other is chosen and recorded at its first use. */
+  readonly networks: ReadonlyMap<EnvironmentName, NetworkRecord>;
+  /** What all environments had together in earlier versions, from the ledger. */
+  readonly sharedSubnet: string | null;
   /** Image digests by layer, from the ledger. */
   readonly layerImages: ReadonlyMap<Digest, Digest>;
   /** Puts an event into the ledger; it is on disk when this returns. */
@@ -83,10 +93,11 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   });
   const roots = createRoots({ run: places.run, store: options.store, layers, syscalls });
   const cgroups = createCgroups(places.tag);
-  const network = createNetwork({
+  const networks = createNetworks({
     tag: places.tag,
     run: places.run,
-    subnet: options.subnet,
+    known: options.networks,
+    shared: options.sharedSubnet,
     record: options.record,
     clock,
     unique: () => randomBytes(3).toString("hex"),
@@ -99,9 +110,10 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     InstanceName,
     { readonly set: InstanceSet; readonly process: ProcessName; readonly ordinal: number; readonly atMs: number }
   >();
+  const hostNames = createHostNames(folders);
   const tools = {
     folders,
-    network,
+    hostNames,
     cgroups,
     clock,
     runtimePath: findProgram("runc"),
@@ -154,6 +166,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     starting.set(name, { set, process, ordinal, atMs: clock.now() });
     const leave = await slots.enter();
     let address: string | undefined;
+    const network = networks.of(set.environment);
     const pool = await network.ready();
     try {
       signal.throwIfAborted();
@@ -168,7 +181,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
         prepared,
         root,
         address,
-        pool,
+        network,
         secrets,
         ...(task && { task }),
       });
@@ -185,7 +198,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
     const { process, count, nextOrdinal } = wanted;
     signal.throwIfAborted();
-    await Promise.all([roots.prepare(set.content.artifact), network.ready()]);
+    await Promise.all([roots.prepare(set.content.artifact), networks.of(set.environment).ready()]);
     const there = observeAll().filter((instance) => instance.set === set.name && instance.process === process);
     const missing = count - there.filter(({ phase }) => phase === "running").length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
@@ -209,7 +222,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       await removeInstance(tools, name, 0, signal);
     }
     try {
-      await Promise.all([roots.prepare(set.content.artifact), network.ready()]);
+      await Promise.all([roots.prepare(set.content.artifact), networks.of(set.environment).ready()]);
       const secrets = task.sees === "artifact" ? new Map() : await secretValues(options.secrets, set);
       await start(set, task.process, task.ordinal, secrets, signal, task);
     } catch (error) {
@@ -238,9 +251,10 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       distrust: layers.distrust,
       make: async (artifact) => void (await roots.prepare(artifact)),
     },
-    async prepare(artifact, signal) {
+    async prepare(artifact, signal, environment) {
       signal.throwIfAborted();
-      await Promise.all([roots.prepare(artifact), network.ready()]);
+      const network = environment === undefined ? undefined : networks.of(environment);
+      await Promise.all([roots.prepare(artifact), network?.ready()]);
     },
     async ensure(set, wanted, signal) {
       // One after the other for a set: a second call must see what the first has started.
@@ -256,17 +270,22 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     startTask,
     observe: async () => observeAll(),
     async remove(names, graceMs, signal) {
-      const pool = names.length === 0 ? undefined : await network.ready();
+      const environments = new Set(names.flatMap((name) => splitInstanceName(name)?.environment ?? []));
+      await Promise.all([...environments].map((environment) => networks.of(environment).ready()));
       const results = await Promise.allSettled(
         names.map(async (name) => {
           const address = readRecord(instancePaths(folders, name))?.address;
           await removeInstance(tools, name, graceMs, signal);
-          if (address !== undefined) pool?.giveBack(address);
+          if (address !== undefined) networks.giveBack(address);
         }),
       );
       await pruneLogs(folders);
       const failed = results.find((result) => result.status === "rejected");
       if (failed !== undefined) throw failed.reason;
+    },
+    async tellNames(environment, apps, signal) {
+      signal.throwIfAborted();
+      await hostNames.tell(environment, apps);
     },
     facts: (name) => factsOf(folders, name),
     inspect: (name) =>
@@ -294,11 +313,10 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       stop();
       tools.secretPlace.close();
       await roots.keep(new Set());
-      await network.remove();
+      await networks.remove();
       await cgroups.removeAll();
       for (const folder of volatile) await rm(folder, { recursive: true, force: true });
       await rm(join(places.run, "boot-id"), { force: true });
-      await rm(join(places.run, "next-address"), { force: true });
     },
   };
 

@@ -5,10 +5,10 @@ import { instanceName, webProcess, type InstanceName, type ProcessName } from ".
 import type { SecretName } from "../../model/secret.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, Task } from "../../ports/runtime.ts";
-import type { AddressPool } from "./addresses.ts";
 import type { Cgroups } from "../../linux/cgroups.ts";
 import { replaceFile } from "../../linux/files.ts";
-import { hostResolvers, hostsFile } from "../../linux/host-files.ts";
+import { hostResolvers } from "../../linux/host-files.ts";
+import type { HostNames } from "./host-names.ts";
 import { mountLines } from "./mount-lines.ts";
 import { readMounts } from "../../linux/mountinfo.ts";
 import type { Network } from "./network.ts";
@@ -25,7 +25,7 @@ import { resolveUser } from "../../linux/user.ts";
 
 export interface StartTools {
   readonly folders: Folders;
-  readonly network: Network;
+  readonly hostNames: HostNames;
   readonly cgroups: Cgroups;
   readonly clock: Clock;
   readonly runtimePath: string;
@@ -42,7 +42,7 @@ export interface StartInput {
   readonly prepared: PreparedArtifact;
   readonly root: Root;
   readonly address: string;
-  readonly pool: AddressPool;
+  readonly network: Network;
   /** What a one-off instance does; absent for all others. */
   readonly task?: Task;
   readonly secrets: SecretValues;
@@ -72,7 +72,7 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
   if (first === undefined) throw endedAtOnce(name);
   const [supervisor] = await Promise.all([
     adopted.promise,
-    tools.network.join(pid, tools.network.interfaceName(), input.address),
+    input.network.join(pid, input.network.interfaceName(), input.address),
   ]);
   const mounts = readMounts(pid);
   const birth: InstanceBirth = {
@@ -133,7 +133,11 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
   // The bundle may be on a disk, where no value may be.
   if (hasVariables(input)) symlinkSync(paths.secretConfig, config);
   writeFileSync(hasVariables(input) ? paths.secretConfig : config, JSON.stringify(spec), { mode: 0o600 });
-  const shown = { hostname: `${name}\n`, hosts: hostsFile(name, address), "resolv.conf": hostResolvers() };
+  const shown = {
+    hostname: `${name}\n`,
+    hosts: tools.hostNames.text(name, set.environment, address),
+    "resolv.conf": hostResolvers(),
+  };
   for (const [file, text] of Object.entries(shown)) {
     writeFileSync(join(paths.bundle, file), text);
     // Whatever our umask is, every user inside may read them.

@@ -14,6 +14,8 @@ const runtime = await createRuncRuntime({
   store: createLocalStore(join(state, "store")),
   clock: createSystemClock(Date.now()),
   layerImages: new Map(),
+  networks: new Map(),
+  sharedSubnet: null,
   record: () => {},
   secrets: createMemorySecrets().open(),
 });

@@ -1,0 +1,38 @@
+import type { EnvironmentRecord } from "../ledger/state.ts";
+import { webProcess, type AppName } from "../model/names.ts";
+import type { AppAddresses } from "../model/observation.ts";
+import { isUsable, type InstanceView } from "./plan.ts";
+
+/**
+ * What the names of an environment's apps stand for inside of it: the addresses of each app's live instances that can be
+ * used. Where none can, those that served before: a wrong answer is better than none, as with the router.
+ *
+ * @param records all of one environment
+ * @returns apps and addresses sorted, so that equal facts give an equal answer
+ */
+export function addressesOfApps(
+  records: readonly EnvironmentRecord[],
+  instances: readonly InstanceView[],
+): readonly AppAddresses[] {
+  const bySet = Map.groupBy(instances, (instance) => instance.set);
+  return records
+    .toSorted((a, b) => (a.app < b.app ? -1 : 1))
+    .flatMap(({ app, live, sets }) => {
+      const set = live === null ? undefined : sets.get(live.set);
+      if (set === undefined || !isListed(app)) return [];
+      const running = (bySet.get(set.name) ?? []).filter(
+        ({ phase, process, address }) => phase === "running" && process === webProcess && address !== null,
+      );
+      const usable = running.filter(isUsable);
+      const staying = usable.filter(({ name }) => !set.condemned.has(name));
+      const served = running.filter(({ name }) => set.proven.has(name));
+      const chosen = [staying, usable, served].find((some) => some.length > 0) ?? [];
+      const addresses = chosen.flatMap(({ address }) => address ?? []).sort();
+      return addresses.length === 0 ? [] : [{ app, addresses }];
+    });
+}
+
+/** What every instance calls itself is no app's. */
+function isListed(app: AppName): boolean {
+  return !(["localhost", "ip6-localhost", "ip6-loopback"] as readonly string[]).includes(app);
+}
