@@ -2,7 +2,15 @@ import { asOperatorError } from "../errors/operator-error.ts";
 import type { EventData, LedgerEvent } from "../ledger/event.ts";
 import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { formatRoute } from "../model/content.ts";
-import { isTask, splitInstanceName, type InstanceName, type SetName } from "../model/names.ts";
+import {
+  isTask,
+  splitInstanceName,
+  webProcess,
+  type InstanceName,
+  type ProcessName,
+  type SetName,
+} from "../model/names.ts";
+import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
 import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
@@ -61,7 +69,7 @@ export class Controller {
       prober: ports.prober,
       clock: ports.clock,
       settingsOf: (set) => this.#recordOfSet(set)?.sets.get(set)?.content.settings,
-      isPlaced: (name) => this.#isPlaced(name),
+      isServing: (name) => this.#isServing(name),
       onExit: (instance) => this.#onExit(instance),
       onOrphan: ({ set }) => {
         const record = this.#recordOfSet(set);
@@ -398,12 +406,14 @@ export class Controller {
     for (const { name } of strangers) this.fleet.forget(name);
   }
 
-  #isPlaced(name: InstanceName): boolean {
-    const set = splitInstanceName(name)?.set;
-    if (set === undefined) return false;
+  #isServing(name: InstanceName): boolean {
+    const parts = splitInstanceName(name);
+    if (parts === undefined) return false;
+    const { set, process } = parts;
     if (this.executor.placed.get(set)?.includes(name) === true) return true;
     const record = this.#recordOfSet(set);
-    return record !== undefined && !isRouted(record, set) && record.sets.get(set)?.proven.has(name) === true;
+    const hasTraffic = record === undefined || (process === webProcess && isRouted(record, set));
+    return !hasTraffic && record.sets.get(set)?.proven.has(name) === true;
   }
 
   #recordOfSet(set: SetName): EnvironmentRecord | undefined {
@@ -434,13 +444,16 @@ export class Controller {
   }
 }
 
-/** Whether an environment is as it should be: all wanted instances serve, nothing is on its way. */
+/** Whether an environment is as it should be: all wanted instances do their work, nothing is on its way. */
 export function isSettled(record: EnvironmentRecord, instances: readonly FleetInstance[]): boolean {
   if (record.active !== null) return false;
   const set = record.live === null ? undefined : record.sets.get(record.live.set);
   if (set === undefined) return record.sets.size === 0;
   const own = instances.filter((instance) => instance.set === set.name);
-  return own.length === record.settings.instances && own.every(isUsable) && set.condemned.size === 0;
+  const processes = [webProcess, ...workersOf(set.content.settings)];
+  const holds = (process: ProcessName): boolean =>
+    own.filter((instance) => instance.process === process).length === wantedInstances(record.settings, process);
+  return processes.every(holds) && own.every(isUsable) && set.condemned.size === 0;
 }
 
 /** What answers each route as the ledger has it. A switch that was begun is not in it: it is done again. */

@@ -10,10 +10,12 @@ import {
 } from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
 import {
+  isWorker,
   splitInstanceName,
   webProcess,
   type EnvironmentName,
   type InstanceName,
+  type ProcessName,
   type SetName,
 } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
@@ -32,6 +34,8 @@ import { TaskRunner } from "./task-runner.ts";
 const drainPollMs = 100;
 /** Time between SIGTERM and SIGKILL, in ms. */
 const graceMs = 10_000;
+/** Longest text of why workers could not be started, in characters. */
+const longestReason = 500;
 
 export interface ExecutorOptions {
   readonly ports: ControllerPorts;
@@ -158,6 +162,7 @@ export class Executor {
     const { recorder, ports, fleet, signal } = this.#options;
     const { app, environment } = record;
     const set = record.sets.get(step.set);
+    const { process = webProcess, ending } = step;
     const nextOrdinal = step.ordinals[0];
     if (set === undefined || nextOrdinal === undefined) return;
     recorder.append({
@@ -171,18 +176,37 @@ export class Executor {
     });
     try {
       await ports.runtime.prepare(set.content.artifact, signal, set.environment);
-      // Its rollout may have been ended meanwhile.
-      if (set.role === "ending") return;
-      const { process = webProcess, count } = step;
-      await ports.runtime.ensure(instanceSet(set), { process, count, nextOrdinal }, signal);
+      // Its rollout may have been ended meanwhile, or another have gone live.
+      if (set.role === "ending" || (isWorker(process) && set.role !== "live")) return;
+      const wanted = { process, count: step.count, nextOrdinal, ...(ending === undefined ? {} : { ending }) };
+      await ports.runtime.ensure(instanceSet(set), wanted, signal);
     } catch (error) {
       await fleet.refresh();
       if (signal.aborted) return;
+      if (isWorker(process)) return this.#workersFailed(record, set, process, error);
       const isFull = asOperatorError(error).code === "DISK_FULL";
       if ((isFull && isAutomatic(record)) || !this.#abortActive(record, set, error)) throw error;
       return;
     }
     await fleet.refresh();
+  }
+
+  /** What cannot be started is tried again as what has ended is, and tells the watch as much; other trouble is the machine's. */
+  #workersFailed(record: EnvironmentRecord, set: SetRecord, process: ProcessName, thrown: unknown): void {
+    const { app, environment } = record;
+    const error = asOperatorError(thrown);
+    // Told to end while they were being started.
+    if (set.role !== "live") return;
+    if (error.code !== "RUNTIME_FAILED") throw error;
+    const reason = [error.message, causeText(error.cause)].filter((text) => text !== undefined).join(": ");
+    this.#options.recorder.append({
+      kind: "instances.failed",
+      app,
+      environment,
+      set: set.name,
+      process,
+      reason: reason.slice(0, longestReason),
+    });
   }
 
   /** A machine that refuses to start the new content ends its rollout; what serves is left as it is. */
@@ -348,10 +372,16 @@ export class Executor {
     }
   }
 
-  /** Time from SIGTERM to SIGKILL. Who has no route cannot be drained by the router: it finishes what it has by itself. */
-  #graceOf(record: EnvironmentRecord, { set, drainUntilMs }: Extract<Step, { kind: "end" }>): number {
+  /**
+   * Time from SIGTERM to SIGKILL. Who has no route cannot be drained by the router: it finishes what it has by itself. A
+   * worker has its drain and no more: another content's works already.
+   */
+  #graceOf(record: EnvironmentRecord, { set, instance, drainUntilMs }: Extract<Step, { kind: "end" }>): number {
     if (drainUntilMs === null) return 0;
-    return isRouted(record, set) ? graceMs : Math.max(graceMs, drainUntilMs - this.#options.ports.clock.now());
+    const leftMs = Math.max(0, drainUntilMs - this.#options.ports.clock.now());
+    const process = splitInstanceName(instance)?.process ?? webProcess;
+    if (isWorker(process)) return leftMs;
+    return isRouted(record, set) ? graceMs : Math.max(graceMs, leftMs);
   }
 
   async #forget(record: EnvironmentRecord, step: Extract<Step, { kind: "forget" }>): Promise<void> {

@@ -1,4 +1,4 @@
-import { isTask, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import { isTask, isWorker, webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RunSettings } from "../model/content.ts";
 import type { Exit } from "../model/observation.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -15,6 +15,7 @@ import {
   type Health,
 } from "../rollout/health.ts";
 import type { InstanceView } from "../rollout/plan.ts";
+import { workerReadyMs } from "../rollout/processes.ts";
 
 /** An instance with what its probes and the last look for drift told. */
 export interface FleetInstance extends InstanceView {
@@ -30,7 +31,7 @@ export interface FleetOptions {
   /** Settings of a set's content; undefined: the set is not ours (any more) and its instances are left unprobed. */
   readonly settingsOf: (set: SetName) => RunSettings | undefined;
   /** Whether it serves already, as by a place in the router: such an instance was healthy once. */
-  readonly isPlaced: (instance: InstanceName) => boolean;
+  readonly isServing: (instance: InstanceName) => boolean;
   readonly onExit: (instance: FleetInstance, exit: Exit) => void;
   /** Its supervisor ended: it must be replaced. */
   readonly onOrphan: (instance: FleetInstance) => void;
@@ -117,8 +118,8 @@ export class Fleet {
     const settings = settingsOf(set);
     if (settings === undefined) return;
     await Promise.all(
-      this.all().map(async ({ name, set: own, phase, address, port }) => {
-        if (own !== set || phase !== "running" || address === null) return;
+      this.all().map(async ({ name, set: own, process, phase, address, port }) => {
+        if (own !== set || process !== webProcess || phase !== "running" || address === null) return;
         const result = await prober.probe({ address, port, path: probePath(settings.health) }, timeoutMs);
         const now = this.#instances.get(name);
         if (this.#stopped || now?.phase !== "running" || !isPassed(settings.health, result)) return;
@@ -155,7 +156,7 @@ export class Fleet {
         const now = { ...known, address, pid, orphaned };
         this.#instances.set(one.name, now);
         // Seen before it had an address, it could not be probed.
-        if (known.address === null && known.phase === "running") void this.#probe(one.name);
+        if (known.address === null && known.phase === "running") this.#lookAfter(one.name);
         if (orphaned) this.#options.onOrphan(now);
       }
     }
@@ -169,7 +170,7 @@ export class Fleet {
 
   #adopt(observed: ObservedInstance): void {
     const { name, set, process, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
-    const health = this.#options.isPlaced(name) ? unknownHealth : startingHealth;
+    const health = this.#options.isServing(name) ? unknownHealth : startingHealth;
     const ended = exit === null ? null : { ...exit, atMs: this.#options.clock.now() };
     this.#instances.set(name, {
       name,
@@ -186,7 +187,29 @@ export class Fleet {
       orphaned: observed.orphaned,
       drift: [],
     });
-    if (phase === "running") void this.#probe(name);
+    if (phase === "running") this.#lookAfter(name);
+  }
+
+  /** Begins to tell an instance's health: by probes, or by the time it has run. A task's is told by its end. */
+  #lookAfter(name: InstanceName): void {
+    const instance = this.#instances.get(name);
+    if (instance?.process === webProcess) void this.#probe(name);
+    else if (instance !== undefined && isWorker(instance.process)) this.#awaitRun(instance);
+  }
+
+  #awaitRun({ name, set, address }: FleetInstance): void {
+    const { clock, settingsOf, onHealth } = this.#options;
+    const settings = settingsOf(set);
+    if (this.#stopped || address === null || settings === undefined) return;
+    const settle = (): void => {
+      this.#cancelProbe.delete(name);
+      const now = this.#instances.get(name);
+      if (this.#stopped || now?.phase !== "running") return;
+      const after: FleetInstance = { ...now, health: { ...now.health, state: "healthy", healthySinceMs: clock.now() } };
+      this.#instances.set(name, after);
+      onHealth(after, now.health);
+    };
+    this.#cancelProbe.set(name, clock.after(workerReadyMs(settings.minReadyMs), settle));
   }
 
   #markExited(name: InstanceName, exit: Exit | null, phase: "exited" | "broken" = "exited"): void {
@@ -205,14 +228,7 @@ export class Fleet {
     const { prober, clock, settingsOf, onHealth } = this.#options;
     const target = this.#instances.get(name);
     const settings = target === undefined ? undefined : settingsOf(target.set);
-    if (
-      this.#stopped ||
-      target === undefined ||
-      isTask(target.process) ||
-      target.address === null ||
-      settings === undefined
-    )
-      return;
+    if (this.#stopped || target === undefined || target.address === null || settings === undefined) return;
     const { address, port } = target;
     const result = await prober.probe({ address, port, path: probePath(settings.health) }, probeTimeoutMs);
     const now = this.#instances.get(name);

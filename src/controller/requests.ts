@@ -1,29 +1,12 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { DownRequest, ScaleRequest, WaitRequest } from "../model/api.ts";
-import { causeOf } from "./begin.ts";
+import type { DownRequest, WaitRequest } from "../model/api.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError, servingText } from "./executor.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "./known.ts";
 import { abortActive } from "./releases.ts";
-import { changeSettings, settingsHold } from "./settings.ts";
 import { until } from "./until.ts";
-
-/** Changes the number of instances; resolves when as many serve. */
-export async function scale(controller: Controller, request: ScaleRequest): Promise<EnvironmentRecord> {
-  const record = knownEnvironment(controller, request.app, request.environment);
-  changeSettings(
-    controller,
-    request.app,
-    request.environment,
-    { ...record.settings, instances: request.instances },
-    causeOf(request),
-  );
-  controller.tick(keyOf(record));
-  if (record.live !== null) await settingsHold(controller, record);
-  return record;
-}
 
 /** Takes environments down; resolves when nothing of them runs any more. Their ledger and numbers stay. */
 export async function down(controller: Controller, request: DownRequest): Promise<readonly EnvironmentRecord[]> {

@@ -34,16 +34,21 @@ export function changeConfigOrigin(
 
 /** Waits until as many instances as wanted serve, at the route that is wanted and at no other. */
 export async function settingsHold(controller: Controller, record: EnvironmentRecord): Promise<void> {
-  const { instances, route, deadlineMs } = record.settings;
+  const { route, deadlineMs } = record.settings;
   const holds = (): boolean =>
     isSettled(record, controller.fleet.all()) &&
     controller.view(record).rules.every((rule) => formatRoute(rule.route) === formatRoute(record.settings.route));
   if (await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs)) return;
   throw new OperatorError(
     "ROLLOUT_UNHEALTHY",
-    `Cannot bring ${record.app} to ${instances} instances${route === null ? "" : ` at ${formatRoute(route)}`} in time`,
+    `Cannot bring ${record.app} to ${countsText(record.settings)}${route === null ? "" : ` at ${formatRoute(route)}`} in time`,
     { hint: "`bronze status` names the instances that do not become healthy; those that serve go on" },
   );
+}
+
+function countsText({ instances, processes }: EnvironmentSettings): string {
+  const others = Object.entries(processes ?? {}).map(([process, count]) => `${count} ${process}`);
+  return [`${instances} instances`, ...others].join(", ");
 }
 
 export function same<Value extends EnvironmentSettings | ConfigOrigin>(a: Value, b: Value): boolean {

@@ -6,13 +6,22 @@ import {
   type SetRecord,
 } from "../ledger/state.ts";
 import { crashMemoryMs } from "../ledger/fold.ts";
-import type { EnvironmentStatus, Figures, InstanceStatus, ReleaseRow, RollbackReadiness } from "../model/api.ts";
-import { webProcess } from "../model/names.ts";
+import type {
+  EnvironmentStatus,
+  Figures,
+  InstanceStatus,
+  ReleaseRow,
+  RollbackReadiness,
+  WorkerStatus,
+} from "../model/api.ts";
+import { splitInstanceName, webProcess, type InstanceName } from "../model/names.ts";
 import { overrideRows } from "../model/config.ts";
 import { formatDuration } from "../model/quantities.ts";
-import { earliestStartMs, isUsable, readyInstances } from "../rollout/plan.ts";
+import { isUsable, readyInstances } from "../rollout/plan.ts";
+import { earliestStartMs } from "../rollout/starts.ts";
 import { rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
+import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
 
 /** What a status is made of, besides the record. */
 export interface StatusInput {
@@ -30,13 +39,14 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
   const instances = (input.instances ?? []).filter(({ set }) => record.sets.has(set));
   const release = live === null ? undefined : record.releases.get(live.release);
   const liveInstances = instances.filter(({ set }) => set === live?.set);
+  const workers = workerStatus(record, input.instances === null ? null : liveInstances);
   const rollback = readiness(record, instances, input.nowMs);
   const rows = instances.map((instance) => instanceStatus(record, instance, input.nowMs));
   const liveSet = live === null ? undefined : record.sets.get(live.set);
   const healthy =
     input.instances === null
-      ? [...(liveSet?.proven ?? [])].filter((name) => liveSet?.condemned.has(name) !== true).length
-      : liveInstances.filter(isUsable).length;
+      ? [...(liveSet?.proven ?? [])].filter((name) => isWeb(name) && liveSet?.condemned.has(name) !== true).length
+      : liveInstances.filter((instance) => isWeb(instance.name) && isUsable(instance)).length;
   return {
     app: record.app,
     environment: record.environment,
@@ -60,10 +70,11 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
     rollout: rolloutStatus(record, instances, input.nowMs),
     wanted: live === null ? 0 : settings.instances,
     healthy,
+    workers,
     instances: rows,
     rollback,
     figures: figuresOf(record, liveInstances, input),
-    warnings: input.instances === null ? [] : warningsOf(record, rows, rollback, healthy, input.nowMs),
+    warnings: input.instances === null ? [] : warningsOf(record, { rows, rollback, healthy, workers }, input.nowMs),
   };
 }
 
@@ -102,12 +113,16 @@ export function urlOf(record: EnvironmentRecord, routerUrl: string): string | nu
   return `http://${host}${port === "" ? "" : `:${port}`}${path}`;
 }
 
+const isWeb = (name: InstanceName): boolean => splitInstanceName(name)?.process === webProcess;
+
 function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[], nowMs: number): RollbackReadiness {
   const { settings } = record;
   const target = rollbackTarget(record);
   const set = target === undefined ? undefined : warmSetOf(record, target);
   const own =
-    set === undefined ? [] : instances.filter((instance) => instance.set === set.name && instance.phase === "running");
+    set === undefined
+      ? []
+      : instances.filter((one) => one.set === set.name && isWeb(one.name) && one.phase === "running");
   const ready = set === undefined ? [] : readyInstances(set, own, nowMs);
   const probes = own.map(({ health }) => health.lastPassedAtMs).filter((atMs) => atMs !== null);
   const probedAgoMs = probes.length === 0 ? null : Math.max(0, nowMs - Math.min(...probes));
@@ -117,6 +132,7 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
     target: target?.number ?? null,
     warm: own.filter(isUsable).length,
     wanted: settings.instances,
+    workers: startsAtSwitch(record, target),
     probedAgoMs,
     lastMeasuredMs: record.lastRollbackMs,
     ready: isReady,
@@ -189,17 +205,23 @@ function availability(requests: number, failed: number): number {
   return failed === 0 ? percent : Math.min(percent, 99.9999);
 }
 
+interface Shown {
+  readonly rows: readonly InstanceStatus[];
+  readonly rollback: RollbackReadiness;
+  readonly healthy: number;
+  readonly workers: readonly WorkerStatus[];
+}
+
 function warningsOf(
   record: EnvironmentRecord,
-  rows: readonly InstanceStatus[],
-  rollback: RollbackReadiness,
-  healthy: number,
+  { rows, rollback, healthy, workers }: Shown,
   nowMs: number,
 ): readonly string[] {
   const warnings: string[] = [];
   const { live, settings, watch } = record;
   if (live !== null && healthy < settings.instances)
     warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);
+  warnings.push(...workerWarnings(workers));
   for (const set of record.sets.values()) warnings.push(...crashWarning(set, nowMs));
   for (const row of rows) for (const finding of row.drift) warnings.push(`${row.name} drifted: ${finding}`);
   if (watch?.warned === true)

@@ -26,7 +26,8 @@ import {
 import type { Controller } from "../controller/controller.ts";
 import { deploy } from "../controller/deploy.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "../controller/known.ts";
-import { down, scale, watched } from "../controller/requests.ts";
+import { down, watched } from "../controller/requests.ts";
+import { scale } from "../controller/scale.ts";
 import { rollback } from "../controller/rollback.ts";
 import { environmentStatus, releaseRow } from "../controller/status.ts";
 import { nextOrdinalOf, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";

@@ -1,5 +1,5 @@
 import { digestHex } from "../model/canonical.ts";
-import { formatRoute } from "../model/content.ts";
+import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText } from "../model/tasks.ts";
@@ -19,7 +19,7 @@ export function describeEvent(data: EventData): string {
     case "daemon.stopped":
       return "daemon stopped";
     case "environment.changed":
-      return `settings: ${data.settings.instances} ${data.settings.instances === 1 ? "instance" : "instances"}, route ${formatRoute(data.settings.route)}, by ${data.cause.who}`;
+      return `settings: ${data.settings.instances} ${data.settings.instances === 1 ? "instance" : "instances"}, ${workersText(data.settings)}route ${formatRoute(data.settings.route)}, by ${data.cause.who}`;
     case "config.changed": {
       const names = Object.keys(data.overrides).sort();
       return `config: ${names.length === 0 ? "no overrides" : `overrides of ${names.join(", ")}`}, by ${data.cause.who}`;
@@ -61,6 +61,8 @@ export function describeEvent(data: EventData): string {
       return `${data.set} is gone`;
     case "instances.starting":
       return `starting ${data.ordinals.map((ordinal) => instanceName(data.set, ordinal, data.process)).join(", ")}`;
+    case "instances.failed":
+      return `cannot start ${data.process} of ${data.set}: ${data.reason}`;
     case "instance.healthy":
       return `${data.instance} healthy after ${formatDuration(data.afterMs)}`;
     case "instance.exited":
@@ -98,6 +100,12 @@ export function describeEvent(data: EventData): string {
     case "network.chosen":
       return `instances${data.environment === undefined ? "" : ` of ${data.environment}`} live in ${data.subnet}`;
   }
+}
+
+function workersText({ processes = {} }: EnvironmentSettings): string {
+  return Object.entries(processes)
+    .map(([process, count]) => `${count} ${process}, `)
+    .join("");
 }
 
 /** How a task came to its end, in words. */

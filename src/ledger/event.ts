@@ -50,8 +50,11 @@ export interface WatchFigures {
   readonly baselineErrors: number;
 }
 
-/** Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, lost its supervisor, one of its secrets has ended. */
-export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken" | "secret";
+/**
+ * Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, lost its
+ * supervisor, one of its secrets has ended, works for a content that is not live.
+ */
+export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken" | "secret" | "idle";
 
 /** Everything that can happen, one kind each. All state is a fold of these. */
 export type EventData =
@@ -165,6 +168,13 @@ export type EventData =
       readonly process?: ProcessName;
       readonly count: number;
       readonly ordinals: readonly number[];
+    })
+  /** The machine refused to start a worker's instances; they are tried again as if they had ended. */
+  | (InEnvironment & {
+      readonly kind: "instances.failed";
+      readonly set: SetName;
+      readonly process: ProcessName;
+      readonly reason: string;
     })
   | (InEnvironment & { readonly kind: "instance.healthy"; readonly instance: InstanceName; readonly afterMs: number })
   | (InEnvironment & {

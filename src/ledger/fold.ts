@@ -6,6 +6,7 @@ import {
   type AppName,
   type EnvironmentName,
   type InstanceName,
+  type ProcessName,
 } from "../model/names.ts";
 import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
 import { answerCheck, endTask, loseTasks, passTests, startTask, stopTasks } from "./fold-tasks.ts";
@@ -156,18 +157,23 @@ function applyToEnvironment(
       set?.nextOrdinal.set(process, Math.max(nextOrdinalOf(set, process), ...after));
       return;
     }
+    case "instances.failed": {
+      const set = record.sets.get(data.set);
+      if (set !== undefined) countCrash(set, data.process, nextOrdinalOf(set, data.process) - 1, atMs);
+      return;
+    }
     case "instance.healthy":
       setOf(record, data.instance)?.proven.add(data.instance);
       return;
     case "instance.condemned": {
       const set = setOf(record, data.instance);
       set?.condemned.set(data.instance, { atMs, type: data.type, reason: data.reason });
-      if (set !== undefined && data.type === "late") countCrash(set, data.instance, atMs);
+      if (set !== undefined && data.type === "late") countExit(set, data.instance, atMs);
       return;
     }
     case "instance.exited": {
       const set = setOf(record, data.instance);
-      if (set !== undefined) countCrash(set, data.instance, atMs);
+      if (set !== undefined) countExit(set, data.instance, atMs);
       return;
     }
     case "instance.removed": {
@@ -213,8 +219,16 @@ function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings
   record.settings = settings;
   const active = record.active === null ? undefined : record.releases.get(record.active);
   // Scaled during its rollout: the newer number holds.
-  if (active !== undefined && active.settings !== null)
-    active.settings = { ...active.settings, instances: settings.instances };
+  if (active !== undefined && active.settings !== null) active.settings = withCountsOf(active.settings, settings);
+}
+
+/** Settings with the numbers of instances that others have. */
+function withCountsOf(
+  settings: EnvironmentSettings,
+  { instances, processes }: EnvironmentSettings,
+): EnvironmentSettings {
+  const { processes: _, ...rest } = settings;
+  return { ...rest, instances, ...(processes === undefined ? {} : { processes }) };
 }
 
 function createRelease(record: EnvironmentRecord, data: EventOf<"release.created">, { atMs, wallMs }: Moment): void {
@@ -328,6 +342,8 @@ function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switche
     set.role = "live";
     set.sinceMs = atMs;
     set.takenBack = false;
+    // Its workers start anew: what they did when it was live before says nothing about this time.
+    for (const process of set.crashes.keys()) if (process !== webProcess) set.crashes.delete(process);
   }
 }
 
@@ -368,11 +384,13 @@ function retire(set: SetRecord, reason: string, atMs: number): void {
   set.retiredBecause = reason;
 }
 
-/** Exits of one process's instances that ran side by side are one crash; each later generation that exits is one more. */
-function countCrash(set: SetRecord, instance: InstanceName, atMs: number): void {
+function countExit(set: SetRecord, instance: InstanceName, atMs: number): void {
   const parts = splitInstanceName(instance);
-  if (parts === undefined) return;
-  const { process, ordinal } = parts;
+  if (parts !== undefined) countCrash(set, parts.process, parts.ordinal, atMs);
+}
+
+/** Exits of one process's instances that ran side by side are one crash; each later generation that exits is one more. */
+function countCrash(set: SetRecord, process: ProcessName, ordinal: number, atMs: number): void {
   const crashes = crashesOf(set, process);
   if (ordinal < crashes.beforeOrdinal && atMs - crashes.atMs < crashMemoryMs) return;
   const count = atMs - crashes.atMs < crashMemoryMs ? crashes.count + 1 : 1;

@@ -84,8 +84,12 @@ export interface ConfigReport {
   readonly overrides: readonly OverrideRow[];
 }
 
+/** Numbers that are not named stay as they are; at least one is. */
 export interface ScaleRequest extends Asked {
-  readonly instances: number;
+  /** Of `web`. */
+  readonly instances?: number;
+  /** Of each other process that is named. */
+  readonly processes?: { readonly [process: string]: number };
 }
 
 export interface DownRequest extends Omit<Asked, "app" | "environment"> {
@@ -178,11 +182,23 @@ export interface InstanceStatus {
   readonly drift: readonly string[];
 }
 
+/** A process without traffic of what is live. */
+export interface WorkerStatus {
+  readonly process: ProcessName;
+  readonly wanted: number;
+  /** Instances that have a process, however short. */
+  readonly running: number;
+  /** Those that have run for long enough. */
+  readonly healthy: number;
+}
+
 export interface RollbackReadiness {
   /** Release a rollback would go to; null: nothing to go to. */
   readonly target: number | null;
   readonly warm: number;
   readonly wanted: number;
+  /** Processes without traffic: never warm, they start at the switch. */
+  readonly workers: readonly { readonly process: ProcessName; readonly count: number }[];
   readonly probedAgoMs: number | null;
   readonly lastMeasuredMs: number | null;
   /** Warm and probed in the last 2 s: a rollback takes milliseconds. */
@@ -227,8 +243,10 @@ export interface EnvironmentStatus {
     readonly sinceMs: number;
     readonly deadlineInMs: number;
   } | null;
+  /** Of `web`. */
   readonly wanted: number;
   readonly healthy: number;
+  readonly workers: readonly WorkerStatus[];
   readonly instances: readonly InstanceStatus[];
   readonly rollback: RollbackReadiness;
   readonly figures: Figures;

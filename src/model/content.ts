@@ -121,7 +121,10 @@ export interface Route {
 
 /** What belongs to the environment, changes without a release, and is left alone by a rollback. */
 export interface EnvironmentSettings {
+  /** Of `web`. */
   readonly instances: number;
+  /** Of each other process; 1 where nothing is said. */
+  readonly processes?: { readonly [process: string]: number };
   readonly strategy: "blue-green";
   /** Longest time a rollout may take, in ms. */
   readonly deadlineMs: number;

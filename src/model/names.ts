@@ -67,6 +67,11 @@ export function isTask(process: ProcessName): boolean {
   return taskProcesses.includes(process);
 }
 
+/** Whether a process is outside traffic and to run all the time. */
+export function isWorker(process: ProcessName): boolean {
+  return process !== webProcess && !isTask(process);
+}
+
 /** @throws {OperatorError} `ARGUMENT_INVALID` when it is not 1 to 20 lower-case letters and digits, or reads like a release */
 export function parseProcessName(text: string): ProcessName {
   if (/^[a-z][a-z0-9]{0,19}$/.test(text) && !/^v[0-9]+$/.test(text)) return text as ProcessName;

@@ -26,6 +26,8 @@ export interface InstanceSet {
 export interface InstancesWanted {
   readonly process: ProcessName;
   readonly count: number;
+  /** Not counted: they are to end. */
+  readonly ending?: readonly InstanceName[];
   /** New ones get ordinals from here upward, counted for each process by itself. */
   readonly nextOrdinal: number;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { AppName } from "../model/names.ts";
+import { webProcess, type AppName, type ProcessName } from "../model/names.ts";
 import type { RollbackReadiness, StatusReport } from "../model/api.ts";
 import { createPaint, plainPaint } from "./paint.ts";
 import { renderReadiness, renderStatus } from "./status.ts";
@@ -9,6 +9,7 @@ const ready: RollbackReadiness = {
   target: 11,
   warm: 4,
   wanted: 4,
+  workers: [],
   probedAgoMs: 400,
   lastMeasuredMs: 3,
   ready: true,
@@ -54,10 +55,12 @@ const report = {
       rollout: { release: 14, of: null, healthy: 0, wanted: 1, sinceMs: 500, deadlineInMs: 599_500 },
       wanted: 1,
       healthy: 1,
+      workers: [],
       instances: [
         {
           name: "shop-production-v11-1",
           set: "shop-production-v11",
+          process: webProcess,
           release: 11,
           role: "live",
           health: "healthy",
@@ -70,6 +73,7 @@ const report = {
         {
           name: "shop-production-v14-1",
           set: "shop-production-v14",
+          process: webProcess,
           release: 14,
           role: "next",
           health: "starting",
@@ -104,6 +108,31 @@ test("renderStatus() shows release, instances, figures and warnings, and ends wi
     "warning: not enough memory to keep v9 warm",
     "rollback ready: v11, 4/4 warm, probed 0.4 s ago, last measured 3 ms",
   ]);
+});
+
+test("renderStatus() counts workers beside web, names their process, and says which start only at a rollback", () => {
+  const process = "worker" as ProcessName;
+  const environments = report.environments.map((environment) => {
+    const [first] = environment.instances;
+    assert.ok(first);
+    const name = "shop-production-v11-worker-3" as typeof first.name;
+    return {
+      ...environment,
+      workers: [{ process, wanted: 2, running: 1, healthy: 1 }],
+      instances: [{ ...first, name, process, probedAgoMs: null }],
+      rollback: { ...ready, workers: [{ process, count: 2 }] },
+    };
+  });
+  const lines = renderStatus({ ...report, environments }, plainPaint);
+  assert.match(lines[1] ?? "", /, 1\/1 healthy, 1\/2 worker, for 18 s/);
+  assert.deepEqual(lines.slice(3, 5), [
+    "  INSTANCE                      PROCESS  ROLE  HEALTH   ADDRESS     AGE  PROBED",
+    "  shop-production-v11-worker-3  worker   live  healthy  10.128.0.2  1 h  -",
+  ]);
+  assert.equal(
+    lines.at(-1),
+    "rollback ready: v11, 4/4 warm, 2 worker to start then, probed 0.4 s ago, last measured 3 ms",
+  );
 });
 
 test("renderStatus() ends with the rollback line also where nothing was ever released", () => {

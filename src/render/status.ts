@@ -1,4 +1,12 @@
-import type { EnvironmentStatus, Figures, InstanceStatus, RollbackReadiness, StatusReport } from "../model/api.ts";
+import type {
+  EnvironmentStatus,
+  Figures,
+  InstanceStatus,
+  RollbackReadiness,
+  StatusReport,
+  WorkerStatus,
+} from "../model/api.ts";
+import { webProcess } from "../model/names.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { renderOverrides } from "./overrides.ts";
 import type { Paint } from "./paint.ts";
@@ -82,7 +90,7 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
   ];
 }
 
-function renderLive({ live, healthy, wanted }: EnvironmentStatus, paint: Paint): readonly string[] {
+function renderLive({ live, healthy, wanted, workers }: EnvironmentStatus, paint: Paint): readonly string[] {
   if (live === null) return ["nothing is live"];
   const watch = live.watchEndsInMs === null ? "" : `, ${formatDuration(live.watchEndsInMs)} left`;
   const count = `${healthy}/${wanted} healthy`;
@@ -90,10 +98,16 @@ function renderLive({ live, healthy, wanted }: EnvironmentStatus, paint: Paint):
     `live ${paint.bold(renderRelease(live.release, live.of))}`,
     `${live.state}${watch}`,
     healthy < wanted ? paint.bad(count) : paint.good(count),
+    ...workers.map((worker) => renderWorker(worker, paint)),
     `for ${formatDuration(live.sinceMs)}`,
     `artifact ${shortDigest(live.artifact)}`,
   ];
   return [parts.join(", ")];
+}
+
+function renderWorker({ process, healthy, wanted }: WorkerStatus, paint: Paint): string {
+  const count = `${healthy}/${wanted} ${process}`;
+  return healthy < wanted ? paint.bad(count) : paint.good(count);
 }
 
 function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
@@ -106,8 +120,10 @@ function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
 
 function renderInstances(instances: readonly InstanceStatus[], paint: Paint): readonly string[] {
   if (instances.length === 0) return [];
+  const withProcess = instances.some(({ process }) => process !== webProcess);
   const rows = instances.map((instance) => [
     instance.name,
+    ...(withProcess ? [instance.process] : []),
     instance.role,
     paintHealth(instance, paint),
     instance.address ?? "-",
@@ -115,9 +131,8 @@ function renderInstances(instances: readonly InstanceStatus[], paint: Paint): re
     instance.probedAgoMs === null ? "-" : `${formatDuration(instance.probedAgoMs)} ago`,
     instance.drift.length === 0 ? "" : paint.bad(`drift: ${instance.drift.join("; ")}`),
   ]);
-  return renderTable([["INSTANCE", "ROLE", "HEALTH", "ADDRESS", "AGE", "PROBED", ""], ...rows]).map(
-    (line) => `  ${line}`,
-  );
+  const head = ["INSTANCE", ...(withProcess ? ["PROCESS"] : []), "ROLE", "HEALTH", "ADDRESS", "AGE", "PROBED", ""];
+  return renderTable([head, ...rows]).map((line) => `  ${line}`);
 }
 
 function paintHealth({ health }: InstanceStatus, paint: Paint): string {
@@ -143,6 +158,7 @@ export function renderReadiness(readiness: RollbackReadiness, paint: Paint): str
   const parts = [
     `v${readiness.target}`,
     `${readiness.warm}/${readiness.wanted} warm`,
+    ...readiness.workers.map(({ process, count }) => `${count} ${process} to start then`),
     ...(readiness.probedAgoMs === null ? [] : [`probed ${formatAgo(readiness.probedAgoMs)} ago`]),
     readiness.lastMeasuredMs === null ? "never measured" : `last measured ${formatDuration(readiness.lastMeasuredMs)}`,
     ...(readiness.withinMs === null || readiness.promiseKept

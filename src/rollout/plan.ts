@@ -10,8 +10,17 @@ import {
 } from "../ledger/state.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
 import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
-import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import {
+  isWorker,
+  splitInstanceName,
+  webProcess,
+  type InstanceName,
+  type ProcessName,
+  type SetName,
+} from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
+import { endingWorker, planWorkers } from "./processes.ts";
+import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
 import {
   awaitsPreparation,
@@ -57,7 +66,6 @@ export interface EnvironmentView extends TasksView {
 
 /** A warm set goes live only on probes not older than this, in ms. */
 const freshProbeMs = 2_000;
-const crashDelaysMs = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000] as const;
 /** All instances of a watched release out of order for so long: it is taken back, in ms. */
 const deadInWatchMs = 3_000;
 
@@ -67,7 +75,7 @@ const deadInWatchMs = 3_000;
  */
 export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): readonly Step[] {
   const sets = [...record.sets.values()].sort((a, b) => a.release - b.release);
-  const bySet = Map.groupBy(view.instances, (instance) => instance.set);
+  const bySet = Map.groupBy(view.instances, ({ set }) => set);
   const steps: Step[] = [...planWatch(record, view, bySet, nowMs), ...planActive(record, view, bySet, nowMs)];
   for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
     steps.push({ kind: "retire", set: set.name, reason });
@@ -91,9 +99,9 @@ export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView,
     if (set.role === "warm") moments.push(set.sinceMs + record.settings.keepWarmMs);
     for (const process of set.crashes.keys()) moments.push(earliestStartMs(set, process));
   }
-  for (const { set, startedAtMs, health } of view.instances) {
+  for (const { set, process, startedAtMs, health } of view.instances) {
     const settings = record.sets.get(set)?.content.settings;
-    if (settings === undefined) continue;
+    if (settings === undefined || process !== webProcess) continue;
     if (health.state === "starting") moments.push(startedAtMs + settings.health.deadlineMs);
     if (health.healthySinceMs !== null) moments.push(health.healthySinceMs + settings.minReadyMs);
     if (health.unhealthySinceMs !== null) moments.push(health.unhealthySinceMs + outUntilReplacedMs);
@@ -102,7 +110,7 @@ export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView,
   return later.length === 0 ? null : Math.min(...later);
 }
 
-/** Whether an instance may answer requests. */
+/** Whether an instance does its work: whether it may answer requests, or has run for long enough. */
 export function isUsable(instance: InstanceView): boolean {
   return instance.phase === "running" && (instance.health.state === "healthy" || instance.health.state === "unknown");
 }
@@ -115,6 +123,7 @@ export function readyInstances(
 ): readonly InstanceView[] {
   return instances.filter(
     (instance) =>
+      instance.process === webProcess &&
       instance.phase === "running" &&
       !set.condemned.has(instance.name) &&
       !isOutdated(set, instance) &&
@@ -127,9 +136,7 @@ export function readyInstances(
 /** Whether a set is warm but cannot be counted on: nothing of it runs, or one instance passed no probe lately. */
 export function isStale(set: SetRecord, instances: readonly InstanceView[], nowMs: number): boolean {
   if (set.role !== "warm") return false;
-  const own = instances.filter(
-    (instance) => instance.set === set.name && instance.phase === "running" && !set.condemned.has(instance.name),
-  );
+  const own = runningWeb(set, instances).filter(({ name }) => !set.condemned.has(name));
   const failed = ({ state, lastPassedAtMs }: Health): boolean =>
     state === "unhealthy" || (lastPassedAtMs !== null && nowMs - lastPassedAtMs > freshProbeMs);
   return own.length === 0 || own.some(({ health }) => failed(health));
@@ -138,9 +145,16 @@ export function isStale(set: SetRecord, instances: readonly InstanceView[], nowM
 /** Whether a warm set is stale only because nobody has asked it lately, as after the daemon was held up. */
 export function isUnasked(set: SetRecord, instances: readonly InstanceView[], nowMs: number): boolean {
   if (!isStale(set, instances, nowMs)) return false;
-  const own = instances.filter((instance) => instance.set === set.name && instance.phase === "running");
+  const own = runningWeb(set, instances);
   return own.length > 0 && own.every(({ health }) => health.state !== "unhealthy" && health.failures === 0);
 }
+
+function runningWeb(set: SetRecord, instances: readonly InstanceView[]): readonly InstanceView[] {
+  return instances.filter((one) => one.set === set.name && one.process === webProcess && one.phase === "running");
+}
+
+const onlyWeb = (instances: readonly InstanceView[] = []): readonly InstanceView[] =>
+  instances.filter(({ process }) => process === webProcess);
 
 type BySet = ReadonlyMap<SetName, readonly InstanceView[]>;
 
@@ -151,7 +165,7 @@ function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySe
   const set = record.sets.get(live.set);
   if (release === undefined || set === undefined) return [];
   const verdict = judgeWatch(view.recent, watch.baseline);
-  const dead = allDown(set, bySet.get(live.set) ?? [], watch.startedAtMs, nowMs);
+  const dead = allDown(set, onlyWeb(bySet.get(live.set)), watch.startedAtMs, nowMs) ?? endingWorker(set);
   const to = watch.previous;
   if (verdict.fires || dead !== undefined) {
     const figures = verdict.fires ? verdict.figures : null;
@@ -202,7 +216,7 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   if (record.switching !== null && view.rules.some((rule) => rule.stable === set.name)) return [toSwitch];
   if (isTasking(record, release)) return [];
   const preparation = planPreparation(record, release, view);
-  const instances = preparation === undefined ? (bySet.get(set.name) ?? []) : [];
+  const instances = preparation === undefined ? onlyWeb(bySet.get(set.name)) : [];
   const failure = failureOf(release, set, instances, nowMs);
   if (failure !== undefined) return [failure];
   if (preparation !== undefined) return preparation;
@@ -256,12 +270,13 @@ function isLate({ health, startedAtMs, address }: InstanceView, set: SetRecord, 
 function planSet(
   record: EnvironmentRecord,
   set: SetRecord,
-  instances: readonly InstanceView[],
+  all: readonly InstanceView[],
   view: EnvironmentView,
   nowMs: number,
 ): readonly Step[] {
-  if (set.role === "ending") return planEnding(set, instances, view);
-  const steps: Step[] = [];
+  const steps: Step[] = [...planWorkers(record, set, all, nowMs)];
+  if (set.role === "ending") return [...steps, ...planEnding(set, all, view)];
+  const instances = onlyWeb(all);
   const wanted = settingsFor(record, set.name).instances;
   const running = instances.filter(({ phase }) => phase === "running");
   const alive = running.filter(({ name }) => !set.condemned.has(name));
@@ -290,7 +305,7 @@ function planSet(
   const serving = alive.filter((one) => isUsable(one) && (!routed || placed.includes(one.name))).length;
   for (const name of set.condemned.keys()) {
     // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
-    if (!instances.some((instance) => instance.name === name))
+    if (splitInstanceName(name)?.process === webProcess && !instances.some((instance) => instance.name === name))
       steps.push({ kind: "end", set: set.name, instance: name, drainUntilMs: null });
   }
   for (const instance of instances) {
@@ -344,7 +359,8 @@ function planCondemned(
   );
   // With none left to serve, replacing all at once would only add to the trouble: one at a time.
   const allFail = !running.some(isUsable);
-  if (allFail && (set.condemned.size > 0 || alive.some(({ health }) => health.state === "starting"))) return [];
+  const ending = running.some(({ name }) => set.condemned.has(name));
+  if (allFail && (ending || alive.some(({ health }) => health.state === "starting"))) return [];
   return (allFail ? failing.slice(0, 1) : failing).map((instance) =>
     condemn(instance, "unhealthy", `it failed ${instance.health.failures} probes in a row`),
   );
@@ -384,12 +400,16 @@ function planEnding(set: SetRecord, instances: readonly InstanceView[], view: En
   // Nothing of it is ended while a route may still lead to it.
   if (view.rules.some((rule) => rule.stable === set.name)) return [];
   if (instances.length === 0) return [{ kind: "forget", set: set.name }];
-  return instances.map(({ name, phase }) => ({
-    kind: "end",
-    set: set.name,
-    instance: name,
-    drainUntilMs: phase === "running" ? set.sinceMs + set.content.settings.drainMs : null,
-  }));
+  return instances.flatMap(({ name, process, phase }) =>
+    isWorker(process)
+      ? []
+      : {
+          kind: "end",
+          set: set.name,
+          instance: name,
+          drainUntilMs: phase === "running" ? set.sinceMs + set.content.settings.drainMs : null,
+        },
+  );
 }
 
 /** Puts right what answers the route where no switch is under way: after a restart, a changed route, `down`. */
@@ -409,13 +429,6 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly 
     if (formatRoute(rule.route) !== wantedKey) steps.push({ kind: "route", route: rule.route, rule: null });
   }
   return steps.slice(0, 1);
-}
-
-/** When a process of a set may start its next instance: at once after a first exit, then after 1, 2, 4 … 60 s. */
-export function earliestStartMs(set: SetRecord, process: ProcessName): number {
-  const { count, atMs } = crashesOf(set, process);
-  if (count === 0) return 0;
-  return atMs + (crashDelaysMs[Math.min(count - 1, crashDelaysMs.length - 1)] ?? 60_000);
 }
 
 /** Whether a release needs no watch: its content came through one before, or none is asked for. */

@@ -16,6 +16,8 @@ export type Step =
       readonly process?: ProcessName;
       readonly count: number;
       readonly ordinals: readonly number[];
+      /** Instances that run and are not counted: they are to end. */
+      readonly ending?: readonly InstanceName[];
     }
   | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
   | { readonly kind: "switch"; readonly release: number; readonly set: SetName }

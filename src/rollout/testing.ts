@@ -9,6 +9,7 @@ import {
   defaultRunSettings,
   type Content,
   type EnvironmentSettings,
+  type RunSettings,
 } from "../model/content.ts";
 import { instanceName, parseAppName, parseEnvironmentName, setName, webProcess, type SetName } from "../model/names.ts";
 import { startingHealth, type Health } from "./health.ts";
@@ -19,8 +20,8 @@ export const app = parseAppName("shop");
 export const environment = parseEnvironmentName("production");
 export const cause = { who: "ada", why: "" };
 
-export function contentOf(text: string): Content {
-  return { artifact: sha256(text), config: {}, secrets: {}, settings: defaultRunSettings };
+export function contentOf(text: string, settings: Partial<RunSettings> = {}): Content {
+  return { artifact: sha256(text), config: {}, secrets: {}, settings: { ...defaultRunSettings, ...settings } };
 }
 
 export function set(release: number): SetName {
@@ -118,7 +119,7 @@ export class Story {
 
 export function instance(release: number, ordinal: number, change: Partial<InstanceView> = {}): InstanceView {
   return {
-    name: instanceName(set(release), ordinal),
+    name: instanceName(set(release), ordinal, change.process),
     set: set(release),
     process: webProcess,
     ordinal,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
-import { scale } from "../controller/requests.ts";
+import { scale } from "../controller/scale.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { InstanceName } from "../model/names.ts";
 import type { Runtime } from "../ports/runtime.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
-import { down, scale } from "../controller/requests.ts";
+import { down } from "../controller/requests.ts";
+import { scale } from "../controller/scale.ts";
 import { rollback } from "../controller/rollback.ts";
 import { parseAppName, type InstanceName, type SetName } from "../model/names.ts";
 import { app, asked, digestOf, done, fails, live, names, recordOf, request, states } from "./testing.ts";

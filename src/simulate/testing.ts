@@ -8,6 +8,7 @@ import {
   defaultEnvironmentSettings,
   defaultRunSettings,
   type EnvironmentSettings,
+  type RunSettings,
 } from "../model/content.ts";
 import { parseAppName, parseEnvironmentName } from "../model/names.ts";
 import type { World } from "./world.ts";
@@ -17,19 +18,24 @@ export const app = parseAppName("shop");
 const environment = parseEnvironmentName("production");
 export const asked = { app, environment, who: "ada", why: "" };
 
-export function request(text: string, settings: Partial<EnvironmentSettings> = {}) {
+export function request(text: string, settings: Partial<EnvironmentSettings> = {}, run: Partial<RunSettings> = {}) {
   return {
     ...asked,
     artifact: sha256(text),
-    settings: defaultRunSettings,
+    settings: { ...defaultRunSettings, ...run },
     config: {},
     environmentSettings: { ...defaultEnvironmentSettings, instances: 2, ...settings },
   };
 }
 
-/** Digest of the content that `request(text)` releases. */
-export function digestOf(text: string) {
-  return contentDigest({ artifact: sha256(text), config: {}, secrets: {}, settings: defaultRunSettings });
+/** Digest of the content that `request(text, …, run)` releases. */
+export function digestOf(text: string, run: Partial<RunSettings> = {}) {
+  return contentDigest({
+    artifact: sha256(text),
+    config: {},
+    secrets: {},
+    settings: { ...defaultRunSettings, ...run },
+  });
 }
 
 /** Lets time pass until a request is answered. */

@@ -8,6 +8,7 @@ import {
   type ProcessName,
 } from "../../model/names.ts";
 import type { AppAddresses } from "../../model/observation.ts";
+import { processSettings } from "../../model/processes.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Prober } from "../../ports/prober.ts";
 import type {
@@ -77,8 +78,8 @@ export interface MemoryMachine {
   runtime(): Runtime;
   /** Answers as the instances would. */
   readonly prober: Prober;
-  /** What instances started from now on do: of one content, or of any other. */
-  behave(behaviour: Partial<Behaviour>, content?: Digest): void;
+  /** What instances started from now on do: of one content, or of any other; of one process, or of any other. */
+  behave(behaviour: Partial<Behaviour>, content?: Digest, process?: ProcessName): void;
   /** What tasks with this command, or of this process, started from now on do; the default is to end well. */
   behaveTask(commandOrProcess: string, behaviour: Partial<TaskBehaviour>): void;
   /** Every task that ran, in order, also those that are gone. */
@@ -109,7 +110,7 @@ export function createMemoryMachine(options: {
   const instances = new Map<InstanceName, Running>();
   const listeners = new Set<(name: InstanceName, exit: Exit) => void>();
   const orphanListeners = new Set<(name: InstanceName) => void>();
-  const behaviours = new Map<Digest | null, Behaviour>();
+  const behaviours = new Map<string, Behaviour>();
   const taskBehaviours = new Map<string, TaskBehaviour>();
   const ran: { readonly instance: InstanceName; readonly task: Task }[] = [];
   const lastWords = new Map<InstanceName, readonly string[]>();
@@ -120,6 +121,13 @@ export function createMemoryMachine(options: {
 
   const pass = (ms: number): Promise<void> =>
     ms <= 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve));
+
+  const keyOf = (content?: Digest, process?: ProcessName): string => `${content ?? "any"} ${process ?? "any"}`;
+
+  function behaviourOf(content: Digest, process: ProcessName): Behaviour {
+    const keys = [keyOf(content, process), keyOf(content), keyOf(undefined, process), keyOf()];
+    return keys.map((key) => behaviours.get(key)).find((behaviour) => behaviour !== undefined) ?? wellBehaved;
+  }
 
   function exit(name: InstanceName, code: number, outOfMemory = false): void {
     const running = instances.get(name);
@@ -148,7 +156,7 @@ export function createMemoryMachine(options: {
     process: ProcessName,
     ordinal: number,
     signal: AbortSignal,
-    behaviour = behaviours.get(set.digest) ?? behaviours.get(null) ?? wellBehaved,
+    behaviour = behaviourOf(set.digest, process),
   ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
     counter += 1;
@@ -199,12 +207,13 @@ export function createMemoryMachine(options: {
   }
 
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
-    const { process, count, nextOrdinal } = wanted;
+    const { process, count, nextOrdinal, ending = [] } = wanted;
     prepare(set.content.artifact, signal);
     const there = [...instances.values()]
       .map(({ seen }) => seen)
       .filter((seen) => seen.set === set.name && seen.process === process);
-    const missing = count - there.filter(({ phase }) => phase === "running").length;
+    const counted = there.filter(({ name, phase }) => phase === "running" && !ending.includes(name));
+    const missing = count - counted.length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
     const ordinals: number[] = [];
     for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
@@ -253,10 +262,11 @@ export function createMemoryMachine(options: {
     const running = instances.get(name);
     if (running?.seen.phase !== "running" || running.seen.pid === null) return null;
     const { content } = running.set;
+    const { command } = processSettings(content.settings, running.seen.process);
     const expected = {
       name,
       artifact: content.artifact,
-      arguments: content.settings.command ?? ["/app"],
+      arguments: command ?? ["/app"],
       environment: [`PORT=${content.settings.port}`, `BRONZE_INSTANCE=${name}`],
       mounts: ["/ overlay ro", "/tmp tmpfs rw", ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`)].sort(),
     };
@@ -337,7 +347,8 @@ export function createMemoryMachine(options: {
         return { kind: "answered", status: found.status, latencyMs: 1, body: "" };
       },
     },
-    behave: (behaviour, content) => void behaviours.set(content ?? null, { ...wellBehaved, ...behaviour }),
+    behave: (behaviour, content, process) =>
+      void behaviours.set(keyOf(content, process), { ...wellBehaved, ...behaviour }),
     behaveTask: (commandOrProcess, behaviour) => void taskBehaviours.set(commandOrProcess, { ...brief, ...behaviour }),
     ran,
     cutPower: () => instances.clear(),

@@ -196,11 +196,12 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   }
 
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
-    const { process, count, nextOrdinal } = wanted;
+    const { process, count, nextOrdinal, ending = [] } = wanted;
     signal.throwIfAborted();
     await Promise.all([roots.prepare(set.content.artifact), networks.of(set.environment).ready()]);
     const there = observeAll().filter((instance) => instance.set === set.name && instance.process === process);
-    const missing = count - there.filter(({ phase }) => phase === "running").length;
+    const counted = there.filter(({ name, phase }) => phase === "running" && !ending.includes(name));
+    const missing = count - counted.length;
     const taken = new Set(there.map(({ ordinal }) => ordinal));
     const ordinals: number[] = [];
     for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { instanceName, webProcess, type InstanceName, type ProcessName } from "../../model/names.ts";
+import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
+import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, Task } from "../../ports/runtime.ts";
@@ -101,7 +102,7 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     cwd: prepared.config.workingDir,
     user,
     capabilities: settings.capabilities,
-    resources: settings.processes?.[input.task?.like ?? webProcess]?.resources ?? settings.resources,
+    resources: processSettings(settings, input.task?.like ?? input.process).resources,
     tmpfs: settings.tmpfs,
     files: boundFiles.map((destination) => ({
       source: join(paths.bundle, destination.slice("/etc/".length)),
@@ -145,9 +146,10 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
   }
 }
 
-function argumentsOf({ set, prepared, task }: StartInput): readonly string[] {
+function argumentsOf({ set, process, prepared, task }: StartInput): readonly string[] {
   if (task !== undefined) return task.command;
-  const args = set.content.settings.command ?? [...prepared.config.entrypoint, ...prepared.config.command];
+  const { command } = processSettings(set.content.settings, process);
+  const args = command ?? [...prepared.config.entrypoint, ...prepared.config.command];
   if (args.length > 0) return args;
   throw new OperatorError("RUNTIME_FAILED", `Cannot start an instance of ${set.name}: its image names no command`, {
     hint: "set CMD or ENTRYPOINT in the image, or `run.command` in bronze.yaml",

@@ -1,0 +1,40 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import type { EnvironmentRecord } from "../ledger/state.ts";
+import type { ScaleRequest } from "../model/api.ts";
+import type { ProcessName } from "../model/names.ts";
+import { nearestName } from "../model/nearest.ts";
+import { workersOf } from "../model/processes.ts";
+import { causeOf } from "./begin.ts";
+import { keyOf, type Controller } from "./controller.ts";
+import { knownEnvironment } from "./known.ts";
+import { changeSettings, settingsHold } from "./settings.ts";
+
+/**
+ * Changes numbers of instances; resolves when as many do their work.
+ *
+ * @throws {OperatorError} `NOT_FOUND` for a process that the content does not have, and `ROLLOUT_UNHEALTHY`
+ */
+export async function scale(controller: Controller, request: ScaleRequest): Promise<EnvironmentRecord> {
+  const record = knownEnvironment(controller, request.app, request.environment);
+  refuseUnknownProcess(record, request);
+  const { instances = record.settings.instances } = request;
+  const processes = { ...record.settings.processes, ...request.processes };
+  const settings = { ...record.settings, instances, ...(Object.keys(processes).length === 0 ? {} : { processes }) };
+  changeSettings(controller, request.app, request.environment, settings, causeOf(request));
+  controller.tick(keyOf(record));
+  if (record.live !== null) await settingsHold(controller, record);
+  return record;
+}
+
+/** What it has is what it would have next: of the rollout under way, of what is live, of what was last. */
+function refuseUnknownProcess(record: EnvironmentRecord, { processes = {} }: ScaleRequest): void {
+  const release = record.releases.get(record.active ?? record.live?.release ?? record.lastRelease);
+  const known = release === undefined ? [] : workersOf(release.content.settings);
+  const unknown = Object.keys(processes).find((process) => !known.includes(process as ProcessName));
+  if (unknown === undefined) return;
+  const near = nearestName(unknown, known);
+  const there = known.length === 0 ? "it has web alone" : `it has web, ${known.join(", ")}`;
+  throw new OperatorError("NOT_FOUND", `Cannot scale ${unknown} of ${record.app}: there is no such process`, {
+    hint: `${near === undefined ? "" : `did you mean ${near}? `}${there}; others are written under processes: in bronze.yaml`,
+  });
+}
