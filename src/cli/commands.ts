@@ -114,6 +114,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/config.ts")).configCommand(),
   },
   {
+    name: "diff",
+    summary: "in what two environments differ",
+    common: false,
+    load: async () => (await import("./commands/diff.ts")).diffCommand(),
+  },
+  {
     name: "scale",
     summary: "change the number of instances, without a release",
     common: false,

@@ -10,12 +10,14 @@ import type {
   EnvironmentStatus,
   Figures,
   InstanceStatus,
+  ReleaseChanges,
   ReleaseRow,
   RollbackReadiness,
   WorkerStatus,
 } from "../model/api.ts";
 import { splitInstanceName, webProcess, type InstanceName } from "../model/names.ts";
 import { overrideRows } from "../model/config.ts";
+import { diffContents } from "../model/difference.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { isUsable, readyInstances } from "../rollout/plan.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
@@ -100,6 +102,21 @@ export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): R
     elapsedMs: release.elapsedMs,
     warm: release.warm,
     failure: release.failure?.summary ?? release.takenBackBecause,
+    changes: changesOf(record, release),
+  };
+}
+
+function changesOf(record: EnvironmentRecord, release: ReleaseRecord): ReleaseChanges | null {
+  const before = release.before === null ? undefined : record.releases.get(release.before);
+  if (before === undefined) return null;
+  const { artifact, config, secrets, settings } = diffContents(before.content, release.content);
+  const names = (changes: readonly { readonly name: string }[]): readonly string[] => changes.map(({ name }) => name);
+  return {
+    against: before.number,
+    artifact: artifact !== null,
+    config: names(config),
+    secrets: names(secrets),
+    settings: names(settings),
   };
 }
 

@@ -165,7 +165,20 @@ export interface ReleaseRow {
   readonly warm: boolean | null;
   /** Why it was aborted or taken back. */
   readonly failure: string | null;
+  /** What it changed about what was live when it was asked for; null: nothing was. */
+  readonly changes: ReleaseChanges | null;
   readonly content?: Content;
+}
+
+/** What a release changed, by name. */
+export interface ReleaseChanges {
+  /** The release that was live. */
+  readonly against: number;
+  readonly artifact: boolean;
+  readonly config: readonly string[];
+  readonly secrets: readonly string[];
+  /** Paths, `resources.memoryBytes`. */
+  readonly settings: readonly string[];
 }
 
 export interface InstanceStatus {

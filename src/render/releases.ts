@@ -1,4 +1,4 @@
-import type { ReleaseRow } from "../model/api.ts";
+import type { ReleaseChanges, ReleaseRow } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { Paint } from "./paint.ts";
 import { renderRelease, shortDigest } from "./status.ts";
@@ -17,14 +17,34 @@ export function renderReleases(rows: readonly ReleaseRow[], paint: Paint): reado
       formatMoment(row.createdAtMs),
       row.elapsedMs === null ? "-" : formatDuration(row.elapsedMs),
       shortDigest(row.artifact),
+      renderChanges(row.changes),
       row.who,
       // The row itself says which rollout it was.
       row.failure?.replace(/^Cannot complete rollout of \S+ to v[0-9]+ in \S+: /, "") ?? row.why,
     ]);
   return renderTable([
-    ["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "WHO", "WHY"],
+    ["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "CHANGED", "WHO", "WHY"],
     ...cells,
   ]);
+}
+
+/** Names of one kind that are shown. */
+const mostNames = 3;
+
+/** `artifact, config LEVEL MODE, secret DB`; `-` where nothing was live before. */
+function renderChanges(changes: ReleaseChanges | null): string {
+  if (changes === null) return "-";
+  const named = (kind: string, names: readonly string[]): readonly string[] => {
+    const more = names.length > mostNames ? ` +${names.length - mostNames}` : "";
+    return names.length === 0 ? [] : [`${kind} ${names.slice(0, mostNames).join(" ")}${more}`];
+  };
+  const parts = [
+    ...(changes.artifact ? ["artifact"] : []),
+    ...named("config", changes.config),
+    ...named("secret", changes.secrets),
+    ...named("setting", changes.settings),
+  ];
+  return parts.length === 0 ? "nothing" : parts.join(", ");
 }
 
 function paintState({ state }: ReleaseRow, paint: Paint): string {
