@@ -1,30 +1,26 @@
-/** `layer-process.ts FOLDER`: makes a layer of a folder as a build does that never saw it, its bytes hashed and thrown away; prints the ms it took. */
+/** `layer-process.ts FOLDER`: makes a layer of a folder as COPY does in a build that never saw it, its bytes hashed and thrown away; prints the ms it took. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { openMemo } from "../../src/build/cache/memo.ts";
-import { composeLayer } from "../../src/build/layer/compose.ts";
-import { beginReading, createContents } from "../../src/build/layer/contents.ts";
-import { openTree } from "../../src/build/layer/walk.ts";
-import { createTemporaries } from "../../src/store/temporary.ts";
+import { createBuildCache } from "../../src/build/cache.ts";
+import { copyFiles } from "../../src/build/dockerfile/copy.ts";
+import { beginReading } from "../../src/build/layer/contents.ts";
+import { openContext } from "../../src/build/layer/context.ts";
+import { createPlacement } from "../../src/build/layer/placement.ts";
 import { tarPieces } from "../../src/image/tar-write.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const startedAt = performance.now();
-const contents = createContents(await openMemo(join(folder, "no memo here"), createTemporaries(join(folder, "none"))));
-const files = [...openTree(folder).walk("")];
-const part = {
-  kind: "tree",
-  files,
-  contents,
-  from: "",
-  to: "app",
-  owner: { uid: 0, gid: 0 },
-  mode: undefined,
-} as const;
-const hash = createHash("sha256");
 const { signal } = new AbortController();
-const sources = composeLayer(new Map(), [part], 0);
+const { tree } = await openContext(folder, createBuildCache(join(folder, "no cache here")), signal);
+const base = new Map();
+const placement = createPlacement(base, 0);
+await copyFiles(
+  { tree, checkout: true, pattern: ".", parents: false, exclude: null },
+  { placement, base, path: "/app/", owner: null, mode: null, epoch: 0, signal },
+);
+const sources = placement.members();
 const endReading = beginReading(sources);
+const hash = createHash("sha256");
 for (const piece of tarPieces(sources, signal)) hash.update(piece);
 endReading();
 if (hash.digest("hex").length !== 64) throw new Error("no digest");

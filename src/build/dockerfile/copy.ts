@@ -115,6 +115,7 @@ async function place(source: CopySource, file: SourceFile, to: BytePath, target:
   // A folder's contents are copied, not the folder: where they go is nobody's but --chown's.
   if (!placement.isFolder(to)) placement.folder(to, target.owner ?? { uid: 0, gid: 0 });
   const resolve = resolverBelow(target.base, to);
+  const above = file.path === "" ? 0 : file.path.length + 1;
   let left = turnFiles;
   for (const found of source.tree.walk(file.path)) {
     if ((left -= 1) === 0) {
@@ -122,7 +123,7 @@ async function place(source: CopySource, file: SourceFile, to: BytePath, target:
       target.signal.throwIfAborted();
       left = turnFiles;
     }
-    const below = found.path.slice(file.path.length).replace(/^\//, "");
+    const below = found.path.slice(above);
     if (below === "" || source.exclude?.skips(below) === true) continue;
     const path = resolve(below, found.kind === "directory");
     if (found.kind === "directory") placement.putFolder(path, attributes(source, found, target));
@@ -133,12 +134,13 @@ async function place(source: CopySource, file: SourceFile, to: BytePath, target:
 function put(source: CopySource, file: SourceFile, path: BytePath, target: CopyTarget): void {
   const { placement } = target;
   if (file.kind === "other") throw noFile(file.path);
-  const common = { path, ...attributes(source, file, target) };
-  if (file.kind === "symlink") placement.put({ ...common, kind: "symlink", mode: 0o777, size: 0, target: file.target });
+  const { mode, uid, gid, mtime } = attributes(source, file, target);
+  if (file.kind === "symlink")
+    placement.put({ path, kind: "symlink", mode: 0o777, uid, gid, mtime, size: 0, target: file.target });
   else {
-    const extended = file.attributes === undefined ? {} : { attributes: file.attributes };
-    const entry = { ...common, kind: "file", size: file.size, target: "", ...extended } as const;
-    placement.put(entry, source.tree.bytes(file), file.inode);
+    const entry = { path, kind: "file", mode, uid, gid, mtime, size: file.size, target: "" } as const;
+    const extended = file.attributes === undefined ? entry : { ...entry, attributes: file.attributes };
+    placement.put(extended, source.tree.bytes(file), file.inode);
   }
 }
 

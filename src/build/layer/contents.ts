@@ -1,10 +1,10 @@
 import { createHash, hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
-import { fromBytePath, type TarEntry } from "../../image/tar-entry.ts";
+import { fromBytePath } from "../../image/tar-entry.ts";
 import { mostFilledBytes, type TarBytes } from "../../image/tar-write.ts";
 import type { ContentMemo } from "../cache/memo.ts";
-import { readAhead, type ReadAhead } from "./read-ahead.ts";
+import { createReadAhead, type ReadAhead } from "./read-ahead.ts";
 import { locationOf, type FoundFile } from "./walk.ts";
 
 /** The bytes of one file of a layer. Once all were read or filled in, their name is known. */
@@ -16,6 +16,10 @@ export interface LayerBytes extends TarBytes {
 /** The contents of a project's files, each read at most once for its name, and not at all where the memo has it. */
 export interface Contents {
   of(file: FoundFile): LayerBytes;
+  /** Says that a file will be part of the layer that is written next, after those said before: it may be read from now on. */
+  expect(file: FoundFile): void;
+  /** Ends what reads files that were expected and that no layer took. */
+  end(): void;
 }
 
 export function createContents(memo: ContentMemo): Contents {
@@ -52,17 +56,35 @@ export function createContents(memo: ContentMemo): Contents {
     // Also of one whose content is known: it may have changed since it was looked at.
     learn(file, hash("sha256", target.subarray(at, at + file.size), "latin1"), readAtMs);
   };
+  /** Reads what is expected, until a layer is written. */
+  let early: ReadAhead | undefined;
+  const expect = (file: FoundFile): void => {
+    if (!isReadAhead(file) || known(file) !== undefined) return;
+    early ??= createReadAhead(readWhole);
+    early.add(file);
+  };
   const ahead = (files: readonly FoundFile[]): (() => void) => {
-    const reader = readAhead(files, mostFilledBytes, readWhole);
-    if (reader === undefined) return () => undefined;
-    readers.add(reader);
+    let reader = early;
+    early = undefined;
+    if (reader?.isOf(files) !== true) {
+      // Other files than those that were expected, or in another order.
+      reader?.end();
+      reader = createReadAhead(readWhole);
+      for (const file of files) reader.add(file);
+    }
+    const mine = reader;
+    readers.add(mine);
     return () => {
-      readers.delete(reader);
-      reader.end();
+      readers.delete(mine);
+      mine.end();
     };
   };
   const access = { known, read, fill, ahead };
-  return { of: (file) => new FileBytes(file, access) };
+  const end = (): void => {
+    early?.end();
+    early = undefined;
+  };
+  return { of: (file) => new FileBytes(file, access), expect, end };
 }
 
 interface Access {
@@ -72,23 +94,27 @@ interface Access {
   ahead(files: readonly FoundFile[]): () => void;
 }
 
-/** Threads that know of more files take memory that grows with them; the rest is read when it is their turn. */
-const mostAhead = 100_000;
-
-/** Begins to read the small files of a layer that is about to be written in this order. @returns ends it */
-export function beginReading(
-  members: readonly { readonly entry: Pick<TarEntry, "size">; readonly bytes?: LayerBytes }[],
-): () => void {
+/**
+ * Begins to read the small files of a layer that is about to be written in this order, or goes on where they were expected in
+ * just this order.
+ *
+ * @returns ends it
+ */
+export function beginReading(members: readonly { readonly bytes?: LayerBytes }[]): () => void {
   let contents: Access | undefined;
   const files: FoundFile[] = [];
-  for (const { entry, bytes } of members) {
-    if (!(bytes instanceof FileBytes) || entry.size > mostFilledBytes) continue;
+  for (const { bytes } of members) {
+    if (!(bytes instanceof FileBytes) || !isReadAhead(bytes.file)) continue;
     contents ??= bytes.access;
     // Of one project all; others are read when it is their turn.
     if (bytes.access === contents) files.push(bytes.file);
-    if (files.length === mostAhead) break;
   }
   return contents?.ahead(files) ?? (() => undefined);
+}
+
+/** Of several names of one file a layer has the bytes once. */
+function isReadAhead({ kind, size, inode }: FoundFile): boolean {
+  return kind === "file" && size <= mostFilledBytes && inode === undefined;
 }
 
 /** A class, for there may be half a million of them: functions of their own would take several times the memory. */

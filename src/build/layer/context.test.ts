@@ -40,6 +40,23 @@ test("`openTree()` looks at nothing below a folder that stays out, and reads eac
   assert.deepEqual(asked, first);
 });
 
+test("`openTree()` walks in the order of a layer: what is in a folder after names that begin with its own", () => {
+  const root = newFolder();
+  const paths = ["", "a", "a-", "a-/b", "a-b", "a.txt", "a/b", "a/b c", "a/b/c", "a/b0", "a0", "b", "b/a"];
+  for (const path of paths)
+    if (path === "" || paths.some((other) => other.startsWith(`${path}/`)))
+      mkdirSync(join(root, path), { recursive: true });
+    else writeFileSync(join(root, path), "");
+  const walk = (start: string, depth?: number): readonly string[] =>
+    [...openTree(root).walk(start, depth)].map(({ path }) => path);
+  assert.deepEqual(walk(""), paths);
+  assert.deepEqual(walk("a"), ["a", "a/b", "a/b c", "a/b/c", "a/b0"]);
+  assert.deepEqual(
+    walk("", 1),
+    paths.filter((path) => !path.includes("/")),
+  );
+});
+
 test("`openContext()` gives no bytes of a file that is not the one it found any more", async () => {
   const isRefused = (error: unknown): boolean =>
     error instanceof OperatorError &&

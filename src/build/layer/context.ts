@@ -18,7 +18,7 @@ export interface Context {
   readonly tree: SourceTree;
   /** What a path or pattern names, sorted; each with all that is below it. @throws {OperatorError} `BUILD_FAILED` for nothing */
   find(pattern: string): Promise<readonly FoundTree[]>;
-  /** Remembers the contents that were read, for the next build. */
+  /** Remembers the contents that were read, for the next build; no layer is made any more. */
   save(): Promise<void>;
 }
 
@@ -69,14 +69,24 @@ export async function openContext(
   const contents = createContents(memo);
   return {
     contents,
-    // Every file of this tree is one that was found here.
-    tree: { at: tree.at, walk: tree.walk, bytes: (file) => contents.of(file as FoundFile) },
+    tree: {
+      at: tree.at,
+      walk: tree.walk,
+      bytes(file) {
+        // Every file of this tree is one that was found here; whoever asks for bytes puts them into a layer.
+        contents.expect(file as FoundFile);
+        return contents.of(file as FoundFile);
+      },
+    },
     async find(pattern) {
       const clean = cleanPattern(pattern);
       const paths = hasWildcard(clean) ? await expand(clean) : [locate(root, clean)];
       const found: FoundTree[] = [];
       for (const path of paths) {
-        const files = await collect(path, () => true);
+        const files = await collect(path, (file) => {
+          contents.expect(file);
+          return true;
+        });
         if (files.length > 0) found.push({ path, files });
       }
       if (found.length > 0) return found;
@@ -84,7 +94,10 @@ export async function openContext(
         hint: "paths are relative to the project's folder; what .dockerignore names does not count",
       });
     },
-    save: () => memo.save(),
+    save() {
+      contents.end();
+      return memo.save();
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { mediaTypes } from "../../image/media-types.ts";
-import { tarPieces, type TarSource } from "../../image/tar-write.ts";
+import { mostFilledBytes, tarPieces, type TarSource } from "../../image/tar-write.ts";
 import { canonicalJson, isDigest } from "../../model/canonical.ts";
 import type { Descriptor, Store } from "../../ports/store.ts";
 import { readBaseTree } from "./base-tree.ts";
@@ -74,21 +74,30 @@ const turnFiles = 500;
 
 /** Reads what has no name yet, giving way to Ctrl-C and to what shows progress. */
 async function readForNames(sources: readonly LayerSource[], signal: AbortSignal): Promise<void> {
+  const unnamed = sources.filter(({ bytes }) => bytes !== undefined && bytes.known() === undefined);
+  const scratch = Buffer.allocUnsafe(mostFilledBytes + 1);
   let bytesLeft = turnBytes;
   let filesLeft = turnFiles;
-  for (const { bytes } of sources) {
-    if (bytes === undefined || bytes.known() !== undefined) continue;
-    for (const piece of bytes.read()) {
-      bytesLeft -= piece.byteLength;
-      if (bytesLeft > 0) continue;
+  const endReading = beginReading(unnamed);
+  try {
+    for (const { entry, bytes } of unnamed) {
+      if (entry.size <= mostFilledBytes) bytes?.fill(scratch, 0);
+      else {
+        for (const piece of bytes?.read() ?? []) {
+          bytesLeft -= piece.byteLength;
+          if (bytesLeft > 0) continue;
+          await nextTurn();
+          signal.throwIfAborted();
+          bytesLeft = turnBytes;
+        }
+      }
+      if ((filesLeft -= 1) > 0) continue;
       await nextTurn();
       signal.throwIfAborted();
-      bytesLeft = turnBytes;
+      filesLeft = turnFiles;
     }
-    if ((filesLeft -= 1) > 0) continue;
-    await nextTurn();
-    signal.throwIfAborted();
-    filesLeft = turnFiles;
+  } finally {
+    endReading();
   }
 }
 

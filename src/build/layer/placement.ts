@@ -45,16 +45,25 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
   const placed = new Map<BytePath, Placed>();
   /** Of the file that was put last: files come folder by folder, and no folder goes away again. */
   let lastParent: BytePath | undefined;
+  /** Behind all that is placed; nothing is placed behind it. */
+  let last: BytePath = "";
+  let isSorted = true;
 
+  const at = (path: BytePath): Placed | undefined => (path > last ? undefined : placed.get(path));
+  const set = (path: BytePath, member: Placed): void => {
+    if (path > last) last = path;
+    else isSorted = false;
+    placed.set(path, member);
+  };
   const folder = (path: BytePath, owner: Owner = root): void => {
-    const here = placed.get(path);
+    const here = at(path);
     if (path === "" || here?.entry.kind === "directory") return;
     if (here !== undefined) throw refused(`make the folder "/${fromBytePath(path)}" in the image: a file is there`);
     folder(parentOf(path), owner);
     const below = base.get(path);
     const { mode, uid, gid } = below?.kind === "directory" ? below : { mode: 0o755, ...owner };
     checkName(path);
-    placed.set(path, { entry: { path, kind: "directory", mode, uid, gid, mtime: epoch, size: 0, target: "" } });
+    set(path, { entry: { path, kind: "directory", mode, uid, gid, mtime: epoch, size: 0, target: "" } });
   };
   const isFolder = (path: BytePath): boolean => {
     const here = placed.get(path)?.entry.kind;
@@ -74,27 +83,27 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
       const parent = parentOf(path);
       if (parent !== lastParent) folder(parent);
       lastParent = parent;
-      const here = placed.get(path);
+      const here = at(path);
       if ((here?.entry ?? base.get(path))?.kind === "directory" || path === "")
         throw refused(`put a file at "/${fromBytePath(path)}" in the image: a folder is there`);
       checkName(path);
       // A name that is taken again comes after those that are there, so that the first of several names is the file.
       if (here !== undefined) placed.delete(path);
-      placed.set(path, bytes === undefined ? { entry } : { entry, bytes, inode });
+      set(path, bytes === undefined ? { entry } : { entry, bytes, inode });
     },
     members() {
       const firstNames = new Map<string, BytePath>();
-      return [...placed.values()]
-        .sort((a, b) => compareEntries(a.entry, b.entry))
-        .map((member): LayerSource => {
-          const { entry, inode } = member;
-          if (inode === undefined) return member;
-          const key = `${inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
-          const first = firstNames.get(key);
-          if (first !== undefined) return { entry: { ...entry, kind: "hardlink", size: 0, target: first } };
-          firstNames.set(key, entry.path);
-          return member;
-        });
+      const members = [...placed.values()];
+      if (!isSorted) members.sort((a, b) => compareEntries(a.entry, b.entry));
+      return members.map((member): LayerSource => {
+        const { entry, inode } = member;
+        if (inode === undefined) return member;
+        const key = `${inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
+        const first = firstNames.get(key);
+        if (first !== undefined) return { entry: { ...entry, kind: "hardlink", size: 0, target: first } };
+        firstNames.set(key, entry.path);
+        return member;
+      });
     },
   };
 }

@@ -11,7 +11,7 @@ import { openMemo } from "../cache/memo.ts";
 import { composeLayer } from "./compose.ts";
 import { beginReading, createContents } from "./contents.ts";
 import type { LayerSource } from "./placement.ts";
-import { openTree } from "./walk.ts";
+import { openTree, type FoundFile } from "./walk.ts";
 
 const count = 5000;
 const folder = mkdtempSync(join(tmpdir(), "bronze-ahead-"));
@@ -22,10 +22,17 @@ for (let number = 0; number < count; number += 1) {
   writeFileSync(join(dir, `näme ${number}`), `${number} `.repeat(number % 1000));
 }
 writeFileSync(join(folder, "large"), Buffer.alloc(300_000, "x"));
+// More than is read and not yet taken.
+for (let number = 0; number < 900; number += 1)
+  writeFileSync(join(folder, `middle ${number}`), Buffer.alloc(60_000 + 70 * number, `${number}`));
 
-async function members(): Promise<readonly LayerSource[]> {
+/** @param expected which of the folder's files are said to be part of the layer before it is composed */
+async function members(
+  expected: (files: FoundFile[]) => readonly FoundFile[] = () => [],
+): Promise<readonly LayerSource[]> {
   const contents = createContents(await openMemo(join(folder, "none"), createTemporaries(folder)));
   const files = [...openTree(folder).walk("")];
+  for (const file of expected([...files])) contents.expect(file);
   const owner = { uid: 0, gid: 0 };
   return composeLayer(new Map(), [{ kind: "tree", files, contents, from: "", to: "", owner, mode: undefined }], 0);
 }
@@ -38,18 +45,26 @@ function digestOf(sources: readonly LayerSource[]): string {
 
 test("`beginReading()` changes nothing in the layer, and contents have the same names", async () => {
   const plain = await members();
-  const ahead = await members();
   const expected = digestOf(plain);
-  const end = beginReading(ahead);
-  try {
-    assert.equal(digestOf(ahead), expected);
-  } finally {
-    end();
+  const names = plain.map(({ bytes }) => bytes?.known());
+  const before: Record<string, Parameters<typeof members>[0]> = {
+    "nothing was expected": undefined,
+    "all of it was expected": (files) => files,
+    "less was expected": (files) => files.slice(0, -1),
+    "more was expected": (files) => [...files, ...files],
+    "another order was expected": (files) => files.reverse(),
+  };
+  for (const [what, files] of Object.entries(before)) {
+    const ahead = await members(files);
+    const end = beginReading(ahead);
+    try {
+      assert.equal(digestOf(ahead), expected, what);
+    } finally {
+      end();
+    }
+    const found = ahead.map(({ bytes }) => bytes?.known());
+    assert.deepEqual(found, names, what);
   }
-  assert.deepEqual(
-    ahead.map(({ bytes }) => bytes?.known()),
-    plain.map(({ bytes }) => bytes?.known()),
-  );
 });
 
 test("`beginReading()` leaves it to the layer to refuse a file that changed after it was found", async () => {

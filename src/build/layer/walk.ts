@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import { constants, lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { fromBytePath, type BytePath } from "../../image/tar-entry.ts";
 import type { SourceFile } from "./source-tree.ts";
@@ -35,7 +35,7 @@ export interface FileTree {
   /** What is at a path that is not skipped, or a folder that may hold such; symlinks are not followed. */
   at(path: BytePath): FoundFile | undefined;
   /**
-   * Everything at and below a path, parents first, in the order of their bytes. Symlinks are found, not followed.
+   * Everything at and below a path, in the order of the paths' bytes, as in a layer. Symlinks are found, not followed.
    *
    * @param depth how many levels below the path; all of them where it is absent
    */
@@ -53,10 +53,10 @@ export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTr
   let count = 0;
 
   /** What is at a path, unless it and all below it stay out. */
-  const start = (path: BytePath): FoundFile | undefined => {
+  const start = (path: BytePath, location?: Buffer | string): FoundFile | undefined => {
     const isSkipped = path !== "" && rule.skips(path);
     if (isSkipped && !rule.mayKeepBelow(path)) return undefined;
-    const file = look(root, path);
+    const file = look(root, path, location ?? locationOf({ root, path }));
     if (!isSkipped) return file;
     if (file?.kind !== "directory") return undefined;
     onlyBelow.add(file);
@@ -66,10 +66,13 @@ export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTr
   const list = (folder: BytePath): readonly FoundFile[] => {
     const known = folders.get(folder);
     if (known !== undefined) return known;
-    const names = read(root, folder, readNames) ?? [];
+    const above = locationOf({ root, path: folder });
+    const names = read(root, folder, above, readNames) ?? [];
+    const locations = typeof above === "string" && isAscii(names.join("")) ? `${above}/` : undefined;
+    const prefix = folder === "" ? "" : `${folder}/`;
     const listed: FoundFile[] = [];
     for (const name of names.sort()) {
-      const file = start(folder === "" ? name : `${folder}/${name}`);
+      const file = start(`${prefix}${name}`, locations === undefined ? undefined : `${locations}${name}`);
       if (file !== undefined) listed.push(file);
     }
     count += listed.length;
@@ -90,15 +93,33 @@ export function openTree(rootPath: string, rule: SkipRule = skipNothing): FileTr
     *walk(path, depth = Number.POSITIVE_INFINITY) {
       const deepest = levelOf(path) + depth;
       const first = start(path);
-      const waiting = first === undefined ? [] : [first];
+      /** What is found next comes last; a path stands for what is in the folder. */
+      const waiting: (FoundFile | BytePath)[] = first === undefined ? [] : inOrder([first]).reverse();
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        if (!onlyBelow.has(next)) yield next;
-        if (next.kind !== "directory" || levelOf(next.path) >= deepest) continue;
-        // One by one: a folder may hold more than a call takes arguments.
-        for (const inside of list(next.path).toReversed()) waiting.push(inside);
+        if (typeof next !== "string") {
+          if (!onlyBelow.has(next)) yield next;
+        } else if (levelOf(next) < deepest) {
+          // One by one: a folder may hold more than a call takes arguments.
+          for (const inside of inOrder(list(next)).reverse()) waiting.push(inside);
+        }
       }
     },
   };
+}
+
+/** Files of one folder, sorted, and the paths of folders where what is in them comes: "a", "a.txt", all of "a/". */
+function inOrder(listed: readonly FoundFile[]): (FoundFile | BytePath)[] {
+  const ordered: (FoundFile | BytePath)[] = [];
+  const open: BytePath[] = [];
+  for (const file of listed) {
+    for (let last = open.at(-1); last !== undefined && `${last}/` < file.path; last = open.at(-1)) {
+      ordered.push(last);
+      open.pop();
+    }
+    ordered.push(file);
+    if (file.kind === "directory") open.push(file.path);
+  }
+  return ordered.concat(open.reverse());
 }
 
 /** How many folders down from the root a path is. */
@@ -122,11 +143,11 @@ const readNames = (location: Buffer | string): string[] => readdirSync(location,
 const readTarget = (location: Buffer | string): string => readlinkSync(location, { encoding: "latin1" });
 const readStats = (location: Buffer | string): Stats | undefined => lstatSync(location, { throwIfNoEntry: false });
 
-function look(root: Root, path: BytePath): FoundFile | undefined {
-  const stats = read(root, path, readStats);
+function look(root: Root, path: BytePath, location: Buffer | string): FoundFile | undefined {
+  const stats = read(root, path, location, readStats);
   if (stats === undefined) return undefined;
-  const kind = kindOf(stats);
-  const target = kind === "symlink" ? read(root, path, readTarget) : "";
+  const kind = kindOf(stats.mode);
+  const target = kind === "symlink" ? read(root, path, location, readTarget) : "";
   if (target === undefined) return undefined;
   return {
     root,
@@ -137,7 +158,7 @@ function look(root: Root, path: BytePath): FoundFile | undefined {
     gid: compact(stats.gid),
     size: kind === "file" ? compact(stats.size) : 0,
     target,
-    inode: kind === "file" && stats.nlink > 1 ? inodeOf(locationOf({ root, path })) : undefined,
+    inode: kind === "file" && stats.nlink > 1 ? inodeOf(location) : undefined,
     ino: compact(stats.ino),
     mtimeMs: stats.mtimeMs,
     ctimeMs: stats.ctimeMs,
@@ -151,10 +172,11 @@ function compact(number: number): number {
   return integer === number ? integer : number;
 }
 
-function kindOf(stats: Stats): FoundFile["kind"] {
-  if (stats.isFile()) return "file";
-  if (stats.isDirectory()) return "directory";
-  return stats.isSymbolicLink() ? "symlink" : "other";
+function kindOf(mode: number): FoundFile["kind"] {
+  const type = mode & constants.S_IFMT;
+  if (type === constants.S_IFREG) return "file";
+  if (type === constants.S_IFDIR) return "directory";
+  return type === constants.S_IFLNK ? "symlink" : "other";
 }
 
 /** Exactly: numbers of inodes may be larger than a double holds, and two of them must not look like one. */
@@ -164,9 +186,14 @@ function inodeOf(location: Buffer | string): string | undefined {
 }
 
 /** What a system call gives; undefined where the file went away meanwhile. */
-function read<Result>(root: Root, path: BytePath, call: (location: Buffer | string) => Result): Result | undefined {
+function read<Result>(
+  root: Root,
+  path: BytePath,
+  location: Buffer | string,
+  call: (location: Buffer | string) => Result,
+): Result | undefined {
   try {
-    return call(locationOf({ root, path }));
+    return call(location);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new OperatorError("BUILD_FAILED", `Cannot read "${fromBytePath(path)}" below "${root.path}"`, {
