@@ -34,6 +34,7 @@ export async function deployArtifact(
     settings: settingsFor(definition.run, artifact.facts),
     config: definedConfig(definition, environment, folder),
     environmentSettings: environment.settings,
+    ...(definition.tests === undefined ? {} : { tests: definition.tests }),
     ...(commit === undefined ? {} : { commit }),
   };
   await printRelease(context, target, await followRelease(context, "/v1/deploy", body), options);

@@ -5,6 +5,7 @@ import type { DeployRequest } from "../model/api.ts";
 import { effectiveConfig } from "../model/config.ts";
 import { contentDigest, formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
+import { testsDigest, type TestTask } from "../model/tasks.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { abortActive, madeOf, superseded } from "./releases.ts";
@@ -17,6 +18,8 @@ export interface Wanted {
   readonly configOrigin: ConfigOrigin;
   readonly settings: EnvironmentSettings;
   readonly cause: Cause;
+  /** What its artifact has to pass first, unless it has; absent: nothing. */
+  readonly tests?: readonly TestTask[];
 }
 
 /**
@@ -26,7 +29,7 @@ export interface Wanted {
  */
 export async function deploy(controller: Controller, request: DeployRequest): Promise<ReleaseOutcome> {
   const askedAtMs = controller.ports.clock.monotonic();
-  const { app, environment, artifact, settings, environmentSettings } = request;
+  const { app, environment, artifact, settings, environmentSettings, tests } = request;
   const cause = causeOf(request);
   await deployMayBegin(controller, app, environment);
   refuseOwnedRoute(controller, app, environment, environmentSettings);
@@ -38,7 +41,12 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   if (before === undefined || before.live === null)
     changeSettings(controller, app, environment, environmentSettings, cause);
   const record = recordOf(controller, app, environment);
-  return putLive(controller, record, { content, configOrigin, settings: environmentSettings, cause }, askedAtMs);
+  return putLive(
+    controller,
+    record,
+    { content, configOrigin, settings: environmentSettings, cause, ...(tests && { tests }) },
+    askedAtMs,
+  );
 }
 
 /**
@@ -49,7 +57,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
 export async function putLive(
   controller: Controller,
   record: EnvironmentRecord,
-  { content, configOrigin, settings, cause }: Wanted,
+  { content, configOrigin, settings, cause, tests = [] }: Wanted,
   askedAtMs: number,
 ): Promise<ReleaseOutcome> {
   const { app, environment } = record;
@@ -71,6 +79,7 @@ export async function putLive(
     same(active.configOrigin, configOrigin)
   )
     return { record, release: await rolloutEnd(controller, record, active.number), created: true };
+  const hasPassed = controller.state.passedTests.get(content.artifact)?.has(testsDigest(tests)) === true;
   const release = create(
     controller,
     record,
@@ -83,6 +92,7 @@ export async function putLive(
       cause,
       ...(same(record.settings, settings) ? {} : { settings }),
       ...madeOf(configOrigin),
+      ...(tests.length === 0 || hasPassed ? {} : { tests }),
     },
     askedAtMs,
   );

@@ -3,9 +3,11 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
+import type { TestTask } from "../model/tasks.ts";
 import { canSwitch, isStale, type EnvironmentView } from "../rollout/plan.ts";
 import { originOf, setOfContent } from "../rollout/target.ts";
 import type { Step } from "../rollout/step.ts";
+import { hasTasks } from "../rollout/tasks.ts";
 
 export interface NewRelease {
   readonly type: "deploy" | "rollback";
@@ -19,6 +21,8 @@ export interface NewRelease {
   readonly settings?: EnvironmentSettings;
   /** What its config is made of; absent: nothing. */
   readonly configOrigin?: ConfigOrigin;
+  /** What its artifact has to pass first. */
+  readonly tests?: readonly TestTask[];
 }
 
 /** What a new release depends on besides the record. */
@@ -42,7 +46,11 @@ export function newRelease(
   const wanted = release.settings ?? record.settings;
   // What is ready at once is also meant to be switched to at once: one record on disk in place of two.
   const switching: EventData[] =
-    known !== undefined && !stale && record.switching === null && canSwitch(known, wanted, view, nowMs)
+    known !== undefined &&
+    !stale &&
+    record.switching === null &&
+    !hasTasks(release, wanted) &&
+    canSwitch(known, wanted, view, nowMs)
       ? [{ kind: "traffic.switching", app, environment, release: number, set, from: record.live?.set ?? null }]
       : [];
   const retired: EventData[] = stale

@@ -29,7 +29,7 @@ export async function down(controller: Controller, request: DownRequest): Promis
       hint: "bring it back with `bronze up`",
       evidence: [],
     });
-    if (record.live !== null || record.sets.size > 0)
+    if (record.live !== null || record.sets.size > 0 || controller.view(record).tasks.length > 0)
       controller.recorder.append(...aborted, { kind: "app.down", app, environment, cause });
     controller.tick(keyOf(record));
   }
@@ -37,7 +37,10 @@ export async function down(controller: Controller, request: DownRequest): Promis
     controller,
     () =>
       chosen.some(broughtBack) ||
-      chosen.every((record) => record.sets.size === 0 && controller.view(record).rules.length === 0),
+      chosen.every((record) => {
+        const { rules, tasks } = controller.view(record);
+        return record.sets.size === 0 && rules.length === 0 && tasks.length === 0;
+      }),
     Number.POSITIVE_INFINITY,
   );
   const back = chosen.find(broughtBack);
@@ -57,7 +60,11 @@ export async function watched(controller: Controller, request: WaitRequest): Pro
   const release = namedRelease(record, request.release);
   await until(
     controller,
-    () => release.rollout === "aborted" || release.proof === "proven" || release.proof === "taken back",
+    () =>
+      release.rollout === "aborted" ||
+      release.proof === "proven" ||
+      release.proof === "taken back" ||
+      heldOf(record, release) !== null,
     Number.POSITIVE_INFINITY,
   );
   if (release.failure !== null) throw failureError(release.failure);
@@ -70,5 +77,17 @@ export async function watched(controller: Controller, request: WaitRequest): Pro
       },
     );
   }
+  const held = heldOf(record, release);
+  if (held !== null) {
+    throw new OperatorError(
+      "ROLLOUT_FAILED",
+      `Cannot prove v${release.number} of ${record.app}: it looks bad (${held.reason}) and is held, since what its release command did is not reversible`,
+      { hint: `\`bronze rollback\` goes back to v${held.to} all the same; or deploy what mends it` },
+    );
+  }
   return release;
+}
+
+function heldOf(record: EnvironmentRecord, release: ReleaseRecord): { to: number; reason: string } | null {
+  return record.watch?.release === release.number ? record.watch.held : null;
 }

@@ -13,6 +13,7 @@ import type {
   ReleaseChanges,
   ReleaseRow,
   RollbackReadiness,
+  TaskStatus,
   WorkerStatus,
 } from "../model/api.ts";
 import { splitInstanceName, webProcess, type InstanceName } from "../model/names.ts";
@@ -70,6 +71,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
           },
     overrides: overrideRows(record.configOrigin.defined, record.configOrigin.overrides),
     rollout: rolloutStatus(record, instances, input.nowMs),
+    tasks: tasksOf(record, input.nowMs),
     wanted: live === null ? 0 : settings.instances,
     healthy,
     workers,
@@ -199,6 +201,19 @@ function rolloutStatus(
   };
 }
 
+function tasksOf(record: EnvironmentRecord, nowMs: number): readonly TaskStatus[] {
+  return [...record.tasks.values()]
+    .filter(({ ended }) => ended === null)
+    .map(({ instance, release, command, startedAtMs, deadlineAtMs, cause }) => ({
+      instance,
+      release,
+      command,
+      sinceMs: Math.max(0, nowMs - startedAtMs),
+      deadlineInMs: deadlineAtMs === null ? null : Math.max(0, deadlineAtMs - nowMs),
+      who: cause?.who ?? null,
+    }));
+}
+
 function figuresOf(record: EnvironmentRecord, live: readonly FleetInstance[], input: StatusInput): Figures {
   const { lastMeasured } = record;
   const running = live.filter(({ phase }) => phase === "running");
@@ -241,6 +256,10 @@ function warningsOf(
   warnings.push(...workerWarnings(workers));
   for (const set of record.sets.values()) warnings.push(...crashWarning(set, nowMs));
   for (const row of rows) for (const finding of row.drift) warnings.push(`${row.name} drifted: ${finding}`);
+  if (watch !== null && watch.held !== null)
+    warnings.push(
+      `v${watch.release} looks bad (${watch.held.reason}) and is held for a person: what its release command did is not reversible; \`bronze rollback\` goes back to v${watch.held.to} all the same`,
+    );
   if (watch?.warned === true)
     warnings.push(`v${watch.release} looks bad and was not taken back: see \`bronze history\``);
   if (rollback.target !== null && !rollback.promiseKept) {

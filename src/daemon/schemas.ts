@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { mostTasks } from "../definition/tasks.ts";
 import { maxInstances } from "../definition/environments.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
@@ -41,8 +42,32 @@ const requestName = z
   .regex(/^[0-9a-z-]{1,64}$/)
   .optional();
 
+const command = z.array(text(32_768)).min(1).max(1_000);
+const taskMs = ms.min(1);
+
+const tests = z
+  .array(
+    z.strictObject({
+      run: command,
+      deadlineMs: taskMs,
+      env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), text(32_768)),
+    }),
+  )
+  .min(1)
+  .max(mostTasks);
+
+const checks = z
+  .array(
+    z.discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("run"), run: command, deadlineMs: taskMs }),
+      z.strictObject({ kind: z.literal("path"), path: absolutePath, status: z.int().min(100).max(599).nullable() }),
+    ]),
+  )
+  .min(1)
+  .max(mostTasks);
+
 const runSettings = z.strictObject({
-  command: z.array(text(32_768)).min(1).max(1_000).nullable(),
+  command: command.nullable(),
   port: z.int().min(1).max(65_535),
   health: z
     .strictObject({ path: absolutePath.nullable(), tcp: z.literal(true).optional(), deadlineMs: ms.min(1) })
@@ -60,6 +85,7 @@ const runSettings = z.strictObject({
   }),
   capabilities: z.array(z.string().regex(/^CAP_[A-Z_]{2,40}$/)).max(64),
   tmpfs: z.array(absolutePath).max(64),
+  release: z.strictObject({ run: command, reversible: z.boolean(), deadlineMs: taskMs }).optional(),
 });
 
 const route = z.strictObject({
@@ -82,6 +108,7 @@ const environmentSettings = z.strictObject({
   withinMs: ms.nullable(),
   watchMs: ms,
   route: route.nullable(),
+  checks: checks.optional(),
 });
 
 const refuseVariables = (values: ConfigOverrides, context: z.core.$RefinementCtx): void => {
@@ -101,6 +128,7 @@ export const deploySchema = z.strictObject({
   settings: runSettings,
   config,
   environmentSettings,
+  tests: tests.optional(),
   commit: z
     .string()
     .regex(/^[0-9a-f]{40,64}$/)
@@ -126,6 +154,14 @@ export const downSchema = z
   })
   .refine(({ app, all }) => (all === true) === (app === undefined), "must name either an app or all")
   .refine(({ app, environment }) => app !== undefined || environment === undefined, "names an environment of no app");
+export const runSchema = z.strictObject({
+  ...asked,
+  command,
+  release: release.optional(),
+  like: z.string().max(100).optional(),
+  request: z.string().regex(/^[0-9a-z-]{1,64}$/),
+  seen: z.int().min(0),
+});
 export const storageSchema = z.strictObject({ mend: z.boolean() });
 export const waitSchema = z.strictObject({ app: appName, environment: environmentName, release });
 

@@ -159,7 +159,8 @@ function readCopies(reader: Reader, place: Place, workdir: string): readonly Cop
   });
 }
 
-function readEnv(reader: Reader, place: Place): { readonly [name: string]: string } {
+/** Variables by name. */
+export function readEnv(reader: Reader, place: Place): { readonly [name: string]: string } {
   const env: [name: string, value: string][] = [];
   for (const [name, field] of reader.map(place, null)) {
     const value = reader.text(field);

@@ -8,21 +8,25 @@ import { nearestName } from "../model/nearest.ts";
 import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
 import { readPositiveDuration } from "./run.ts";
+import { readChecks } from "./tasks.ts";
 
 type Environments = Definition["environments"];
 
 /** Most instances an environment may have on one machine. */
 export const maxInstances = 256;
 
+/** What a definition says for all of its environments. */
+export type SharedSettings = Pick<EnvironmentSettings, "route" | "checks">;
+
 /** Reads `environments`; none gives one, `production`, with the defaults. */
-export function readEnvironments(reader: Reader, place: Place | undefined, route: Route | null): Environments {
+export function readEnvironments(reader: Reader, place: Place | undefined, shared: SharedSettings): Environments {
   const entries = place === undefined ? new Map<string, Place>() : reader.map(place, null);
   if (entries.size === 0) {
     return [
-      { name: parseEnvironmentName("production"), from: null, settings: { ...defaultEnvironmentSettings, route } },
+      { name: parseEnvironmentName("production"), from: null, settings: { ...defaultEnvironmentSettings, ...shared } },
     ];
   }
-  const environments = [...entries].flatMap(([name, field]) => readEnvironment(reader, name, field, route) ?? []);
+  const environments = [...entries].flatMap(([name, field]) => readEnvironment(reader, name, field, shared) ?? []);
   checkOrigins(reader, environments, entries);
   return environments;
 }
@@ -31,12 +35,13 @@ function readEnvironment(
   reader: Reader,
   text: string,
   place: Place,
-  route: Route | null,
+  shared: SharedSettings,
 ): Environments[number] | undefined {
   const fields = reader.map(place, keySets.environment);
   const routeField = fields.get("route");
   const rollback =
     optional(fields, "rollback", (field) => reader.map(field, keySets.rollback)) ?? new Map<string, Place>();
+  const checks = optional(fields, "checks", (field) => readChecks(reader, field)) ?? shared.checks;
   const defaults = defaultEnvironmentSettings;
   const settings: EnvironmentSettings = {
     instances:
@@ -47,7 +52,8 @@ function readEnvironment(
     keepWarmMs: optional(rollback, "keepWarm", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.keepWarmMs,
     withinMs: optional(rollback, "within", (field) => readPositiveDuration(reader, field)) ?? defaults.withinMs,
     watchMs: optional(rollback, "watch", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.watchMs,
-    route: routeField === undefined ? route : readRoute(reader, routeField),
+    route: routeField === undefined ? shared.route : readRoute(reader, routeField),
+    ...(checks === undefined || checks.length === 0 ? {} : { checks }),
   };
   const from = optional(fields, "from", (field) => reader.parsed(field, parseEnvironmentName)) ?? null;
   const config = optional(fields, "config", (field) => readConfig(reader, field));

@@ -28,8 +28,8 @@ export const settingKeys = ["compress", "allowSecrets"];
 export const keySets = {
   top: keySet(
     "",
-    "app build route run config environments",
-    "processes release tests secrets policy volumes gates registry extends",
+    "app build route run config release tests checks environments",
+    "processes secrets policy volumes gates registry extends",
   ),
   build: keySet(
     "build",
@@ -45,17 +45,24 @@ export const keySets = {
   volume: keySet("run.volumes.NAME", "path shared snapshot app", "size backup"),
   environment: keySet(
     "environments.NAME",
-    "from instances strategy deadline rollback route config",
+    "from instances strategy deadline rollback route config checks",
     "secrets approvals window gates policy maxAge analysis runtime tests",
   ),
+  release: keySet("release", "run reversible deadline", ""),
+  test: keySet("tests", "run deadline env", "config secrets"),
+  check: keySet("checks", "run path status deadline", ""),
   rollback: keySet("environments.NAME.rollback", "keepWarm within watch", "analysis automatic"),
   strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),
 } as const;
+
+/** Mappings of which a definition has many: a key that strayed from one says too little about where it belongs. */
+const listed: readonly KeySet[] = [keySets.copy, keySets.allowance, keySets.volume, keySets.test, keySets.check];
 
 /** What other tools call our keys. */
 const otherNames: ReadonlyMap<string, string> = new Map([
   ["name", "app"],
   ["service", "app"],
+  ["migrate", "release"],
   ["cmd", "command"],
   ["entrypoint", "command"],
   ["ports", "port"],
@@ -78,9 +85,7 @@ export function adviseKey(name: string, here: KeySet, path: string): string {
   if (name === "<<") return "merge keys are not taken; write the keys out, or use an alias for the whole mapping";
   const own = otherNames.get(name.toLowerCase()) ?? name;
   if (here.known.includes(own)) return `unknown key, did you mean "${own}"?`;
-  const homes = Object.values(keySets).filter(
-    (set) => set !== keySets.copy && set !== keySets.allowance && set !== keySets.volume && set.known.includes(own),
-  );
+  const homes = Object.values(keySets).filter((set) => !listed.includes(set) && set.known.includes(own));
   if (homes.length > 0) {
     const environment = /^environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";
     const places = homes

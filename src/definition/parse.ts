@@ -12,6 +12,7 @@ import { Lines } from "./lines.ts";
 import { definitionError, wholeFile } from "./problem.ts";
 import { Reader } from "./reader.ts";
 import { readRun } from "./run.ts";
+import { readChecks, readRelease, readTests } from "./tasks.ts";
 import { checkVolumes } from "./volumes.ts";
 
 /**
@@ -47,13 +48,26 @@ export function parseDefinition(text: string, fileName: string): Definition {
       : readBuild(reader, buildField);
   const routeField = fields.get("route");
   const route = routeField === undefined ? defaultEnvironmentSettings.route : readRoute(reader, routeField);
-  const run = readRun(reader, fields.get("run"));
+  const release = optional(fields, "release", (field) => readRelease(reader, field));
+  const run = { ...readRun(reader, fields.get("run")), ...(release === undefined ? {} : { release }) };
+  const tests = optional(fields, "tests", (field) => readTests(reader, field)) ?? [];
+  const checks = optional(fields, "checks", (field) => readChecks(reader, field)) ?? [];
   const config = optional(fields, "config", (field) => readConfig(reader, field));
-  const environments = readEnvironments(reader, fields.get("environments"), route);
+  const environments = readEnvironments(reader, fields.get("environments"), {
+    route,
+    ...(checks.length === 0 ? {} : { checks }),
+  });
   if (app !== undefined) checkVolumes(reader, root, { app, run, environments });
   if (reader.problems.length > 0 || app === undefined || build === undefined)
     throw definitionError(fileName, reader.problems);
-  return { app, build, run, ...(config === undefined ? {} : { config }), environments };
+  return {
+    app,
+    build,
+    run,
+    ...(tests.length === 0 ? {} : { tests }),
+    ...(config === undefined ? {} : { config }),
+    environments,
+  };
 }
 
 /** YAML errors that are told; one of them often brings on the others. */

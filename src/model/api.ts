@@ -16,6 +16,7 @@
  *   GET  /v1/logs?app=&environment=&instance=&lines=&follow=1  → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
  *   POST /v1/storage   StorageRequest                          → stream of StreamLine<StorageReport>
+ *   POST /v1/run       RunRequest                              → stream of RunLine
  *   POST /v1/wait      WaitRequest                             → stream of StreamLine<ReleaseRow>
  *
  * Errors outside streams: status 4xx/5xx and `{ "error": ErrorRecord }`.
@@ -24,6 +25,7 @@ import type { ErrorRecord } from "../errors/operator-error.ts";
 import type { Digest } from "./canonical.ts";
 import type { Config, ConfigOverrides, OverrideRow } from "./config.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
+import type { TestTask } from "./tasks.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "./names.ts";
 
 export interface Ping {
@@ -55,7 +57,38 @@ export interface DeployRequest extends Asked, Named {
   /** What the definition says for this environment; the daemon puts overrides in place. */
   readonly config: Config;
   readonly environmentSettings: EnvironmentSettings;
+  /** What the artifact has to pass first; absent: nothing. */
+  readonly tests?: readonly TestTask[];
   readonly commit?: string;
+}
+
+/** Runs a command in a one-off instance. */
+export interface RunRequest extends Asked {
+  readonly command: readonly string[];
+  /** Release whose content it is; absent: the live one. */
+  readonly release?: number;
+  /** Process whose resources and volumes it has; absent: `web`. */
+  readonly like?: string;
+  /** Names it among all, so that who lost the answer goes on with the same command. */
+  readonly request: string;
+  /** Lines of its output that the caller has already, for one who asks again. */
+  readonly seen: number;
+}
+
+/** Lines of the answer to `RunRequest`: what it writes, and what came of it. */
+export type RunLine =
+  | { readonly kind: "started"; readonly instance: InstanceName; readonly release: number }
+  | { readonly kind: "output"; readonly line: LogLine }
+  | { readonly kind: "result"; readonly result: RunResult }
+  | { readonly kind: "error"; readonly error: ErrorRecord };
+
+export interface RunResult {
+  readonly instance: InstanceName;
+  readonly release: number;
+  /** Exit status; null unless it exited and was seen to. */
+  readonly status: number | null;
+  /** How it ended, in words. */
+  readonly finding: string;
 }
 
 export interface RollbackRequest extends Asked, Named {
@@ -205,6 +238,18 @@ export interface WorkerStatus {
   readonly healthy: number;
 }
 
+/** A one-off instance under way. */
+export interface TaskStatus {
+  readonly instance: InstanceName;
+  readonly release: number;
+  readonly command: readonly string[];
+  readonly sinceMs: number;
+  /** Null: it may take as long as it likes. */
+  readonly deadlineInMs: number | null;
+  /** Who asked for it; null: its rollout did. */
+  readonly who: string | null;
+}
+
 export interface RollbackReadiness {
   /** Release a rollback would go to; null: nothing to go to. */
   readonly target: number | null;
@@ -256,6 +301,8 @@ export interface EnvironmentStatus {
     readonly sinceMs: number;
     readonly deadlineInMs: number;
   } | null;
+  /** One-off instances under way. */
+  readonly tasks: readonly TaskStatus[];
   /** Of `web`. */
   readonly wanted: number;
   readonly healthy: number;

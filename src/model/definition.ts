@@ -1,6 +1,7 @@
 import type { Config } from "./config.ts";
 import type { EnvironmentSettings, RunSettings } from "./content.ts";
 import type { AppName, EnvironmentName } from "./names.ts";
+import type { TestTask } from "./tasks.ts";
 
 /** Files copied from the project into a recipe's image. */
 export interface CopyRule {
@@ -84,6 +85,8 @@ export interface Definition {
   readonly app: AppName;
   readonly build: BuildDefinition;
   readonly run: DefinedRunSettings;
+  /** What its artifact has to pass before it may be released, in order; absent: nothing. */
+  readonly tests?: readonly TestTask[];
   /** Of every environment. */
   readonly config?: ConfigSource;
   /** At least one; in the order written. `from` names the environment promoted from. */

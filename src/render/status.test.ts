@@ -56,6 +56,7 @@ const report = {
       wanted: 1,
       healthy: 1,
       workers: [],
+      tasks: [],
       instances: [
         {
           name: "shop-production-v11-1",
@@ -107,6 +108,26 @@ test("renderStatus() shows release, instances, figures and warnings, and ends wi
     "availability_during_deploy_pct 100  deploy_rollback_time_ms 3.2  config_drift_pct 0  instance_age_hours -",
     "warning: not enough memory to keep v9 warm",
     "rollback ready: v11, 4/4 warm, probed 0.4 s ago, last measured 3 ms",
+  ]);
+});
+
+test("renderStatus() names the tasks under way, what they run and who asked for them", () => {
+  const [environment] = report.environments;
+  assert.ok(environment);
+  const instance = "shop-production-v14-release-1" as InstanceName;
+  const task = {
+    instance,
+    release: 14,
+    command: ["node", "migrate.js"],
+    sinceMs: 2_000,
+    deadlineInMs: 60_000,
+    who: null,
+  };
+  const tasks = [task, { ...task, command: ["sh", "-c", "echo a b"], deadlineInMs: null, who: "ada" }];
+  const lines = renderStatus({ ...report, environments: [{ ...environment, tasks }] }, plainPaint);
+  assert.deepEqual(lines.slice(3, 5), [
+    "task shop-production-v14-release-1: node migrate.js, for 2 s, deadline in 1 min",
+    'task shop-production-v14-release-1: sh -c "echo a b", for 2 s, by ada',
   ]);
 });
 

@@ -8,6 +8,7 @@ import type {
 } from "../model/api.ts";
 import { webProcess } from "../model/names.ts";
 import { formatDuration } from "../model/quantities.ts";
+import { commandText } from "../model/tasks.ts";
 import { renderOverrides } from "./overrides.ts";
 import type { Paint } from "./paint.ts";
 import { renderTable } from "./table.ts";
@@ -83,6 +84,7 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
     ...renderLive(status, paint),
     ...renderOverrides(status.overrides),
     ...renderRollout(status),
+    ...renderTasks(status),
     ...renderInstances(status.instances, paint),
     renderFigures(status.figures),
     ...status.warnings.map((warning) => `${paint.warn("warning:")} ${warning}`),
@@ -116,6 +118,13 @@ function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
   return [
     `rollout to ${renderRelease(release, of)}: ${healthy}/${wanted} healthy after ${formatDuration(sinceMs)}, deadline in ${formatDuration(deadlineInMs)}`,
   ];
+}
+
+function renderTasks({ tasks }: EnvironmentStatus): readonly string[] {
+  return tasks.map(({ instance, command, sinceMs, deadlineInMs, who }) => {
+    const left = deadlineInMs === null ? "" : `, deadline in ${formatDuration(deadlineInMs)}`;
+    return `task ${instance}: ${commandText(command)}, for ${formatDuration(sinceMs)}${left}${who === null ? "" : `, by ${who}`}`;
+  });
 }
 
 function renderInstances(instances: readonly InstanceStatus[], paint: Paint): readonly string[] {

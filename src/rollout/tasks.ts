@@ -5,6 +5,7 @@ import {
   type SetRecord,
   type TaskRecord,
 } from "../ledger/state.ts";
+import type { Content, EnvironmentSettings } from "../model/content.ts";
 import {
   checkProcess,
   instanceName,
@@ -16,7 +17,7 @@ import {
   type ProcessName,
   type SetName,
 } from "../model/names.ts";
-import type { TaskEnd } from "../model/tasks.ts";
+import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { InstanceView } from "./plan.ts";
 
 /** What is to be done about one-off instances outside traffic. */
@@ -146,6 +147,16 @@ export function planChecks(
   const asked = ready.toSorted((a, b) => a.ordinal - b.ordinal)[0];
   if (asked === undefined) return [];
   return [{ kind: "ask", release: release.number, set: release.set, instance: asked.name, index, path, status }];
+}
+
+/** Whether a rollout has anything to run before its switch. */
+export function hasTasks(
+  release: { readonly type: "deploy" | "rollback"; readonly content: Content; readonly tests?: readonly TestTask[] },
+  settings: EnvironmentSettings,
+): boolean {
+  const { type, content, tests = [] } = release;
+  const commands = tests.length + (settings.checks ?? []).length;
+  return type === "deploy" && (commands > 0 || content.settings.release !== undefined);
 }
 
 /** Whether a task of a rollout is under way; its own deadline bounds it, and the rollout's waits. */
