@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { webProcess, type AppName, type ProcessName } from "../model/names.ts";
+import { webProcess, type AppName, type InstanceName, type ProcessName } from "../model/names.ts";
 import type { RollbackReadiness, StatusReport } from "../model/api.ts";
 import { createPaint, plainPaint } from "./paint.ts";
 import { renderReadiness, renderStatus } from "./status.ts";
