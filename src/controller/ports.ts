@@ -5,6 +5,7 @@ import type { Machine } from "../ports/machine.ts";
 import type { Prober } from "../ports/prober.ts";
 import type { Router } from "../ports/router.ts";
 import type { Runtime } from "../ports/runtime.ts";
+import type { VolumeStore } from "../ports/volumes.ts";
 
 /** Everything the controller touches the world with. */
 export interface ControllerPorts {
@@ -15,6 +16,7 @@ export interface ControllerPorts {
   readonly prober: Prober;
   readonly machine: Machine;
   readonly evidence: EvidenceKeeper;
+  readonly volumes: VolumeStore;
 }
 
 /** Says something for the daemon's own log; never the only place where something is told. */

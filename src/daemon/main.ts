@@ -10,6 +10,8 @@ import { limitCoreDumps } from "../linux/programs.ts";
 import { createProber } from "../drivers/prober.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
+import { volumeFolder } from "../drivers/volumes/layout.ts";
+import { createVolumeStore } from "../drivers/volumes/volumes.ts";
 import { openSqliteJournal, type SqliteJournal } from "../drivers/sqlite/journal.ts";
 import { systemMachine } from "../drivers/system/machine.ts";
 import { tellReady } from "../drivers/system/ready.ts";
@@ -65,6 +67,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
   const store = createLocalStore(join(places.state, "store"));
   const secrets = createAgeSecrets({ state: places.state, now: () => clock.wall() });
+  const volumes = createVolumeStore({ folder: volumeFolder(places), wall: () => clock.wall() });
   const runtime = await createRuncRuntime({
     places,
     store,
@@ -74,6 +77,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     layerImages: new Map(state.layerImages),
     clock,
     secrets,
+    volumes,
   });
   const router = createHaproxyRouter({
     places,
@@ -93,6 +97,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       prober: createProber(),
       machine: systemMachine,
       evidence: createEvidence(store),
+      volumes,
     },
     log,
     recorder,

@@ -11,6 +11,7 @@ import {
   type ConfigOverrides,
 } from "../model/config.ts";
 import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
+import { isTakenPath, mostVolumes, parseVolumeName } from "../model/volumes.ts";
 
 /** Longest text of who and why, in characters. */
 const mostText = 1_000;
@@ -66,6 +67,18 @@ const checks = z
   .min(1)
   .max(mostTasks);
 
+const volumes = z
+  .record(
+    z.string().transform((text): string => parseVolumeName(text)),
+    z.strictObject({
+      path: absolutePath.refine((path) => !isTakenPath(path), "is not an app's to write to"),
+      sharing: z.enum(["exclusive", "shared"]),
+      snapshot: z.boolean(),
+      app: appName.optional(),
+    }),
+  )
+  .refine((value) => Object.keys(value).length <= mostVolumes, `has more than ${mostVolumes} volumes`);
+
 const runSettings = z.strictObject({
   command: command.nullable(),
   port: z.int().min(1).max(65_535),
@@ -86,6 +99,7 @@ const runSettings = z.strictObject({
   capabilities: z.array(z.string().regex(/^CAP_[A-Z_]{2,40}$/)).max(64),
   tmpfs: z.array(absolutePath).max(64),
   release: z.strictObject({ run: command, reversible: z.boolean(), deadlineMs: taskMs }).optional(),
+  volumes: volumes.optional(),
 });
 
 const route = z.strictObject({

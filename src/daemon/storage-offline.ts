@@ -4,6 +4,8 @@ import { imageLeftovers, machineLeftovers, staleProcessFile, type Leftover } fro
 import { storedImages } from "../drivers/runc/layers.ts";
 import { createAgeSecrets } from "../drivers/age/secrets.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
+import { volumeFolder } from "../drivers/volumes/layout.ts";
+import { createVolumeStore } from "../drivers/volumes/volumes.ts";
 import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
 import { salvageLedger } from "../drivers/sqlite/salvage.ts";
@@ -96,6 +98,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
           layerImages: new Map(state.layerImages),
           clock,
           secrets: createAgeSecrets({ state: places.state, now: () => clock.wall() }),
+          volumes: createVolumeStore({ folder: volumeFolder(places), wall: () => clock.wall() }),
         })
       : undefined;
     try {

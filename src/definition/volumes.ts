@@ -1,13 +1,10 @@
 import type { EnvironmentSettings, RunSettings, VolumeMount, Volumes } from "../model/content.ts";
 import type { AppName, ProcessName } from "../model/names.ts";
 import { parseAppName, webProcess } from "../model/names.ts";
-import { mostVolumes, mountsOf, parseVolumeName } from "../model/volumes.ts";
+import { isTakenPath, mostVolumes, mountsOf, parseVolumeName } from "../model/volumes.ts";
 import { optional, readAbsolute } from "./build.ts";
 import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
-
-/** Folders that are the kernel's, Bronze's or the image's own to decide on: nothing of ours goes over or into them. */
-const taken = /^\/(proc|sys|dev|etc|run\/secrets)(\/|$)/;
 
 /**
  * Reads `volumes` of a process: `{ data: /var/lib/shop }`, or with `{ path, shared, snapshot, app }` for each.
@@ -64,7 +61,7 @@ function readMount(reader: Reader, place: Place): VolumeMount | undefined {
 function readPath(reader: Reader, place: Place): string | undefined {
   const path = readAbsolute(reader, place);
   if (path === undefined) return undefined;
-  if (path === "/" || path === "/run" || taken.test(path))
+  if (isTakenPath(path))
     return reader.problem(place, `${path} cannot be a volume: it is not the app's to write to`);
   return path;
 }

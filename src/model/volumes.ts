@@ -48,11 +48,7 @@ export function formatVolume({ app, environment, name }: VolumeId): string {
 
 /** `20261121-110650`: the moment a snapshot without a name of its own is called by, UTC. */
 export function snapshotMoment(atMs: number): string {
-  return new Date(atMs)
-    .toISOString()
-    .slice(0, 19)
-    .replaceAll(/[-:]/g, "")
-    .replace("T", "-");
+  return new Date(atMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
 }
 
 /** Volumes that a process of these settings asks for, by name. */
@@ -102,4 +98,21 @@ export function clashes(some: readonly AttachedVolume[], others: readonly Attach
 export function hasExclusive(settings: RunSettings): boolean {
   const mounts = [settings.volumes, ...Object.values(settings.processes ?? {}).map(({ volumes }) => volumes)];
   return mounts.some((volumes) => Object.values(volumes ?? {}).some(({ sharing }) => sharing === "exclusive"));
+}
+
+/** Volumes that one instance has: those of its process; a task has the shared ones of the process it is like. */
+export function volumesOfInstance(
+  settings: RunSettings,
+  process: ProcessName,
+  where: Pick<VolumeId, "app" | "environment">,
+  task?: { readonly like: ProcessName; readonly sees: "content" | "artifact" },
+): readonly AttachedVolume[] {
+  if (task === undefined) return volumesOf(settings, process, where);
+  if (task.sees === "artifact") return [];
+  return volumesOf(settings, task.like, where).filter(({ mount }) => mount.sharing === "shared");
+}
+
+/** Folders that are the kernel's, Bronze's or the image's own to decide on: no volume goes over or into them. */
+export function isTakenPath(path: string): boolean {
+  return path === "/" || path === "/run" || /^\/(proc|sys|dev|etc|run\/secrets)(\/|$)/.test(path);
 }

@@ -351,6 +351,63 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     },
   );
 
+  const exclusive: Partial<RunSettings> = {
+    volumes: { data: { path: "/var/lib/data", sharing: "exclusive", snapshot: false } },
+  };
+
+  check(
+    "ensure() attaches an exclusive volume once: another's start is VOLUME_ATTACHED until its holder has ended",
+    async ({ runtime, artifact, crash, leave }) => {
+      const first = suiteSet(artifact, exclusive, 1);
+      const second = suiteSet(artifact, { ...exclusive, port: 8081 }, 2);
+      const both = await Promise.allSettled([
+        runtime.ensure(first, web(1, 1), signal),
+        runtime.ensure(second, web(1, 1), signal),
+      ]);
+      assert.deepEqual(both.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+      const [holder, ...others] = await runtime.observe();
+      assert.ok(holder !== undefined && others.length === 0);
+      const waiting = holder.set === first.name ? second : first;
+      await assert.rejects(runtime.ensure(waiting, web(1, 2), signal), { code: "VOLUME_ATTACHED" });
+      const next = await leave()();
+      await assert.rejects(next.ensure(waiting, web(1, 3), signal), { code: "VOLUME_ATTACHED" });
+      const third = suiteSet(artifact, { volumes: { data: { path: "/d", sharing: "shared", snapshot: false } } }, 3);
+      await assert.rejects(next.ensure(third, web(1, 1), signal), { code: "VOLUME_ATTACHED" });
+      assert.deepEqual(
+        (await next.observe()).map(({ name: instance }) => instance),
+        [holder.name],
+      );
+      const exited = Promise.withResolvers<void>();
+      const stop = next.onExit(() => exited.resolve());
+      await crash(holder);
+      await exited.promise;
+      stop();
+      await next.ensure(waiting, web(1, 4), signal);
+      assert.equal((await next.observe()).filter(({ phase }) => phase === "running").length, 1);
+    },
+  );
+
+  check("ensure() attaches a shared volume to many, and tasks have shared ones only", async (bench) => {
+    const { runtime, artifact, endless } = bench;
+    const shared: Partial<RunSettings> = {
+      volumes: {
+        data: { path: "/var/lib/data", sharing: "exclusive", snapshot: false },
+        files: { path: "/var/lib/files", sharing: "shared", snapshot: false },
+      },
+    };
+    const set = suiteSet(artifact, shared, 1);
+    await runtime.ensure(set, web(1, 1), signal);
+    await runtime.startTask(set, taskOf(endless), signal);
+    const others = suiteSet(artifact, { volumes: { files: { path: "/f", sharing: "shared", snapshot: false } } }, 2);
+    await runtime.ensure(others, web(2, 1), signal);
+    assert.equal((await runtime.observe()).filter(({ phase }) => phase === "running").length, 4);
+    const inspected = await runtime.inspect(`${set.name}-run-1` as InstanceName);
+    const mounts = inspected?.observed.mounts.join("\n") ?? "";
+    assert.match(mounts, /\/var\/lib\/files/);
+    assert.doesNotMatch(mounts, /\/var\/lib\/data/);
+    assert.deepEqual(inspected?.observed.mounts, inspected?.expected.mounts);
+  });
+
   check("close() refuses while an instance runs", async ({ runtime }, set) => {
     await runtime.ensure(set, web(1, 1), signal);
     await assert.rejects(runtime.close(), { code: "RUNTIME_FAILED" });

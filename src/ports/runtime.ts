@@ -22,6 +22,13 @@ export interface InstanceSet {
   readonly content: Content;
 }
 
+/** A place in an instance whose files are lost with it. */
+export interface UnkeptPlace {
+  readonly path: string;
+  readonly bytes: number;
+  readonly files: number;
+}
+
 /** Which instances of a set are to run. */
 export interface InstancesWanted {
   readonly process: ProcessName;
@@ -80,10 +87,18 @@ export interface Runtime {
   prepare(artifact: Digest, signal: AbortSignal, environment?: EnvironmentName): Promise<void>;
 
   /**
+   * Looks whether the volumes of a content lie right in its image; nothing is made of them.
+   *
+   * @throws {OperatorError} `VOLUME_UNFIT` when one would hide files of the image, naming the path
+   */
+  checkVolumes(content: Content, signal: AbortSignal): Promise<void>;
+
+  /**
    * Brings one process of a set to at least `count` running instances. Running ones are left alone; missing ones are
    * started. Resolves when each new one has a process and an address, healthy or not.
    *
-   * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words
+   * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words;
+   *   `VOLUME_ATTACHED` when a volume that only one may have is another's
    */
   ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void>;
 
@@ -109,6 +124,9 @@ export interface Runtime {
 
   /** Facts for a person about an instance that is in trouble; also for one that has just exited. */
   facts(name: InstanceName): Promise<InstanceFacts>;
+
+  /** What an instance wrote to places that end with it, tmpfs; empty ones are left out. */
+  unkept(name: InstanceName): Promise<readonly UnkeptPlace[]>;
 
   /** What runs in truth against what must; null when the instance is not running. */
   inspect(name: InstanceName): Promise<{ observed: InstanceObservation; expected: ExpectedObservation } | null>;

@@ -5,6 +5,7 @@ import { createMemoryEvidence, type MemoryEvidence } from "../drivers/memory/evi
 import { createMemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine } from "../drivers/memory/runtime.ts";
+import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volumes.ts";
 import type { Journal } from "../ports/journal.ts";
 
 /** A whole world in memory under a virtual clock: controllers come and go in it, instances and router stay. */
@@ -14,6 +15,7 @@ export interface World {
   readonly router: MemoryRouter;
   readonly journal: Journal;
   readonly evidence: MemoryEvidence;
+  readonly volumes: MemoryVolumes;
   /**
    * Starts a controller, as a daemon does; its ports may be changed for it alone. Where a boot is given, it records that
    * it started on it.
@@ -23,9 +25,11 @@ export interface World {
   cutPower(): void;
 }
 
-export function createWorld(): World {
+/** @param options.trusting whether its machine starts what must not run beside another, so that it shows */
+export function createWorld(options: { readonly trusting?: boolean } = {}): World {
   const clock = createVirtualClock();
-  const machine = createMemoryMachine({ clock });
+  const volumes = createMemoryVolumes(clock);
+  const machine = createMemoryMachine({ clock, volumes, trusting: options.trusting === true });
   const router = createMemoryRouter();
   const journal = createMemoryJournal();
   const evidence = createMemoryEvidence();
@@ -35,6 +39,7 @@ export function createWorld(): World {
     router,
     journal,
     evidence,
+    volumes,
     cutPower() {
       machine.cutPower();
       router.reboot();
@@ -48,6 +53,7 @@ export function createWorld(): World {
         clock,
         prober: machine.prober,
         evidence,
+        volumes,
         machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
       };
       const controller = new Controller(change(ports), () => {});

@@ -3,12 +3,14 @@ import type { Digest } from "../../model/canonical.ts";
 import {
   instanceName,
   splitInstanceName,
+  type AppName,
   type EnvironmentName,
   type InstanceName,
   type ProcessName,
 } from "../../model/names.ts";
 import type { AppAddresses } from "../../model/observation.ts";
 import { processSettings } from "../../model/processes.ts";
+import { allVolumesOf, clashes, formatVolume, volumesOfInstance, type AttachedVolume } from "../../model/volumes.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Prober } from "../../ports/prober.ts";
 import type {
@@ -20,7 +22,10 @@ import type {
   ObservedInstance,
   Runtime,
   Task,
+  UnkeptPlace,
 } from "../../ports/runtime.ts";
+import type { VolumeStore } from "../../ports/volumes.ts";
+import { createMemoryVolumes } from "./volumes.ts";
 
 /** What instances of a content do. */
 export interface Behaviour {
@@ -70,6 +75,8 @@ interface Running {
   status: number | null;
   changed: Partial<InstanceObservation>;
   facts: Partial<InstanceFacts>;
+  readonly volumes: readonly AttachedVolume[];
+  unkept: readonly UnkeptPlace[];
 }
 
 /** A machine in memory: instances live in it, and daemons with their `runtime()` come and go. */
@@ -98,6 +105,14 @@ export interface MemoryMachine {
   resolve(name: InstanceName, app: string): readonly string[];
   /** From now on `facts` tells this. */
   know(name: InstanceName, facts: Partial<InstanceFacts>): void;
+  /** From now on its tmpfs folders hold this. */
+  scribble(name: InstanceName, places: readonly UnkeptPlace[]): void;
+  /** Every image has files below this path. */
+  hide(path: string): void;
+  /** Instances that were not started, because another had a volume that only one may have. */
+  readonly refused: readonly InstanceName[];
+  /** Instances that had a volume beside another though only one may: none, ever. */
+  readonly trespassers: readonly InstanceName[];
   /** Artifacts that `prepare` has been asked for and `release` has not taken. */
   readonly prepared: ReadonlySet<Digest>;
 }
@@ -105,6 +120,9 @@ export interface MemoryMachine {
 export function createMemoryMachine(options: {
   readonly clock: Clock;
   readonly lacks?: ReadonlySet<Digest>;
+  readonly volumes?: VolumeStore;
+  /** Lets instances have volumes that are another's, so that it shows whether anybody asks for that. */
+  readonly trusting?: boolean;
 }): MemoryMachine {
   const { clock } = options;
   const instances = new Map<InstanceName, Running>();
@@ -117,6 +135,10 @@ export function createMemoryMachine(options: {
   const prepared = new Set<Digest>();
   const perSet = new Map<string, Promise<void>>();
   const told = new Map<EnvironmentName, readonly AppAddresses[]>();
+  const volumeStore = options.volumes ?? createMemoryVolumes(clock);
+  const refused: InstanceName[] = [];
+  const trespassers: InstanceName[] = [];
+  const hidden: string[] = [];
   let counter = 0;
 
   const pass = (ms: number): Promise<void> =>
@@ -151,14 +173,32 @@ export function createMemoryMachine(options: {
     prepared.add(artifact);
   }
 
+  function attach(name: InstanceName, volumes: readonly AttachedVolume[]): void {
+    for (const { seen, volumes: others } of instances.values()) {
+      const [both] = seen.phase === "running" ? clashes(volumes, others) : [];
+      if (both === undefined) continue;
+      if (options.trusting === true) return void trespassers.push(name);
+      refused.push(name);
+      throw new OperatorError(
+        "VOLUME_ATTACHED",
+        `Cannot start instance "${name}": volume ${formatVolume(both)} is attached to ${seen.name}`,
+        { hint: "it is tried again when that one has ended" },
+      );
+    }
+  }
+
   async function start(
     set: InstanceSet,
     process: ProcessName,
     ordinal: number,
     signal: AbortSignal,
     behaviour = behaviourOf(set.digest, process),
+    task?: Task,
   ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
+    const volumes = volumesOfInstance(set.content.settings, process, set, task);
+    for (const { id } of volumes) await volumeStore.ensure(id, { uid: 0, gid: 0, mode: 0o755 });
+    attach(name, volumes);
     counter += 1;
     const number = counter;
     const seen: ObservedInstance = {
@@ -183,6 +223,8 @@ export function createMemoryMachine(options: {
       status: behaviour.status,
       changed: {},
       facts: {},
+      volumes,
+      unkept: [],
     };
     instances.set(name, running);
     await pass(behaviour.startMs);
@@ -238,7 +280,7 @@ export function createMemoryMachine(options: {
       );
     const does = taskBehaviours.get(task.command.join(" ")) ?? taskBehaviours.get(task.process) ?? brief;
     const { failure, exitMs, code: exitCode } = does;
-    await start(set, task.process, task.ordinal, signal, { ...wellBehaved, failure, exitMs, exitCode });
+    await start(set, task.process, task.ordinal, signal, { ...wellBehaved, failure, exitMs, exitCode }, task);
     lastWords.set(name, does.output);
     ran.push({ instance: name, task });
   }
@@ -268,7 +310,12 @@ export function createMemoryMachine(options: {
       artifact: content.artifact,
       arguments: command ?? ["/app"],
       environment: [`PORT=${content.settings.port}`, `BRONZE_INSTANCE=${name}`],
-      mounts: ["/ overlay ro", "/tmp tmpfs rw", ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`)].sort(),
+      mounts: [
+        "/ overlay ro",
+        "/tmp tmpfs rw",
+        ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`),
+        ...running.volumes.map(({ mount }) => `${mount.path} bind rw`),
+      ].sort(),
     };
     return { expected, observed: { ...expected, imageIntact: true, entered: [], ...running.changed } };
   }
@@ -293,6 +340,15 @@ export function createMemoryMachine(options: {
         signal.throwIfAborted();
         told.set(environment, apps);
       },
+      async checkVolumes({ settings }) {
+        for (const { mount } of allVolumesOf(settings, { app: "" as AppName, environment: "" as EnvironmentName })) {
+          if (!hidden.some((path) => path === mount.path || path.startsWith(`${mount.path}/`))) continue;
+          throw new OperatorError("VOLUME_UNFIT", `Cannot attach a volume: ${mount.path} holds files of the image`, {
+            hint: "choose another path",
+          });
+        }
+      },
+      unkept: async (name) => instances.get(name)?.unkept ?? [],
       facts: async (name) => ({
         exit: instances.get(name)?.seen.exit ?? null,
         listening: [],
@@ -359,6 +415,10 @@ export function createMemoryMachine(options: {
     answer: (name, status) => change(name, (running) => (running.status = status)),
     change: (name, observation) =>
       change(name, (running) => (running.changed = { ...running.changed, ...observation })),
+    scribble: (name, places) => change(name, (running) => (running.unkept = places)),
+    hide: (path) => void hidden.push(path),
+    refused,
+    trespassers,
     know: (name, facts) => change(name, (running) => (running.facts = { ...running.facts, ...facts })),
   };
 

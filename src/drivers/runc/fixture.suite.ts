@@ -20,6 +20,7 @@ import type { Secrets } from "../../ports/secrets.ts";
 import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { createMemorySecrets } from "../memory/secrets.ts";
+import { createVolumeStore } from "../volumes/volumes.ts";
 import { createSystemClock } from "../system/clock.ts";
 import { createRuncRuntime, type RuncRuntime, type RuncRuntimeOptions } from "./runtime.ts";
 
@@ -72,6 +73,7 @@ export async function createBench(): Promise<Bench> {
   const store = createLocalStore(join(folder, "store"));
   const events: EventData[] = [];
   const secrets = createMemorySecrets().open();
+  const volumes = createVolumeStore({ folder: join(folder, "volumes"), wall: () => Date.now() });
   return {
     places,
     store,
@@ -88,6 +90,7 @@ export async function createBench(): Promise<Bench> {
         secrets,
         networks: networksIn(events),
         sharedSubnet: null,
+        volumes,
         ...options,
       }),
     set: suiteSet,

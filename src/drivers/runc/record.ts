@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Digest } from "../../model/canonical.ts";
 import { splitInstanceName, type InstanceName, type SetName } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
+import type { AttachedVolume } from "../../model/volumes.ts";
 import type { Exit } from "../../model/observation.ts";
 import { readText } from "../../linux/files.ts";
 import type { UsedLayer } from "./layers.ts";
@@ -19,6 +20,8 @@ export interface InstanceRecord {
   readonly address: string;
   readonly port: number;
   readonly startedAtMs: number;
+  /** Volumes it has; absent: none. */
+  readonly volumes?: readonly AttachedVolume[];
   /** It has secrets; absent: none. */
   readonly hasSecrets?: boolean;
 }

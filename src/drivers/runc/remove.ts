@@ -86,7 +86,7 @@ async function stopMaking(tools: RemoveTools, name: InstanceName, paths: Instanc
 }
 
 /** conmon and runc that work on a bundle. */
-function makersOf(bundle: string): readonly number[] {
+export function makersOf(bundle: string): readonly number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && /^(conmon|runc|crun)\n$/.test(readText(`/proc/${pid}/comm`) ?? ""))

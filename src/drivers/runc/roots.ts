@@ -1,4 +1,4 @@
-import { chmod, lchown, lstat, mkdir, utimes, writeFile } from "node:fs/promises";
+import { chmod, lchown, lstat, mkdir, readdir, utimes, writeFile } from "node:fs/promises";
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -25,10 +25,22 @@ export interface Root {
   readonly layers: readonly UsedLayer[];
 }
 
+/** What is at a path of an image. */
+export interface PlaceInImage {
+  /** The path without links. */
+  readonly resolved: string;
+  /** Whose it is, when it is a folder. */
+  readonly folder: { readonly uid: number; readonly gid: number; readonly mode: number } | undefined;
+  /** Something of the image that a mount there would hide: the first thing in that folder, or the path itself. */
+  readonly obstacle: string | undefined;
+}
+
 export interface Roots {
   prepare(artifact: Digest): Promise<PreparedArtifact>;
   /** The artifact's root with mount points for these tmpfs folders; shared by all instances that want the same. */
   root(artifact: Digest, tmpfs: readonly string[]): Promise<Root>;
+  /** What an image has at a path, which is followed through its links. */
+  look(artifact: Digest, path: string): Promise<PlaceInImage>;
   /** Frees the roots of all artifacts but these, and the layers nobody then needs. */
   keep(artifacts: ReadonlySet<Digest>): Promise<void>;
 }
@@ -137,7 +149,22 @@ export function createRoots(options: {
     return { path, layers: ids.map((id) => layers.used(id)) };
   }
 
+  async function look(artifact: Digest, path: string): Promise<PlaceInImage> {
+    const { config } = await once(artifact, "prepare", () => prepare(artifact));
+    const key = `${digestHex(artifact).slice(0, 16)}-${digestHex(sha256(path)).slice(0, 16)}`;
+    return withImage(config, key, async (root) => {
+      const resolved = await resolveInside(root, path);
+      const stats = await lstat(join(root, resolved)).catch(() => undefined);
+      if (stats?.isDirectory() !== true)
+        return { resolved, folder: undefined, obstacle: stats === undefined ? undefined : resolved };
+      const [first] = (await readdir(join(root, resolved))).sort();
+      const folder = { uid: stats.uid, gid: stats.gid, mode: stats.mode & 0o7777 };
+      return { resolved, folder, obstacle: first === undefined ? undefined : join(resolved, first) };
+    });
+  }
+
   return {
+    look: (artifact, path) => once(artifact, `look ${path}`, () => look(artifact, path)),
     async prepare(artifact) {
       const entry = await once(artifact, "prepare", () => prepare(artifact));
       await once(artifact, "root", () => makeRoot(artifact, []));

@@ -18,7 +18,10 @@ import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, InstancesWanted, ObservedInstance, Runtime, Task } from "../../ports/runtime.ts";
 import type { Secrets } from "../../ports/secrets.ts";
 import type { Store } from "../../ports/store.ts";
+import type { VolumeStore } from "../../ports/volumes.ts";
+import { volumesOfInstance } from "../../model/volumes.ts";
 import { orDiskError } from "../../linux/disk.ts";
+import { createAttachments, mountsToCheck, type Attachment } from "./attachments.ts";
 import { forgetEarlierBoot } from "./boot.ts";
 import { createCgroups } from "../../linux/cgroups.ts";
 import { watchExits } from "./exits.ts";
@@ -37,6 +40,7 @@ import { probeRootMode, type RootMode } from "./root-mode.ts";
 import { createRoots } from "./roots.ts";
 import { createSecretPlace, secretsInside, secretValues, type SecretValues } from "./secret-place.ts";
 import { startInstance } from "./start.ts";
+import { unkeptPlaces } from "./unkept.ts";
 import { watchSupervisors } from "./supervisor-watch.ts";
 import { loadSyscalls } from "../../linux/syscalls.ts";
 
@@ -49,6 +53,7 @@ export interface RuncRuntimeOptions {
   readonly networks: ReadonlyMap<EnvironmentName, NetworkRecord>;
   /** What all environments had together in earlier versions, from the ledger. */
   readonly sharedSubnet: string | null;
+  readonly volumes: VolumeStore;
   /** Image digests by layer, from the ledger. */
   readonly layerImages: ReadonlyMap<Digest, Digest>;
   /** Puts an event into the ledger; it is on disk when this returns. */
@@ -123,6 +128,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     exits,
     supervisors,
   };
+  const attachments = createAttachments({ folders, cgroups, roots, volumes: options.volumes });
   const stopRotation = keepLogsSmall(folders, bounds, clock);
   const perSet = new Map<string, Promise<unknown>>();
   const slots = createSlots(mostStarts);
@@ -167,12 +173,17 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     const leave = await slots.enter();
     let address: string | undefined;
     const network = networks.of(set.environment);
+    let attachment: Attachment | undefined;
     const pool = await network.ready();
     try {
       signal.throwIfAborted();
-      const prepared = await roots.prepare(set.content.artifact);
-      const mounted = [...set.content.settings.tmpfs, ...(secrets.size === 0 ? [] : [secretsInside])];
-      const root = await roots.root(set.content.artifact, mounted);
+      const { artifact, settings } = set.content;
+      const prepared = await roots.prepare(artifact);
+      const volumes = volumesOfInstance(settings, process, set, task);
+      const paths = volumes.map(({ mount }) => mount.path);
+      const mounted = [...settings.tmpfs, ...paths, ...(secrets.size === 0 ? [] : [secretsInside])];
+      const root = await roots.root(artifact, mounted);
+      attachment = await attachments.attach(name, artifact, volumes);
       address = await pool.take(heldAddresses());
       await startInstance(tools, {
         set,
@@ -183,6 +194,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
         address,
         network,
         secrets,
+        attachment,
         ...(task && { task }),
       });
     } catch (error) {
@@ -190,6 +202,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       if (address !== undefined) pool.giveBack(address);
       throw error;
     } finally {
+      attachment?.done();
       leave();
       starting.delete(name);
     }
@@ -257,6 +270,14 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       const network = environment === undefined ? undefined : networks.of(environment);
       await Promise.all([roots.prepare(artifact), network?.ready()]);
     },
+    async checkVolumes(content, signal) {
+      signal.throwIfAborted();
+      const mounts = mountsToCheck(content);
+      if (mounts.length === 0) return;
+      await roots.prepare(content.artifact);
+      await attachments.check(content.artifact, mounts);
+    },
+    unkept: async (name) => unkeptPlaces(folders, name),
     async ensure(set, wanted, signal) {
       // One after the other for a set: a second call must see what the first has started.
       const before = perSet.get(set.name) ?? Promise.resolve();

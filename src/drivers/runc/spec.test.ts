@@ -14,6 +14,7 @@ const input: SpecInput = {
   capabilities: [],
   resources: { memoryBytes: 1024, cpu: 0.5, pids: 7 },
   tmpfs: ["/var/cache", "/tmp"],
+  volumes: [{ source: "/v/data", destination: "/data" }],
   files: [{ source: "/b/hosts", destination: "/etc/hosts" }],
   cgroupsPath: "/bronze/x",
   seccomp: seccompFor("amd64", []),
@@ -58,6 +59,8 @@ test("ociSpec() mounts each tmpfs once, for its user, and files of the host read
       .flatMap((mount) => mount.options);
   assert.deepEqual(options("/tmp"), ["nosuid", "nodev", "mode=1777"]);
   assert.deepEqual(options("/var/cache"), ["nosuid", "nodev", "mode=0755", "uid=1000", "gid=1000"]);
+  const volume = mounts.find(({ destination }) => destination === "/data");
+  assert.deepEqual([volume?.source, volume?.options], ["/v/data", ["bind", "rw", "nosuid", "nodev"]]);
   assert.ok(mounts.find(({ destination }) => destination === "/etc/hosts")?.options.includes("ro"));
 });
 

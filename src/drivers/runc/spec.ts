@@ -1,4 +1,5 @@
 import type { ResourceSettings } from "../../model/content.ts";
+import type { VolumeBinding } from "./attachments.ts";
 import { kernelMounts, maskedPaths, readonlyPaths, type OciMount } from "../../linux/oci.ts";
 import { secretsInside } from "./secret-place.ts";
 import type { OciSeccomp } from "../../linux/seccomp.ts";
@@ -17,6 +18,8 @@ export interface SpecInput {
   readonly resources: ResourceSettings;
   /** Absolute paths with a writable tmpfs besides /tmp. */
   readonly tmpfs: readonly string[];
+  /** Folders of the host that can be written to inside. */
+  readonly volumes: readonly VolumeBinding[];
   /** Files of the host that appear read-only inside. */
   readonly files: readonly { readonly source: string; readonly destination: string }[];
   /** Folder of the host with the instance's secrets; null: it has none. */
@@ -109,6 +112,12 @@ function mountsOf(input: SpecInput): readonly OciMount[] {
   return [
     ...kernelMounts,
     ...[...new Set(["/tmp", ...input.tmpfs])].sort().map(tmpfs),
+    ...input.volumes.map(({ source, destination }) => ({
+      destination,
+      type: "bind",
+      source,
+      options: ["bind", "rw", "nosuid", "nodev"],
+    })),
     ...input.files.map(readOnly),
     ...(input.secrets === null ? [] : [readOnly({ source: input.secrets, destination: secretsInside })]),
   ];

@@ -6,6 +6,7 @@ import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, Task } from "../../ports/runtime.ts";
+import type { Attachment } from "./attachments.ts";
 import type { Cgroups } from "../../linux/cgroups.ts";
 import { replaceFile } from "../../linux/files.ts";
 import { hostResolvers } from "../../linux/host-files.ts";
@@ -47,6 +48,7 @@ export interface StartInput {
   /** What a one-off instance does; absent for all others. */
   readonly task?: Task;
   readonly secrets: SecretValues;
+  readonly attachment: Attachment;
 }
 
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -104,6 +106,7 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     capabilities: settings.capabilities,
     resources: processSettings(settings, input.task?.like ?? input.process).resources,
     tmpfs: settings.tmpfs,
+    volumes: input.attachment.bindings,
     files: boundFiles.map((destination) => ({
       source: join(paths.bundle, destination.slice("/etc/".length)),
       destination,
@@ -125,6 +128,7 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     address,
     port: settings.port,
     startedAtMs: tools.clock.now(),
+    ...(input.attachment.volumes.length === 0 ? {} : { volumes: input.attachment.volumes }),
     ...(input.secrets.size === 0 ? {} : { hasSecrets: true }),
   };
   rmSync(paths.exit, { force: true });

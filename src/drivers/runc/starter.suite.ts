@@ -6,6 +6,7 @@ import { suiteSet, web } from "../../ports/runtime.suite.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { createMemorySecrets } from "../memory/secrets.ts";
 import { createSystemClock } from "../system/clock.ts";
+import { createVolumeStore } from "../volumes/volumes.ts";
 import { createRuncRuntime } from "./runtime.ts";
 
 const { state, artifact } = JSON.parse(process.argv[2] ?? "") as { readonly state: string; readonly artifact: Digest };
@@ -18,6 +19,7 @@ const runtime = await createRuncRuntime({
   sharedSubnet: null,
   record: () => {},
   secrets: createMemorySecrets().open(),
+  volumes: createVolumeStore({ folder: join(state, "volumes"), wall: () => Date.now() }),
 });
 await runtime.prepare(artifact, new AbortController().signal);
 process.stdout.write("starting\n");

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, identify } from "../../linux/processes.ts";
 import { parseAppName, parseEnvironmentName } from "../../model/names.ts";
+import type { Places } from "../../model/places.ts";
 import { parseVolumeName, type VolumeId } from "../../model/volumes.ts";
 
 /**
@@ -12,6 +13,10 @@ export const dataFolder = "data";
 export const snapshotFolder = "snapshots";
 export const volumeFile = "volume.json";
 export const snapshotFile = "snapshot.json";
+
+export function volumeFolder({ state }: Pick<Places, "state">): string {
+  return join(state, "volumes");
+}
 
 const temporaryPattern = /^\.(making|removing)-(\d+)-(\d+)-[0-9a-f]+$/;
 
