@@ -108,7 +108,7 @@ const cases: readonly Case[] = [
   [["init", "--from", "/dev/zero"], 4, /of no known kind|no such file/],
   [["init", "--service", "web"], 4, /is no compose file/],
   [["scale"], 2, /missing required argument/],
-  [["scale", "1", "2"], 2, /too many arguments/],
+  [["scale", "1", "2"], 2, /the number of web is there twice/],
   [[""], 2, /there is no such command/],
   [[long], 2, /there is no such command/],
   [["rolback"], 2, /did you mean `bronze rollback`/],

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { mostTasks } from "../definition/tasks.ts";
-import { maxInstances } from "../definition/environments.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Digest } from "../model/canonical.ts";
 import {
@@ -10,7 +9,17 @@ import {
   mostConfigNames,
   type ConfigOverrides,
 } from "../model/config.ts";
-import { parseAppName, parseDigest, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
+import {
+  parseAppName,
+  parseDigest,
+  parseEnvironmentName,
+  type AppName,
+  type EnvironmentName,
+  isWorker,
+  parseProcessName,
+  type ProcessName,
+} from "../model/names.ts";
+import { maxInstances, mostWorkers } from "../model/processes.ts";
 import { isTakenPath, mostVolumes, parseVolumeName } from "../model/volumes.ts";
 
 /** Longest text of who and why, in characters. */
@@ -43,7 +52,24 @@ const requestName = z
   .regex(/^[0-9a-z-]{1,64}$/)
   .optional();
 
+const resources = z.strictObject({
+  memoryBytes: z
+    .int()
+    .min(1_048_576)
+    .max(2 ** 50)
+    .nullable(),
+  cpu: z.number().min(0.01).max(1_024).nullable(),
+  pids: z.int().min(1).max(4_194_304),
+});
 const command = z.array(text(32_768)).min(1).max(1_000);
+const workerName = z
+  .string()
+  .transform((name): ProcessName => parseProcessName(name))
+  .refine(isWorker, "is not a worker's name");
+const ofEachWorker = <Value extends z.ZodType>(value: Value) =>
+  z
+    .record(workerName, value)
+    .refine((all) => Object.keys(all).length <= mostWorkers, `has more than ${mostWorkers} processes`);
 const taskMs = ms.min(1);
 
 const tests = z
@@ -79,6 +105,8 @@ const volumes = z
   )
   .refine((value) => Object.keys(value).length <= mostVolumes, `has more than ${mostVolumes} volumes`);
 
+const worker = z.strictObject({ command, resources, drainMs: ms, volumes: volumes.optional() });
+
 const runSettings = z.strictObject({
   command: command.nullable(),
   port: z.int().min(1).max(65_535),
@@ -87,20 +115,15 @@ const runSettings = z.strictObject({
     .refine(({ path, tcp }) => path === null || tcp === undefined, "asks for a path and for a connection only"),
   drainMs: ms,
   minReadyMs: ms,
-  resources: z.strictObject({
-    memoryBytes: z
-      .int()
-      .min(1_048_576)
-      .max(2 ** 50)
-      .nullable(),
-    cpu: z.number().min(0.01).max(1_024).nullable(),
-    pids: z.int().min(1).max(4_194_304),
-  }),
+  resources,
+  processes: ofEachWorker(worker).optional(),
   capabilities: z.array(z.string().regex(/^CAP_[A-Z_]{2,40}$/)).max(64),
   tmpfs: z.array(absolutePath).max(64),
   release: z.strictObject({ run: command, reversible: z.boolean(), deadlineMs: taskMs }).optional(),
   volumes: volumes.optional(),
 });
+
+const workerCounts = ofEachWorker(z.int().min(0).max(maxInstances));
 
 const route = z.strictObject({
   host: z
@@ -116,6 +139,7 @@ const route = z.strictObject({
 
 const environmentSettings = z.strictObject({
   instances: z.int().min(1).max(maxInstances),
+  processes: workerCounts.optional(),
   strategy: z.literal("blue-green"),
   deadlineMs: ms.min(1),
   keepWarmMs: ms,
@@ -157,7 +181,16 @@ export const configSchema = z.strictObject({
   unset: z.array(text(mostText)).max(mostConfigNames).optional(),
   unsetAll: z.boolean().optional(),
 });
-export const scaleSchema = z.strictObject({ ...asked, instances: z.int().min(1).max(maxInstances) });
+export const scaleSchema = z
+  .strictObject({
+    ...asked,
+    instances: z.int().min(1).max(maxInstances).optional(),
+    processes: workerCounts.optional(),
+  })
+  .refine(
+    ({ instances, processes = {} }) => instances !== undefined || Object.keys(processes).length > 0,
+    "names no number",
+  );
 export const downSchema = z
   .strictObject({
     app: appName.optional(),
@@ -192,6 +225,10 @@ export const querySchema = z.strictObject({
   limit: number.optional(),
   after: number.optional(),
   instance: z.string().max(120).optional(),
+  process: z
+    .string()
+    .transform((name): ProcessName => parseProcessName(name))
+    .optional(),
   lines: number.optional(),
   follow: z.string().max(5).optional(),
 });

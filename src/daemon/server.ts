@@ -13,16 +13,10 @@ import type {
   LogLine,
   Ping,
   RollbackRequest,
+  ScaleRequest,
   StatusReport,
   StorageReport,
 } from "../model/api.ts";
-import {
-  splitInstanceName,
-  type AppName,
-  type EnvironmentName,
-  type InstanceName,
-  type InstanceNameParts,
-} from "../model/names.ts";
 import type { Controller } from "../controller/controller.ts";
 import { deploy } from "../controller/deploy.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "../controller/known.ts";
@@ -30,7 +24,7 @@ import { down, watched } from "../controller/requests.ts";
 import { scale } from "../controller/scale.ts";
 import { rollback } from "../controller/rollback.ts";
 import { environmentStatus, releaseRow } from "../controller/status.ts";
-import { nextOrdinalOf, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
 import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
 import {
   deploySchema,
@@ -45,8 +39,9 @@ import {
 } from "./schemas.ts";
 import { addConfigRoutes } from "./config-routes.ts";
 import { deployResult } from "./deploy-result.ts";
+import { addLogRoutes, type LogQuery } from "./log-routes.ts";
 import { isAbout, withProgress, type Filter } from "./progress.ts";
-import { streamLines, streamWork } from "./stream.ts";
+import { streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
 const bodyLimit = 1024 * 1024;
@@ -56,15 +51,6 @@ const discardMs = 2_000;
 const mostHistory = 10_000;
 /** Open connections; more are closed at once, and those that send nothing are after `headersTimeout`. */
 const mostConnections = 1_000;
-
-export interface LogQuery {
-  readonly app?: AppName;
-  readonly environment?: EnvironmentName;
-  readonly instance?: InstanceName;
-  readonly lines: number;
-  readonly follow: boolean;
-  readonly signal: AbortSignal;
-}
 
 export interface ServerOptions {
   readonly controller: Controller;
@@ -129,7 +115,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   addConfigRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
-    const body = parseWith(scaleSchema, request.body, "scale request");
+    const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;
     await streamWork(reply, (progress) =>
       withProgress(controller, body, progress, async () => {
         await scale(controller, body);
@@ -185,21 +171,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     return { ...releaseRow(record, release), content: release.content };
   });
   app.get("/v1/history", (request) => history(parseWith(querySchema, request.query, "query")));
-  app.get("/v1/logs", async (request, reply) => {
-    const query = parseWith(querySchema, request.query, "query");
-    if (query.app !== undefined && query.environment !== undefined)
-      refuseUnknownInstance(controller, knownEnvironment(controller, query.app, query.environment), query.instance);
-    await streamLines(reply, (signal) =>
-      options.logs({
-        ...(query.app === undefined ? {} : { app: query.app }),
-        ...(query.environment === undefined ? {} : { environment: query.environment }),
-        ...(query.instance === undefined ? {} : { instance: query.instance as InstanceName }),
-        lines: Math.min(query.lines ?? 100, 100_000),
-        follow: query.follow === "1",
-        signal,
-      }),
-    );
-  });
+  addLogRoutes(app, options);
   app.get("/v1/audit", async (): Promise<AuditReport> => {
     const { head, damage, equal } = await audit(controller.ports.journal, (folded) =>
       isDeepStrictEqual(controller.state, folded),
@@ -226,23 +198,6 @@ export function createServer(options: ServerOptions): FastifyInstance {
     }
     return kept;
   }
-}
-
-/** Of a set that is gone only its release is known; its instances may have left their logs. */
-function refuseUnknownInstance(controller: Controller, record: EnvironmentRecord, name: string | undefined): void {
-  const parts = name === undefined ? undefined : splitInstanceName(name);
-  if (name === undefined || controller.fleet.get(name as InstanceName) !== undefined) return;
-  if (parts !== undefined && parts.release <= record.lastRelease && parts.ordinal < nextOrdinalIn(record, parts))
-    return;
-  throw new OperatorError("NOT_FOUND", `Cannot show the log of instance "${name}": there has been no such instance`, {
-    hint: "`bronze status` names those that run; without a name, `bronze logs` shows all of the environment",
-  });
-}
-
-/** Of a set that is gone any ordinal may have been. */
-function nextOrdinalIn(record: EnvironmentRecord, { set, process }: InstanceNameParts): number {
-  const known = record.sets.get(set);
-  return known === undefined ? Number.POSITIVE_INFINITY : nextOrdinalOf(known, process);
 }
 
 function select(controller: Controller, state: LedgerState, filter: Filter): readonly EnvironmentRecord[] {

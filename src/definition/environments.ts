@@ -5,28 +5,38 @@ import { parseDurationMs } from "../model/quantities.ts";
 import { optional } from "./build.ts";
 import { readConfig } from "./config.ts";
 import { nearestName } from "../model/nearest.ts";
+import { maxInstances } from "../model/processes.ts";
 import { keySets } from "./keys.ts";
+import { readCounts, type Counts } from "./processes.ts";
 import type { Place, Reader } from "./reader.ts";
 import { readPositiveDuration } from "./run.ts";
 import { readChecks } from "./tasks.ts";
 
 type Environments = Definition["environments"];
 
-/** Most instances an environment may have on one machine. */
-export const maxInstances = 256;
-
 /** What a definition says for all of its environments. */
 export type SharedSettings = Pick<EnvironmentSettings, "route" | "checks">;
 
-/** Reads `environments`; none gives one, `production`, with the defaults. */
-export function readEnvironments(reader: Reader, place: Place | undefined, shared: SharedSettings): Environments {
+/**
+ * Reads `environments`; none gives one, `production`, with the defaults.
+ *
+ * @param counts numbers of instances of each process besides web
+ */
+export function readEnvironments(
+  reader: Reader,
+  place: Place | undefined,
+  shared: SharedSettings,
+  counts: Counts,
+): Environments {
   const entries = place === undefined ? new Map<string, Place>() : reader.map(place, null);
   if (entries.size === 0) {
-    return [
-      { name: parseEnvironmentName("production"), from: null, settings: { ...defaultEnvironmentSettings, ...shared } },
-    ];
+    const processes = readCounts(reader, undefined, counts);
+    const settings = { ...defaultEnvironmentSettings, ...(processes === undefined ? {} : { processes }), ...shared };
+    return [{ name: parseEnvironmentName("production"), from: null, settings }];
   }
-  const environments = [...entries].flatMap(([name, field]) => readEnvironment(reader, name, field, shared) ?? []);
+  const environments = [...entries].flatMap(
+    ([name, field]) => readEnvironment(reader, name, field, shared, counts) ?? [],
+  );
   checkOrigins(reader, environments, entries);
   return environments;
 }
@@ -36,17 +46,20 @@ function readEnvironment(
   text: string,
   place: Place,
   shared: SharedSettings,
+  counts: Counts,
 ): Environments[number] | undefined {
   const fields = reader.map(place, keySets.environment);
   const routeField = fields.get("route");
   const rollback =
     optional(fields, "rollback", (field) => reader.map(field, keySets.rollback)) ?? new Map<string, Place>();
   const checks = optional(fields, "checks", (field) => readChecks(reader, field)) ?? shared.checks;
+  const processes = readCounts(reader, fields.get("processes"), counts);
   const defaults = defaultEnvironmentSettings;
   const settings: EnvironmentSettings = {
     instances:
       optional(fields, "instances", (field) => reader.number(field, { min: 1, max: maxInstances, integer: true })) ??
       defaults.instances,
+    ...(processes === undefined ? {} : { processes }),
     strategy: optional(fields, "strategy", (field) => readStrategy(reader, field)) ?? defaults.strategy,
     deadlineMs: optional(fields, "deadline", (field) => readPositiveDuration(reader, field)) ?? defaults.deadlineMs,
     keepWarmMs: optional(rollback, "keepWarm", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.keepWarmMs,

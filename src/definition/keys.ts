@@ -28,8 +28,8 @@ export const settingKeys = ["compress", "allowSecrets"];
 export const keySets = {
   top: keySet(
     "",
-    "app build route run config release tests checks environments",
-    "processes secrets policy volumes gates registry extends",
+    "app build route run processes config release tests checks environments",
+    "secrets policy volumes gates registry extends",
   ),
   build: keySet(
     "build",
@@ -42,10 +42,11 @@ export const keySets = {
   run: keySet("run", "command port health drain minReady resources capabilities tmpfs volumes", "user env stopSignal"),
   health: keySet("run.health", "path tcp deadline", "interval timeout command"),
   resources: keySet("run.resources", "memory cpu pids", "swap io"),
+  process: keySet("processes.NAME", "command instances resources drain volumes", "health user env stopSignal"),
   volume: keySet("run.volumes.NAME", "path shared snapshot app", "size backup"),
   environment: keySet(
     "environments.NAME",
-    "from instances strategy deadline rollback route config checks",
+    "from instances processes strategy deadline rollback route config checks",
     "secrets approvals window gates policy maxAge analysis runtime tests",
   ),
   release: keySet("release", "run reversible deadline", ""),
@@ -89,7 +90,9 @@ export function adviseKey(name: string, here: KeySet, path: string): string {
   if (homes.length > 0) {
     const environment = /^environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";
     const places = homes
-      .map(({ home }) => (home === "" ? "the top level" : home.replace("NAME", environment)))
+      .map(({ home }) =>
+        home === "" ? "the top level" : home.replace("environments.NAME", `environments.${environment}`),
+      )
       .join(" or ");
     return `unknown key here, "${own}" belongs under ${places}`;
   }

@@ -124,7 +124,6 @@ test("parseDefinition() names all problems at once, each with line, column and p
 });
 
 const later: readonly (readonly [string, string])[] = [
-  ["processes: { worker: { command: [a] } }\n", "processes"],
   ["route: { tls: cert.pem }\n", "route.tls"],
   ["secrets: [DATABASE_URL]\n", "secrets"],
   ["environments: { production: { approvals: 1 } }\n", "environments.production.approvals"],

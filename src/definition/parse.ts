@@ -10,8 +10,8 @@ import { firstTooDeep } from "./depth.ts";
 import { keySets } from "./keys.ts";
 import { Lines } from "./lines.ts";
 import { definitionError, wholeFile } from "./problem.ts";
+import { readProcesses } from "./processes.ts";
 import { Reader } from "./reader.ts";
-import { readRun } from "./run.ts";
 import { readChecks, readRelease, readTests } from "./tasks.ts";
 import { checkVolumes } from "./volumes.ts";
 
@@ -49,14 +49,13 @@ export function parseDefinition(text: string, fileName: string): Definition {
   const routeField = fields.get("route");
   const route = routeField === undefined ? defaultEnvironmentSettings.route : readRoute(reader, routeField);
   const release = optional(fields, "release", (field) => readRelease(reader, field));
-  const run = { ...readRun(reader, fields.get("run")), ...(release === undefined ? {} : { release }) };
+  const processes = readProcesses(reader, fields);
+  const run = { ...processes.run, ...(release === undefined ? {} : { release }) };
   const tests = optional(fields, "tests", (field) => readTests(reader, field)) ?? [];
   const checks = optional(fields, "checks", (field) => readChecks(reader, field)) ?? [];
   const config = optional(fields, "config", (field) => readConfig(reader, field));
-  const environments = readEnvironments(reader, fields.get("environments"), {
-    route,
-    ...(checks.length === 0 ? {} : { checks }),
-  });
+  const shared = { route, ...(checks.length === 0 ? {} : { checks }) };
+  const environments = readEnvironments(reader, fields.get("environments"), shared, processes.counts);
   if (app !== undefined) checkVolumes(reader, root, { app, run, environments });
   if (reader.problems.length > 0 || app === undefined || build === undefined)
     throw definitionError(fileName, reader.problems);

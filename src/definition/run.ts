@@ -1,4 +1,4 @@
-import { defaultRunSettings } from "../model/content.ts";
+import { defaultRunSettings, type ResourceSettings } from "../model/content.ts";
 import type { DefinedRunSettings } from "../model/definition.ts";
 import { parseDurationMs, parseSizeBytes } from "../model/quantities.ts";
 import { optional, portRange, readAbsolute, readCommand } from "./build.ts";
@@ -11,8 +11,6 @@ import { readVolumes } from "./volumes.ts";
 export function readRun(reader: Reader, place: Place | undefined): DefinedRunSettings {
   const fields = place === undefined ? new Map<string, Place>() : reader.map(place, keySets.run);
   const health = optional(fields, "health", (field) => reader.map(field, keySets.health)) ?? new Map<string, Place>();
-  const resources =
-    optional(fields, "resources", (field) => reader.map(field, keySets.resources)) ?? new Map<string, Place>();
   const duration = (from: ReadonlyMap<string, Place>, name: string): number | undefined =>
     optional(from, name, (field) => reader.parsed(field, parseDurationMs));
   const defaults = defaultRunSettings;
@@ -28,19 +26,26 @@ export function readRun(reader: Reader, place: Place | undefined): DefinedRunSet
     },
     drainMs: duration(fields, "drain") ?? defaults.drainMs,
     minReadyMs: duration(fields, "minReady") ?? defaults.minReadyMs,
-    resources: {
-      memoryBytes:
-        optional(resources, "memory", (field) => readMemory(reader, field)) ?? defaults.resources.memoryBytes,
-      cpu:
-        optional(resources, "cpu", (field) => reader.number(field, { min: 0.01, max: 1024, integer: false })) ??
-        defaults.resources.cpu,
-      pids:
-        optional(resources, "pids", (field) => reader.number(field, { min: 1, max: 4_194_304, integer: true })) ??
-        defaults.resources.pids,
-    },
+    resources: readResources(reader, fields),
     capabilities: optional(fields, "capabilities", (field) => readCapabilities(reader, field)) ?? defaults.capabilities,
     tmpfs,
     ...(volumes === undefined ? {} : { volumes }),
+  };
+}
+
+/** Reads `resources` among the keys of a process. */
+export function readResources(reader: Reader, process: ReadonlyMap<string, Place>): ResourceSettings {
+  const fields =
+    optional(process, "resources", (field) => reader.map(field, keySets.resources)) ?? new Map<string, Place>();
+  const defaults = defaultRunSettings.resources;
+  return {
+    memoryBytes: optional(fields, "memory", (field) => readMemory(reader, field)) ?? defaults.memoryBytes,
+    cpu:
+      optional(fields, "cpu", (field) => reader.number(field, { min: 0.01, max: 1024, integer: false })) ??
+      defaults.cpu,
+    pids:
+      optional(fields, "pids", (field) => reader.number(field, { min: 1, max: 4_194_304, integer: true })) ??
+      defaults.pids,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { EnvironmentSettings, RunSettings, VolumeMount, Volumes } from "../model/content.ts";
 import type { AppName, ProcessName } from "../model/names.ts";
 import { parseAppName, webProcess } from "../model/names.ts";
+import { wantedInstances } from "../model/processes.ts";
 import { isTakenPath, mostVolumes, mountsOf, parseVolumeName } from "../model/volumes.ts";
 import { optional, readAbsolute } from "./build.ts";
 import { keySets } from "./keys.ts";
@@ -61,8 +62,7 @@ function readMount(reader: Reader, place: Place): VolumeMount | undefined {
 function readPath(reader: Reader, place: Place): string | undefined {
   const path = readAbsolute(reader, place);
   if (path === undefined) return undefined;
-  if (isTakenPath(path))
-    return reader.problem(place, `${path} cannot be a volume: it is not the app's to write to`);
+  if (isTakenPath(path)) return reader.problem(place, `${path} cannot be a volume: it is not the app's to write to`);
   return path;
 }
 
@@ -81,8 +81,12 @@ export interface VolumeUse {
 export function checkVolumes(reader: Reader, root: Place, { app, run, environments }: VolumeUse): void {
   const settings = run as RunSettings;
   const processes = [webProcess, ...(Object.keys(run.processes ?? {}) as ProcessName[])];
+  const isRun = reader.find(root, ["run"]) !== root;
   const placeOf = (process: ProcessName, name: string): Place =>
-    reader.find(root, process === webProcess ? ["run", "volumes", name] : ["processes", process, "volumes", name]);
+    reader.find(
+      root,
+      process === webProcess && isRun ? ["run", "volumes", name] : ["processes", process, "volumes", name],
+    );
   const first = new Map<string, { readonly process: ProcessName; readonly mount: VolumeMount }>();
   for (const process of processes) {
     for (const [name, mount] of Object.entries(mountsOf(settings, process))) {
@@ -99,7 +103,7 @@ export function checkVolumes(reader: Reader, root: Place, { app, run, environmen
       }
       if (mount.sharing === "shared") continue;
       for (const environment of environments) {
-        const count = process === webProcess ? environment.settings.instances : countOf(environment.settings, process);
+        const count = wantedInstances(environment.settings, process);
         if (count <= 1) continue;
         const path =
           process === webProcess
@@ -112,9 +116,4 @@ export function checkVolumes(reader: Reader, root: Place, { app, run, environmen
       }
     }
   }
-}
-
-function countOf(settings: EnvironmentSettings, process: ProcessName): number {
-  const counts = (settings as { readonly processes?: { readonly [name: string]: number } }).processes;
-  return counts?.[process] ?? 1;
 }

@@ -13,7 +13,7 @@
  *   GET  /v1/releases?app=&environment=                        → ReleaseRow[]
  *   GET  /v1/release?app=&environment=&release=                → ReleaseRow & { content }
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
- *   GET  /v1/logs?app=&environment=&instance=&lines=&follow=1  → stream of LogLine
+ *   GET  /v1/logs?app=&environment=&instance=&process=&lines=&follow=1 → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
  *   POST /v1/storage   StorageRequest                          → stream of StreamLine<StorageReport>
  *   POST /v1/run       RunRequest                              → stream of RunLine

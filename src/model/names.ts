@@ -72,9 +72,13 @@ export function isWorker(process: ProcessName): boolean {
   return process !== webProcess && !isTask(process);
 }
 
+export function isProcessName(text: string): text is ProcessName {
+  return /^[a-z][a-z0-9]{0,19}$/.test(text) && !/^v[0-9]+$/.test(text);
+}
+
 /** @throws {OperatorError} `ARGUMENT_INVALID` when it is not 1 to 20 lower-case letters and digits, or reads like a release */
 export function parseProcessName(text: string): ProcessName {
-  if (/^[a-z][a-z0-9]{0,19}$/.test(text) && !/^v[0-9]+$/.test(text)) return text as ProcessName;
+  if (isProcessName(text)) return text;
   throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 80)}" as a process's name`, {
     hint: "use 1 to 20 lower-case letters and digits, beginning with a letter, and not like a release (v1)",
   });

@@ -4,6 +4,9 @@ import { webProcess, type ProcessName } from "./names.ts";
 /** Most instances a process may have in one environment on one machine. */
 export const maxInstances = 256;
 
+/** Most processes besides `web` that a content may have. */
+export const mostWorkers = 32;
+
 /** How one process of a content is run. */
 export interface ProcessSettings {
   /** Replaces the image's entrypoint and command; null: the image's own. */

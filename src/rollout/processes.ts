@@ -1,3 +1,4 @@
+import { isOutdated } from "../ledger/secrets.ts";
 import { crashesOf, nextOrdinalOf, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, type InstanceName, type ProcessName } from "../model/names.ts";
 import { processSettings, wantedInstances, workersOf } from "../model/processes.ts";
@@ -63,6 +64,8 @@ function planProcess(
     const reason = "its supervisor ended: nobody would tell how it ends";
     steps.push({ kind: "condemn", instance: name, type: "broken", reason });
   }
+  for (const { name } of alive.filter((instance) => isOutdated(set, instance)))
+    steps.push({ kind: "condemn", instance: name, type: "secret", reason: "a secret that it has has ended" });
   // Those that have not shown that they work go first, then the newest.
   const order = alive.toSorted(
     (a, b) => Number(a.health.state !== "starting") - Number(b.health.state !== "starting") || b.ordinal - a.ordinal,

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { fromErrorRecord, type ErrorRecord } from "../../errors/operator-error.ts";
 import type { LogLine } from "../../model/api.ts";
-import { splitInstanceName } from "../../model/names.ts";
+import { isProcessName, splitInstanceName } from "../../model/names.ts";
 import { createContext, untilInterrupted, withTarget, type TargetOptions } from "../context.ts";
 import { parseCount } from "../numbers.ts";
 import { findTarget } from "../project.ts";
@@ -16,18 +16,18 @@ type Line = LogLine | { readonly kind: "error"; readonly error: ErrorRecord };
 export function logsCommand(): Command {
   return withTarget(new Command("logs"))
     .description("Shows what the instances of an environment wrote, ended ones included.")
-    .argument("[instance]", "only this one, as `bronze status` names it")
+    .argument("[name]", "only this instance, as `bronze status` names it, or only this process")
     .option("-f, --follow", "go on as more is written, until Ctrl-C")
     .option("-n, --lines <count>", "the last so many lines", parseCount, 100)
-    .action(async (instance: string | undefined, options: LogsOptions) => {
+    .action(async (name: string | undefined, options: LogsOptions) => {
       const context = createContext(options, options.follow === true ? untilInterrupted : null);
-      const parts = instance === undefined ? undefined : splitInstanceName(instance);
+      const parts = name === undefined ? undefined : splitInstanceName(name);
       const target =
         parts === undefined ? await findTarget(context, options) : { app: parts.app, environment: parts.environment };
       const query = {
         app: target.app,
         environment: target.environment,
-        instance,
+        ...(name === undefined ? {} : isProcessName(name) ? { process: name } : { instance: name }),
         lines: options.lines,
         follow: options.follow === true ? 1 : 0,
       };

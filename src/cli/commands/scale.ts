@@ -1,29 +1,49 @@
 import { Command, InvalidArgumentError } from "commander";
+import { parseProcessName, webProcess } from "../../model/names.ts";
+import { maxInstances } from "../../model/processes.ts";
 import { createContext, withTarget, type TargetOptions } from "../context.ts";
 import { followDone } from "../follow.ts";
 import { findTarget } from "../project.ts";
 import { goesOn } from "../release.ts";
 import { whoAsks } from "../who.ts";
 
+type Counts = ReadonlyMap<string, number>;
+
 export function scaleCommand(): Command {
   return withTarget(new Command("scale"))
     .description(
-      "Changes the number of live instances. It makes no release, and the next `bronze up` applies the definition's number again.",
+      "Changes the number of live instances. It makes no release, and the next `bronze up` applies the definition's numbers again.",
     )
-    .argument("<instances>", "how many", parseInstances)
+    .argument("<counts...>", "how many of web, or PROCESS=COUNT: `bronze scale 4 worker=3`", parseCounts)
     .option("-m, --why <text>", "why, for the record")
-    .action(async (instances: number, options: TargetOptions & { readonly why?: string }) => {
+    .action(async (counts: Counts, options: TargetOptions & { readonly why?: string }) => {
       const context = createContext(options, goesOn);
       const target = await findTarget(context, options);
-      await followDone(context, "/v1/scale", { ...target, who: whoAsks(), why: options.why ?? "", instances });
-      context.output.line(
-        `${target.app} ${target.environment} has ${instances === 1 ? "1 instance" : `${instances} instances`}`,
-      );
-      context.output.record({ ...target, instances });
+      const instances = counts.get(webProcess);
+      const workers = [...counts].filter(([process]) => process !== webProcess);
+      const asked = {
+        ...(instances === undefined ? {} : { instances }),
+        ...(workers.length === 0 ? {} : { processes: Object.fromEntries(workers) }),
+      };
+      await followDone(context, "/v1/scale", { ...target, who: whoAsks(), why: options.why ?? "", ...asked });
+      context.output.line(`${target.app} ${target.environment} has ${[...counts].map(countText).join(", ")}`);
+      context.output.record({ ...target, ...asked });
     });
 }
 
-function parseInstances(text: string): number {
-  if (/^[1-9][0-9]{0,2}$/.test(text) && Number(text) <= 256) return Number(text);
-  throw new InvalidArgumentError("It must be a whole number from 1 to 256; `bronze down` takes an app down.");
+function countText([process, count]: readonly [string, number]): string {
+  const noun = count === 1 ? "instance" : "instances";
+  return process === webProcess ? `${count} ${noun}` : `${count} ${process} ${noun}`;
+}
+
+function parseCounts(text: string, before: Counts = new Map()): Counts {
+  const [, process = webProcess, number = ""] = /^(?:([^=]*)=)?([0-9]{1,3})$/.exec(text) ?? [];
+  const count = Number(number);
+  if (number === "" || count > maxInstances || (count === 0 && process === webProcess)) {
+    throw new InvalidArgumentError(
+      `"${text.slice(0, 80)}" must be a whole number from 1 to ${maxInstances}, or PROCESS=COUNT; \`bronze down\` takes an app down.`,
+    );
+  }
+  if (before.has(process)) throw new InvalidArgumentError(`the number of ${process} is there twice.`);
+  return new Map([...before, [parseProcessName(process), count]]);
 }

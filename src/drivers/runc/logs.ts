@@ -7,6 +7,7 @@ import {
   type AppName,
   type EnvironmentName,
   type InstanceName,
+  type ProcessName,
   type SetName,
 } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
@@ -19,6 +20,7 @@ export interface LogQuery {
   readonly environment?: EnvironmentName;
   readonly set?: SetName;
   readonly instance?: InstanceName;
+  readonly process?: ProcessName;
   /** Last lines to begin with, over all instances together; at most 100,000. */
   readonly lines: number;
   /** Goes on with what is written from then on, until `signal`. */
@@ -177,6 +179,7 @@ async function wantedNames(folder: string, query: LogQuery): Promise<readonly In
       const parts = splitInstanceName(name);
       if (parts === undefined) return false;
       if (query.instance !== undefined && name !== query.instance) return false;
+      if (query.process !== undefined && parts.process !== query.process) return false;
       if (query.set !== undefined && parts.set !== query.set) return false;
       return (
         (query.app === undefined || parts.app === query.app) &&
