@@ -114,6 +114,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/config.ts")).configCommand(),
   },
   {
+    name: "promote",
+    summary: "release what is proven in the environment before",
+    common: false,
+    load: async () => (await import("./commands/promote.ts")).promoteCommand(),
+  },
+  {
     name: "diff",
     summary: "in what two environments differ",
     common: false,

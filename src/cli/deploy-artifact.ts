@@ -21,7 +21,7 @@ export async function deployArtifact(
   project: Project,
   environment: Definition["environments"][number],
   artifact: Deployable,
-  options: ReleaseOptions,
+  options: ReleaseOptions & { readonly promote?: boolean },
 ): Promise<void> {
   const { definition, folder } = project;
   const target: Target = { app: definition.app, environment: environment.name };
@@ -35,6 +35,8 @@ export async function deployArtifact(
     config: definedConfig(definition, environment, folder),
     environmentSettings: environment.settings,
     ...(definition.tests === undefined ? {} : { tests: definition.tests }),
+    ...(environment.from === null ? {} : { from: environment.from }),
+    ...(options.promote === true ? { promote: true } : {}),
     ...(commit === undefined ? {} : { commit }),
   };
   await printRelease(context, target, await followRelease(context, "/v1/deploy", body), options);

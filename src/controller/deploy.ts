@@ -1,13 +1,14 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, ConfigOrigin } from "../ledger/event.ts";
-import { configOriginInEffect, environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import type { DeployRequest } from "../model/api.ts";
+import { configOriginInEffect, environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
+import type { DeployRequest, Promotion } from "../model/api.ts";
 import { effectiveConfig } from "../model/config.ts";
 import { contentDigest, formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { testsDigest, type TestTask } from "../model/tasks.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
+import { promotedRelease } from "./promotion.ts";
 import { abortActive, madeOf, superseded } from "./releases.ts";
 import { changeConfigOrigin, changeSettings, same, settingsHold } from "./settings.ts";
 import { until } from "./until.ts";
@@ -20,6 +21,7 @@ export interface Wanted {
   readonly cause: Cause;
   /** What its artifact has to pass first, unless it has; absent: nothing. */
   readonly tests?: readonly TestTask[];
+  readonly promoted?: Promotion;
 }
 
 /**
@@ -30,8 +32,13 @@ export interface Wanted {
 export async function deploy(controller: Controller, request: DeployRequest): Promise<ReleaseOutcome> {
   const askedAtMs = controller.ports.clock.monotonic();
   const { app, environment, artifact, settings, environmentSettings, tests } = request;
-  const cause = causeOf(request);
   await deployMayBegin(controller, app, environment);
+  const proven = promotedRelease(controller, request);
+  const cause = proven === undefined ? causeOf(request) : promotedCause(request, proven);
+  const promoted =
+    proven === undefined || request.from === undefined
+      ? {}
+      : { promoted: { environment: request.from, release: proven.number } };
   refuseOwnedRoute(controller, app, environment, environmentSettings);
   // What is live keeps its settings until the new content takes over; without such, they hold at once.
   const before = controller.state.environments.get(environmentKey(app, environment));
@@ -44,7 +51,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
   return putLive(
     controller,
     record,
-    { content, configOrigin, settings: environmentSettings, cause, ...(tests && { tests }) },
+    { content, configOrigin, settings: environmentSettings, cause, ...(tests && { tests }), ...promoted },
     askedAtMs,
   );
 }
@@ -57,7 +64,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
 export async function putLive(
   controller: Controller,
   record: EnvironmentRecord,
-  { content, configOrigin, settings, cause, tests = [] }: Wanted,
+  { content, configOrigin, settings, cause, tests = [], promoted }: Wanted,
   askedAtMs: number,
 ): Promise<ReleaseOutcome> {
   const { app, environment } = record;
@@ -93,10 +100,16 @@ export async function putLive(
       ...(same(record.settings, settings) ? {} : { settings }),
       ...madeOf(configOrigin),
       ...(tests.length === 0 || hasPassed ? {} : { tests }),
+      ...(promoted === undefined ? {} : { promoted }),
     },
     askedAtMs,
   );
   return { record, release: await rolloutEnd(controller, record, release), created: true };
+}
+
+/** What is promoted was built from the commit of then, not from the one this folder is at. */
+function promotedCause({ who, why, request }: Cause, { cause: { commit } }: ReleaseRecord): Cause {
+  return { who, why, ...(commit === undefined ? {} : { commit }), ...(request === undefined ? {} : { request }) };
 }
 
 function refuseOwnedRoute(

@@ -1,5 +1,6 @@
 import type { Cause, ConfigOrigin, EventData, Failure } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
+import type { Promotion } from "../model/api.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
@@ -23,6 +24,7 @@ export interface NewRelease {
   readonly configOrigin?: ConfigOrigin;
   /** What its artifact has to pass first. */
   readonly tests?: readonly TestTask[];
+  readonly promoted?: Promotion;
 }
 
 /** What a new release depends on besides the record. */

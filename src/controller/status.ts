@@ -104,6 +104,7 @@ export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): R
     elapsedMs: release.elapsedMs,
     warm: release.warm,
     failure: release.failure?.summary ?? release.takenBackBecause,
+    promoted: release.promoted,
     changes: changesOf(record, release),
   };
 }

@@ -165,6 +165,8 @@ export const deploySchema = z.strictObject({
   artifact: digest,
   settings: runSettings,
   config,
+  from: environmentName.optional(),
+  promote: z.boolean().optional(),
   environmentSettings,
   tests: tests.optional(),
   commit: z

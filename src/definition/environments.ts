@@ -34,19 +34,26 @@ export function readEnvironments(
     const settings = { ...defaultEnvironmentSettings, ...(processes === undefined ? {} : { processes }), ...shared };
     return [{ name: parseEnvironmentName("production"), from: null, settings }];
   }
+  const origins = new Map<string, Place>();
   const environments = [...entries].flatMap(
-    ([name, field]) => readEnvironment(reader, name, field, shared, counts) ?? [],
+    ([name, field]) => readEnvironment(reader, name, field, { shared, counts, origins }) ?? [],
   );
-  checkOrigins(reader, environments, entries);
+  checkOrigins(reader, environments, origins);
   return environments;
+}
+
+interface Given {
+  readonly shared: SharedSettings;
+  readonly counts: Counts;
+  /** Where each `from` stands; filled as environments are read. */
+  readonly origins: Map<string, Place>;
 }
 
 function readEnvironment(
   reader: Reader,
   text: string,
   place: Place,
-  shared: SharedSettings,
-  counts: Counts,
+  { shared, counts, origins }: Given,
 ): Environments[number] | undefined {
   const fields = reader.map(place, keySets.environment);
   const routeField = fields.get("route");
@@ -68,6 +75,8 @@ function readEnvironment(
     route: routeField === undefined ? shared.route : readRoute(reader, routeField),
     ...(checks === undefined || checks.length === 0 ? {} : { checks }),
   };
+  const origin = fields.get("from");
+  if (origin !== undefined) origins.set(text, origin);
   const from = optional(fields, "from", (field) => reader.parsed(field, parseEnvironmentName)) ?? null;
   const config = optional(fields, "config", (field) => readConfig(reader, field));
   try {
@@ -95,24 +104,25 @@ function readStrategy(reader: Reader, place: Place): "blue-green" | undefined {
   );
 }
 
-function checkOrigins(reader: Reader, environments: Environments, entries: ReadonlyMap<string, Place>): void {
+/** Every `from` names another environment, and following them ends at one without. */
+function checkOrigins(reader: Reader, environments: Environments, origins: ReadonlyMap<string, Place>): void {
   const fromOf = new Map<EnvironmentName, EnvironmentName | null>(environments.map(({ name, from }) => [name, from]));
   for (const { name, from } of environments) {
-    const field = entries.get(name);
-    if (from === null || field === undefined) continue;
-    const place: Place = { ...field, path: `${field.path}.from` };
+    const place = origins.get(name);
+    if (from === null || place === undefined) continue;
     if (!fromOf.has(from)) {
-      reader.problem(place, `there is no environment "${from}"; there are ${[...fromOf.keys()].join(", ")}`);
+      const near = nearestName(from, [...fromOf.keys()]);
+      const advice = near === undefined ? `there are ${[...fromOf.keys()].join(", ")}` : `did you mean ${near}?`;
+      reader.problem(place, `there is no environment "${from}"; ${advice}`);
       continue;
     }
-    const seen = new Set([name]);
-    for (let next: EnvironmentName | null = from; next !== null; next = fromOf.get(next) ?? null) {
-      if (seen.has(next)) {
-        reader.problem(place, "leads back to where it began");
-        break;
-      }
-      seen.add(next);
+    const chain: EnvironmentName[] = [name];
+    let next: EnvironmentName | null = from;
+    while (next !== null && !chain.includes(next)) {
+      chain.push(next);
+      next = fromOf.get(next) ?? null;
     }
+    if (next === name) reader.problem(place, `leads back to where it began: ${[...chain, name].join(" from ")}`);
   }
 }
 

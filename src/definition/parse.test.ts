@@ -163,7 +163,21 @@ const refused: readonly (readonly [string, string, RegExp])[] = [
     `${smallest}environments: { production: { from: stagin } }\n`,
     /there is no environment "stagin"/,
   ],
-  ["origins in a circle", `${smallest}environments: { a: { from: b }, b: { from: a } }\n`, /leads back/],
+  [
+    "an origin that is mistyped",
+    `${smallest}environments: { staging: {}, production: { from: stagin } }\n`,
+    /:3:\d+ environments.production.from: .*did you mean staging\?/,
+  ],
+  [
+    "origins in a circle",
+    `${smallest}environments: { a: { from: b }, b: { from: c }, c: { from: b } }\n`,
+    /:3:44 environments.b.from: leads back to where it began: b from c from b/,
+  ],
+  [
+    "an environment that is named twice",
+    `${smallest}environments:\n  staging: { instances: 1 }\n  staging: { instances: 2 }\n`,
+    /:5:3 environments.staging: this key stands twice/,
+  ],
   ["an anchor that is not there", `${smallest}route: *none\n`, /Unresolved alias|anchored/],
   ["a file beyond 256 KiB", `${smallest}#${"x".repeat(256 * 1024)}`, /larger than 256 KiB/],
   ["very deep nesting", `app: ${"[".repeat(200_000)}`, /nested too deeply/],

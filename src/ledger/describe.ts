@@ -32,7 +32,11 @@ export function describeEvent(data: EventData): string {
       return `secret ${data.name} removed by ${data.cause.who}`;
     case "release.created": {
       const of = data.of === null ? "" : ` (= v${data.of})`;
-      const how = data.automatic ? "automatic rollback" : data.type;
+      const how = data.automatic
+        ? "automatic rollback"
+        : data.promoted === undefined
+          ? data.type
+          : `promotion of v${data.promoted.release} of ${data.promoted.environment}`;
       const why = data.cause.why === "" ? "" : `, ${data.cause.why}`;
       const secrets = (data.replacedSecrets ?? []).map((one) => `; with ${replacedText(one)}`);
       return `v${data.release}${of} created: ${how} by ${data.cause.who}${why}${secrets.join("")}`;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../errors/codes.ts";
+import type { Promotion } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
@@ -111,6 +112,8 @@ export type EventData =
       readonly settings?: EnvironmentSettings;
       /** What its config was made of; absent: nothing. */
       readonly configOrigin?: ConfigOrigin;
+      /** The release by which its artifact was proven in the environment before; absent: there is none before. */
+      readonly promoted?: Promotion;
       /** Versions of secrets that took the place of those its origin had; absent: none did. */
       readonly replacedSecrets?: readonly ReplacedSecret[];
       /** Tests its artifact has to pass first; absent: none, or passed before. */

@@ -248,6 +248,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     settings: data.settings ?? null,
     configOrigin: data.configOrigin ?? noConfig,
     configVersion: configVersion(record, data.content.config),
+    promoted: data.promoted ?? null,
     before: record.live?.release ?? null,
     rollout: "progressing",
     proof: null,

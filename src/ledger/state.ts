@@ -1,4 +1,4 @@
-import type { ReleaseState } from "../model/api.ts";
+import type { Promotion, ReleaseState } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
@@ -31,6 +31,8 @@ export interface ReleaseRecord {
   configOrigin: ConfigOrigin;
   /** Number of its config: 1, 2, … in the order in which an environment's configs first came. */
   readonly configVersion: number;
+  /** The release by which its artifact was proven in the environment before. */
+  readonly promoted: Promotion | null;
   /** The release that was live when it was asked for; null: none. */
   readonly before: number | null;
   rollout: "progressing" | "completed" | "aborted";

@@ -59,6 +59,10 @@ export interface DeployRequest extends Asked, Named {
   readonly environmentSettings: EnvironmentSettings;
   /** What the artifact has to pass first; absent: nothing. */
   readonly tests?: readonly TestTask[];
+  /** The environment before this one: refused unless the artifact was proven there. */
+  readonly from?: EnvironmentName;
+  /** Refused unless the artifact is what is live there now. */
+  readonly promote?: boolean;
   readonly commit?: string;
 }
 
@@ -198,9 +202,17 @@ export interface ReleaseRow {
   readonly warm: boolean | null;
   /** Why it was aborted or taken back. */
   readonly failure: string | null;
+  /** The release by which its artifact was proven in the environment before; null: there is none before. */
+  readonly promoted: Promotion | null;
   /** What it changed about what was live when it was asked for; null: nothing was. */
   readonly changes: ReleaseChanges | null;
   readonly content?: Content;
+}
+
+/** A release of the environment before. */
+export interface Promotion {
+  readonly environment: EnvironmentName;
+  readonly release: number;
 }
 
 /** What a release changed, by name. */

@@ -13,7 +13,7 @@ export function renderReleases(rows: readonly ReleaseRow[], paint: Paint): reado
       `${row.live ? "*" : " "} ${row.app} ${row.environment}`,
       renderRelease(row.release, row.of),
       paintState(row, paint),
-      row.automatic ? `automatic ${row.type}` : row.type,
+      renderType(row),
       formatMoment(row.createdAtMs),
       row.elapsedMs === null ? "-" : formatDuration(row.elapsedMs),
       shortDigest(row.artifact),
@@ -26,6 +26,11 @@ export function renderReleases(rows: readonly ReleaseRow[], paint: Paint): reado
     ["  ENVIRONMENT", "RELEASE", "STATE", "TYPE", "WHEN", "TOOK", "ARTIFACT", "CHANGED", "WHO", "WHY"],
     ...cells,
   ]);
+}
+
+function renderType({ automatic, type, promoted }: ReleaseRow): string {
+  if (promoted !== null) return `promotion of ${promoted.environment} v${promoted.release}`;
+  return automatic ? `automatic ${type}` : type;
 }
 
 /** Names of one kind that are shown. */

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
+import type { Definition } from "../../model/definition.ts";
+import type { AppName } from "../../model/names.ts";
 import { buildProject } from "../build-project.ts";
 import { withBuild, type BuildOptions } from "../build-options.ts";
 import { createContext, withTarget } from "../context.ts";
@@ -10,6 +12,14 @@ import { withRegistry, type RegistryOptions } from "../registry.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { withHttp } from "./serve.ts";
 
+/** What was just built was proven nowhere: it goes to the first environment. */
+function refusePromoted(app: AppName, { name, from }: Definition["environments"][number]): void {
+  if (from === null) return;
+  throw new OperatorError("PROMOTION_DENIED", `Cannot put a build of ${app} live in ${name}: it comes from ${from}`, {
+    hint: `\`bronze up\` puts it live in the first environment; \`bronze promote ${name}\` brings on what is proven in ${from}`,
+  });
+}
+
 export function upCommand(): Command {
   return withBuild(withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up"))))))
     .description(
@@ -19,6 +29,7 @@ export function upCommand(): Command {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
       const environment = chooseEnvironment(project.definition, options.environment);
+      refusePromoted(project.definition.app, environment);
       // A machine that cannot run the daemon says so before a long build.
       await ensureDaemon(context, options);
       const { artifact } = await buildProject(context, project, options);
