@@ -35,9 +35,9 @@ export interface TarBytes {
   read(): Iterable<Uint8Array>;
   /**
    * For files of at most {@link mostFilledBytes}: writes exactly `entry.size` bytes into `target` from `at` on, and may
-   * write one byte more behind them.
+   * write one byte more behind them. @param offset of the first one, in the archive
    */
-  fill(target: Buffer, at: number): void;
+  fill(target: Buffer, at: number, offset: number): void;
 }
 
 /** Files up to this size are written by their `fill`. */
@@ -56,8 +56,11 @@ export function* writeTar(sources: Iterable<TarSource>, buffers: readonly Buffer
   const nextChunk = (): Buffer => buffers[turn++ % buffers.length] ?? Buffer.allocUnsafe(chunkBytes);
   let chunk = nextChunk();
   let used = 0;
+  /** Bytes of the pieces before. */
+  let before = 0;
   function* flush(): Generator<Buffer> {
     yield chunk.subarray(0, used);
+    before += used;
     chunk = nextChunk();
     used = 0;
   }
@@ -77,7 +80,7 @@ export function* writeTar(sources: Iterable<TarSource>, buffers: readonly Buffer
     if (bytes !== undefined && entry.size <= mostFilledBytes) {
       // Content, padding and the byte more.
       if (chunkBytes - used < entry.size + blockBytes) yield* flush();
-      bytes.fill(chunk, used);
+      bytes.fill(chunk, used, before + used);
       const end = used + entry.size;
       used = end + paddingOf(entry.size);
       chunk.fill(0, end, used);

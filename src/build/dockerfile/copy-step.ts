@@ -33,9 +33,13 @@ export interface CopyContext extends LayerPlace {
   readonly escape: string;
   /** The project's files. */
   readonly project: () => Promise<SourceTree>;
-  /** The layers of a stage or image that `--from` names. */
+  /** The layers of what `--from` or `from=` names in this stage. */
   readonly layersOf: (name: string) => Promise<readonly StepLayer[]>;
   readonly note: (text: string) => void;
+  /** Whether the stage's layers are the image's. */
+  readonly isPublished: boolean;
+  /** The project's folder. */
+  readonly projectDir: string;
 }
 
 /** COPY or ADD with its variables put in. */
@@ -62,10 +66,18 @@ export async function carryOutCopy(
   const owner = copy.chown === null ? null : await resolveOwner(copy.chown, imageLayers(state), ownerOptions(context));
   const made = async (from: SourceTree | null): Promise<FileLayer> => {
     const base: BaseTree = copy.link ? new Map() : await treeBelow(state, context);
-    return makeFileLayer(base, context, async (placement) => {
-      if (!copy.link) await placeFolders(state, base, placement, context);
-      await fill(copy, from, { base, placement, owner, mode: copy.change, path: copy.path, ...context }, context);
-    });
+    return makeFileLayer(
+      base,
+      context,
+      async (placement) => {
+        if (!copy.link) await placeFolders(state, base, placement, context);
+        await fill(copy, from, { base, placement, owner, mode: copy.change, path: copy.path, ...context }, context);
+      },
+      {
+        isPublished: context.isPublished,
+        ...(from === null ? { step: [context.projectDir, copy.path, history] } : {}),
+      },
+    );
   };
   if (copy.from === null) return { ...(await made(null)), history };
   const layers = await context.layersOf(copy.from);

@@ -14,7 +14,15 @@ import { unusedArguments } from "./arguments.ts";
 import { childState, imageState, machinePlatform, scratchState } from "./base-image.ts";
 import { imageLayers } from "./file-layer.ts";
 import { parseDockerfile, readTriggers, type ParsedDockerfile } from "./parse.ts";
-import { foreignRun, imagesOf, planDockerfile, sourceNamed, type DockerfilePlan, type PlannedStage } from "./plan.ts";
+import {
+  foreignRun,
+  imagesOf,
+  planDockerfile,
+  publishedStages,
+  sourceNamed,
+  type DockerfilePlan,
+  type PlannedStage,
+} from "./plan.ts";
 import { dockerfileError, invalid } from "./problems.ts";
 import { carryOut, isStep, placed, withFolders, type StageContext } from "./stage.ts";
 import { withConfig, type StageState } from "./stage-state.ts";
@@ -108,6 +116,7 @@ class StageBuilder {
   readonly #options: DockerfileOptions;
   readonly #parsed: ParsedDockerfile;
   readonly #plan: DockerfilePlan;
+  readonly #published: ReadonlySet<number>;
   readonly #project: StageContext["project"];
   readonly #step: StageContext["step"];
   readonly #states = new Map<number, Promise<StageState>>();
@@ -124,6 +133,7 @@ class StageBuilder {
     this.#options = options;
     this.#parsed = parsed;
     this.#plan = plan;
+    this.#published = publishedStages(plan);
     this.#project = project;
     this.#step = createSteps(options.report, Math.max(2, availableParallelism()), options.signal);
   }
@@ -182,7 +192,7 @@ class StageBuilder {
   }
 
   #contextOf(stage: PlannedStage): StageContext {
-    const { path: file, store, cache, epoch, signal, secrets, buildArgs, report } = this.#options;
+    const { path: file, store, cache, epoch, signal, secrets, buildArgs, report, projectDir } = this.#options;
     return {
       file,
       store,
@@ -194,6 +204,8 @@ class StageBuilder {
       escape: this.#parsed.escape,
       globals: this.#plan.globals,
       project: this.#project,
+      projectDir,
+      isPublished: this.#published.has(stage.index),
       layersOf: (name) => this.#layersOf(name, stage),
       note: (text) => report({ kind: "note", text }),
       step: this.#step,

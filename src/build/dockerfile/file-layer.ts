@@ -7,6 +7,7 @@ import { readBaseTree, resolveInTree, type BaseTree } from "../layer/base-tree.t
 import type { BuildCache } from "../cache.ts";
 import { layerOf } from "../layer/layer.ts";
 import { createPlacement, type Placement } from "../layer/placement.ts";
+import type { LayerUse } from "../layer/write-members.ts";
 import { resolveOwner } from "./owner.ts";
 import type { StageState } from "./stage-state.ts";
 
@@ -29,12 +30,13 @@ export async function makeFileLayer(
   base: BaseTree,
   place: LayerPlace,
   fill: (placement: Placement) => Promise<void> | void,
+  use: LayerUse = {},
 ): Promise<FileLayer> {
   const placement = createPlacement(base, place.epoch);
   await fill(placement);
   const members = placement.members();
   if (members.length === 0) return { layer: null, cached: true };
-  const { layer, cached } = await layerOf(members, place);
+  const { layer, cached } = await layerOf(members, place, use);
   return { layer: { descriptor: layer, diffId: layer.digest }, cached };
 }
 

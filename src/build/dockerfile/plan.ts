@@ -253,3 +253,13 @@ function findNeeded(
   }
   return needed;
 }
+
+/** The stages whose layers are the target's: itself, and those that it is built from. */
+export function publishedStages({ stages, target }: DockerfilePlan): ReadonlySet<number> {
+  const found = new Set<number>();
+  for (let at = stages[target]; at !== undefined && !found.has(at.index);) {
+    found.add(at.index);
+    at = at.from.kind === "stage" ? stages[at.from.index] : undefined;
+  }
+  return found;
+}

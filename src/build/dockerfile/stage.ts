@@ -1,9 +1,8 @@
 import type { ErrorCode } from "../../errors/codes.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { StepLayer, StepResult } from "../../ports/step-runner.ts";
-import type { SourceTree } from "../layer/source-tree.ts";
+import type { StepResult } from "../../ports/step-runner.ts";
 import { applyConfig, type ConfigContext } from "./config.ts";
-import { carryOutCopy } from "./copy-step.ts";
+import { carryOutCopy, type CopyContext } from "./copy-step.ts";
 import { makeFileLayer, placeFolders, treeBelow, type LayerPlace } from "./file-layer.ts";
 import type { CopyInstruction, Instruction, RunInstruction } from "./instruction.ts";
 import { asProblem } from "./parse.ts";
@@ -14,14 +13,10 @@ import { withHistory, type StageState } from "./stage-state.ts";
 import type { StepReport, StepWork } from "./steps.ts";
 
 /** What the instructions of a stage are carried out with. */
-export interface StageContext extends LayerPlace, ConfigContext {
+export interface StageContext extends CopyContext, ConfigContext {
   /** The Dockerfile's name, for messages. */
   readonly file: string;
   readonly secrets: RunContext["secrets"];
-  readonly project: () => Promise<SourceTree>;
-  /** The layers of what `--from` or `from=` names in this stage. */
-  readonly layersOf: (name: string) => Promise<readonly StepLayer[]>;
-  readonly note: (text: string) => void;
   readonly step: <T>(report: StepReport, work: (step: StepWork) => Promise<T>) => Promise<T>;
   readonly run: (
     request: Parameters<typeof prepareRun>[0],

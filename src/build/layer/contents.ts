@@ -140,6 +140,11 @@ class FileBytes implements LayerBytes {
   }
 }
 
+/** Whether these are the bytes of a project's file, so that their name is the sha256 of them. */
+export function isProjectFile(bytes: LayerBytes): boolean {
+  return bytes instanceof FileBytes;
+}
+
 const pieceBytes = 1 << 20;
 /** Buffers that no reader has now: layers that are written beside each other each need one. */
 const spare: Buffer[] = [];

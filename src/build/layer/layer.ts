@@ -9,6 +9,7 @@ import type { BuildCache } from "../cache.ts";
 import { composeLayer, type LayerPart } from "./compose.ts";
 import { beginReading } from "./contents.ts";
 import type { LayerSource } from "./placement.ts";
+import { writeMembers, type LayerUse } from "./write-members.ts";
 
 export interface LayerRequest {
   readonly store: Store;
@@ -45,6 +46,7 @@ export async function buildLayer(parts: readonly LayerPart[], request: LayerRequ
 export async function layerOf(
   sources: readonly LayerSource[],
   { store, cache, signal }: Pick<LayerRequest, "store" | "cache" | "signal">,
+  use: LayerUse = {},
 ): Promise<MadeLayer> {
   // Where nothing of this shape was ever made, contents are not read for their names before they are read for the layer.
   const shape = { version: 1, shape: keyOf(sources, ({ size }) => String(size)) };
@@ -62,10 +64,17 @@ export async function layerOf(
       };
     }
   }
-  const endReading = beginReading(sources);
-  const layer = await writeLayer(store, sources, signal).finally(endReading);
-  await cache.write("layers", contentKey(sources), { digest: layer.digest, size: layer.size });
-  await cache.write("shapes", shape, true);
+  const writing = await writeMembers(sources, use, { store, cache });
+  const endReading = beginReading(writing.unread);
+  const layer = await writeLayer(store, writing.sources, signal).finally(() => {
+    endReading();
+    writing.close();
+  });
+  await Promise.all([
+    cache.write("layers", contentKey(sources), { digest: layer.digest, size: layer.size }),
+    cache.write("shapes", shape, true),
+    writing.save(layer.digest),
+  ]);
   return { layer, cached: false };
 }
 

@@ -1,5 +1,6 @@
 import { readTar } from "../../image/tar-read.ts";
 import type { BytePath } from "../../image/tar-entry.ts";
+import type { Digest } from "../../model/canonical.ts";
 import type { Blobs, Descriptor } from "../../ports/store.ts";
 import type { BuildCache } from "../cache.ts";
 import { layerTar } from "../layer/blob.ts";
@@ -32,7 +33,7 @@ const longestNamedFile = 1 << 20;
  * values of the build's secrets are looked for each time, as nothing of them may be kept.
  */
 export async function scanLayer(blobs: Blobs, layer: Descriptor, scan: LayerScan): Promise<readonly LayerSecret[]> {
-  const key = { version: rulesVersion, layer: layer.digest };
+  const key = keyOf(layer.digest);
   const known = (await scan.cache.read("secrets", key)) as { found?: unknown } | undefined;
   const remembered = Array.isArray(known?.found) ? (known.found as LayerSecret[]) : undefined;
   if (remembered !== undefined && scan.values.length === 0) return remembered;
@@ -42,6 +43,15 @@ export async function scanLayer(blobs: Blobs, layer: Descriptor, scan: LayerScan
   if (remembered === undefined)
     await scan.cache.write("secrets", key, { found: byRules.map((secret) => ({ ...secret })) });
   return [...byRules, ...found.filter(({ rule }) => isValueRule(rule))];
+}
+
+/** Remembers that no rule finds anything in a layer. */
+export function rememberClean(cache: BuildCache, layer: Digest): Promise<void> {
+  return cache.write("secrets", keyOf(layer), { found: [] });
+}
+
+function keyOf(layer: Digest): { readonly version: number; readonly layer: Digest } {
+  return { version: rulesVersion, layer };
 }
 
 async function search(
@@ -77,8 +87,8 @@ async function search(
   return [...hits.values()];
 }
 
-/** Where the first line is that a rule is about. */
-function lineOffset(text: string, { line }: FileRule): number | undefined {
+/** Where the first line is that a rule is about; undefined where there is none. */
+export function lineOffset(text: string, { line }: FileRule): number | undefined {
   let offset = 0;
   for (const row of text.split("\n")) {
     if (line.test(row)) return offset;
