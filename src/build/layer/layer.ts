@@ -90,7 +90,7 @@ async function readForNames(sources: readonly LayerSource[], signal: AbortSignal
   const endReading = beginReading(unnamed);
   try {
     for (const { entry, bytes } of unnamed) {
-      if (entry.size <= mostFilledBytes) bytes?.fill(scratch, 0);
+      if (entry.size <= mostFilledBytes) bytes?.fill(scratch, 0, 0);
       else {
         for (const piece of bytes?.read() ?? []) {
           bytesLeft -= piece.byteLength;
