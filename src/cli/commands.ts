@@ -126,6 +126,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/diff.ts")).diffCommand(),
   },
   {
+    name: "run",
+    summary: "run a command in a one-off instance",
+    common: false,
+    load: async () => (await import("./commands/run.ts")).runCommand(),
+  },
+  {
     name: "scale",
     summary: "change the number of instances, without a release",
     common: false,

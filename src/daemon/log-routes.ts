@@ -2,9 +2,10 @@ import type { FastifyInstance } from "fastify";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Controller } from "../controller/controller.ts";
 import { knownEnvironment } from "../controller/known.ts";
-import { nextOrdinalOf, type EnvironmentRecord } from "../ledger/state.ts";
+import { nextOrdinalOf, nextTaskOrdinal, type EnvironmentRecord } from "../ledger/state.ts";
 import type { LogLine } from "../model/api.ts";
 import {
+  isTask,
   splitInstanceName,
   taskProcesses,
   webProcess,
@@ -71,6 +72,7 @@ function refuseUnknownInstance(controller: Controller, record: EnvironmentRecord
 
 /** Of a set that is gone any ordinal may have been. */
 function nextOrdinalIn(record: EnvironmentRecord, { set, process }: InstanceNameParts): number {
+  if (isTask(process)) return nextTaskOrdinal(record, set, process);
   const known = record.sets.get(set);
   return known === undefined ? Number.POSITIVE_INFINITY : nextOrdinalOf(known, process);
 }

@@ -24,7 +24,8 @@ export async function withProgress<Result>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   const stop = controller.recorder.listen((event) => {
-    if (!isAbout(event, filter)) return;
+    // That a task has a process says nothing to a person who has just read that it was started.
+    if (!isAbout(event, filter) || event.data.kind === "task.running") return;
     const { data, atMs } = event;
     progress({
       atMs,

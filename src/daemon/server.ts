@@ -26,6 +26,7 @@ import { rollback } from "../controller/rollback.ts";
 import { environmentStatus, releaseRow } from "../controller/status.ts";
 import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
 import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
+import { addRunRoute } from "./run-route.ts";
 import {
   deploySchema,
   downSchema,
@@ -114,6 +115,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
   addConfigRoutes(app, options);
+  addRunRoute(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;
     await streamWork(reply, (progress) =>

@@ -85,7 +85,7 @@ export const linesTarget: FuzzTarget = {
       instanceResolvers(text, texts[0]);
       parseListening(text);
       const join = joinPartial();
-      for (const one of text.split("\n")) join(parseLogLine(one));
+      for (const one of text.split("\n")) join.push(parseLogLine(one));
     }
     fold.check(10_000);
     for (const [, counts] of fold.counts()) assert.ok(Number.isSafeInteger(counts.requests));

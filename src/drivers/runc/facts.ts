@@ -63,7 +63,7 @@ async function logTail(path: string): Promise<readonly string[]> {
       .split("\n")
       .slice(start === 0 ? 0 : 1);
     const joiner = joinPartial();
-    const whole = lines.flatMap((line) => joiner(parseLogLine(line)));
+    const whole = [...lines.flatMap((line) => joiner.push(parseLogLine(line))), ...joiner.rest()];
     return whole.slice(-mostLines).map(({ text }) => text.slice(0, mostCharacters));
   } finally {
     await file.close();

@@ -16,9 +16,15 @@ test("parseLogLine() reads what conmon writes, and nothing else", () => {
 
 test("joinPartial() joins the pieces of each stream by itself", () => {
   const join = joinPartial();
-  const feed = (line: string): readonly string[] => join(parseLogLine(line)).map(({ text }) => text);
+  const feed = (line: string): readonly string[] => join.push(parseLogLine(line)).map(({ text }) => text);
   assert.deepEqual(feed("1 stdout P ab"), []);
   assert.deepEqual(feed("2 stderr F other"), ["other"]);
   assert.deepEqual(feed("3 stdout F cd"), ["abcd"]);
   assert.deepEqual(feed("4 stdout F next"), ["next"]);
+  assert.deepEqual(feed("5 stderr P no newline"), []);
+  assert.deepEqual(
+    join.rest().map(({ text }) => text),
+    ["no newline"],
+  );
+  assert.deepEqual(join.rest(), []);
 });

@@ -29,18 +29,32 @@ export function formatLogChunk(at: Date, stream: LogStream, chunk: Buffer): Buff
 
 const mostJoined = 256 * 1024;
 
-/** Gives whole lines for the pieces it is fed; a line of more than 256 Ki characters comes in pieces of that size. */
-export function joinPartial(): (line: RawLogLine | undefined) => readonly RawLogLine[] {
+/** Puts lines together that were written in pieces; a line of more than 256 Ki characters comes in pieces of that size. */
+export interface LineJoiner {
+  /** The lines that are whole with this one. */
+  push(line: RawLogLine | undefined): readonly RawLogLine[];
+  /** What was begun and not ended, as lines of their own: for when nothing comes any more. */
+  rest(): readonly RawLogLine[];
+}
+
+export function joinPartial(): LineJoiner {
   const begun = new Map<string, RawLogLine>();
-  return (line) => {
-    if (line === undefined) return [];
-    const before = begun.get(line.stream);
-    const whole = before === undefined ? line : { ...before, text: before.text + line.text, partial: line.partial };
-    if (whole.partial && whole.text.length < mostJoined) {
-      begun.set(line.stream, whole);
-      return [];
-    }
-    begun.delete(line.stream);
-    return [{ ...whole, partial: false }];
+  return {
+    push(line) {
+      if (line === undefined) return [];
+      const before = begun.get(line.stream);
+      const whole = before === undefined ? line : { ...before, text: before.text + line.text, partial: line.partial };
+      if (whole.partial && whole.text.length < mostJoined) {
+        begun.set(line.stream, whole);
+        return [];
+      }
+      begun.delete(line.stream);
+      return [{ ...whole, partial: false }];
+    },
+    rest() {
+      const left = [...begun.values()].map((line) => ({ ...line, partial: false }));
+      begun.clear();
+      return left;
+    },
   };
 }

@@ -11,7 +11,7 @@ import {
   type SetName,
 } from "../../model/names.ts";
 import type { Places } from "../../model/places.ts";
-import { joinPartial, parseLogLine } from "./log-lines.ts";
+import { joinPartial, parseLogLine, type LineJoiner, type RawLogLine } from "./log-lines.ts";
 import { foldersOf } from "./record.ts";
 
 /** Which lines are wanted. */
@@ -49,8 +49,10 @@ export async function* readLogs(places: Places, query: LogQuery): AsyncGenerator
       followers.set(name, follower);
     }
     yield* inOrder(begin).slice(most === 0 ? begin.length : -most);
-    while (query.follow && !query.signal.aborted) {
-      await sleep(pollMs, undefined, { signal: query.signal }).catch(() => {});
+    while (query.follow) {
+      // What was written before the end of what is followed is read, however close it was.
+      const isLast = query.signal.aborted;
+      if (!isLast) await sleep(pollMs, undefined, { signal: query.signal }).catch(() => {});
       const news: LogLine[] = [];
       for (const name of await wantedNames(folder, query)) {
         const follower = followers.get(name) ?? (await openFollower(folder, name));
@@ -58,7 +60,9 @@ export async function* readLogs(places: Places, query: LogQuery): AsyncGenerator
         followers.set(name, follower);
         news.push(...(await readOn(folder, follower)));
       }
+      if (isLast) for (const { name, join } of followers.values()) news.push(...named(name, join.rest()));
       yield* inOrder(news);
+      if (isLast) return;
     }
   } finally {
     for (const { file } of followers.values()) await file.close().catch(() => {});
@@ -71,7 +75,7 @@ interface Follower {
   file: FileHandle;
   inode: number;
   offset: number;
-  readonly join: ReturnType<typeof joinPartial>;
+  readonly join: LineJoiner;
 }
 
 async function openFollower(folder: string, name: InstanceName): Promise<Follower | undefined> {
@@ -131,8 +135,12 @@ async function readToEnd(follower: Follower): Promise<LogLine[]> {
   }
 }
 
-function whole(name: InstanceName, join: ReturnType<typeof joinPartial>, line: string): readonly LogLine[] {
-  return join(parseLogLine(line)).map(({ at, stream, text }) => ({ instance: name, at, stream, text }));
+function whole(name: InstanceName, join: LineJoiner, line: string): readonly LogLine[] {
+  return named(name, join.push(parseLogLine(line)));
+}
+
+function named(name: InstanceName, lines: readonly RawLogLine[]): readonly LogLine[] {
+  return lines.map(({ at, stream, text }) => ({ instance: name, at, stream, text }));
 }
 
 /** The last lines of one instance, from its rotated files too where the newest has fewer. */
@@ -147,7 +155,8 @@ async function tailLines(folder: string, name: InstanceName, size: number, most:
     raw = [...(await tailOf(path, older.size, most)), ...raw];
   }
   const joiner = joinPartial();
-  return raw.flatMap((line) => whole(name, joiner, line)).slice(-most);
+  const lines = raw.flatMap((line) => whole(name, joiner, line));
+  return [...lines, ...named(name, joiner.rest())].slice(-most);
 }
 
 async function tailOf(path: string, size: number, most: number): Promise<readonly string[]> {
