@@ -37,7 +37,10 @@ export async function changeConfig(controller: Controller, request: ConfigReques
   }
   const content = { ...base.content, config };
   const settings = base.settings ?? record.settings;
-  return putLive(controller, record, { content, configOrigin, settings, cause }, askedAtMs);
+  // What is on its way and was not let through yet has to pass all the same.
+  const pending =
+    base.rollout === "progressing" ? { tests: base.tests, ...(base.promoted && { promoted: base.promoted }) } : {};
+  return putLive(controller, record, { content, configOrigin, settings, cause, ...pending }, askedAtMs);
 }
 
 /** What an environment's config is, and what it is made of. */

@@ -110,6 +110,19 @@ test("changeConfig() goes on from what is on its way, and a failed one leaves ov
   await controller.stop();
 });
 
+test("changeConfig() lets nothing through that has tests to pass yet", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  world.machine.behaveTask("unit", { code: 1 });
+  const tests = [{ run: ["unit"], deadlineMs: 60_000, env: {} }];
+  const coming = deploy(controller, { ...request("two"), tests });
+  coming.catch(() => {});
+  await fails(world, changeConfig(controller, { ...asked, set: { A: "1" } }), "TEST_FAILED");
+  assert.equal(recordOf(controller).live?.release, 1);
+  await controller.stop();
+});
+
 test("changeConfig() names what was most likely meant, and refuses more than a record should carry", async () => {
   const world = createWorld();
   const controller = await world.startController();
