@@ -1,74 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { ControllerPorts } from "../controller/ports.ts";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
+import { mortal, type Moment } from "./mortal.ts";
 import { asked, done, live, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
-type Moment = "before" | "after";
 const operations = ["deploy", "warm rollback", "cold rollback"] as const;
-
-/** Thrown into the code that appends as its process ends: nothing it still does reaches the world. */
-class Killed extends Error {}
-
-/** Calls that change the world; the rest only look at it. */
-const effects = new Set(["prepare", "ensure", "remove", "release", "place", "route", "drain", "cut"]);
-
-/**
- * Ports of a daemon that dies at an append to its ledger or at a call that changes the world, before or after it comes
- * into effect: what it calls after that never answers.
- *
- * @param next asked at each of these; undefined: it lives on
- */
-function mortal(ports: ControllerPorts, next: () => Moment | undefined): ControllerPorts {
-  let dead = false;
-  const never = new Promise<never>(() => {});
-
-  function through<Port extends object>(port: Port): Port {
-    return new Proxy(port, {
-      get(target, name) {
-        const member: unknown = Reflect.get(target, name);
-        if (typeof member !== "function") return member;
-        return (...args: unknown[]): unknown => {
-          if (dead) return never;
-          const moment = effects.has(String(name)) ? next() : undefined;
-          dead ||= moment === "before";
-          if (dead) return never;
-          const answer = Reflect.apply(member, target, args) as unknown;
-          if (moment !== "after") return answer;
-          const die = (): Promise<never> => {
-            dead = true;
-            return never;
-          };
-          return (answer as Promise<unknown>).then(die, die);
-        };
-      },
-    });
-  }
-
-  function dying(append: ControllerPorts["journal"]["append"]): ControllerPorts["journal"]["append"] {
-    return (events) => {
-      if (dead) throw new Killed();
-      const moment = next();
-      dead = moment !== undefined;
-      if (moment === "before") throw new Killed();
-      const appended = append(events);
-      if (moment === "after") throw new Killed();
-      return appended;
-    };
-  }
-
-  const { journal } = ports;
-  return {
-    ...ports,
-    runtime: through(ports.runtime),
-    router: through(ports.router),
-    prober: through(ports.prober),
-    journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },
-  };
-}
 
 async function prepared(operation: (typeof operations)[number]): Promise<World> {
   const world = createWorld();
