@@ -205,12 +205,12 @@ function rolloutStatus(
 function tasksOf(record: EnvironmentRecord, nowMs: number): readonly TaskStatus[] {
   return [...record.tasks.values()]
     .filter(({ ended }) => ended === null)
-    .map(({ instance, release, command, startedAtMs, deadlineAtMs, cause }) => ({
+    .map(({ instance, release, command, startedAtMs, deadlineMs, cause }) => ({
       instance,
       release,
       command,
       sinceMs: Math.max(0, nowMs - startedAtMs),
-      deadlineInMs: deadlineAtMs === null ? null : Math.max(0, deadlineAtMs - nowMs),
+      deadlineInMs: deadlineMs === null ? null : Math.max(0, startedAtMs + deadlineMs - nowMs),
       who: cause?.who ?? null,
     }));
 }

@@ -21,13 +21,20 @@ export function startTask(record: EnvironmentRecord, data: EventOf<"task.started
     command: data.command,
     like: data.like ?? webProcess,
     startedAtMs: atMs,
-    deadlineAtMs: data.deadlineMs === null ? null : atMs + data.deadlineMs,
+    deadlineMs: data.deadlineMs,
     cause: data.cause ?? null,
     running: false,
     lost: false,
     stop: null,
     ended: null,
   });
+}
+
+export function runTask(record: EnvironmentRecord, data: EventOf<"task.running">, atMs: number): void {
+  const task = record.tasks.get(data.instance);
+  if (task === undefined) return;
+  task.running = true;
+  task.startedAtMs = atMs;
 }
 
 export function endTask(record: EnvironmentRecord, data: EventOf<"task.ended">): void {

@@ -9,7 +9,7 @@ import {
   type ProcessName,
 } from "../model/names.ts";
 import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
-import { answerCheck, endTask, loseTasks, passTests, startTask, stopTasks } from "./fold-tasks.ts";
+import { answerCheck, endTask, loseTasks, passTests, runTask, startTask, stopTasks } from "./fold-tasks.ts";
 import { endSecret, renewSecrets, setSecret } from "./secrets.ts";
 import {
   crashesOf,
@@ -187,11 +187,8 @@ function applyToEnvironment(
       return;
     case "task.started":
       return startTask(record, data, atMs);
-    case "task.running": {
-      const task = record.tasks.get(data.instance);
-      if (task !== undefined) task.running = true;
-      return;
-    }
+    case "task.running":
+      return runTask(record, data, atMs);
     case "task.ended":
       return endTask(record, data);
     case "check.answered":

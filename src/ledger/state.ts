@@ -72,9 +72,10 @@ export interface TaskRecord {
   readonly index: number;
   readonly command: readonly string[];
   readonly like: ProcessName;
-  readonly startedAtMs: number;
-  /** Moment at which its time is over; null: never. */
-  readonly deadlineAtMs: number | null;
+  /** When it got its process; until then, when it was recorded. */
+  startedAtMs: number;
+  /** Longest time it may take from then on, in ms; null: as long as it likes. */
+  readonly deadlineMs: number | null;
   /** Who asked for it; null: its rollout did. */
   readonly cause: Cause | null;
   /** It had a process. */

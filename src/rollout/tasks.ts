@@ -84,20 +84,23 @@ function planOpen(
   if (task.lost) return finish("lost");
   if (task.stop !== null) return finish("stopped", task.stop);
   if (task.cause === null && record.active !== task.release) return finish("stopped", "its rollout ended");
-  if (task.deadlineAtMs !== null && nowMs >= task.deadlineAtMs) return finish("timed out");
-  if (instance?.phase === "running") return [];
+  // Until it has a process none of its time passes: its daemon may have been away.
+  if (instance?.phase === "running") return nowMs >= deadlineOf(task) ? finish("timed out") : [];
   if (task.running) return finish("lost");
   // Recorded and not there, or half made: its daemon ended before it was started.
   const set = splitInstanceName(task.instance)?.set;
   if (set === undefined) return [];
-  const { release, process, index, command } = task;
-  const deadlineMs = task.deadlineAtMs === null ? null : task.deadlineAtMs - task.startedAtMs;
+  const { release, process, index, command, deadlineMs } = task;
   return [{ kind: "start-task", release, set, process, instance: task.instance, index, command, deadlineMs }];
 }
 
 /** When time alone will end a task: all such moments. */
 export function taskDeadlines(record: EnvironmentRecord): readonly number[] {
-  return openTasks(record).flatMap(({ deadlineAtMs }) => deadlineAtMs ?? []);
+  return openTasks(record).map(deadlineOf).filter(Number.isFinite);
+}
+
+function deadlineOf({ startedAtMs, deadlineMs }: TaskRecord): number {
+  return deadlineMs === null ? Number.POSITIVE_INFINITY : startedAtMs + deadlineMs;
 }
 
 /**

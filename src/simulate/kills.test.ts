@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
+import type { DeployRequest } from "../model/api.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
+import type { Check } from "../model/tasks.ts";
 import { mortal, type Moment } from "./mortal.ts";
 import { asked, done, live, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
-const operations = ["deploy", "warm rollback", "cold rollback"] as const;
+const operations = ["deploy", "deploy with tasks", "warm rollback", "cold rollback"] as const;
 
 async function prepared(operation: (typeof operations)[number]): Promise<World> {
   const world = createWorld();
@@ -15,14 +17,41 @@ async function prepared(operation: (typeof operations)[number]): Promise<World> 
   const settings = settingsOf(operation);
   await done(world, deploy(controller, request("one", settings)));
   await world.clock.advance(61_000);
-  if (operation !== "deploy") await done(world, deploy(controller, request("two", settings)));
+  if (!isDeploy(operation)) await done(world, deploy(controller, request("two", settings)));
   await world.clock.advance(31_000);
   await controller.stop();
   return world;
 }
 
 function settingsOf(operation: (typeof operations)[number]): Partial<EnvironmentSettings> {
-  return { keepWarmMs: operation === "warm rollback" ? 3_600_000 : 0, watchMs: 60_000 };
+  return { keepWarmMs: operation === "warm rollback" ? 3_600_000 : 0, watchMs: timesOf(operation).watchMs };
+}
+
+/** Of the operation with the most points each takes less time: the watch is short. */
+function timesOf(operation: (typeof operations)[number]): {
+  readonly watchMs: number;
+  readonly awayMs: number;
+  readonly afterMs: number;
+} {
+  return operation === "deploy with tasks"
+    ? { watchMs: 2_000, awayMs: 4_000, afterMs: 40_000 }
+    : { watchMs: 60_000, awayMs: 62_000, afterMs: 95_000 };
+}
+
+const isDeploy = (operation: (typeof operations)[number]): boolean => operation.startsWith("deploy");
+
+/** What is deployed: with tests, a release command and checks where they are to be killed in. */
+function wanted(operation: (typeof operations)[number]): DeployRequest {
+  const settings = { ...settingsOf(operation), withinMs: 7_000 };
+  if (operation === "deploy") return request("two", settings);
+  const deadlineMs = 60_000;
+  const checks: readonly Check[] = [
+    { kind: "run", run: ["smoke"], deadlineMs },
+    { kind: "path", path: "/", status: null },
+  ];
+  const plain = request("two", { ...settings, checks });
+  const release = { run: ["migrate"], reversible: true, deadlineMs };
+  return { ...plain, settings: { ...plain.settings, release }, tests: [{ run: ["unit"], deadlineMs, env: {} }] };
 }
 
 /** @returns how many appends and effects the operation took; fewer than `at`: nobody died */
@@ -38,21 +67,18 @@ async function killAt(operation: (typeof operations)[number], at: number, moment
     }),
   );
   isAsked = true;
-  const work =
-    operation === "deploy"
-      ? deploy(first, request("two", { ...settingsOf(operation), withinMs: 7_000 }))
-      : rollback(first, asked);
+  const work = isDeploy(operation) ? deploy(first, wanted(operation)) : rollback(first, asked);
   work.catch(() => {});
   // As long as the operation takes; a daemon that died early is away for that time.
-  await world.clock.advance(62_000);
+  await world.clock.advance(timesOf(operation).awayMs);
   void first.stop();
   const second = await world.startController();
-  await world.clock.advance(95_000);
+  await world.clock.advance(timesOf(operation).afterMs);
 
   const events = [...world.journal.read()].slice(before).map(({ data }) => data);
   const accepted = events.some((event) => event.kind === "release.created");
   const record = recordOf(second);
-  const expected = operation === "deploy" ? (accepted ? 2 : 1) : accepted ? 3 : 2;
+  const expected = isDeploy(operation) ? (accepted ? 2 : 1) : accepted ? 3 : 2;
   const what = `${operation} killed ${moment} append or effect ${at}`;
   assert.equal(live(second), expected, what);
   assert.equal(record.active, null, what);
@@ -75,6 +101,9 @@ async function killAt(operation: (typeof operations)[number], at: number, moment
   const kinds = events.map(({ kind }) => kind);
   assert.equal(kinds.filter((kind) => kind === "release.created").length, accepted ? 1 : 0, what);
   assert.equal(kinds.filter((kind) => kind === "traffic.switched").length, accepted ? 1 : 0, what);
+  const ran = world.machine.ran.map(({ task }) => task.command[0]);
+  assert.deepEqual(ran, accepted && operation === "deploy with tasks" ? ["unit", "migrate", "smoke"] : [], what);
+  assert.deepEqual([record.tasks.size, second.fleet.tasks()], [0, []], `${what}: tasks`);
   await second.stop();
   return points;
 }

@@ -7,7 +7,18 @@ export type Moment = "before" | "after";
 class Killed extends Error {}
 
 /** Calls that change the world; the rest only look at it. */
-const effects = new Set(["prepare", "ensure", "remove", "release", "place", "route", "drain", "cut"]);
+const effects = new Set([
+  "prepare",
+  "ensure",
+  "remove",
+  "release",
+  "place",
+  "route",
+  "drain",
+  "cut",
+  "startTask",
+  "attach",
+]);
 
 /**
  * Ports of a daemon that dies at an append to its ledger or at a call that changes the world, before or after it comes
@@ -59,6 +70,7 @@ export function mortal(ports: ControllerPorts, next: () => Moment | undefined): 
     runtime: through(ports.runtime),
     router: through(ports.router),
     prober: through(ports.prober),
+    evidence: through(ports.evidence),
     journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },
   };
 }
