@@ -1,11 +1,12 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { dirname, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { StatusReport } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
 import { nearestName } from "../model/nearest.ts";
 import { parseAppName, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";
 import type { Context, TargetOptions } from "./context.ts";
+import { defaultFile, readProjects, type Project } from "./definitions.ts";
+
+export type { Project } from "./definitions.ts";
 
 /** One app in one environment. */
 export interface Target {
@@ -13,69 +14,52 @@ export interface Target {
   readonly environment: EnvironmentName;
 }
 
-export interface Project {
-  readonly definition: Definition;
-  readonly folder: string;
-}
-
-const defaultFile = "bronze.yaml";
-/** More than the largest definition, in bytes. */
-const mostRead = 512 * 1024;
-
 /**
- * The definition a command works from.
+ * The definitions a command works from: the one of `--app`, else all that the file has.
  *
  * @throws {OperatorError} `NOT_FOUND` without the file, `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`, `USAGE` when `--app`
- *   names another app than the definition
+ *   names an app that is not defined there
+ */
+export async function loadProjects(
+  options: Pick<TargetOptions, "file" | "app">,
+): Promise<readonly [Project, ...Project[]]> {
+  const file = options.file ?? defaultFile;
+  const projects = await readProjects(file);
+  if (projects === undefined)
+    throw new OperatorError("NOT_FOUND", `Cannot read definition "${file}": there is no such file here`, {
+      hint: "`bronze init` writes one for this folder; --file PATH names another",
+    });
+  const [first, ...others] =
+    options.app === undefined ? projects : projects.filter(({ definition }) => definition.app === options.app);
+  if (first !== undefined) return [first, ...others];
+  throw new OperatorError(
+    "USAGE",
+    `Cannot work on app "${options.app ?? ""}": "${file}" defines ${namesOf(projects)}`,
+    {
+      hint: "leave --app out, or name another definition with --file",
+    },
+  );
+}
+
+/**
+ * The same for a command that is about one app.
+ *
+ * @throws {OperatorError} as {@link loadProjects}, and `USAGE` where several are defined and none is named
  */
 export async function loadProject(options: Pick<TargetOptions, "file" | "app">): Promise<Project> {
-  const file = options.file ?? defaultFile;
-  const project = await findProject(file);
-  if (project !== undefined) {
-    const { app } = project.definition;
-    if (options.app === undefined || options.app === app) return project;
-    throw new OperatorError("USAGE", `Cannot work on app "${options.app}": "${file}" defines ${app}`, {
-      hint: "leave --app out, or name another definition with --file",
-    });
-  }
-  throw new OperatorError("NOT_FOUND", `Cannot read definition "${file}": there is no such file here`, {
-    hint: "`bronze init` writes one for this folder; --file PATH names another",
+  const projects = await loadProjects(options);
+  if (projects.length === 1) return projects[0];
+  throw severalApps(options.file ?? defaultFile, projects);
+}
+
+function severalApps(file: string, projects: readonly Project[]): OperatorError {
+  return new OperatorError("USAGE", `Cannot tell which app is meant: "${file}" defines ${namesOf(projects)}`, {
+    hint: "name one with --app",
   });
 }
 
-/** The same, or undefined where there is no such file. */
-async function findProject(file: string): Promise<Project | undefined> {
-  const path = resolve(file);
-  const bytes = readStart(path, file);
-  if (bytes === undefined) return undefined;
-  const { decodeDefinition } = await import("../definition/decode.ts");
-  const { parseDefinition } = await import("../definition/parse.ts");
-  return { definition: parseDefinition(decodeDefinition(bytes, file), file), folder: dirname(path) };
-}
-
-/** A definition's bytes, no more than tell that it is too large; undefined where there is no such file. */
-function readStart(path: string, file: string): Buffer | undefined {
-  let fd: number | undefined;
-  try {
-    // Without waiting for the other end of a pipe.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new Error(stats.isDirectory() ? "it is a folder" : "it is no regular file");
-    const bytes = Buffer.alloc(mostRead);
-    let length = 0;
-    for (let count = -1; count !== 0 && length < mostRead; length += count)
-      count = readSync(fd, bytes, length, mostRead - length, null);
-    return bytes.subarray(0, length);
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR"))
-      return undefined;
-    throw new OperatorError("DEFINITION_INVALID", `Cannot read definition "${file.slice(0, 200)}"`, {
-      hint: "make it a readable file, or name another with --file",
-      cause: thrown,
-    });
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
+function namesOf(projects: readonly Project[]): string {
+  return projects.map(({ definition }) => definition.app).join(", ");
 }
 
 /** The environment that is named, or the first without `from`. @throws {OperatorError} `NOT_FOUND` */
@@ -103,6 +87,46 @@ export function chooseEnvironment(
 }
 
 /**
+ * The same for a command that may be about several apps: where the definition has some, all of those that the daemon
+ * knows in the environment that is meant, in order of their needs.
+ */
+export async function findTargets(
+  context: Context,
+  options: TargetOptions,
+  from: "named" | "any" = "any",
+): Promise<readonly [Target, ...Target[]]> {
+  const projects = options.app === undefined ? ((await readProjects(options.file ?? defaultFile)) ?? []) : [];
+  if (projects.length < 2) return [await findTarget(context, options, from)];
+  const { environments } = await context.client.get<StatusReport>("/v1/status", {}, context.signal);
+  const targets = inOrder(projects).flatMap(({ definition }): Target[] => {
+    const { app } = definition;
+    const environment =
+      options.environment === undefined
+        ? chooseEnvironment(definition, undefined).name
+        : parseEnvironmentName(options.environment);
+    return environments.some((one) => one.app === app && one.environment === environment) ? [{ app, environment }] : [];
+  });
+  const [first, ...others] = targets;
+  if (first !== undefined) return [first, ...others];
+  throw new OperatorError("NOT_FOUND", `Cannot find ${namesOf(projects)}: this daemon knows none of them`, {
+    hint: "`bronze up` puts them live; `bronze status` shows what there is",
+  });
+}
+
+/** Those that others need first. */
+function inOrder(projects: readonly Project[]): readonly Project[] {
+  const ordered: Project[] = [];
+  const add = (project: Project): void => {
+    if (ordered.includes(project)) return;
+    const needs = project.definition.environments.flatMap(({ settings }) => settings.needs ?? []);
+    for (const other of projects) if (needs.includes(other.definition.app)) add(other);
+    ordered.push(project);
+  };
+  for (const project of projects) add(project);
+  return ordered;
+}
+
+/**
  * Which environment a command is about: options, else this folder's definition, else the only one the daemon has.
  *
  * @param from `named`: for what cannot be undone, one that neither the options nor the folder name is not guessed
@@ -116,8 +140,12 @@ export async function findTarget(
   if (named !== undefined && options.environment !== undefined) {
     return { app: named, environment: parseEnvironmentName(options.environment) };
   }
-  const project = await findProject(options.file ?? defaultFile);
-  if (project !== undefined && (named === undefined || named === project.definition.app)) {
+  const file = options.file ?? defaultFile;
+  const projects = (await readProjects(file)) ?? [];
+  const defined = named === undefined ? projects : projects.filter(({ definition }) => definition.app === named);
+  const [project] = defined;
+  if (defined.length > 1) throw severalApps(file, defined);
+  if (project !== undefined) {
     const { app } = project.definition;
     // An environment that was taken out of the definition can still be looked at and ended.
     const environment =

@@ -147,6 +147,7 @@ const environmentSettings = z.strictObject({
   watchMs: ms,
   route: route.nullable(),
   checks: checks.optional(),
+  needs: z.array(appName).min(1).max(64).optional(),
 });
 
 const refuseVariables = (values: ConfigOverrides, context: z.core.$RefinementCtx): void => {

@@ -15,7 +15,15 @@ import { readChecks } from "./tasks.ts";
 type Environments = Definition["environments"];
 
 /** What a definition says for all of its environments. */
-export type SharedSettings = Pick<EnvironmentSettings, "route" | "checks">;
+export type SharedSettings = Pick<EnvironmentSettings, "route" | "checks" | "needs">;
+
+/** Where an app's environments stand. */
+export interface EnvironmentPlaces {
+  /** Those that it has together with other apps: then it has no others. */
+  readonly shared: Place | undefined;
+  /** Put over those, key by key. */
+  readonly own: Place | undefined;
+}
 
 /**
  * Reads `environments`; none gives one, `production`, with the defaults.
@@ -24,20 +32,31 @@ export type SharedSettings = Pick<EnvironmentSettings, "route" | "checks">;
  */
 export function readEnvironments(
   reader: Reader,
-  place: Place | undefined,
+  places: EnvironmentPlaces,
   shared: SharedSettings,
   counts: Counts,
 ): Environments {
-  const entries = place === undefined ? new Map<string, Place>() : reader.map(place, null);
+  const entriesAt = (place: Place | undefined): ReadonlyMap<string, Place> =>
+    place === undefined ? new Map<string, Place>() : reader.map(place, null);
+  const [common, own] = [entriesAt(places.shared), entriesAt(places.own)];
+  for (const [name, field] of own) {
+    if (common.size === 0 || common.has(name)) continue;
+    const near = nearestName(name, [...common.keys()]);
+    const advice = near === undefined ? `there are ${[...common.keys()].join(", ")}` : `did you mean "${near}"?`;
+    reader.problemAt(field.offset, field.path, `there is no such environment at the top level; ${advice}`);
+  }
+  const entries = common.size === 0 ? own : common;
   if (entries.size === 0) {
     const processes = readCounts(reader, undefined, counts);
     const settings = { ...defaultEnvironmentSettings, ...(processes === undefined ? {} : { processes }), ...shared };
     return [{ name: parseEnvironmentName("production"), from: null, settings }];
   }
   const origins = new Map<string, Place>();
-  const environments = [...entries].flatMap(
-    ([name, field]) => readEnvironment(reader, name, field, { shared, counts, origins }) ?? [],
-  );
+  const environments = [...entries].flatMap(([name, field]) => {
+    const over = common.size === 0 ? undefined : own.get(name);
+    const places: readonly [Place, ...Place[]] = over === undefined ? [field] : [field, over];
+    return readEnvironment(reader, name, places, { shared, counts, origins }) ?? [];
+  });
   checkOrigins(reader, environments, origins);
   return environments;
 }
@@ -52,10 +71,11 @@ interface Given {
 function readEnvironment(
   reader: Reader,
   text: string,
-  place: Place,
+  places: readonly [Place, ...Place[]],
   { shared, counts, origins }: Given,
 ): Environments[number] | undefined {
-  const fields = reader.map(place, keySets.environment);
+  const [place] = places;
+  const fields = new Map(places.flatMap((one) => [...reader.map(one, keySets.environment).entries()]));
   const routeField = fields.get("route");
   const rollback =
     optional(fields, "rollback", (field) => reader.map(field, keySets.rollback)) ?? new Map<string, Place>();
@@ -73,6 +93,7 @@ function readEnvironment(
     withinMs: optional(rollback, "within", (field) => readPositiveDuration(reader, field)) ?? defaults.withinMs,
     watchMs: optional(rollback, "watch", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.watchMs,
     route: routeField === undefined ? shared.route : readRoute(reader, routeField),
+    ...(shared.needs === undefined ? {} : { needs: shared.needs }),
     ...(checks === undefined || checks.length === 0 ? {} : { checks }),
   };
   const origin = fields.get("from");

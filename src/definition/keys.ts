@@ -24,13 +24,14 @@ export const debianKeys = "packages recommends full architectures copy env workd
 /** Keys of a build whatever it is made from. */
 export const settingKeys = ["compress", "allowSecrets"];
 
+/** Keys of an app, at the top level or under its name in `apps`. */
+const appKeys = "build route run processes config release tests checks needs environments";
+const laterAppKeys = "secrets policy volumes gates registry extends";
+
 /** Every mapping with fixed keys. */
 export const keySets = {
-  top: keySet(
-    "",
-    "app build route run processes config release tests checks environments",
-    "secrets policy volumes gates registry extends",
-  ),
+  top: keySet("", `app apps ${appKeys}`, laterAppKeys),
+  apps: keySet("apps.NAME", appKeys, laterAppKeys),
   build: keySet(
     "build",
     `dockerfile debian image ${settingKeys.join(" ")} ${dockerfileKeys.join(" ")} ${debianKeys.join(" ")}`,
@@ -56,8 +57,18 @@ export const keySets = {
   strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),
 } as const;
 
-/** Mappings of which a definition has many: a key that strayed from one says too little about where it belongs. */
-const listed: readonly KeySet[] = [keySets.copy, keySets.allowance, keySets.volume, keySets.test, keySets.check];
+/**
+ * Mappings of which a definition has many: a key that strayed from one says too little about where it belongs. And one
+ * that has the same keys as another.
+ */
+const listed: readonly KeySet[] = [
+  keySets.copy,
+  keySets.allowance,
+  keySets.volume,
+  keySets.test,
+  keySets.check,
+  keySets.apps,
+];
 
 /** What other tools call our keys. */
 const otherNames: ReadonlyMap<string, string> = new Map([
@@ -88,7 +99,7 @@ export function adviseKey(name: string, here: KeySet, path: string): string {
   if (here.known.includes(own)) return `unknown key, did you mean "${own}"?`;
   const homes = Object.values(keySets).filter((set) => !listed.includes(set) && set.known.includes(own));
   if (homes.length > 0) {
-    const environment = /^environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";
+    const environment = /(?:^|\.)environments\.([^.]+)/.exec(path)?.[1] ?? "NAME";
     const places = homes
       .map(({ home }) =>
         home === "" ? "the top level" : home.replace("environments.NAME", `environments.${environment}`),

@@ -1,28 +1,23 @@
 import { parseDocument, type YAMLError } from "yaml";
-import { defaultEnvironmentSettings } from "../model/content.ts";
-import type { Definition } from "../model/definition.ts";
+import type { Definition, DefinitionFile } from "../model/definition.ts";
 import { parseAppName } from "../model/names.ts";
-import { optional, readBuild } from "./build.ts";
-import { readConfig } from "./config.ts";
-import { readEnvironments, readRoute } from "./environments.ts";
+import { readApp } from "./app.ts";
+import { readApps, readList } from "./apps.ts";
 import { maxBytes, tooLarge } from "./decode.ts";
 import { firstTooDeep } from "./depth.ts";
 import { keySets } from "./keys.ts";
 import { Lines } from "./lines.ts";
 import { definitionError, wholeFile } from "./problem.ts";
-import { readProcesses } from "./processes.ts";
-import { Reader } from "./reader.ts";
-import { readChecks, readRelease, readTests } from "./tasks.ts";
-import { checkVolumes } from "./volumes.ts";
+import { Reader, type Place } from "./reader.ts";
 
 /**
- * Parses the text of a `bronze.yaml` and fills in the defaults.
+ * Parses the text of a definition file and fills in the defaults.
  *
  * @param fileName how problems name the file
  * @throws {OperatorError} `DEFINITION_INVALID`, or `NOT_YET_SUPPORTED` when only keys of later versions stand in the
  *   way; all problems at once, each with line, column and path
  */
-export function parseDefinition(text: string, fileName: string): Definition {
+export function parseDefinitionFile(text: string, fileName: string): DefinitionFile {
   if (text.length > maxBytes) throw tooLarge(fileName);
   // The library's own counter misses lines in some broken texts.
   const lines = new Lines(text);
@@ -38,34 +33,40 @@ export function parseDefinition(text: string, fileName: string): Definition {
 
   const root = reader.root();
   const fields = reader.map(root, keySets.top);
+  const file = readFile(reader, root, fields);
+  if (reader.problems.length > 0 || file === undefined) throw definitionError(fileName, reader.problems);
+  return file;
+}
+
+/** The same for a file that defines one app. @throws {OperatorError} as {@link parseDefinitionFile} */
+export function parseDefinition(text: string, fileName: string): Definition {
+  const file = parseDefinitionFile(text, fileName);
+  const [only, second] = file.kind === "apps" ? file.definitions : [];
+  if (only !== undefined && second === undefined) return only;
+  throw definitionError(fileName, [wholeFile("defines several apps, where one is meant")]);
+}
+
+function readFile(reader: Reader, root: Place, fields: ReadonlyMap<string, Place>): DefinitionFile | undefined {
+  const appsField = fields.get("apps");
   const appField = fields.get("app");
-  const buildField = fields.get("build");
-  const app =
-    appField === undefined ? reader.problem(root, "app: NAME is missing") : reader.parsed(appField, parseAppName);
-  const build =
-    buildField === undefined
-      ? reader.problem(root, "build: is missing; it says what to build")
-      : readBuild(reader, buildField);
-  const routeField = fields.get("route");
-  const route = routeField === undefined ? defaultEnvironmentSettings.route : readRoute(reader, routeField);
-  const release = optional(fields, "release", (field) => readRelease(reader, field));
-  const processes = readProcesses(reader, fields);
-  const run = { ...processes.run, ...(release === undefined ? {} : { release }) };
-  const tests = optional(fields, "tests", (field) => readTests(reader, field)) ?? [];
-  const checks = optional(fields, "checks", (field) => readChecks(reader, field)) ?? [];
-  const config = optional(fields, "config", (field) => readConfig(reader, field));
-  const shared = { route, ...(checks.length === 0 ? {} : { checks }) };
-  const environments = readEnvironments(reader, fields.get("environments"), shared, processes.counts);
-  if (app !== undefined) checkVolumes(reader, root, { app, run, environments });
-  if (reader.problems.length > 0 || app === undefined || build === undefined)
-    throw definitionError(fileName, reader.problems);
+  if (appsField === undefined) {
+    const app =
+      appField === undefined ? reader.problem(root, "app: NAME is missing") : reader.parsed(appField, parseAppName);
+    const read = readApp(reader, root, fields, { app, shared: undefined });
+    return read && { kind: "apps", definitions: [read.definition], needs: read.needs };
+  }
+  const isList = reader.isList(appsField);
+  for (const [name, field] of fields) {
+    if (name === "apps" || (name === "environments" && !isList)) continue;
+    const where = isList ? "one of the definitions that are listed" : "each app, apps.NAME";
+    reader.problemAt(field.offset, field.path, `with apps: this belongs into ${where}`);
+  }
+  if (isList) return { kind: "list", paths: readList(reader, appsField) };
+  const read = readApps(reader, appsField, fields.get("environments"));
   return {
-    app,
-    build,
-    run,
-    ...(tests.length === 0 ? {} : { tests }),
-    ...(config === undefined ? {} : { config }),
-    environments,
+    kind: "apps",
+    definitions: read.map(({ definition }) => definition),
+    needs: read.flatMap(({ needs }) => needs),
   };
 }
 

@@ -1,6 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, type Document, type Node } from "yaml";
 import { OperatorError } from "../errors/operator-error.ts";
 import { printableLine } from "../errors/redact.ts";
+import type { DefinitionPlace } from "../model/definition.ts";
 import { adviseKey, type KeySet } from "./keys.ts";
 import type { Lines } from "./lines.ts";
 import type { Problem } from "./problem.ts";
@@ -20,6 +21,7 @@ const mostShown = 80;
 /** Reads typed values from places and collects every problem instead of stopping at the first. */
 export class Reader {
   readonly problems: Problem[] = [];
+  readonly #known = new Set<string>();
   readonly #document: Document.Parsed;
   readonly #lines: Lines;
 
@@ -37,8 +39,16 @@ export class Reader {
   }
 
   problemAt(offset: number, path: string, message: string, kind: Problem["kind"] = "invalid"): void {
-    const place = this.#lines.at(offset);
-    this.problems.push({ kind, ...place, path: printableLine(path), message: printableLine(message) });
+    this.#add({ kind, ...this.#lines.at(offset), path, message });
+  }
+
+  /** What several apps share is read once for each, and wrong once. */
+  #add(problem: Problem): void {
+    const printable = { ...problem, path: printableLine(problem.path), message: printableLine(problem.message) };
+    const key = `${printable.line}:${printable.column} ${printable.path} ${printable.message}`;
+    if (this.#known.has(key)) return;
+    this.#known.add(key);
+    this.problems.push(printable);
   }
 
   /** What an alias stands for; every other node is itself. */
@@ -109,6 +119,15 @@ export class Reader {
       place = { node: pair.value as Node | null, path: place.path === "" ? name : `${place.path}.${name}`, offset };
     }
     return place;
+  }
+
+  /** Line, column and path of a place, for problems that are found later. */
+  at(place: Place): DefinitionPlace {
+    return { ...this.#lines.at(place.node?.range?.[0] ?? place.offset), path: place.path };
+  }
+
+  problemHere(place: DefinitionPlace, message: string): void {
+    this.#add({ kind: "invalid", ...place, message });
   }
 
   list(place: Place): readonly Place[] {

@@ -136,6 +136,8 @@ export interface EnvironmentSettings {
   readonly watchMs: number;
   /** Where its traffic comes in; null: it takes none, others of its environment reach it by name. */
   readonly route: Route | null;
+  /** Apps of the same environment that must serve before instances of this one are started, sorted; absent: none. */
+  readonly needs?: readonly AppName[];
   /** What is asked of a new content before it gets traffic, in order; absent: nothing. */
   readonly checks?: readonly Check[];
 }

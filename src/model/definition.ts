@@ -80,7 +80,34 @@ export type ConfigSource =
   /** A dotenv file of the project, read when a release is asked for. */
   | { readonly kind: "file"; readonly path: string };
 
-/** `bronze.yaml`, parsed and with its defaults filled in. */
+/** Where something stands in a definition file. */
+export interface DefinitionPlace {
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+  readonly path: string;
+}
+
+/** Where an app says that it needs another. */
+export interface NeedPlace extends DefinitionPlace {
+  readonly app: AppName;
+  readonly need: AppName;
+}
+
+/** A definition file, or a folder that holds one, as another definition lists it. */
+export interface ListedDefinition {
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What a definition file holds: apps, or where their definitions are. */
+export type DefinitionFile =
+  | { readonly kind: "apps"; readonly definitions: readonly Definition[]; readonly needs: readonly NeedPlace[] }
+  | { readonly kind: "list"; readonly paths: readonly ListedDefinition[] };
+
+/** One app of `bronze.yaml`, parsed and with its defaults filled in. */
 export interface Definition {
   readonly app: AppName;
   readonly build: BuildDefinition;

@@ -1,13 +1,17 @@
+import { dirname, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { parseAppName } from "../../model/names.ts";
 import { askSource, buildProject, newestTag } from "../build-project.ts";
 import type { Digest } from "../../model/canonical.ts";
 import { withBuild, type BuildOptions } from "../build-options.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
-import { loadProject, type Project } from "../project.ts";
+import { loadProject, loadProjects, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
+import { contextsOf, refuseForSeveral } from "../several.ts";
 
 interface BuildCommandOptions extends SharedOptions, RegistryOptions, BuildOptions {
   readonly file: string;
+  readonly app?: string;
   /** False: `--no-cache`. */
   readonly cache: boolean;
   readonly check?: boolean;
@@ -20,6 +24,7 @@ export function buildCommand(): Command {
       "Makes this folder's artifact, the same bytes each time, in the local store; `bronze deploy` puts it live.",
     )
     .option("--file <path>", "definition", "bronze.yaml")
+    .option("--app <name>", "of several apps only this one", parseAppName)
     .option("--no-cache", "do every step again, whatever earlier builds have made")
     .option("--check", "build twice without a cache, the second time as on another machine, and name what differs")
     .addOption(
@@ -30,18 +35,25 @@ export function buildCommand(): Command {
     .action(async (options: BuildCommandOptions) => {
       const context = createContext(options);
       const source = options.check === true ? undefined : askSource(context, options.file);
-      const project = await loadProject(options);
-      if (source === undefined) return check(context, project, options.file);
-      const { artifact, steps, warnings } = await buildProject(context, project, {
-        ...options,
-        noCache: !options.cache,
-        progress: options.progress,
-        source,
-      });
-      context.output.line(artifact.digest);
-      context.output.record({ name: newestTag(project.definition.app), ...artifact, steps });
-      // The launcher answers nothing but the bare command.
-      if (artifact.cached && process.argv.length === 3) await record(context, project, artifact.digest, warnings);
+      if (source === undefined) return check(context, await loadProject(options), options.file);
+      const projects = await loadProjects(options);
+      refuseForSeveral(projects, options);
+      const contexts = contextsOf(context, projects);
+      for (const project of projects) {
+        const { output } = contexts.of(project);
+        const { artifact, steps, warnings } = await buildProject({ ...context, output }, project, {
+          ...options,
+          noCache: !options.cache,
+          progress: options.progress,
+          ...(project.folder === dirname(resolve(options.file)) ? { source } : {}),
+        });
+        output.line(artifact.digest);
+        output.record({ name: newestTag(project.definition.app), ...artifact, steps });
+        // The launcher answers nothing but the bare command, and for one app.
+        if (artifact.cached && process.argv.length === 3 && projects.length === 1)
+          await record(context, project, artifact.digest, warnings);
+      }
+      contexts.finish();
     });
 }
 

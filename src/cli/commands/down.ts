@@ -8,7 +8,7 @@ import type { Places } from "../../model/places.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
 import { ensureDaemon } from "../daemon-start.ts";
 import { followDone } from "../follow.ts";
-import { findTarget, type Target } from "../project.ts";
+import { findTargets, type Target } from "../project.ts";
 import { whoAsks } from "../who.ts";
 
 interface DownOptions extends TargetOptions {
@@ -39,10 +39,13 @@ export function downCommand(): Command {
         context.output.record({ all: true });
         return;
       }
-      const target = await findTarget(context, options, "named");
-      await takeDown(context, { ...asked, ...target });
-      context.output.line(`${target.app} ${target.environment} is down; ledger, numbers and artifacts stay`);
-      context.output.record(target);
+      // Who needs others goes before them.
+      const targets = (await findTargets(context, options, "named")).toReversed();
+      for (const target of targets) {
+        await takeDown(context, { ...asked, ...target });
+        context.output.line(`${target.app} ${target.environment} is down; ledger, numbers and artifacts stay`);
+      }
+      context.output.record(targets.length === 1 ? targets[0] : targets);
     });
 }
 

@@ -1,13 +1,16 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { lockProject } from "../../build/lock.ts";
+import type { PinChange, PinOptions } from "../../build/pins.ts";
+import { parseAppName } from "../../model/names.ts";
 import { openStore } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
-import { loadProject } from "../project.ts";
+import { loadProject, loadProjects, type Project } from "../project.ts";
 import { openRegistry, withRegistry, type RegistryOptions } from "../registry.ts";
 
 interface LockOptions extends SharedOptions, RegistryOptions {
   readonly file: string;
+  readonly app?: string;
   readonly update?: boolean;
 }
 
@@ -18,13 +21,13 @@ export function lockCommand(): Command {
     )
     .argument("[names...]", "only these bases or packages")
     .option("--file <path>", "definition", "bronze.yaml")
+    .option("--app <name>", "of several apps only this one", parseAppName)
     .option("--update", "move pins to what is newest, and print what moved")
     .action(async (names: readonly string[], options: LockOptions) => {
       const context = createContext(options);
       const { output, places, signal } = context;
-      const { definition, folder } = await loadProject(options);
-      const changes = await lockProject(definition.build, {
-        projectDir: folder,
+      const projects = names.length > 0 ? [await loadProject(options)] : await loadProjects(options);
+      const changes = await lockAll(projects, {
         store: openStore(context),
         registry: openRegistry(context, options),
         cacheDir: join(places.state, "cache"),
@@ -42,4 +45,15 @@ export function lockCommand(): Command {
       if (changes.length === 0) output.note(options.update === true ? "nothing has moved" : "everything is pinned");
       output.record({ changes });
     });
+}
+
+/** Apps of one folder share its bronze.lock. */
+async function lockAll(
+  projects: readonly Project[],
+  options: Omit<PinOptions, "projectDir">,
+): Promise<readonly PinChange[]> {
+  const changes: PinChange[] = [];
+  for (const { definition, folder } of projects)
+    changes.push(...(await lockProject(definition.build, { ...options, projectDir: folder })));
+  return changes;
 }

@@ -22,8 +22,10 @@ export function statusCommand(): Command {
       const context = createContext(options, options.watch === true ? untilInterrupted : null);
       const { environment, at } = options;
       if (environment !== undefined && options.app === undefined) {
-        const { findTarget } = await import("../project.ts");
-        await show(context, { ...(await findTarget(context, options)), at: await parseAt(at) }, options.watch === true);
+        const { findTargets } = await import("../project.ts");
+        const targets = await findTargets(context, options);
+        const app = targets.length === 1 ? targets[0].app : undefined;
+        await show(context, { app, environment, at: await parseAt(at) }, options.watch === true);
         return;
       }
       await show(context, { app: options.app, environment, at: await parseAt(at) }, options.watch === true);

@@ -4,13 +4,51 @@ import type { Definition } from "../../model/definition.ts";
 import type { AppName } from "../../model/names.ts";
 import { buildProject } from "../build-project.ts";
 import { withBuild, type BuildOptions } from "../build-options.ts";
-import { createContext, withTarget } from "../context.ts";
+import { createContext, withTarget, type Context } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
-import { deployArtifact } from "../deploy-artifact.ts";
-import { chooseEnvironment, loadProject } from "../project.ts";
+import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
+import { inOrderOfNeeds, type OrderedWork } from "../in-order.ts";
+import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { contextsOf, refuseForSeveral } from "../several.ts";
 import { withHttp } from "./serve.ts";
+
+type UpOptions = ReleaseOptions & HttpOptions & RegistryOptions & BuildOptions;
+
+export function upCommand(): Command {
+  return withBuild(withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up"))))))
+    .description(
+      "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again. Of several apps each goes live when those that it needs serve.",
+    )
+    .action(async (options: UpOptions) => {
+      const context = createContext(options, goesOn);
+      const projects = await loadProjects(options);
+      refuseForSeveral(projects, options);
+      const chosen = projects.map((project) => ({
+        project,
+        environment: chooseEnvironment(project.definition, options.environment),
+      }));
+      for (const { project, environment } of chosen) refusePromoted(project.definition.app, environment);
+      // A machine that cannot run the daemon says so before a long build.
+      await ensureDaemon(context, options);
+      const contexts = contextsOf(context, projects);
+      const works: OrderedWork[] = [];
+      for (const { project, environment } of chosen) {
+        const own = contexts.of(project);
+        // One after the other: a build uses the whole machine by itself.
+        const { artifact } = await buildProject(own, project, options);
+        works.push({
+          app: project.definition.app,
+          needs: environment.settings.needs ?? [],
+          run: () => deploy(own, project, environment, { digest: artifact.digest, facts: artifact.config }, options),
+          leftOut: (need) => own.output.line(`left as it is: it needs ${need}, which did not go live`),
+        });
+      }
+      await inOrderOfNeeds(works);
+      contexts.finish();
+    });
+}
 
 /** What was just built was proven nowhere: it goes to the first environment. */
 function refusePromoted(app: AppName, { name, from }: Definition["environments"][number]): void {
@@ -20,28 +58,19 @@ function refusePromoted(app: AppName, { name, from }: Definition["environments"]
   });
 }
 
-export function upCommand(): Command {
-  return withBuild(withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up"))))))
-    .description(
-      "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again.",
-    )
-    .action(async (options: ReleaseOptions & HttpOptions & RegistryOptions & BuildOptions) => {
-      const context = createContext(options, goesOn);
-      const project = await loadProject(options);
-      const environment = chooseEnvironment(project.definition, options.environment);
-      refusePromoted(project.definition.app, environment);
-      // A machine that cannot run the daemon says so before a long build.
-      await ensureDaemon(context, options);
-      const { artifact } = await buildProject(context, project, options);
-      const { digest, config } = artifact;
-      const deploy = (): Promise<void> =>
-        deployArtifact(context, project, environment, { digest, facts: config }, options);
-      await deploy().catch(async (thrown: unknown) => {
-        // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
-        if (!(thrown instanceof OperatorError) || thrown.code !== "DAEMON_UNREACHABLE" || thrown.details === "final")
-          throw thrown;
-        await ensureDaemon(context, options);
-        await deploy();
-      });
-    });
+async function deploy(
+  context: Context,
+  project: Project,
+  environment: ReturnType<typeof chooseEnvironment>,
+  artifact: Deployable,
+  options: UpOptions,
+): Promise<void> {
+  const deployOnce = (): Promise<void> => deployArtifact(context, project, environment, artifact, options);
+  await deployOnce().catch(async (thrown: unknown) => {
+    // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
+    if (!(thrown instanceof OperatorError) || thrown.code !== "DAEMON_UNREACHABLE" || thrown.details === "final")
+      throw thrown;
+    await ensureDaemon(context, options);
+    await deployOnce();
+  });
 }

@@ -1,0 +1,95 @@
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { OperatorError } from "../errors/operator-error.ts";
+import type { Definition, ListedDefinition, NeedPlace } from "../model/definition.ts";
+
+/** One app's definition, and the folder that its paths begin in. */
+export interface Project {
+  readonly definition: Definition;
+  readonly folder: string;
+}
+
+export const defaultFile = "bronze.yaml";
+/** More than the largest definition, in bytes. */
+const mostRead = 512 * 1024;
+
+/**
+ * All apps that a definition file defines, or whose definitions it lists, in the order written.
+ *
+ * @returns undefined where there is no such file
+ * @throws {OperatorError} `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`
+ */
+export async function readProjects(file: string): Promise<readonly Project[] | undefined> {
+  const read = await readDefinitionFile(file);
+  if (read === undefined) return undefined;
+  if (read.kind === "apps")
+    return read.definitions.map((definition) => ({ definition, folder: dirname(resolve(file)) }));
+  return listedProjects(file, read.paths);
+}
+
+async function readDefinitionFile(file: string) {
+  const bytes = readStart(resolve(file), file);
+  if (bytes === undefined) return undefined;
+  const { decodeDefinition } = await import("../definition/decode.ts");
+  const { parseDefinitionFile } = await import("../definition/parse.ts");
+  return parseDefinitionFile(decodeDefinition(bytes, file), file);
+}
+
+async function listedProjects(list: string, paths: readonly ListedDefinition[]): Promise<readonly Project[]> {
+  const { definitionError } = await import("../definition/problem.ts");
+  const { needProblems } = await import("../definition/needs.ts");
+  const refuse = ({ line, column }: ListedDefinition, message: string): never => {
+    throw definitionError(list, [{ kind: "invalid", line, column, path: "apps", message }]);
+  };
+  const projects: Project[] = [];
+  const needs: (NeedPlace & { readonly file: string })[] = [];
+  for (const listed of paths) {
+    const path = join(dirname(list), listed.path);
+    const file = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? join(path, defaultFile) : path;
+    const read = await readDefinitionFile(file);
+    if (read === undefined) return refuse(listed, `there is no definition "${file}"`);
+    if (read.kind === "list") return refuse(listed, `"${file}" is a list itself; name the definitions that it lists`);
+    for (const definition of read.definitions) {
+      if (projects.some((other) => other.definition.app === definition.app))
+        return refuse(listed, `"${file}" defines ${definition.app}, which another one defines already`);
+      projects.push({ definition, folder: dirname(resolve(file)) });
+    }
+    for (const need of read.needs) needs.push({ ...need, file });
+  }
+  const found = needProblems(
+    projects.map(({ definition }) => definition.app),
+    needs,
+  );
+  const inFile = needs.find((need) => found.some(({ place }) => place === need))?.file;
+  if (inFile === undefined) return projects;
+  const own = found.filter(({ place }) => needs.some((need) => need === place && need.file === inFile));
+  throw definitionError(
+    inFile,
+    own.map(({ place: { line, column, path }, message }) => ({ kind: "invalid", line, column, path, message })),
+  );
+}
+
+/** A definition's bytes, no more than tell that it is too large; undefined where there is no such file. */
+function readStart(path: string, file: string): Buffer | undefined {
+  let fd: number | undefined;
+  try {
+    // Without waiting for the other end of a pipe.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new Error(stats.isDirectory() ? "it is a folder" : "it is no regular file");
+    const bytes = Buffer.alloc(mostRead);
+    let length = 0;
+    for (let count = -1; count !== 0 && length < mostRead; length += count)
+      count = readSync(fd, bytes, length, mostRead - length, null);
+    return bytes.subarray(0, length);
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENOTDIR"))
+      return undefined;
+    throw new OperatorError("DEFINITION_INVALID", `Cannot read definition "${file.slice(0, 200)}"`, {
+      hint: "make it a readable file, or name another with --file",
+      cause: thrown,
+    });
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
