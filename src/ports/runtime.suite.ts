@@ -4,12 +4,14 @@ import { compareObservation } from "../drift/compare.ts";
 import type { Digest } from "../model/canonical.ts";
 import { contentDigest, defaultRunSettings, type Content, type RunSettings } from "../model/content.ts";
 import {
+  instanceName,
   runProcess,
   setName,
   webProcess,
   type AppName,
   type EnvironmentName,
   type InstanceName,
+  type ProcessName,
 } from "../model/names.ts";
 import type { AppAddresses } from "../model/observation.ts";
 import type { Exit, InstancesWanted, InstanceSet, ObservedInstance, Runtime, Task } from "./runtime.ts";
@@ -107,6 +109,33 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       [1, 2],
     );
   });
+
+  check(
+    "ensure() runs each process with its own command and ordinals, and does not count what is to end",
+    async ({ runtime, artifact, endless }) => {
+      const process = "worker" as ProcessName;
+      const { resources, drainMs } = defaultRunSettings;
+      const set = suiteSet(artifact, { processes: { [process]: { command: endless, resources, drainMs } } });
+      await runtime.ensure(set, web(1, 4), signal);
+      await runtime.ensure(set, { process, count: 2, nextOrdinal: 1 }, signal);
+      const first = instanceName(set.name, 1, process);
+      const ending = [first];
+      await runtime.ensure(set, { process, count: 2, nextOrdinal: 3, ending }, signal);
+      await runtime.ensure(set, { process, count: 2, nextOrdinal: 4, ending }, signal);
+      const seen = await runtime.observe();
+      assert.deepEqual(
+        seen.map((instance) => [instance.name, instance.process, instance.ordinal, instance.phase]),
+        [
+          [`${set.name}-4`, webProcess, 4, "running"],
+          ...[1, 2, 3].map((ordinal) => [instanceName(set.name, ordinal, process), process, ordinal, "running"]),
+        ],
+      );
+      assert.equal(new Set(seen.map(({ address }) => address)).size, 4);
+      const inspected = await runtime.inspect(first);
+      assert.deepEqual(inspected?.observed.arguments, endless);
+      assert.deepEqual(compareObservation(inspected.expected, inspected.observed), []);
+    },
+  );
 
   check("ensure() called twice at once starts no more than the larger count", async ({ runtime }, set) => {
     await Promise.all([runtime.ensure(set, web(2, 1), signal), runtime.ensure(set, web(3, 1), signal)]);

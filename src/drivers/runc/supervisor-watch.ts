@@ -26,7 +26,7 @@ interface Watched {
   readonly relays: Socket[];
 }
 
-/** How long a supervisor may take from closing its files to its end. */
+/** How long a process may take from closing its files to its end, in ms. */
 const endMs = 10_000;
 /** Most that is written to the log of an instance whose supervisor is gone: nothing rotates it any more. */
 const mostRelayedBytes = 10 * 1024 * 1024;
@@ -62,11 +62,11 @@ export function watchSupervisors(folders: Folders, clock: Pick<Clock, "wall">): 
     // The kernel closes what a process has open some time before it counts as ended.
     if (!(await waitGone(birth.supervisor, endMs))) return;
     if (watched.get(name) !== one || readExit(paths) !== undefined) return;
-    relay(name, one, paths);
+    relay(name, one, birth, paths);
     tell(name);
   }
 
-  function relay(name: InstanceName, one: Watched, paths: InstancePaths): void {
+  function relay(name: InstanceName, one: Watched, birth: InstanceBirth, paths: InstancePaths): void {
     const log = createWriteStream(paths.log, { flags: "a", mode: 0o640 });
     let leftBytes = mostRelayedBytes;
     // A disk that is full must not keep the instance from going on: what it writes is then dropped.
@@ -86,8 +86,8 @@ export function watchSupervisors(folders: Folders, clock: Pick<Clock, "wall">): 
         open -= 1;
         if (open > 0) return;
         log.end();
-        // Its output is closed: as a rule it has ended, and nobody else tells.
-        if (watched.get(name) === one) tell(name);
+        // Its output is closed: as a rule it has ended, or is about to count as ended, and nobody else tells.
+        void waitGone(birth.process, endMs).then(() => watched.get(name) === one && tell(name));
       });
     }
     one.output.clear();
