@@ -132,6 +132,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/run.ts")).runCommand(),
   },
   {
+    name: "secret",
+    summary: "passwords and keys: encrypted, by version, never shown",
+    common: false,
+    load: async () => (await import("./commands/secret.ts")).secretCommand(),
+  },
+  {
     name: "scale",
     summary: "change the number of instances, without a release",
     common: false,

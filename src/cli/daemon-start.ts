@@ -63,6 +63,14 @@ export async function ensureDaemon(context: Context, http: HttpOptions): Promise
   }
 }
 
+const daemonVariables =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|LANG|LANGUAGE|NO_COLOR|(LC|LD|NODE|UV|XDG|BRONZE)_.*)$/;
+
+/** The daemon outlives the shell it was started from by months: what that holds, secrets among it, is none of its. */
+function daemonEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => daemonVariables.test(name)));
+}
+
 /** How a daemon that was started has ended; all undefined while it runs. */
 interface Ended {
   status?: number | null;
@@ -76,6 +84,7 @@ function spawnDaemon(places: Places, logFd: number, http: HttpOptions): Ended {
     {
       detached: true,
       cwd: "/",
+      env: daemonEnvironment(process.env),
       stdio: ["ignore", logFd, logFd],
     },
   );

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "n
 import { dirname, join, resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Definition, ListedDefinition, NeedPlace } from "../model/definition.ts";
+import { takeVariables } from "./secret-variables.ts";
 
 /** One app's definition, and the folder that its paths begin in. */
 export interface Project {
@@ -32,7 +33,9 @@ async function readDefinitionFile(file: string) {
   if (bytes === undefined) return undefined;
   const { decodeDefinition } = await import("../definition/decode.ts");
   const { parseDefinitionFile } = await import("../definition/parse.ts");
-  return parseDefinitionFile(decodeDefinition(bytes, file), file);
+  const read = parseDefinitionFile(decodeDefinition(bytes, file), file);
+  if (read.kind === "apps") for (const definition of read.definitions) takeVariables(definition, process.env);
+  return read;
 }
 
 async function listedProjects(list: string, paths: readonly ListedDefinition[]): Promise<readonly Project[]> {

@@ -1,5 +1,5 @@
 import type { Digest } from "../model/canonical.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest, WantedSecret } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
 import type { Context } from "./context.ts";
 import { definedConfig } from "./defined-config.ts";
@@ -7,6 +7,7 @@ import { followRelease } from "./follow.ts";
 import type { Project, Target } from "./project.ts";
 import { printRelease, type ReleaseOptions } from "./release.ts";
 import { settingsFor, type ImageWishes } from "./run-settings.ts";
+import { wantedSecrets } from "./secret-providers.ts";
 import { commitOf, whoAsks } from "./who.ts";
 
 /** An artifact and what its image says about how it wants to be run. */
@@ -15,17 +16,23 @@ export interface Deployable {
   readonly facts: ImageWishes;
 }
 
-/** Puts an artifact live in an environment of the project and prints the release. */
+/**
+ * Puts an artifact live in an environment of the project and prints the release.
+ *
+ * @param given its secrets, where they have been read already
+ */
 export async function deployArtifact(
   context: Context,
   project: Project,
   environment: Definition["environments"][number],
   artifact: Deployable,
   options: ReleaseOptions & { readonly promote?: boolean },
+  given?: readonly WantedSecret[],
 ): Promise<void> {
   const { definition, folder } = project;
   const target: Target = { app: definition.app, environment: environment.name };
   const commit = await commitOf(folder);
+  const secrets = given ?? (await wantedSecrets(environment.secrets ?? [], project, context.signal));
   const body: DeployRequest = {
     ...target,
     who: whoAsks(),
@@ -33,6 +40,7 @@ export async function deployArtifact(
     artifact: artifact.digest,
     settings: settingsFor(definition.run, artifact.facts),
     config: definedConfig(definition, environment, folder),
+    ...(secrets.length === 0 ? {} : { secrets }),
     environmentSettings: environment.settings,
     ...(definition.tests === undefined ? {} : { tests: definition.tests }),
     ...(environment.from === null ? {} : { from: environment.from }),

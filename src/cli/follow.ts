@@ -26,9 +26,9 @@ export async function follow<Result>(context: Context, path: string, body: unkno
 }
 
 /** Follows a deploy or rollback to its end, also across a restart of the daemon. */
-export async function followRelease<Result extends DeployResult | null = DeployResult>(
+export async function followRelease<Result extends object | null = DeployResult>(
   context: Context,
-  path: "/v1/deploy" | "/v1/rollback" | "/v1/config",
+  path: "/v1/deploy" | "/v1/rollback" | "/v1/config" | "/v1/secret/set" | "/v1/secret/revoke",
   body: Target,
 ): Promise<Result | DeployResult> {
   // Another release of the same kind, by the same person, may have been made a moment ago.

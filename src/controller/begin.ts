@@ -53,6 +53,12 @@ export async function rolloutEnd(
   return release;
 }
 
+/** The release that a change of config or secrets starts from: the one under way, else what is live. */
+export function baseOf(record: EnvironmentRecord): ReleaseRecord | undefined {
+  const number = record.active ?? record.live?.release;
+  return number === undefined ? undefined : record.releases.get(number);
+}
+
 /** Who asked, and why, of a request. */
 export function causeOf({ who, why, commit, request }: Cause): Cause {
   return { who, why, ...(commit === undefined ? {} : { commit }), ...(request === undefined ? {} : { request }) };

@@ -3,7 +3,7 @@ import { configOriginInEffect, environmentKey, noConfig, type EnvironmentRecord 
 import type { ConfigReport, ConfigRequest } from "../model/api.ts";
 import { configSizeProblem, effectiveConfig, overrideRows, type ConfigOverrides } from "../model/config.ts";
 import { nearestName } from "../model/nearest.ts";
-import { causeOf, type ReleaseOutcome } from "./begin.ts";
+import { baseOf, causeOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";
 import { deployMayBegin, putLive } from "./deploy.ts";
 
@@ -55,12 +55,6 @@ export function configReport(record: EnvironmentRecord): ConfigReport {
     config: live?.content.config ?? effectiveConfig(defined, overrides),
     overrides: overrideRows(defined, overrides),
   };
-}
-
-/** The release that the next one differs from in nothing but its config. */
-function baseOf(record: EnvironmentRecord): ReleaseOutcome["release"] | undefined {
-  const number = record.active ?? record.live?.release;
-  return number === undefined ? undefined : record.releases.get(number);
 }
 
 function refuseUnknown(name: string, known: readonly string[]): void {

@@ -22,6 +22,8 @@ import { Executor } from "./executor.ts";
 import { Fleet, type FleetInstance } from "./fleet.ts";
 import { countsNow, measureRollout, type CountsAt } from "./measure.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
+import { createQueue } from "./queue.ts";
+import { sweepSecrets } from "./secret-sweep.ts";
 import { Recorder } from "./recorder.ts";
 import { automaticRollback } from "./releases.ts";
 
@@ -45,6 +47,8 @@ export class Controller {
   readonly fleet: Fleet;
   readonly executor: Executor;
   readonly ports: ControllerPorts;
+  /** Versions of secrets are given one after the other, by environment. */
+  readonly secretChanges = createQueue();
   readonly #log: Log;
   readonly #stopping = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
@@ -130,6 +134,7 @@ export class Controller {
     await this.fleet.refresh();
     await this.#removeStrangers();
     await this.#names.lookAtAll();
+    await this.#sweepSecrets("remove");
     await this.executor
       .releaseUnused()
       .catch((error: unknown) => this.#warn("cannot free artifacts that no release has", error));
@@ -298,6 +303,7 @@ export class Controller {
   #onEvent({ data }: LedgerEvent): void {
     if (data.kind === "traffic.switched") void this.#measure(data);
     else if (data.kind === "rollout.aborted") void this.#measure({ ...data, from: null });
+    else if (data.kind === "set.removed") void this.#sweepSecrets("keep");
     if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
   }
 
@@ -404,6 +410,13 @@ export class Controller {
       this.#stopping.signal,
     );
     for (const { name } of strangers) this.fleet.forget(name);
+  }
+
+  /** Values that nothing needs go; one that stays a while longer harms nobody. */
+  async #sweepSecrets(strangers: "keep" | "remove"): Promise<void> {
+    await sweepSecrets(this.ports.secrets, this.state, strangers).catch((error: unknown) =>
+      this.#warn("cannot remove values of secrets that have ended", error),
+    );
   }
 
   #isServing(name: InstanceName): boolean {

@@ -1,5 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, ConfigOrigin } from "../ledger/event.ts";
+import { contentNow } from "../ledger/secrets.ts";
 import { configOriginInEffect, environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
 import type { DeployRequest, Promotion } from "../model/api.ts";
 import { effectiveConfig } from "../model/config.ts";
@@ -10,6 +11,7 @@ import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from ".
 import { keyOf, type Controller } from "./controller.ts";
 import { promotedRelease } from "./promotion.ts";
 import { abortActive, madeOf, superseded } from "./releases.ts";
+import { checkSecrets, currentVersions, prepareSecrets, secretVariables } from "./secret-values.ts";
 import { changeConfigOrigin, changeSettings, same, settingsHold } from "./settings.ts";
 import { until } from "./until.ts";
 
@@ -32,6 +34,7 @@ export interface Wanted {
 export async function deploy(controller: Controller, request: DeployRequest): Promise<ReleaseOutcome> {
   const askedAtMs = controller.ports.clock.monotonic();
   const { app, environment, artifact, settings, environmentSettings, tests } = request;
+  const wanted = request.secrets ?? [];
   await deployMayBegin(controller, app, environment);
   const proven = promotedRelease(controller, request);
   const cause = proven === undefined ? causeOf(request) : promotedCause(request, proven);
@@ -40,11 +43,20 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
       ? {}
       : { promoted: { environment: request.from, release: proven.number } };
   refuseOwnedRoute(controller, app, environment, environmentSettings);
+  if (wanted.length > 0) {
+    await prepareSecrets(controller, request, wanted, cause);
+    await deployMayBegin(controller, app, environment);
+  }
   // What is live keeps its settings until the new content takes over; without such, they hold at once.
   const before = controller.state.environments.get(environmentKey(app, environment));
   const overrides = before === undefined ? {} : configOriginInEffect(before).overrides;
   const configOrigin: ConfigOrigin = { defined: request.config, overrides };
-  const content: Content = { artifact, config: effectiveConfig(request.config, overrides), secrets: {}, settings };
+  const content: Content = {
+    artifact,
+    config: effectiveConfig(request.config, overrides),
+    secrets: currentVersions(before, wanted),
+    settings: { ...settings, ...secretVariables(wanted) },
+  };
   if (before === undefined || before.live === null)
     changeSettings(controller, app, environment, environmentSettings, cause);
   const record = recordOf(controller, app, environment);
@@ -64,10 +76,17 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
 export async function putLive(
   controller: Controller,
   record: EnvironmentRecord,
-  { content, configOrigin, settings, cause, tests = [], promoted }: Wanted,
+  wanted: Wanted,
   askedAtMs: number,
 ): Promise<ReleaseOutcome> {
   const { app, environment } = record;
+  const { configOrigin, settings, cause, tests = [], promoted } = wanted;
+  // What has ended never comes back.
+  const content = contentNow(record, wanted.content);
+  if (Object.keys(content.secrets).length > 0) {
+    await checkSecrets(controller, record, content);
+    await deployMayBegin(controller, app, environment);
+  }
   const digest = contentDigest(content);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   if (live?.digest === digest) {

@@ -5,6 +5,7 @@ import type { InstanceName, SetName } from "../model/names.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { hideSecrets } from "./secret-values.ts";
 import { sleep } from "./sleep.ts";
 
 /** How often each instance is held against its content, in ms. */
@@ -58,11 +59,21 @@ export class DriftWatch {
     if (!signal.aborted) log("warn", "cannot look for drift", { instance, error: asOperatorError(error).toJSON() });
   }
 
+  /** Arguments may hold what a script put there. */
+  async #withoutSecrets(setName: SetName, findings: readonly string[]): Promise<readonly string[]> {
+    const { ports, recordOf } = this.#options;
+    const record = recordOf(setName);
+    const set = record?.sets.get(setName);
+    if (findings.length === 0 || record === undefined || set === undefined) return findings;
+    return (await hideSecrets(ports, record, set.content))(findings);
+  }
+
   async #inspect(name: InstanceName, setName: SetName): Promise<void> {
     const { ports, fleet, recorder, recordOf, onFound } = this.#options;
     const inspected = await ports.runtime.inspect(name);
     if (inspected === null) return;
-    const findings = compareObservation(inspected.expected, inspected.observed);
+    const found = compareObservation(inspected.expected, inspected.observed);
+    const findings = await this.#withoutSecrets(setName, found);
     const before = fleet.get(name)?.drift ?? [];
     if (findings.length === 0 && before.length === 0) return;
     fleet.setDrift(name, findings);

@@ -21,12 +21,14 @@ import {
 import type { RouteRule } from "../model/observation.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
+import type { Health } from "../rollout/health.ts";
 import { readyInstances, provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
 import { baselineWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { hideSecrets } from "./secret-values.ts";
 import { sleep } from "./sleep.ts";
 import { TaskRunner } from "./task-runner.ts";
 
@@ -319,6 +321,7 @@ export class Executor {
     if (release === undefined || set === undefined) return;
     const instance = step.instance === null ? undefined : fleet.get(step.instance);
     const facts = instance === undefined ? undefined : await ports.runtime.facts(instance.name);
+    const hide = await hideSecrets(ports, record, set.content);
     if (record.active !== step.release) return;
     const now = ports.clock.now();
     const instances = fleet.all().filter((one) => one.set === set.name);
@@ -334,7 +337,12 @@ export class Executor {
       instance:
         instance === undefined || facts === undefined
           ? null
-          : { name: instance.name, facts, health: instance.health, settings: set.content.settings },
+          : {
+              name: instance.name,
+              facts: { ...facts, logTail: hide(facts.logTail) },
+              health: withoutSecrets(instance.health, hide),
+              settings: set.content.settings,
+            },
     });
     recorder.append({
       kind: "rollout.aborted",
@@ -430,6 +438,13 @@ function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: Rel
     };
   }
   return { kind: "release.proven", app, environment, release: watched.number, reason: "replaced" };
+}
+
+/** A page that tells of a failure may hold what it failed with. */
+function withoutSecrets(health: Health, hide: (lines: readonly string[]) => readonly string[]): Health {
+  const { last } = health;
+  if (last?.kind !== "answered") return health;
+  return { ...health, last: { ...last, body: hide([last.body])[0] ?? "" } };
 }
 
 function isAutomatic(record: EnvironmentRecord): boolean {

@@ -6,6 +6,7 @@ import type { Prober } from "../ports/prober.ts";
 import type { Router } from "../ports/router.ts";
 import type { Runtime } from "../ports/runtime.ts";
 import type { VolumeStore } from "../ports/volumes.ts";
+import type { Secrets } from "../ports/secrets.ts";
 
 /** Everything the controller touches the world with. */
 export interface ControllerPorts {
@@ -17,6 +18,7 @@ export interface ControllerPorts {
   readonly machine: Machine;
   readonly evidence: EvidenceKeeper;
   readonly volumes: VolumeStore;
+  readonly secrets: Secrets;
 }
 
 /** Says something for the daemon's own log; never the only place where something is told. */

@@ -1,4 +1,5 @@
 import type { Cause, ConfigOrigin, EventData, Failure } from "../ledger/event.ts";
+import { contentNow, digestNow, replacedSecrets, type ReplacedSecret } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Promotion } from "../model/api.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
@@ -25,6 +26,8 @@ export interface NewRelease {
   /** What its artifact has to pass first. */
   readonly tests?: readonly TestTask[];
   readonly promoted?: Promotion;
+  /** Versions of secrets that take the place of those it had; absent: none do. */
+  readonly replacedSecrets?: readonly ReplacedSecret[];
 }
 
 /** What a new release depends on besides the record. */
@@ -98,8 +101,17 @@ export function rollbackTo(
   automatic: boolean,
 ): NewRelease {
   const origin = originOf(record, target);
-  const { number: of, digest, content, configOrigin } = origin;
-  return { type: "rollback", of, automatic, digest, content, cause, ...madeOf(configOrigin) };
+  const replaced = replacedSecrets(record, origin.content);
+  return {
+    type: "rollback",
+    of: origin.number,
+    automatic,
+    digest: digestNow(record, origin),
+    content: contentNow(record, origin.content),
+    cause,
+    ...madeOf(origin.configOrigin),
+    ...(replaced.length === 0 ? {} : { replacedSecrets: replaced }),
+  };
 }
 
 /** How a release tells what its config is made of: of nothing, not at all. */

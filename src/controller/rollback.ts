@@ -1,14 +1,16 @@
 import { OperatorError } from "../errors/operator-error.ts";
+import { contentNow, digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import type { RollbackRequest } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import { isUnasked } from "../rollout/plan.ts";
-import { rollbackTarget, setOfContent } from "../rollout/target.ts";
+import { originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { servingText } from "./executor.ts";
 import { knownEnvironment, namedRelease } from "./known.ts";
 import { abortActive, rollbackTo } from "./releases.ts";
+import { checkSecrets } from "./secret-values.ts";
 import { until } from "./until.ts";
 
 /** A set that answers no sooner is not worth the wait: new instances serve in about that time. */
@@ -26,12 +28,16 @@ export async function rollback(controller: Controller, request: RollbackRequest)
   const mayBegin = (): boolean => !isSwitching(controller, record);
   if (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
   const wanted = request.to === undefined ? rollbackTarget(record) : record.releases.get(request.to);
-  if (wanted !== undefined) await askAnew(controller, record, wanted.digest);
+  if (wanted !== undefined) await askAnew(controller, record, digestNow(record, wanted));
   while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   const named = request.to === undefined ? undefined : namedRelease(record, request.to);
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (active?.type === "deploy" && live !== undefined && (named === undefined || named.digest === live.digest)) {
+  if (
+    active?.type === "deploy" &&
+    live !== undefined &&
+    (named === undefined || digestNow(record, named) === live.digest)
+  ) {
     controller.recorder.append(
       ...abortActive(record, {
         code: "ROLLOUT_FAILED",
@@ -43,7 +49,8 @@ export async function rollback(controller: Controller, request: RollbackRequest)
     controller.tick(keyOf(record));
     return { record, release: live, created: false };
   }
-  if (live !== undefined && named?.digest === live.digest) return { record, release: live, created: false };
+  if (live !== undefined && named !== undefined && digestNow(record, named) === live.digest)
+    return { record, release: live, created: false };
   const target = named ?? rollbackTarget(record);
   if (target === undefined) {
     throw new OperatorError(
@@ -53,6 +60,11 @@ export async function rollback(controller: Controller, request: RollbackRequest)
         hint: "name a release with `bronze rollback vN` (see `bronze releases`), or deploy a new one",
       },
     );
+  }
+  // Instances that run have theirs.
+  if (setOfContent(record, digestNow(record, target)) === undefined) {
+    await checkSecrets(controller, record, contentNow(record, originOf(record, target).content));
+    while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
   }
   const release = create(controller, record, rollbackTo(record, target, cause, false), askedAtMs);
   return { record, release: await rolloutEnd(controller, record, release), created: true };

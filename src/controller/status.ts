@@ -5,6 +5,7 @@ import {
   type ReleaseRecord,
   type SetRecord,
 } from "../ledger/state.ts";
+import { digestNow, lostSecrets, replacedSecrets, replacedText } from "../ledger/secrets.ts";
 import { crashMemoryMs } from "../ledger/fold.ts";
 import type {
   EnvironmentStatus,
@@ -162,7 +163,9 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
 }
 
 function warmSetOf(record: EnvironmentRecord, target: ReleaseRecord): SetRecord | undefined {
-  return [...record.sets.values()].find((set) => set.digest === target.digest && set.role === "warm" && !set.takenBack);
+  return [...record.sets.values()].find(
+    (set) => set.digest === digestNow(record, target) && set.role === "warm" && !set.takenBack,
+  );
 }
 
 function instanceStatus(record: EnvironmentRecord, instance: FleetInstance, nowMs: number): InstanceStatus {
@@ -268,11 +271,30 @@ function warningsOf(
       `a rollback within ${formatDuration(rollback.withinMs ?? 0)} is promised, but v${rollback.target} is not warm`,
     );
   }
+  warnings.push(...secretWarnings(record, rollback));
   for (const set of record.sets.values()) {
     if (set.retiredBecause?.includes("memory") === true)
       warnings.push(`${set.name} is not kept warm: ${set.retiredBecause}`);
   }
   return warnings;
+}
+
+/** What a rollback would bring in another version than it was, and what of the live content has ended. */
+function secretWarnings(record: EnvironmentRecord, { target }: RollbackReadiness): readonly string[] {
+  const wanted = target === null ? undefined : record.releases.get(target);
+  const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  return [
+    ...(live === undefined ? [] : replacedSecrets(record, live.content)).map(
+      ({ name, from, because }) =>
+        `v${live?.number} runs with ${name} v${from}, which was ${because}: \`bronze secret revoke ${name}\` replaces it`,
+    ),
+    ...(wanted === undefined ? [] : replacedSecrets(record, wanted.content)).map(
+      (one) => `a rollback to v${target} comes with ${replacedText(one)}`,
+    ),
+    ...(wanted === undefined ? [] : lostSecrets(record, wanted.content)).map(
+      ([name]) => `a rollback to v${target} needs ${name}, which was removed: \`bronze secret set ${name}\` first`,
+    ),
+  ];
 }
 
 /** A first end is replaced at once and says nothing; later ones make the next start wait. */

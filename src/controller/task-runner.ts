@@ -18,6 +18,7 @@ import type { TaskStep } from "../rollout/tasks.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { hideSecrets } from "./secret-values.ts";
 
 export interface TaskRunnerOptions {
   readonly ports: ControllerPorts;
@@ -157,7 +158,10 @@ export class TaskRunner {
     const release = record.releases.get(task.release);
     const isPassed = how === "exited" && code === 0;
     const fails = (): boolean => task.cause === null && !isPassed && record.active === task.release;
-    let output = end.output.slice(-50).map((line) => printableLine(line.slice(0, mostCharacters)));
+    const content = release === undefined ? undefined : (record.sets.get(release.set) ?? release).content;
+    const hide = content === undefined ? undefined : await hideSecrets(ports, record, content);
+    const told = end.output.slice(-50);
+    let output = (hide?.(told) ?? told).map((line) => printableLine(line.slice(0, mostCharacters)));
     if (fails() && release !== undefined && task.process === testProcess)
       output = [...output, ...(await this.#attachFailed(release, task.index))];
     if (task.ended !== null || signal.aborted) return;

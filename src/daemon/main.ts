@@ -98,6 +98,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       machine: systemMachine,
       evidence: createEvidence(store),
       volumes,
+      secrets,
     },
     log,
     recorder,

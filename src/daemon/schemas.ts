@@ -21,6 +21,7 @@ import {
 } from "../model/names.ts";
 import { maxInstances, mostWorkers } from "../model/processes.ts";
 import { isTakenPath, mostVolumes, parseVolumeName } from "../model/volumes.ts";
+import { mostSecretBytes, mostSecrets, parseSecretName, whyNoVariable, type SecretName } from "../model/secret.ts";
 
 /** Longest text of who and why, in characters. */
 const mostText = 1_000;
@@ -161,6 +162,35 @@ const refuseVariables = (values: ConfigOverrides, context: z.core.$RefinementCtx
 const config = z.record(z.string(), z.string()).superRefine(refuseVariables);
 const overrides = z.record(z.string(), z.string().nullable()).superRefine(refuseVariables);
 
+const secretName = z.string().transform((text): SecretName => parseSecretName(text));
+/** Bytes in base64; what is wrong with them is told without them. */
+const secretValue = z
+  .base64()
+  .min(1)
+  .max(Math.ceil(mostSecretBytes / 3) * 4)
+  .refine((value) => Buffer.byteLength(value, "base64") <= mostSecretBytes, `is longer than ${mostSecretBytes} bytes`);
+const wantedSecrets = z
+  .array(z.strictObject({ name: secretName, variable: z.boolean(), value: secretValue.optional() }))
+  .max(mostSecrets)
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "names one twice")
+  .refine((all) => all.every((one) => !one.variable || whyNoVariable(one.name) === undefined), "cannot be a variable");
+
+export const secretSetSchema = z.strictObject({
+  ...asked,
+  request: requestName,
+  name: secretName,
+  value: secretValue,
+  rotate: z.boolean(),
+});
+export const secretRevokeSchema = z.strictObject({
+  ...asked,
+  request: requestName,
+  name: secretName,
+  version: release.optional(),
+});
+export const secretRemoveSchema = z.strictObject({ ...asked, name: secretName, yes: z.boolean() });
+export const passphraseSchema = z.strictObject({ passphrase: text(mostText).min(1).nullable() });
+
 export const deploySchema = z.strictObject({
   ...asked,
   artifact: digest,
@@ -168,6 +198,7 @@ export const deploySchema = z.strictObject({
   config,
   from: environmentName.optional(),
   promote: z.boolean().optional(),
+  secrets: wantedSecrets.optional(),
   environmentSettings,
   tests: tests.optional(),
   commit: z

@@ -42,6 +42,7 @@ import { addConfigRoutes } from "./config-routes.ts";
 import { deployResult } from "./deploy-result.ts";
 import { addLogRoutes, type LogQuery } from "./log-routes.ts";
 import { isAbout, withProgress, type Filter } from "./progress.ts";
+import { addSecretRoutes } from "./secret-routes.ts";
 import { streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
@@ -116,6 +117,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   addConfigRoutes(app, options);
   addRunRoute(app, options);
+  addSecretRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;
     await streamWork(reply, (progress) =>

@@ -7,6 +7,7 @@ import { readEnvironments, readRoute } from "./environments.ts";
 import { readNeeds } from "./needs.ts";
 import { readProcesses } from "./processes.ts";
 import type { Place, Reader } from "./reader.ts";
+import { readSecrets, refuseBoth, withSecrets } from "./secrets.ts";
 import { readChecks, readRelease, readTests } from "./tasks.ts";
 import { checkVolumes } from "./volumes.ts";
 
@@ -50,7 +51,10 @@ export function readApp(
     ...(needs.length === 0 ? {} : { needs: needs.map(({ need }) => need).sort() }),
   };
   const places = { shared, own: fields.get("environments") };
-  const environments = readEnvironments(reader, places, ofAll, processes.counts);
+  const secrets = optional(fields, "secrets", (field) => readSecrets(reader, field));
+  const written = readEnvironments(reader, places, ofAll, processes.counts);
+  const environments = written.map((environment) => withSecrets(environment, secrets));
+  for (const environment of environments) refuseBoth(reader, place, environment, config);
   if (app !== undefined) checkVolumes(reader, place, { app, run, environments });
   if (app === undefined || build === undefined) return undefined;
   const definition: Definition = {

@@ -9,6 +9,7 @@ import { maxInstances } from "../model/processes.ts";
 import { keySets } from "./keys.ts";
 import { readCounts, type Counts } from "./processes.ts";
 import type { Place, Reader } from "./reader.ts";
+import { readSecrets } from "./secrets.ts";
 import { readPositiveDuration } from "./run.ts";
 import { readChecks } from "./tasks.ts";
 
@@ -100,8 +101,15 @@ function readEnvironment(
   if (origin !== undefined) origins.set(text, origin);
   const from = optional(fields, "from", (field) => reader.parsed(field, parseEnvironmentName)) ?? null;
   const config = optional(fields, "config", (field) => readConfig(reader, field));
+  const secrets = optional(fields, "secrets", (field) => readSecrets(reader, field));
   try {
-    return { name: parseEnvironmentName(text), from, settings, ...(config === undefined ? {} : { config }) };
+    return {
+      name: parseEnvironmentName(text),
+      from,
+      settings,
+      ...(config === undefined ? {} : { config }),
+      ...(secrets === undefined ? {} : { secrets }),
+    };
   } catch {
     reader.problemAt(
       place.offset,

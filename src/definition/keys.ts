@@ -25,8 +25,8 @@ export const debianKeys = "packages recommends full architectures copy env workd
 export const settingKeys = ["compress", "allowSecrets"];
 
 /** Keys of an app, at the top level or under its name in `apps`. */
-const appKeys = "build route run processes config release tests checks needs environments";
-const laterAppKeys = "secrets policy volumes gates registry extends";
+const appKeys = "build route run processes config secrets release tests checks needs environments";
+const laterAppKeys = "policy volumes gates registry extends";
 
 /** Every mapping with fixed keys. */
 export const keySets = {
@@ -38,6 +38,8 @@ export const keySets = {
     "lock platforms run secrets snapshot base",
   ),
   copy: keySet("build.copy", "from to", "owner mode exclude"),
+  secret: keySet("secrets", "name variable from", "mode path"),
+  secretSource: keySet("secrets[].from", "file env command", "vault aws"),
   allowance: keySet("build.allowSecrets", "path rule reason", ""),
   route: keySet("route", "host path", "tls redirect headers"),
   run: keySet("run", "command port health drain minReady resources capabilities tmpfs volumes", "user env stopSignal"),
@@ -47,8 +49,8 @@ export const keySets = {
   volume: keySet("run.volumes.NAME", "path shared snapshot app", "size backup"),
   environment: keySet(
     "environments.NAME",
-    "from instances processes strategy deadline rollback route config checks",
-    "secrets approvals window gates policy maxAge analysis runtime tests",
+    "from instances processes strategy deadline rollback route config secrets checks",
+    "approvals window gates policy maxAge analysis runtime tests",
   ),
   release: keySet("release", "run reversible deadline", ""),
   test: keySet("tests", "run deadline env", "config secrets"),

@@ -125,7 +125,6 @@ test("parseDefinition() names all problems at once, each with line, column and p
 
 const later: readonly (readonly [string, string])[] = [
   ["route: { tls: cert.pem }\n", "route.tls"],
-  ["secrets: [DATABASE_URL]\n", "secrets"],
   ["environments: { production: { approvals: 1 } }\n", "environments.production.approvals"],
   ["environments: { production: { strategy: { canary: { steps: [5] } } } }\n", "environments.production.strategy"],
   ["environments: { production: { strategy: rolling } }\n", "environments.production.strategy"],

@@ -12,6 +12,11 @@
  *   GET  /v1/status?app=&environment=&at=                      → StatusReport
  *   GET  /v1/releases?app=&environment=                        → ReleaseRow[]
  *   GET  /v1/release?app=&environment=&release=                → ReleaseRow & { content }
+ *   POST /v1/secret/set    SecretSetRequest                    → stream of StreamLine<SecretResult>
+ *   POST /v1/secret/revoke SecretRevokeRequest                 → stream of StreamLine<SecretResult>
+ *   POST /v1/secret/remove SecretRemoveRequest                 → stream of StreamLine<SecretResult>
+ *   POST /v1/secret/unlock, /v1/secret/protect  PassphraseRequest → stream of StreamLine<SecretsLock>
+ *   GET  /v1/secrets?app=&environment=                         → SecretsReport
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
  *   GET  /v1/logs?app=&environment=&instance=&process=&lines=&follow=1 → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
@@ -26,6 +31,7 @@ import type { Digest } from "./canonical.ts";
 import type { Config, ConfigOverrides, OverrideRow } from "./config.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
 import type { TestTask } from "./tasks.ts";
+import type { SecretName } from "./secret.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "./names.ts";
 
 export interface Ping {
@@ -56,6 +62,8 @@ export interface DeployRequest extends Asked, Named {
   readonly settings: RunSettings;
   /** What the definition says for this environment; the daemon puts overrides in place. */
   readonly config: Config;
+  /** Those that instances are to see; absent: none. */
+  readonly secrets?: readonly WantedSecret[];
   readonly environmentSettings: EnvironmentSettings;
   /** What the artifact has to pass first; absent: nothing. */
   readonly tests?: readonly TestTask[];
@@ -93,6 +101,78 @@ export interface RunResult {
   readonly status: number | null;
   /** How it ended, in words. */
   readonly finding: string;
+}
+
+/** A secret that a definition lists. */
+export interface WantedSecret {
+  readonly name: SecretName;
+  /** Also as an environment variable. */
+  readonly variable: boolean;
+  /** In base64, where the definition says where it comes from; absent: the version that is kept. */
+  readonly value?: string;
+}
+
+export interface SecretSetRequest extends Asked, Named {
+  readonly name: SecretName;
+  /** In base64. */
+  readonly value: string;
+  /** A new version of one that is there, and a release with it; else its first. */
+  readonly rotate: boolean;
+}
+
+export interface SecretRevokeRequest extends Asked, Named {
+  readonly name: SecretName;
+  /** Absent: all versions but the current one. */
+  readonly version?: number;
+}
+
+export interface SecretRemoveRequest extends Asked {
+  readonly name: SecretName;
+  /** Also where releases that a rollback can reach need it. */
+  readonly yes: boolean;
+}
+
+export interface SecretResult {
+  readonly name: SecretName;
+  /** The current version now; null: there is none any more. */
+  readonly version: number | null;
+  /** False: it was so already. */
+  readonly changed: boolean;
+  /** The release that took it; null: nothing had to. */
+  readonly release: DeployResult | null;
+}
+
+export interface SecretRow {
+  readonly name: SecretName;
+  readonly current: number;
+  readonly versions: readonly {
+    readonly version: number;
+    readonly who: string;
+    readonly why: string;
+    readonly atMs: number;
+    readonly revoked: boolean;
+    /** Releases that see it and that a rollback can reach, newest first. */
+    readonly releases: readonly number[];
+    /** The one of them that is live; null: none is. */
+    readonly live: number | null;
+  }[];
+}
+
+export interface SecretsReport {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  /** Nothing can be read until `bronze secret unlock`. */
+  readonly locked: boolean;
+  readonly secrets: readonly SecretRow[];
+}
+
+export interface PassphraseRequest {
+  /** null, of protect only: none from now on. */
+  readonly passphrase: string | null;
+}
+
+export interface SecretsLock {
+  readonly locked: boolean;
 }
 
 export interface RollbackRequest extends Asked, Named {

@@ -2,6 +2,7 @@ import type { Config } from "./config.ts";
 import type { EnvironmentSettings, RunSettings } from "./content.ts";
 import type { AppName, EnvironmentName } from "./names.ts";
 import type { TestTask } from "./tasks.ts";
+import type { SecretName } from "./secret.ts";
 
 /** Files copied from the project into a recipe's image. */
 export interface CopyRule {
@@ -80,6 +81,22 @@ export type ConfigSource =
   /** A dotenv file of the project, read when a release is asked for. */
   | { readonly kind: "file"; readonly path: string };
 
+/** Where a secret's value is read when a release is asked for. */
+export type SecretSource =
+  /** Absolute, or relative to the project. */
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "env"; readonly variable: string }
+  | { readonly kind: "command"; readonly command: readonly string[] };
+
+/** A secret that instances see. */
+export interface SecretDefinition {
+  readonly name: SecretName;
+  /** Also as an environment variable. */
+  readonly variable: boolean;
+  /** Absent: `bronze secret` gives it its values. */
+  readonly from?: SecretSource;
+}
+
 /** Where something stands in a definition file. */
 export interface DefinitionPlace {
   /** From 1. */
@@ -123,5 +140,7 @@ export interface Definition {
     readonly settings: EnvironmentSettings;
     /** Put over that of every environment. */
     readonly config?: ConfigSource;
+    /** All that its instances see, those of every environment among them. */
+    readonly secrets?: readonly SecretDefinition[];
   }[];
 }

@@ -37,6 +37,22 @@ export function parseSecretName(text: string): SecretName {
   });
 }
 
+/**
+ * A value as it was meant: the line end that `echo` and editors put after a single line is no part of it. What has several
+ * lines, such as a key in PEM, stays as it is.
+ */
+export function withoutLineEnd(value: Buffer): Buffer {
+  const first = value.indexOf(10);
+  if (first < 0 || first !== value.length - 1) return value;
+  return value.subarray(0, value[first - 1] === 13 ? first - 1 : first);
+}
+
+/** Why a value cannot be kept; undefined: it can. */
+export function whyNoValue(value: Uint8Array): string | undefined {
+  if (value.length === 0) return "it is empty";
+  return value.length > mostSecretBytes ? `it is longer than ${mostSecretBytes} bytes` : undefined;
+}
+
 /** Names that instances are given by Bronze itself, which no secret may take as a variable. */
 const ownVariables = /^(PATH|HOME|HOSTNAME|PORT|BRONZE_.*)$/;
 
@@ -51,4 +67,35 @@ export function whyNoVariable(name: SecretName): string | undefined {
 /** `APP ENV NAME vN`, for sentences. */
 export function secretText({ name, version }: Pick<SecretVersion, "name" | "version">): string {
   return `${name} v${version}`;
+}
+
+/** Why a value cannot be an environment variable; undefined: it can. */
+export function whyNoVariableValue(value: Uint8Array): string | undefined {
+  if (value.includes(0)) return "holds a NUL byte";
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(value);
+    return undefined;
+  } catch {
+    return "is no text in UTF-8";
+  }
+}
+
+/** Shorter values, and lines of values, stand in too much that has nothing to do with them, in characters. */
+const leastHidden = 4;
+const leastHiddenLine = 8;
+
+/** A function that takes values out of a text: as they are, line by line, and as JSON, URLs and base64 carry them. */
+export function hideValues(values: readonly Uint8Array[]): (text: string) => string {
+  const forms = new Set<string>();
+  for (const value of values) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    const text = bytes.toString("utf8").trim();
+    if (text.length < leastHidden) continue;
+    for (const form of [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text.toWellFormed())])
+      forms.add(form);
+    forms.add(bytes.toString("base64"));
+    for (const line of text.split("\n")) if (line.trim().length >= leastHiddenLine) forms.add(line.trim());
+  }
+  const longestFirst = [...forms].sort((a, b) => b.length - a.length);
+  return (text) => longestFirst.reduce((hidden, form) => hidden.replaceAll(form, "[redacted]"), text);
 }

@@ -6,6 +6,7 @@ import { createMemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine } from "../drivers/memory/runtime.ts";
 import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volumes.ts";
+import { createMemorySecrets, type MemorySecrets } from "../drivers/memory/secrets.ts";
 import type { Journal } from "../ports/journal.ts";
 
 /** A whole world in memory under a virtual clock: controllers come and go in it, instances and router stay. */
@@ -16,6 +17,7 @@ export interface World {
   readonly journal: Journal;
   readonly evidence: MemoryEvidence;
   readonly volumes: MemoryVolumes;
+  readonly secrets: MemorySecrets;
   /**
    * Starts a controller, as a daemon does; its ports may be changed for it alone. Where a boot is given, it records that
    * it started on it.
@@ -33,6 +35,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
   const router = createMemoryRouter();
   const journal = createMemoryJournal();
   const evidence = createMemoryEvidence();
+  const secrets = createMemorySecrets();
   return {
     clock,
     machine,
@@ -40,20 +43,23 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
     journal,
     evidence,
     volumes,
+    secrets,
     cutPower() {
       machine.cutPower();
       router.reboot();
     },
     async startController(change = (ports) => ports, boot) {
       router.restart();
+      const opened = secrets.open();
       const ports: ControllerPorts = {
-        runtime: machine.runtime(),
+        runtime: machine.runtime(opened),
         router,
         journal,
         clock,
         prober: machine.prober,
         evidence,
         volumes,
+        secrets: opened,
         machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
       };
       const controller = new Controller(change(ports), () => {});

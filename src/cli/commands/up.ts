@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
+import type { WantedSecret } from "../../model/api.ts";
 import type { Definition } from "../../model/definition.ts";
 import type { AppName } from "../../model/names.ts";
 import { buildProject } from "../build-project.ts";
@@ -12,9 +13,16 @@ import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { contextsOf, refuseForSeveral } from "../several.ts";
+import { wantedSecrets } from "../secret-providers.ts";
 import { withHttp } from "./serve.ts";
 
 type UpOptions = ReleaseOptions & HttpOptions & RegistryOptions & BuildOptions;
+
+interface Chosen {
+  readonly project: Project;
+  readonly environment: Definition["environments"][number];
+  readonly secrets: readonly WantedSecret[];
+}
 
 export function upCommand(): Command {
   return withBuild(withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up"))))))
@@ -25,23 +33,27 @@ export function upCommand(): Command {
       const context = createContext(options, goesOn);
       const projects = await loadProjects(options);
       refuseForSeveral(projects, options);
-      const chosen = projects.map((project) => ({
-        project,
-        environment: chooseEnvironment(project.definition, options.environment),
-      }));
-      for (const { project, environment } of chosen) refusePromoted(project.definition.app, environment);
+      const chosen: Chosen[] = [];
+      for (const project of projects) {
+        const environment = chooseEnvironment(project.definition, options.environment);
+        refusePromoted(project.definition.app, environment);
+        // What cannot be had is told before a long build.
+        const secrets = await wantedSecrets(environment.secrets ?? [], project, context.signal);
+        chosen.push({ project, environment, secrets });
+      }
       // A machine that cannot run the daemon says so before a long build.
       await ensureDaemon(context, options);
       const contexts = contextsOf(context, projects);
       const works: OrderedWork[] = [];
-      for (const { project, environment } of chosen) {
+      for (const one of chosen) {
+        const { project, environment } = one;
         const own = contexts.of(project);
         // One after the other: a build uses the whole machine by itself.
         const { artifact } = await buildProject(own, project, options);
         works.push({
           app: project.definition.app,
           needs: environment.settings.needs ?? [],
-          run: () => deploy(own, project, environment, { digest: artifact.digest, facts: artifact.config }, options),
+          run: () => deploy(own, one, { digest: artifact.digest, facts: artifact.config }, options),
           leftOut: (need) => own.output.line(`left as it is: it needs ${need}, which did not go live`),
         });
       }
@@ -60,12 +72,11 @@ function refusePromoted(app: AppName, { name, from }: Definition["environments"]
 
 async function deploy(
   context: Context,
-  project: Project,
-  environment: ReturnType<typeof chooseEnvironment>,
+  { project, environment, secrets }: Chosen,
   artifact: Deployable,
   options: UpOptions,
 ): Promise<void> {
-  const deployOnce = (): Promise<void> => deployArtifact(context, project, environment, artifact, options);
+  const deployOnce = (): Promise<void> => deployArtifact(context, project, environment, artifact, options, secrets);
   await deployOnce().catch(async (thrown: unknown) => {
     // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
     if (!(thrown instanceof OperatorError) || thrown.code !== "DAEMON_UNREACHABLE" || thrown.details === "final")

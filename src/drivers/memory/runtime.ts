@@ -10,9 +10,11 @@ import {
 } from "../../model/names.ts";
 import type { AppAddresses } from "../../model/observation.ts";
 import { processSettings } from "../../model/processes.ts";
+import type { SecretName } from "../../model/secret.ts";
 import { allVolumesOf, clashes, formatVolume, volumesOfInstance, type AttachedVolume } from "../../model/volumes.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Prober } from "../../ports/prober.ts";
+import type { Secrets } from "../../ports/secrets.ts";
 import type {
   Exit,
   InstanceFacts,
@@ -81,8 +83,8 @@ interface Running {
 
 /** A machine in memory: instances live in it, and daemons with their `runtime()` come and go. */
 export interface MemoryMachine {
-  /** The machine as a (new) daemon sees it. */
-  runtime(): Runtime;
+  /** The machine as a (new) daemon sees it. @param secrets where instances' values are read; absent: nowhere */
+  runtime(secrets?: Secrets): Runtime;
   /** Answers as the instances would. */
   readonly prober: Prober;
   /** What instances started from now on do: of one content, or of any other; of one process, or of any other. */
@@ -320,7 +322,13 @@ export function createMemoryMachine(options: {
     return { expected, observed: { ...expected, imageIntact: true, entered: [], ...running.changed } };
   }
 
-  const runtime = (): Runtime => {
+  /** As a real instance could not be started without its values. */
+  async function readSecrets(secrets: Secrets | undefined, { app, environment, content }: InstanceSet): Promise<void> {
+    for (const [name, version] of Object.entries(content.secrets))
+      await secrets?.read({ app, environment, name: name as SecretName, version });
+  }
+
+  const runtime = (secrets?: Secrets): Runtime => {
     const own = new Set<(name: InstanceName, exit: Exit) => void>();
     const ownOrphan = new Set<(name: InstanceName) => void>();
     return {
@@ -328,6 +336,7 @@ export function createMemoryMachine(options: {
       ensure(set, wanted, signal) {
         const work = (perSet.get(set.name) ?? Promise.resolve())
           .catch(() => {})
+          .then(() => readSecrets(secrets, set))
           .then(() => ensure(set, wanted, signal));
         perSet.set(set.name, work);
         return work;
