@@ -2,6 +2,7 @@ import type { Cause, EventData } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError } from "./executor.ts";
+import { refuseHeldVolumes } from "./held-volumes.ts";
 import { namedRelease } from "./known.ts";
 import { newRelease, type NewRelease } from "./releases.ts";
 import { until } from "./until.ts";
@@ -19,13 +20,16 @@ export function isSwitching(controller: Controller, record: EnvironmentRecord): 
   return controller.executor.flips.has(keyOf(record));
 }
 
-/** Records a new release, superseding what is under way. @returns its number */
+/** Records a new release, superseding what is under way. @returns its number @throws {OperatorError} `VOLUME_HELD` */
 export function create(
   controller: Controller,
   record: EnvironmentRecord,
   release: NewRelease,
   askedAtMs: number,
 ): number {
+  const { app, environment, settings } = record;
+  const { content } = release;
+  refuseHeldVolumes(controller.state, { app, environment, content, settings: release.settings ?? settings });
   const events: readonly EventData[] = newRelease(
     record,
     release,

@@ -14,6 +14,7 @@ import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
 import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
+import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
 import { NameKeeper } from "./app-names.ts";
@@ -471,9 +472,13 @@ export function isSettled(record: EnvironmentRecord, instances: readonly FleetIn
 
 /** What answers each route as the ledger has it. A switch that was begun is not in it: it is done again. */
 function liveRules({ environments }: LedgerState): readonly RouteRule[] {
-  return [...environments.values()].flatMap(({ live, settings }) =>
-    live === null || settings.route === null ? [] : [{ route: settings.route, stable: live.set }],
-  );
+  return [...environments.values()].flatMap((record) => {
+    const { live, settings, sets } = record;
+    if (live === null || settings.route === null) return [];
+    const set = sets.get(live.set);
+    const hold = set !== undefined && yieldingProcesses(record, set).has(webProcess);
+    return [{ route: settings.route, stable: live.set, ...(hold ? { hold } : {}) }];
+  });
 }
 
 export function keyOf(record: EnvironmentRecord): string {

@@ -6,9 +6,11 @@ import type { DeployRequest, Promotion } from "../model/api.ts";
 import { effectiveConfig } from "../model/config.ts";
 import { contentDigest, formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
+import { hasVolumes } from "../model/volumes.ts";
 import { testsDigest, type TestTask } from "../model/tasks.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
+import { refuseHeldVolumes } from "./held-volumes.ts";
 import { promotedRelease } from "./promotion.ts";
 import { abortActive, madeOf, superseded } from "./releases.ts";
 import { checkSecrets, currentVersions, prepareSecrets, secretVariables } from "./secret-values.ts";
@@ -29,12 +31,16 @@ export interface Wanted {
 /**
  * Releases an artifact: a new release, unless its content is live already. Resolves at the switch.
  *
- * @throws {OperatorError} `ROUTE_OWNED`, or the failure of the rollout
+ * @throws {OperatorError} `ROUTE_OWNED`, `VOLUME_HELD`, `VOLUME_UNFIT`, or the failure of the rollout
  */
 export async function deploy(controller: Controller, request: DeployRequest): Promise<ReleaseOutcome> {
   const askedAtMs = controller.ports.clock.monotonic();
   const { app, environment, artifact, settings, environmentSettings, tests } = request;
   const wanted = request.secrets ?? [];
+  const { runtime } = controller.ports;
+  // Before it gets a number, and long before anything stops for it.
+  if (hasVolumes(settings))
+    await runtime.checkVolumes({ artifact, config: {}, secrets: {}, settings }, controller.signal);
   await deployMayBegin(controller, app, environment);
   const proven = promotedRelease(controller, request);
   const cause = proven === undefined ? causeOf(request) : promotedCause(request, proven);
@@ -42,6 +48,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
     proven === undefined || request.from === undefined
       ? {}
       : { promoted: { environment: request.from, release: proven.number } };
+  refuseHeldVolumes(controller.state, { app, environment, content: { settings }, settings: environmentSettings });
   refuseOwnedRoute(controller, app, environment, environmentSettings);
   if (wanted.length > 0) {
     await prepareSecrets(controller, request, wanted, cause);

@@ -31,9 +31,12 @@ import type { Recorder } from "./recorder.ts";
 import { hideSecrets } from "./secret-values.ts";
 import { sleep } from "./sleep.ts";
 import { TaskRunner } from "./task-runner.ts";
+import { VolumeRunner } from "./volume-runner.ts";
 
 /** Time between two looks whether an instance that ends still has requests, in ms. */
 const drainPollMs = 100;
+/** Longest time that a rollout waits for a volume that is still another's, in ms. */
+const attachedMs = 20_000;
 /** Time between SIGTERM and SIGKILL, in ms. */
 const graceMs = 10_000;
 /** Longest text of why workers could not be started, in characters. */
@@ -62,10 +65,15 @@ export class Executor {
   readonly flips = new Map<string, RouteRule>();
   readonly #options: ExecutorOptions;
   readonly #tasks: TaskRunner;
+  readonly #volumes: VolumeRunner;
+  /** Since when sets cannot start because a volume is still another's, monotonic. */
+  readonly #waitingSince = new Map<SetName, number>();
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#tasks = new TaskRunner(options);
+    const abort = this.#abortActive.bind(this);
+    this.#volumes = new VolumeRunner({ ...options, abort });
   }
 
   /** Learns from the router what is in effect. */
@@ -155,6 +163,9 @@ export class Executor {
       case "attest":
       case "ask":
         return this.#tasks.run(record, step);
+      case "yield":
+      case "snapshot":
+        return this.#volumes.run(record, step);
       default:
         throw new Error(`step ${step.kind} is recorded, not run`);
     }
@@ -182,15 +193,26 @@ export class Executor {
       if (set.role === "ending" || (isWorker(process) && set.role !== "live")) return;
       const wanted = { process, count: step.count, nextOrdinal, ...(ending === undefined ? {} : { ending }) };
       await ports.runtime.ensure(instanceSet(set), wanted, signal);
+      this.#waitingSince.delete(set.name);
     } catch (error) {
       await fleet.refresh();
       if (signal.aborted) return;
+      if (this.#isToWait(set, error)) throw error;
       if (isWorker(process)) return this.#workersFailed(record, set, process, error);
       const isFull = asOperatorError(error).code === "DISK_FULL";
       if ((isFull && isAutomatic(record)) || !this.#abortActive(record, set, error)) throw error;
       return;
     }
     await fleet.refresh();
+  }
+
+  /** Whoever still has a volume is about to end; it is tried again, but not for ever while nothing answers. */
+  #isToWait(set: SetRecord, thrown: unknown): boolean {
+    if (asOperatorError(thrown).code !== "VOLUME_ATTACHED") return false;
+    const now = this.#options.ports.clock.monotonic();
+    const since = this.#waitingSince.get(set.name) ?? now;
+    this.#waitingSince.set(set.name, since);
+    return now - since < attachedMs;
   }
 
   /** What cannot be started is tried again as what has ended is, and tells the watch as much; other trouble is the machine's. */
@@ -400,6 +422,7 @@ export class Executor {
     // It may have a place without endpoints, which is not listed.
     await ports.router.place({ set: step.set, endpoints: [] }, signal);
     this.placed.delete(step.set);
+    this.#waitingSince.delete(step.set);
     recorder.append({ kind: "set.removed", app: record.app, environment: record.environment, set: step.set });
     await this.releaseUnused();
   }

@@ -6,13 +6,14 @@ import { nearestName } from "../model/nearest.ts";
 import { workersOf } from "../model/processes.ts";
 import { causeOf } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
+import { refuseHeldVolumes } from "./held-volumes.ts";
 import { knownEnvironment } from "./known.ts";
 import { changeSettings, settingsHold } from "./settings.ts";
 
 /**
  * Changes numbers of instances; resolves when as many do their work.
  *
- * @throws {OperatorError} `NOT_FOUND` for a process that the content does not have, and `ROLLOUT_UNHEALTHY`
+ * @throws {OperatorError} `NOT_FOUND` for a process that the content does not have, `VOLUME_HELD` and `ROLLOUT_UNHEALTHY`
  */
 export async function scale(controller: Controller, request: ScaleRequest): Promise<EnvironmentRecord> {
   const record = knownEnvironment(controller, request.app, request.environment);
@@ -20,6 +21,10 @@ export async function scale(controller: Controller, request: ScaleRequest): Prom
   const { instances = record.settings.instances } = request;
   const processes = { ...record.settings.processes, ...request.processes };
   const settings = { ...record.settings, instances, ...(Object.keys(processes).length === 0 ? {} : { processes }) };
+  for (const number of [record.live?.release, record.active]) {
+    const release = number === undefined || number === null ? undefined : record.releases.get(number);
+    if (release !== undefined) refuseHeldVolumes(controller.state, { ...release, ...request, settings });
+  }
   changeSettings(controller, request.app, request.environment, settings, causeOf(request));
   controller.tick(keyOf(record));
   if (record.live !== null) await settingsHold(controller, record);

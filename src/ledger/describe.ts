@@ -61,6 +61,20 @@ export function describeEvent(data: EventData): string {
       return `v${data.release} looks bad and there is nothing to go back to: ${data.reason}`;
     case "set.retired":
       return `${data.set} is ended: ${data.reason}`;
+    case "set.yielded":
+      return `${data.set} is ended before v${data.release} starts: ${data.volumes.join(", ")} can be attached to one only; requests wait`;
+    case "snapshot.starting":
+      return `making snapshot ${data.snapshot} of volume ${data.volume}`;
+    case "snapshot.made":
+      return data.snapshot === null
+        ? `no snapshot of volume ${data.volume}: there is no such volume yet`
+        : `snapshot ${data.snapshot} of volume ${data.volume} made${data.cause === undefined ? "" : ` by ${data.cause.who}`}`;
+    case "volume.restored":
+      return `volume ${data.volume} made from snapshot ${data.from.snapshot} of ${data.from.name} by ${data.cause.who}`;
+    case "volume.removed":
+      return data.snapshot === null
+        ? `volume ${data.volume} and its snapshots removed by ${data.cause.who}`
+        : `snapshot ${data.snapshot} of volume ${data.volume} removed by ${data.cause.who}`;
     case "set.removed":
       return `${data.set} is gone`;
     case "instances.starting":

@@ -55,7 +55,7 @@ export interface WatchFigures {
  * Why an instance is to go: fails its probes, never passed one, differs from its content, one too many, lost its
  * supervisor, one of its secrets has ended, works for a content that is not live.
  */
-export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken" | "secret" | "idle";
+export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken" | "secret" | "idle" | "yields";
 
 /** Everything that can happen, one kind each. All state is a fold of these. */
 export type EventData =
@@ -163,6 +163,42 @@ export type EventData =
       readonly reason: string;
     })
   | (InEnvironment & { readonly kind: "set.retired"; readonly set: SetName; readonly reason: string })
+  /** What is live ends before what comes starts: both want a volume that only one may have. */
+  | (InEnvironment & {
+      readonly kind: "set.yielded";
+      readonly set: SetName;
+      readonly release: number;
+      readonly volumes: readonly string[];
+    })
+  | (InEnvironment & {
+      readonly kind: "snapshot.starting";
+      readonly volume: string;
+      readonly snapshot: string;
+      /** The release it is made before; null: a person asked for it. */
+      readonly release: number | null;
+    })
+  | (InEnvironment & {
+      readonly kind: "snapshot.made";
+      readonly volume: string;
+      /** Null: there was no such volume yet. */
+      readonly snapshot: string | null;
+      readonly release: number | null;
+      readonly cause?: Cause;
+    })
+  | (InEnvironment & {
+      readonly kind: "volume.restored";
+      /** Name of the new one. */
+      readonly volume: string;
+      readonly from: { readonly name: string; readonly snapshot: string };
+      readonly cause: Cause;
+    })
+  | (InEnvironment & {
+      readonly kind: "volume.removed";
+      readonly volume: string;
+      /** Null: the volume with all its snapshots. */
+      readonly snapshot: string | null;
+      readonly cause: Cause;
+    })
   | (InEnvironment & { readonly kind: "set.removed"; readonly set: SetName })
   | (InEnvironment & {
       readonly kind: "instances.starting";

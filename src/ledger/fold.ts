@@ -57,6 +57,9 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
     case "storage.checked":
     case "ledger.salvaged":
     case "drift.found":
+    case "snapshot.starting":
+    case "volume.restored":
+    case "volume.removed":
       return;
     case "blob.damaged":
       state.damagedBlobs.set(data.digest, data.finding);
@@ -94,6 +97,9 @@ type Plain =
   | "storage.checked"
   | "ledger.salvaged"
   | "drift.found"
+  | "snapshot.starting"
+  | "volume.restored"
+  | "volume.removed"
   | "layer.imaged"
   | "network.chosen"
   | "environment.changed"
@@ -147,6 +153,14 @@ function applyToEnvironment(
       if (set !== undefined) retire(set, data.reason, atMs);
       return;
     }
+    case "set.yielded": {
+      const set = record.sets.get(data.set);
+      if (set !== undefined) set.yieldsTo = data.release;
+      return;
+    }
+    case "snapshot.made":
+      if (data.release !== null) releaseOf(record, data.release).snapshots.set(data.volume, data.snapshot);
+      return;
     case "set.removed":
       record.sets.delete(data.set);
       return;
@@ -255,6 +269,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     failure: null,
     takenBackBecause: null,
     measured: null,
+    snapshots: new Map(),
     tests: data.tests ?? [],
     testResult: null,
     tasks: [],
@@ -279,6 +294,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
       role: "next",
       sinceMs: atMs,
       retiredBecause: null,
+      yieldsTo: null,
       takenBack: false,
       nextOrdinal: new Map(),
       renewedFrom: new Map(),
@@ -331,6 +347,7 @@ function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switche
   const from = before === null ? undefined : record.sets.get(before.set);
   if (from !== undefined && from.name !== data.set) {
     from.role = "warm";
+    from.yieldsTo = null;
     from.sinceMs = atMs;
     from.takenBack = release.type === "rollback";
     renewSecrets(record, from);
@@ -360,6 +377,8 @@ function abortRollout(record: EnvironmentRecord, data: EventOf<"rollout.aborted"
   if (record.switching?.release === data.release) record.switching = null;
   const set = record.sets.get(release.set);
   if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
+  // What stood back for it comes again.
+  for (const other of record.sets.values()) if (other.yieldsTo === data.release) other.yieldsTo = null;
 }
 
 function takeDown(record: EnvironmentRecord, atMs: number): void {
@@ -378,6 +397,7 @@ function takeDown(record: EnvironmentRecord, atMs: number): void {
 function retire(set: SetRecord, reason: string, atMs: number): void {
   if (set.role === "ending") return;
   set.role = "ending";
+  set.yieldsTo = null;
   set.sinceMs = atMs;
   set.retiredBecause = reason;
 }

@@ -65,6 +65,8 @@ export interface RouteRule {
   readonly stable: SetName;
   /** Share of requests that another set answers, in 1/10000. */
   readonly canary?: { readonly set: SetName; readonly weight: number };
+  /** Requests wait, for as long as this rule holds and no longer than a minute each; absent: they do not. */
+  readonly hold?: boolean;
 }
 
 /** Requests a set has answered since `sinceMs`; only ever grows until `epoch` changes. */

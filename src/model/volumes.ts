@@ -94,6 +94,11 @@ export function clashes(some: readonly AttachedVolume[], others: readonly Attach
     .map(({ id }) => id);
 }
 
+/** Whether any process has a volume. */
+export function hasVolumes(settings: RunSettings): boolean {
+  return settings.volumes !== undefined || Object.values(settings.processes ?? {}).some(({ volumes }) => volumes);
+}
+
 /** Whether anything of these settings wants a volume for itself alone. */
 export function hasExclusive(settings: RunSettings): boolean {
   const mounts = [settings.volumes, ...Object.values(settings.processes ?? {}).map(({ volumes }) => volumes)];

@@ -96,6 +96,36 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     },
   );
 
+  check("route() with hold keeps requests waiting, and they go to what the route says then", async (bench) => {
+    const [old] = await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const open = await bench.hold("shop.example", "/hold");
+    const held = { route: anywhere, stable: v1, hold: true };
+    await bench.router.route(anywhere, held, signal);
+    assert.deepEqual((await bench.router.observe()).rules, [held]);
+    let answered = 0;
+    const ask = async (): Promise<string> => {
+      const { status, instance } = await bench.request("shop.example", "/x");
+      answered += 1;
+      return `${status} ${instance}`;
+    };
+    const waiting = [ask(), ask(), ask()];
+    await bench.router.drain(v1, [old!.instance]);
+    assert.equal(await open.finish(), true);
+    await bench.router.cut(v1, [old!.instance]);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assert.equal(answered, 0);
+    await place(bench, v2, 1);
+    const router = await bench.leave();
+    assert.equal(answered, 0);
+    await router.route(anywhere, { route: anywhere, stable: v2 }, signal);
+    assert.deepEqual(await Promise.all(waiting), Array(3).fill(`200 ${nameOf(v2, 1)}`));
+    await router.route(anywhere, { route: anywhere, stable: v2, hold: true }, signal);
+    const last = ask();
+    await router.route(anywhere, null, signal);
+    assert.equal(await last, "404 ");
+  });
+
   check("route() refuses a set that was not placed and changes nothing", async (bench) => {
     await place(bench, v1, 1);
     await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);

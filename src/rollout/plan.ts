@@ -8,6 +8,7 @@ import {
   type ReleaseRecord,
   type SetRecord,
 } from "../ledger/state.ts";
+import type { CondemnType } from "../ledger/event.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
 import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import {
@@ -34,6 +35,7 @@ import {
 } from "./tasks.ts";
 import { isProven } from "./target.ts";
 import { planRetirements } from "./warm.ts";
+import { holdsRequests, planHandover, planYielding, withoutClashes } from "./volumes.ts";
 import { judgeWatch, type TrafficShare } from "./watch.ts";
 
 /** One instance, as seen now. */
@@ -81,13 +83,20 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
     steps.push({ kind: "retire", set: set.name, reason });
   }
   for (const set of sets) {
-    const waits = awaitsPreparation(record, set, view);
+    const waits = awaitsInstances(record, set, view);
     const planned = planSet(record, set, bySet.get(set.name) ?? [], view, nowMs);
     steps.push(...planned.filter(({ kind }) => !waits || kind !== "ensure"));
   }
   steps.push(...planTasks(record, view, nowMs));
-  steps.push(...planRoutes(record, view));
-  return steps;
+  steps.push(...planRoutes(record, view, bySet));
+  return withoutClashes(record, steps, view);
+}
+
+/** Whether new instances of a set have to wait for what comes before them. */
+function awaitsInstances(record: EnvironmentRecord, set: SetRecord, view: EnvironmentView): boolean {
+  if (awaitsPreparation(record, set, view)) return true;
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  return active?.set === set.name && planHandover(record, active, view) !== undefined;
 }
 
 /** When time alone will change the plan: the earliest such moment after now, ms since the epoch; null: never. */
@@ -163,7 +172,8 @@ function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySe
   if (watch === null || live === null) return [];
   const release = record.releases.get(watch.release);
   const set = record.sets.get(live.set);
-  if (release === undefined || set === undefined) return [];
+  // What stands back answers nothing, and is not to blame for it.
+  if (release === undefined || set === undefined || set.yieldsTo !== null) return [];
   const verdict = judgeWatch(view.recent, watch.baseline);
   const dead = allDown(set, onlyWeb(bySet.get(live.set)), watch.startedAtMs, nowMs) ?? endingWorker(set);
   const to = watch.previous;
@@ -216,10 +226,11 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   if (record.switching !== null && view.rules.some((rule) => rule.stable === set.name)) return [toSwitch];
   if (isTasking(record, release)) return [];
   const preparation = planPreparation(record, release, view);
-  const instances = preparation === undefined ? onlyWeb(bySet.get(set.name)) : [];
+  const before = preparation ?? planHandover(record, release, view);
+  const instances = before === undefined ? onlyWeb(bySet.get(set.name)) : [];
   const failure = failureOf(release, set, instances, nowMs);
   if (failure !== undefined) return [failure];
-  if (preparation !== undefined) return preparation;
+  if (before !== undefined) return before;
   if (!canSwitch(set, settingsFor(record, set.name), { instances, placed: view.placed }, nowMs)) return [];
   return planChecks(record, release, readyInstances(set, instances, nowMs), view) ?? [toSwitch];
 }
@@ -274,7 +285,7 @@ function planSet(
   view: EnvironmentView,
   nowMs: number,
 ): readonly Step[] {
-  const steps: Step[] = [...planWorkers(record, set, all, nowMs)];
+  const steps: Step[] = [...planYielding(record, set, all, view), ...planWorkers(record, set, all, nowMs)];
   if (set.role === "ending") return [...steps, ...planEnding(set, all, view)];
   const instances = onlyWeb(all);
   const wanted = settingsFor(record, set.name).instances;
@@ -302,6 +313,8 @@ function planSet(
   }
   const placed = view.placed.get(set.name) ?? [];
   const routed = isRouted(record, set.name);
+  const hasAlone = Object.values(set.content.settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
+  const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
   const serving = alive.filter((one) => isUsable(one) && (!routed || placed.includes(one.name))).length;
   for (const name of set.condemned.keys()) {
     // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
@@ -315,14 +328,11 @@ function planSet(
       instance.phase === "broken" ||
       (instance.phase === "exited" && (!isFirstStart || set.proven.has(instance.name) || condemned !== undefined));
     if (gone) steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs: null });
-    else if (condemned !== undefined && (serving >= wanted || !isUsable(instance))) {
-      // A condemned instance serves until its replacement does.
-      steps.push({
-        kind: "end",
-        set: set.name,
-        instance: instance.name,
-        drainUntilMs: nowMs + set.content.settings.drainMs,
-      });
+    else if (condemned !== undefined && (serving >= wanted || !isUsable(instance) || isInTheWay(condemned.type))) {
+      // A condemned instance serves until its replacement does, which cannot start beside it where it has a volume alone.
+      const sinceMs = isInTheWay(condemned.type) ? condemned.atMs : nowMs;
+      const drainUntilMs = sinceMs + set.content.settings.drainMs;
+      steps.push({ kind: "end", set: set.name, instance: instance.name, drainUntilMs });
     }
   }
   const endpoints = routed ? planEndpoints(set, instances, placed) : planNoEndpoints(set, placed, view);
@@ -412,18 +422,29 @@ function planEnding(set: SetRecord, instances: readonly InstanceView[], view: En
   );
 }
 
+/** Instances that the router sends requests to and that may answer them. */
+function servingOf(instances: readonly InstanceView[], placed: readonly InstanceName[]): readonly InstanceName[] {
+  return instances.filter((one) => isUsable(one) && placed.includes(one.name)).map(({ name }) => name);
+}
+
 /** Puts right what answers the route where no switch is under way: after a restart, a changed route, `down`. */
-function planRoutes(record: EnvironmentRecord, view: EnvironmentView): readonly Step[] {
+function planRoutes(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet): readonly Step[] {
   if (record.switching !== null) return [];
   const steps: Step[] = [];
   const { live, settings } = record;
   const { route } = settings;
-  const wanted: RouteRule | null = live === null || route === null ? null : { route, stable: live.set };
-  const wantedKey = wanted === null ? "" : formatRoute(wanted.route);
+  const wantedKey = live === null || route === null ? "" : formatRoute(route);
   const right = view.rules.find((rule) => formatRoute(rule.route) === wantedKey);
-  if (wanted !== null && right?.stable !== wanted.stable && view.placed.has(wanted.stable)) {
-    steps.push({ kind: "route", route: wanted.route, rule: wanted });
-    return steps;
+  const set = live === null ? undefined : record.sets.get(live.set);
+  if (live !== null && route !== null) {
+    const serving = servingOf(onlyWeb(bySet.get(live.set)), view.placed.get(live.set) ?? []);
+    const hold = set !== undefined && holdsRequests(record, set, right?.hold === true, serving);
+    const rule: RouteRule = { route, stable: live.set, ...(hold ? { hold } : {}) };
+    const isThere = right?.stable === live.set;
+    if (isThere ? (right.hold === true) !== hold : view.placed.has(live.set)) {
+      steps.push({ kind: "route", route, rule });
+      return steps;
+    }
   }
   for (const rule of view.rules) {
     if (formatRoute(rule.route) !== wantedKey) steps.push({ kind: "route", route: rule.route, rule: null });

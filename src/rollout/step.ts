@@ -3,6 +3,7 @@ import type { Route } from "../model/content.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import type { TaskStep } from "./tasks.ts";
+import type { VolumeStep } from "./volumes.ts";
 
 /**
  * What is to be done next for one environment: plain data. Steps of one plan do not depend on each other and may run
@@ -53,7 +54,8 @@ export type Step =
       readonly figures: WatchFigures;
       readonly reason: string;
     }
-  | TaskStep;
+  | TaskStep
+  | VolumeStep;
 
 /** Why a rollout cannot come through: an instance ended, never became healthy, or the rollout's own time is over. */
 export type FailReason = "exited" | "unhealthy" | "deadline";
@@ -75,6 +77,8 @@ export function stepKey(step: Step): string {
       return `${step.kind} ${step.instance}`;
     case "ask":
       return `ask ${step.release} ${step.index}`;
+    case "snapshot":
+      return `snapshot ${step.volume}`;
     case "route":
     case "switch":
       // Both change what answers a route: one at a time.
@@ -85,6 +89,7 @@ export function stepKey(step: Step): string {
     case "warn":
     case "hold":
     case "attest":
+    case "yield":
       return `${step.kind} ${step.release}`;
   }
 }

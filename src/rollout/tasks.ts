@@ -19,6 +19,8 @@ import {
 } from "../model/names.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { InstanceView } from "./plan.ts";
+import type { Step } from "./step.ts";
+import { planRunningSnapshots } from "./volumes.ts";
 
 /** What is to be done about one-off instances outside traffic. */
 export type TaskStep =
@@ -104,7 +106,8 @@ function deadlineOf({ startedAtMs, deadlineMs }: TaskRecord): number {
 }
 
 /**
- * What a deploy does before its first instance: the artifact's tests, then the release command, one after the other.
+ * What a deploy does before its first instance: the artifact's tests, then snapshots of volumes that are in use, then the
+ * release command, one after the other.
  *
  * @returns undefined when all of it is done; empty while something is under way
  */
@@ -112,7 +115,7 @@ export function planPreparation(
   record: EnvironmentRecord,
   release: ReleaseRecord,
   view: TasksView,
-): readonly TaskStep[] | undefined {
+): readonly Step[] | undefined {
   if (release.type !== "deploy") return undefined;
   const { set, content } = release;
   const test = release.tests.findIndex((_, index) => !isDone(release, testProcess, index));
@@ -121,6 +124,8 @@ export function planPreparation(
     return begin(record, release, view, { process: testProcess, index: test, command: wanted.run, ...wanted });
   if (release.tests.length > 0 && release.testResult === null)
     return [{ kind: "attest", release: release.number, set }];
+  const snapshots = planRunningSnapshots(record, release);
+  if (snapshots !== undefined) return snapshots;
   const task = content.settings.release;
   if (task !== undefined && !isDone(release, releaseProcess, 0))
     return begin(record, release, view, { process: releaseProcess, index: 0, command: task.run, ...task });

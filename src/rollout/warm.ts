@@ -1,6 +1,7 @@
 import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
 import { digestNow } from "../ledger/secrets.ts";
 import { rollbackTarget } from "./target.ts";
+import { keepsVolumes } from "./volumes.ts";
 
 /** Most contents of one environment that are kept warm. */
 const mostWarm = 2;
@@ -43,6 +44,8 @@ export function planRetirements(
   function reasonToRetire(set: SetRecord): string | undefined {
     if (hasTwin(record, set)) return "another set runs its content, since one of its secrets ended";
     if (set.takenBack) return "it was rolled back from";
+    const volumes = keepsVolumes(record, set);
+    if (volumes !== undefined) return volumes;
     // Whoever has a connection to it would go on with it.
     if (record.settings.route === null) return "without a route nothing is kept warm";
     if (nowMs >= set.sinceMs + record.settings.keepWarmMs) return "its time to be kept warm is over";

@@ -18,6 +18,7 @@ const effects = new Set([
   "cut",
   "startTask",
   "attach",
+  "snapshot",
 ]);
 
 /**
@@ -71,6 +72,7 @@ export function mortal(ports: ControllerPorts, next: () => Moment | undefined): 
     router: through(ports.router),
     prober: through(ports.prober),
     evidence: through(ports.evidence),
+    volumes: through(ports.volumes),
     journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },
   };
 }

@@ -1,4 +1,5 @@
 import type { RouterLayout } from "./layout.ts";
+import { holdMark } from "./routes.ts";
 import type { PlacedSet, PoolRecord } from "./record.ts";
 
 /**
@@ -57,6 +58,7 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
     "    http-request set-var(txn.path) path",
     `    http-request set-var(txn.rule) var(txn.host),concat(,txn.path,/),${map}`,
     `    http-request set-var(txn.rule) str(*),concat(,txn.path,/),${map} unless { var(txn.rule) -m found }`,
+    `    http-request lua.wait if { var(txn.rule) -m end "${holdMark}" } !{ stopping }`,
     '    http-request return status 404 content-type "text/plain; charset=utf-8" string "404 no route for this host and path\\n" unless { var(txn.rule) -m found } or { stopping }',
     "    http-request set-var(txn.pick) var(txn.rule),field(1,|)",
     "    http-request set-var(txn.weight) var(txn.pick),field(3,:),add(0)",

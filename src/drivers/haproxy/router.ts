@@ -139,7 +139,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       routes = new Map(entries.map(({ key, value }) => [key, value]));
     }
     for (const placed of record.sets) fold.know(placed.set);
-    writeDurable(layout.hold, holdScript);
+    writeDurable(layout.hold, holdScript(layout.routes));
     const wanted: PoolRecord = {
       ...record,
       logPort: receiver.port,

@@ -3,6 +3,9 @@ import type { Route } from "../../model/content.ts";
 import type { SetName } from "../../model/names.ts";
 import type { RouteRule } from "../../ports/router.ts";
 
+/** What a rule ends in while requests wait. */
+export const holdMark = "|hold";
+
 /** A rule as the routes map holds it, with the backends that answer it. */
 export interface RouteEntry {
   readonly key: string;
@@ -11,7 +14,8 @@ export interface RouteEntry {
 
 /**
  * A rule as one line of the map: everything about a route is one value, so one `set map` changes all of it at once.
- * `b3:shop-production-v12:0`, with a canary of 2.5 % `b3:shop-production-v12:250|b5:shop-production-v13`.
+ * `b3:shop-production-v12:0`, with a canary of 2.5 % `b3:shop-production-v12:250|b5:shop-production-v13`, and with
+ * `|hold` at its end while requests are to wait.
  *
  * @throws {OperatorError} `NOT_FOUND` when a set has no backend, `ARGUMENT_INVALID` for a weight or route out of range
  */
@@ -34,12 +38,13 @@ export function encodeRule(rule: RouteRule, backendOf: (set: SetName) => number 
     });
   }
   const canary = rule.canary === undefined ? "" : `|${part(rule.canary.set)}`;
-  return { key: routeKey(rule.route), value: `${part(rule.stable)}:${weight}${canary}` };
+  const hold = rule.hold === true ? holdMark : "";
+  return { key: routeKey(rule.route), value: `${part(rule.stable)}:${weight}${canary}${hold}` };
 }
 
 /** The rule behind a map line, or undefined when the line is not one of ours. */
 export function decodeRule(entry: RouteEntry): RouteRule | undefined {
-  const match = /^b[0-9]+:([^:|]+):([0-9]+)(?:\|b[0-9]+:([^:|]+))?$/.exec(entry.value);
+  const match = /^b[0-9]+:([^:|]+):([0-9]+)(?:\|b[0-9]+:([^:|]+))?(\|hold)?$/.exec(entry.value);
   const slash = entry.key.indexOf("/");
   if (match === null || slash < 1) return undefined;
   const host = entry.key.slice(0, slash);
@@ -47,6 +52,7 @@ export function decodeRule(entry: RouteEntry): RouteRule | undefined {
     route: { host: host === "*" ? null : host, path: entry.key.slice(slash) },
     stable: match[1] as SetName,
     ...(match[3] === undefined ? {} : { canary: { set: match[3] as SetName, weight: Number(match[2]) } }),
+    ...(match[4] === undefined ? {} : { hold: true }),
   };
 }
 

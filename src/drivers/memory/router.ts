@@ -18,9 +18,15 @@ export interface OwnAnswer {
   readonly status: 404 | 503;
 }
 
+/** The route says that requests wait. */
+export interface Waiting {
+  /** When it says so no longer: the request is to be made then. */
+  readonly waits: Promise<void>;
+}
+
 /** The router in memory, with the way for requests to come in. */
 export interface MemoryRouter extends Router {
-  request(host: string, path: string): OpenRequest | OwnAnswer;
+  request(host: string, path: string): OpenRequest | OwnAnswer | Waiting;
   /** Lines of the request log get lost. */
   loseLog(): void;
   /** The daemon's end: counts are gone, what is in effect stays. */
@@ -53,6 +59,12 @@ export function createMemoryRouter(): MemoryRouter {
   let gap = false;
   let epoch = 1;
   let runs = false;
+  let released = Promise.withResolvers<void>();
+
+  function letGo(): void {
+    released.resolve();
+    released = Promise.withResolvers();
+  }
 
   const key = (route: Route): string => `${route.host ?? "*"}${route.path}`;
 
@@ -120,7 +132,10 @@ export function createMemoryRouter(): MemoryRouter {
     },
     async route(route, rule, signal) {
       signal.throwIfAborted();
-      if (rule === null) return void rules.delete(key(route));
+      if (rule === null) {
+        rules.delete(key(route));
+        return letGo();
+      }
       for (const set of [rule.stable, rule.canary?.set]) {
         if (set === undefined || sets.has(set)) continue;
         throw new OperatorError(
@@ -130,6 +145,7 @@ export function createMemoryRouter(): MemoryRouter {
         );
       }
       rules.set(key(route), { ...rule, route, credit: 0 });
+      letGo();
     },
     async inFlight(set) {
       const result = new Map<InstanceName, number>();
@@ -178,6 +194,7 @@ export function createMemoryRouter(): MemoryRouter {
     request(host, path) {
       const rule = find(host, path);
       if (rule === undefined) return { status: 404 };
+      if (rule.hold === true) return { waits: released.promise };
       rule.credit += rule.canary?.weight ?? 0;
       let set = rule.stable;
       if (rule.canary !== undefined && rule.credit >= 10_000) {

@@ -1,0 +1,173 @@
+import { isRouted, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import { workersOf } from "../model/processes.ts";
+import { allVolumesOf, clashes, formatVolume, hasExclusive, volumesOf, type AttachedVolume } from "../model/volumes.ts";
+import type { EnvironmentView, InstanceView } from "./plan.ts";
+import type { Step } from "./step.ts";
+
+/** What is to be done about the volumes of a release before its instances start. */
+export type VolumeStep =
+  | {
+      readonly kind: "snapshot";
+      readonly release: number;
+      readonly set: SetName;
+      readonly volume: string;
+    }
+  /** What is live is to end, so that what comes gets its volumes: from here on nothing answers. */
+  | {
+      readonly kind: "yield";
+      readonly release: number;
+      /** What is live. */
+      readonly set: SetName;
+      /** Volumes that both want and only one may have. */
+      readonly volumes: readonly string[];
+    };
+
+/** Processes of a set whose instances have volumes that what another set starts first must have alone, and which. */
+export function yieldingTo(live: SetRecord, next: SetRecord): ReadonlyMap<ProcessName, readonly string[]> {
+  const wanted = volumesOf(next.content.settings, webProcess, next);
+  const yielding = new Map<ProcessName, readonly string[]>();
+  for (const process of [webProcess, ...workersOf(live.content.settings)]) {
+    const both = clashes(volumesOf(live.content.settings, process, live), wanted);
+    if (both.length > 0) yielding.set(process, both.map(formatVolume));
+  }
+  return yielding;
+}
+
+/** Processes of a set that stand back for the rollout under way. */
+export function yieldingProcesses(record: EnvironmentRecord, set: SetRecord): ReadonlySet<ProcessName> {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  const next = active === undefined ? undefined : record.sets.get(active.set);
+  if (set.yieldsTo === null || set.yieldsTo !== active?.number || next === undefined) return new Set();
+  return new Set(yieldingTo(set, next).keys());
+}
+
+/** Whether a rollout's switch has to wait until what is live has ended: what that costs is told before. */
+export function isStopFirst(record: EnvironmentRecord, next: SetRecord): boolean {
+  const live = record.live === null ? undefined : record.sets.get(record.live.set);
+  return live !== undefined && live.name !== next.name && yieldingTo(live, next).size > 0;
+}
+
+/**
+ * Snapshots of volumes that its instances have beside those of what is live: made while they are written to, before
+ * anything of the release runs.
+ *
+ * @returns undefined when all are made
+ */
+export function planRunningSnapshots(record: EnvironmentRecord, release: ReleaseRecord): readonly Step[] | undefined {
+  return snapshotsOf(record, release, false);
+}
+
+/**
+ * What comes between the release's command and its first instance: what is live and has its volumes ends, then their
+ * snapshots are made, of files that nobody writes to.
+ *
+ * @returns undefined when instances may start; empty while something is under way
+ */
+export function planHandover(
+  record: EnvironmentRecord,
+  release: ReleaseRecord,
+  view: EnvironmentView,
+): readonly Step[] | undefined {
+  const next = record.sets.get(release.set);
+  if (next === undefined || next.role !== "next") return undefined;
+  const live = record.live === null ? undefined : record.sets.get(record.live.set);
+  if (live !== undefined && live.name !== next.name && live.yieldsTo !== release.number) {
+    const volumes = [...new Set([...yieldingTo(live, next).values()].flat())].sort();
+    if (volumes.length > 0) return [{ kind: "yield", release: release.number, set: live.name, volumes }];
+  }
+  const wanted = volumesOf(next.content.settings, webProcess, next);
+  const held = holdersOf(record, wanted, view.instances).some(({ set }) => set !== next.name);
+  return held ? [] : snapshotsOf(record, release, true);
+}
+
+/** Instances that have one of these volumes, where not both may: those that ended have nothing any more. */
+function holdersOf(
+  record: EnvironmentRecord,
+  wanted: readonly AttachedVolume[],
+  instances: readonly InstanceView[],
+): readonly InstanceView[] {
+  if (wanted.length === 0) return [];
+  return instances.filter(({ set, process, phase }) => {
+    const own = phase === "exited" ? undefined : record.sets.get(set);
+    return own !== undefined && clashes(wanted, volumesOf(own.content.settings, process, own)).length > 0;
+  });
+}
+
+/** @param alone those of volumes that nobody has by then */
+function snapshotsOf(record: EnvironmentRecord, release: ReleaseRecord, alone: boolean): readonly Step[] | undefined {
+  if (release.type !== "deploy") return undefined;
+  const asked = allVolumesOf(release.content.settings, record).filter(({ mount }) => mount.snapshot);
+  const isAlone = ({ mount, process }: (typeof asked)[number]): boolean =>
+    process === webProcess && mount.sharing === "exclusive";
+  const names = new Set(asked.filter((volume) => isAlone(volume) === alone).map(({ id }) => id.name));
+  const left = [...names].sort().filter((name) => !release.snapshots.has(name));
+  if (left.length === 0) return undefined;
+  return left.map((volume) => ({ kind: "snapshot", release: release.number, set: release.set, volume }));
+}
+
+/** Steps without those that would start what cannot have its volumes yet, or is to stand back. */
+export function withoutClashes(
+  record: EnvironmentRecord,
+  steps: readonly Step[],
+  view: EnvironmentView,
+): readonly Step[] {
+  const yields = steps.find((step) => step.kind === "yield");
+  return steps.filter((step) => {
+    if (step.kind !== "ensure") return true;
+    const set = record.sets.get(step.set);
+    const process = step.process ?? webProcess;
+    if (set === undefined || yields?.set === set.name || yieldingProcesses(record, set).has(process)) return false;
+    return holdersOf(record, volumesOf(set.content.settings, process, set), view.instances).length === 0;
+  });
+}
+
+/** Ends what stands back, once no request goes to it any more. */
+export function planYielding(
+  record: EnvironmentRecord,
+  set: SetRecord,
+  instances: readonly InstanceView[],
+  view: EnvironmentView,
+): readonly Step[] {
+  const yielding = yieldingProcesses(record, set);
+  if (yielding.size === 0) return [];
+  const waiting = !isRouted(record, set.name) || view.rules.every(({ stable, hold }) => stable !== set.name || hold);
+  return instances
+    .filter(({ name, process, phase }) => {
+      const isDue = yielding.has(process) && phase === "running" && !set.condemned.has(name);
+      return isDue && (process !== webProcess || waiting);
+    })
+    .map(({ name }) => ({ kind: "condemn", instance: name, type: "yields", reason: yieldReason(set) }));
+}
+
+function yieldReason({ yieldsTo }: SetRecord): string {
+  return `v${yieldsTo ?? 0} gets its volumes, which only one may have`;
+}
+
+/**
+ * Whether requests are to wait: while what is live stands back, and after that until it or what replaced it serves.
+ *
+ * @param isHolding whether they wait now
+ */
+export function holdsRequests(
+  record: EnvironmentRecord,
+  live: SetRecord,
+  isHolding: boolean,
+  serving: readonly InstanceName[],
+): boolean {
+  if (yieldingProcesses(record, live).has(webProcess)) return true;
+  return isHolding && serving.length === 0;
+}
+
+/** Why a set is not kept warm beside what is live or comes; undefined: its volumes are in nobody's way. */
+export function keepsVolumes(record: EnvironmentRecord, set: SetRecord): string | undefined {
+  if (hasExclusive(set.content.settings)) return "it has a volume that only one may have";
+  const active = record.active === null ? undefined : record.releases.get(record.active)?.set;
+  const own = allVolumesOf(set.content.settings, set);
+  for (const name of [record.live?.set, active]) {
+    const other = name === undefined || name === set.name ? undefined : record.sets.get(name);
+    const [both] = other === undefined ? [] : clashes(allVolumesOf(other.content.settings, other), own);
+    if (both !== undefined) return `v${other?.release ?? 0} has volume ${both.name} for itself alone`;
+  }
+  return undefined;
+}
