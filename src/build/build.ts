@@ -10,13 +10,9 @@ import { interrupted } from "./command.ts";
 import { buildDockerfile } from "./dockerfile/execute.ts";
 import { createdAt } from "./dockerfile/stage-state.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
-import { importImage } from "./exchange/import.ts";
 import { digestOfUsed } from "./lock-file.ts";
 import { imageName, takeNamedImage } from "./named-image.ts";
-import { compressLayer } from "./layer/compress.ts";
 import type { BuildOptions, BuiltArtifact } from "./options.ts";
-import { pinsToJson } from "./debian/pins.ts";
-import { buildRecipe } from "./debian/recipe.ts";
 import { hideSecrets } from "./secrets/hide.ts";
 import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
 import { tellWhenSlow } from "./slow-work.ts";
@@ -55,6 +51,7 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
   if (build.kind === "image") {
     const name = await imageName(build.path, options.projectDir);
     if (name !== undefined) return takeNamedImage(name, options);
+    const { importImage } = await import("./exchange/import.ts");
     const imported = await importImage(resolve(options.projectDir, build.path), {
       store: options.store,
       signal: options.signal,
@@ -110,6 +107,7 @@ async function compressed(
 ): Promise<ImageState> {
   const { compress } = build;
   if (compress === undefined) return image;
+  const { compressLayer } = await import("./layer/compress.ts");
   // A recipe's packages are its base and were made here too.
   const first = build.kind === "debian" ? 0 : (image.base?.layers ?? 0);
   const layers: Descriptor[] = [];
@@ -133,6 +131,8 @@ async function makeImage(
   source: Source,
 ): Promise<MadeImage> {
   if (build.kind === "debian") {
+    const { buildRecipe } = await import("./debian/recipe.ts");
+    const { pinsToJson } = await import("./debian/pins.ts");
     const { image, pins, skipped } = await buildRecipe(build, { ...options, store }, cache, source.epoch);
     const packages = pins.packages.map((item) => `${item.name}=${item.version} ${item.sha256}`);
     const annotations = {

@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { mediaTypes } from "../../image/media-types.ts";
 import { isTarHeader, mostUnpackedBytes } from "../../image/tar-read.ts";
@@ -114,6 +113,7 @@ async function* unpacked(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   if (compression === "xz" || compression === "bzip2") return yield* byProgram(name, source, compression, signal);
+  const { createGunzip, createZstdDecompress } = await import("node:zlib");
   const stream = compression === "gzip" ? createGunzip() : createZstdDecompress();
   source.on("error", (error) => stream.destroy(error));
   try {

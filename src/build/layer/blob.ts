@@ -1,6 +1,5 @@
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { layerCompression } from "../../image/media-types.ts";
 import type { Blobs, Descriptor } from "../../ports/store.ts";
@@ -31,6 +30,7 @@ export async function* layerTarIn(path: string, layer: Descriptor): AsyncGenerat
     yield* file as AsyncIterable<Buffer>;
     return;
   }
+  const { createGunzip, createZstdDecompress } = await import("node:zlib");
   const decompress =
     compression === "gzip" ? createGunzip({ chunkSize: 1 << 18 }) : createZstdDecompress({ chunkSize: 1 << 18 });
   file.on("error", (error) => decompress.destroy(error));

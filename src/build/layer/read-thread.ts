@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 
 /** What the threads that read ahead share with the one who takes. All numbers are written before a batch is announced. */
 export interface Shared {
@@ -31,8 +31,10 @@ export const batchState = { open: 0, reading: 1, ready: 2, left: 3 } as const;
 
 /** A thread that reads what is announced, batch by batch, as far as there is room. */
 export function startThread(data: Shared): Worker {
+  // Builds of few files start no thread: what they do not use is not loaded.
+  const { Worker: Thread } = process.getBuiltinModule("node:worker_threads");
   // Text, not a module of its own: the commands ship as bundled files, where no second entry point can be found.
-  const worker = new Worker(`(${thread.toString()})()`, { eval: true, workerData: data, execArgv: [], env: {} });
+  const worker = new Thread(`(${thread.toString()})()`, { eval: true, workerData: data, execArgv: [], env: {} });
   worker.unref();
   // What it has begun is not waited for beyond a time, and what it has not is read by the one who takes it.
   worker.on("error", () => undefined);
