@@ -52,7 +52,7 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   VOLUME_ATTACHED: "an exclusive volume is still attached to another instance, or in use.",
   DAEMON_UNREACHABLE: "No daemon answers on the socket, or it went away meanwhile.",
   BUILD_FAILED: "The artifact could not be made.",
-  SECRET_FOUND: "A secret is in what was built. Nothing of it was published.",
+  SECRET_FOUND: "A secret is in what was built, or was to be set as config. Nothing of it was published or kept.",
   TEST_FAILED: "A test of the artifact, or a check of the new content, did not pass. Traffic stayed where it was.",
   COMMAND_FAILED: "What `bronze run` ran did not end with status 0.",
   REGISTRY_FAILED: "A registry of images cannot be reached, or does not let us in.",

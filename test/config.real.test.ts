@@ -59,6 +59,9 @@ test("config is read back from inside instances after up, set, unset and rollbac
   const refused = await site.bronze(["config", "unset", "LEVLE"]);
   assert.equal(refused.status, 4);
   assert.match(refused.stderr, /did you mean LEVEL\?/);
+  const secret = await site.bronze(["config", "set", `TOKEN=ghp_${"abcdefghijklmnopqrstuvwxyz"}0123456789`]);
+  assert.deepEqual([secret.status, secret.stderr.includes("abcdef")], [10, false]);
+  assert.match(secret.stderr, /TOKEN \(github-token\)[^]*bronze secret set TOKEN/);
   site.write({ "production.env": "MODE=one\nMODE=two\nnot this\n" });
   const broken = await site.bronze(["up"]);
   assert.equal(broken.status, 2);
@@ -90,7 +93,7 @@ environments:
       assert.match(refused.stderr, message);
     };
     await exits(["up", "-e", "production"], 6, /it comes from staging[^]*bronze promote production/);
-    await exits(["promote", "production"], 6, /v1 is live in staging and not proven: it is watched for another/);
+    await exits(["promote", "production"], 6, /v1 of shop is live in staging and not proven: watching for another/);
     // The watch belongs to the environment: what is live is proven as soon as it is short enough.
     site.write({ "bronze.yaml": definition("0s") });
     assert.equal((await site.json<DeployResult>(["up", "--wait", "proven"])).created, false);
@@ -116,5 +119,44 @@ environments:
     assert.match(releases.stdout, /shop production +v1 .* promotion of staging v1 /);
     const one = await site.bronze(["releases", "v2", "-e", "staging"]);
     assert.match(one.stdout, /^v1 → v2 of shop in staging\nconfig +LEVEL +info → warn\n$/);
+  },
+);
+
+test(
+  "several apps are promoted together or not at all, those that are needed first",
+  { timeout: 120_000 },
+  async (t) => {
+    const site = createSite(t);
+    site.write({
+      "bronze.yaml": `environments:
+  staging: { rollback: { watch: 0s } }
+  production: { from: staging, rollback: { watch: 0s } }
+apps:
+  shop:
+    build: { dockerfile: Dockerfile }
+    needs: [db]
+    environments: { staging: { route: { host: staging.example } } }
+  db: { build: { dockerfile: Dockerfile }, route: none, run: { health: { tcp: true } } }
+`,
+    });
+    await site.json(["up", "--http-port", "0", "--app", "db"]);
+    const refused = await site.bronze(["promote", "production"]);
+    assert.equal(refused.status, 6);
+    assert.match(refused.stderr, /Cannot promote to production: nothing of shop is live in staging/);
+    await site.json(["up"]);
+    const promoted = await site.json<readonly { readonly app: string; readonly release: number }[]>([
+      "promote",
+      "production",
+    ]);
+    assert.deepEqual(
+      promoted.map(({ app, release }) => [app, release]),
+      [
+        ["shop", 1],
+        ["db", 1],
+      ],
+    );
+    const history = await site.bronze(["history", "--app", "shop", "-e", "production"]);
+    assert.match(history.stdout, /v1 created: promotion of v1 of staging/);
+    assert.equal((await site.bronze(["diff", "staging", "production"])).status, 0);
   },
 );

@@ -6,6 +6,7 @@ import { definedConfig } from "./defined-config.ts";
 import { followRelease } from "./follow.ts";
 import type { Project, Target } from "./project.ts";
 import { printRelease, type ReleaseOptions } from "./release.ts";
+import { secretLike } from "./secret-like.ts";
 import { settingsFor, type ImageWishes } from "./run-settings.ts";
 import { wantedSecrets } from "./secret-providers.ts";
 import { commitOf, whoAsks } from "./who.ts";
@@ -33,14 +34,19 @@ export async function deployArtifact(
   const target: Target = { app: definition.app, environment: environment.name };
   const commit = await commitOf(folder);
   const secrets = given ?? (await wantedSecrets(environment.secrets ?? [], project, context.signal));
+  const config = definedConfig(definition, environment, folder);
+  for (const { name, rule } of secretLike(config))
+    context.output.note(
+      `${context.output.paint.warn("warning:")} config ${name} looks like a secret (${rule}): it is shown and kept for good; \`secrets: [${name}]\` and \`bronze secret set ${name}\` keep it encrypted`,
+    );
   const body: DeployRequest = {
     ...target,
     who: whoAsks(),
     why: options.why ?? "",
     artifact: artifact.digest,
     settings: settingsFor(definition.run, artifact.facts),
-    config: definedConfig(definition, environment, folder),
     ...(secrets.length === 0 ? {} : { secrets }),
+    config,
     environmentSettings: environment.settings,
     ...(definition.tests === undefined ? {} : { tests: definition.tests }),
     ...(environment.from === null ? {} : { from: environment.from }),

@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { scanText } from "../../build/secrets/scanner.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { ConfigReport, ConfigRequest, DeployResult } from "../../model/api.ts";
 import { configNameProblem, configValueProblem, type ConfigOverrides } from "../../model/config.ts";
@@ -9,6 +8,7 @@ import { createContext, withTarget, type Context, type TargetOptions } from "../
 import { followRelease } from "../follow.ts";
 import { findTarget, type Target } from "../project.ts";
 import { goesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { secretLike } from "../secret-like.ts";
 import { readVariables } from "../variables-file.ts";
 import { whoAsks } from "../who.ts";
 
@@ -23,6 +23,7 @@ export function configCommand(): Command {
 interface SetOptions extends ReleaseOptions {
   readonly from?: string;
   readonly absent?: readonly string[];
+  readonly plain?: boolean;
 }
 
 function setCommand(): Command {
@@ -33,6 +34,7 @@ function setCommand(): Command {
     .argument("[assignments...]", "NAME=value")
     .option("--from <file>", "variables of a dotenv file, or of a JSON object")
     .option("--absent <names...>", "variables that instances are not to see")
+    .option("--plain", "also values that look like secrets and are none")
     .action(async (assignments: readonly string[], options: SetOptions) => {
       const context = createContext(options, goesOn);
       const { from } = options;
@@ -45,7 +47,7 @@ function setCommand(): Command {
         throw new OperatorError("USAGE", "Cannot set anything: no variable is named", {
           hint: "write NAME=value, or name a file with --from FILE",
         });
-      warnOfSecrets(context, set);
+      if (options.plain !== true) refuseSecrets(set);
       await change(context, options, { set }, `${names.join(", ")} kept for the first deploy`);
     });
 }
@@ -115,15 +117,14 @@ function assigned(assignments: readonly string[], absent: readonly string[]): Co
   return Object.fromEntries(set);
 }
 
-/** Config is shown to everybody and kept in the ledger for good. */
-function warnOfSecrets({ output }: Context, set: ConfigOverrides): void {
-  for (const [name, value] of Object.entries(set)) {
-    const [rule] = value === null ? [] : scanText(`${name}=${value}\n`, []);
-    if (rule !== undefined)
-      output.note(
-        `${output.paint.warn("warning:")} ${name} looks like a secret (${rule}); config is shown and kept in the ledger: \`bronze secret set ${name}\` keeps it encrypted`,
-      );
-  }
+/** Config is shown to everybody and kept in the ledger for good: what looks like a secret does not get there by mistake. */
+function refuseSecrets(set: ConfigOverrides): void {
+  const [first, ...others] = secretLike(set);
+  if (first === undefined) return;
+  const all = [first, ...others].map(({ name, rule }) => `${name} (${rule})`).join(", ");
+  throw new OperatorError("SECRET_FOUND", `Cannot set ${all}: it looks like a secret, and config is shown and kept`, {
+    hint: `\`bronze secret set ${first.name}\` keeps it encrypted; --plain sets what is no secret`,
+  });
 }
 
 function only(report: ConfigReport, names: readonly string[]): ConfigReport {

@@ -4,37 +4,59 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { StatusReport } from "../../model/api.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Definition } from "../../model/definition.ts";
-import { parseEnvironmentName, type EnvironmentName } from "../../model/names.ts";
+import { parseAppName, parseEnvironmentName, type EnvironmentName } from "../../model/names.ts";
+import { formatDuration } from "../../model/quantities.ts";
 import { openStore } from "../build-project.ts";
 import { createContext, withShared, type Context } from "../context.ts";
 import { deployArtifact } from "../deploy-artifact.ts";
-import { chooseEnvironment, loadProject } from "../project.ts";
+import { inOrderOfNeeds } from "../in-order.ts";
+import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { contextsOf } from "../several.ts";
+
+type Environment = Definition["environments"][number];
+
+/** One app's way from an environment to the next. */
+interface Promotion {
+  readonly project: Project;
+  readonly from: EnvironmentName;
+  readonly to: Environment;
+}
 
 export function promoteCommand(): Command {
   return withReleaseOptions(withShared(new Command("promote")))
     .description(
-      "Releases what is live and proven in the environment before, the same digest, with the config and settings of this one; exit 6 naming what is missing.",
+      "Releases what is live and proven in the environment before, the same digest, with the config and settings of this one; exit 6 naming what is missing. Of several apps all or none.",
     )
     .argument("<environments...>", "[from] to; from is what the definition of to says")
+    .option("--app <name>", "only this app of the definition", parseAppName)
     .option("--file <path>", "definition", "bronze.yaml")
     .action(async (names: readonly string[], options: ReleaseOptions) => {
       const context = createContext(options, goesOn);
-      const project = await loadProject(options);
-      const { definition } = project;
-      const { to, from } = chooseStep(definition, names);
-      const digest = await liveIn(context, definition, from, to.name);
-      const { image } = await readImage(openStore(context), digest);
-      const artifact = { digest, facts: factsOf(image.config) };
-      await deployArtifact(context, project, to, artifact, { ...options, promote: true });
+      const projects = await loadProjects(options);
+      const promotions = projects.map((project) => ({ project, ...chooseStep(project.definition, names) }));
+      const digests = await provenArtifacts(context, promotions);
+      const contexts = contextsOf(context, projects);
+      const store = openStore(context);
+      await inOrderOfNeeds(
+        promotions.map(({ project, to }, index) => ({
+          app: project.definition.app,
+          needs: to.settings.needs ?? [],
+          async run() {
+            const digest = digests[index] as Digest;
+            const { image } = await readImage(store, digest);
+            const artifact = { digest, facts: factsOf(image.config) };
+            await deployArtifact(contexts.of(project), project, to, artifact, { ...options, promote: true });
+          },
+          leftOut: (need) => contexts.of(project).output.line(`left as it is: it needs ${need}, which did not go live`),
+        })),
+      );
+      contexts.finish();
     });
 }
 
 /** The environment promoted to, and the one before it. A chain is gone one step at a time. */
-function chooseStep(
-  definition: Definition,
-  names: readonly string[],
-): { readonly to: Definition["environments"][number]; readonly from: EnvironmentName } {
+function chooseStep(definition: Definition, names: readonly string[]): Pick<Promotion, "from" | "to"> {
   const [first, second] = names.map((name) => parseEnvironmentName(name));
   if (first === undefined || names.length > 2)
     throw new OperatorError("USAGE", `Cannot promote to ${names.length} environments at once`, {
@@ -55,20 +77,30 @@ function chooseStep(
   );
 }
 
-async function liveIn(
+/** What of each app is live and proven before; the daemon looks again when it releases it. */
+async function provenArtifacts(
   { client, signal }: Context,
-  { app }: Definition,
-  from: EnvironmentName,
-  to: EnvironmentName,
-): Promise<Digest> {
+  promotions: readonly Promotion[],
+): Promise<readonly Digest[]> {
   const { environments } = await client.get<StatusReport>("/v1/status", {}, signal);
-  const live = environments.find((one) => one.app === app && one.environment === from)?.live;
-  if (live !== null && live !== undefined) return live.artifact;
-  throw new OperatorError(
-    "PROMOTION_DENIED",
-    `Cannot promote ${app} from ${from} to ${to}: nothing is live in ${from}`,
-    {
-      hint: `put something live there first; \`bronze releases -e ${from}\` shows what was`,
-    },
-  );
+  const missing: string[] = [];
+  const digests = promotions.flatMap(({ project: { definition }, from }) => {
+    const live = environments.find(({ app, environment }) => app === definition.app && environment === from)?.live;
+    if (live?.state === "proven") return live.artifact;
+    if (live === null || live === undefined) missing.push(`nothing of ${definition.app} is live in ${from}`);
+    else {
+      const left =
+        live.watchEndsInMs === null
+          ? ""
+          : ` for another ${formatDuration(Math.ceil(live.watchEndsInMs / 1_000) * 1_000)}`;
+      missing.push(`v${live.release} of ${definition.app} is live in ${from} and not proven: ${live.state}${left}`);
+    }
+    return [];
+  });
+  const [first] = promotions;
+  if (missing.length === 0 || first === undefined) return digests;
+  throw new OperatorError("PROMOTION_DENIED", `Cannot promote to ${first.to.name}: ${missing.join("; ")}`, {
+    hint: `\`bronze status -e ${first.from}\` says when it is proven; \`bronze up --wait proven\` waits for it`,
+    details: { missing },
+  });
 }
