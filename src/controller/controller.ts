@@ -6,6 +6,7 @@ import {
   isTask,
   splitInstanceName,
   webProcess,
+  type AppName,
   type InstanceName,
   type ProcessName,
   type SetName,
@@ -17,6 +18,8 @@ import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
+import { servingApps } from "../rollout/app-names.ts";
+import { waitsFor } from "../rollout/needs.ts";
 import { NameKeeper } from "./app-names.ts";
 import { DriftWatch } from "./drift-watch.ts";
 import { Executor } from "./executor.ts";
@@ -60,6 +63,8 @@ export class Controller {
   readonly #countsAt = new Map<string, CountsAt>();
   readonly #drift: DriftWatch;
   readonly #names: NameKeeper;
+  /** Whether an instance of each environment serves, as others were told last. */
+  readonly #serving = new Map<string, boolean>();
   readonly #background = new Set<() => void>();
   #ticking = false;
   readonly #dirty = new Set<string>();
@@ -168,7 +173,13 @@ export class Controller {
     const rules = new Map(this.executor.rules);
     const flip = this.executor.flips.get(keyOf(record));
     if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
+    const all = [...this.state.environments.values()];
     return {
+      serving: servingApps(
+        all.filter(({ environment }) => environment === record.environment),
+        this.fleet.all(),
+      ),
+      bootedAtMs: this.state.timeline.boot?.atMs ?? null,
       instances: this.fleet.all().filter(({ set }) => record.sets.has(set)),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.placed,
@@ -179,6 +190,11 @@ export class Controller {
           ? { requests: 0, errors: 0 }
           : this.#share(live.set, watchWindowMs, watch.startedAtMs),
     };
+  }
+
+  /** Apps that an environment waits for before it starts. */
+  waitsFor(record: EnvironmentRecord): readonly AppName[] {
+    return waitsFor(record, this.view(record), this.ports.clock.now());
   }
 
   /** Remembers when a release was asked for, so that its time counts from there. @param askedAtMs monotonic */
@@ -222,7 +238,7 @@ export class Controller {
       const now = this.ports.clock.now();
       const view = this.view(record);
       const steps = planEnvironment(record, view, now);
-      void this.#names.look(record.environment);
+      this.#tellOthers(key, record, view);
       if (!steps.some((step) => this.#begin(key, record, step))) {
         this.#schedule(key, nextDeadlineMs(record, view, now));
         return;
@@ -230,6 +246,16 @@ export class Controller {
     }
     this.#log("error", "a plan does not settle", { environment: key });
     this.#schedule(key, this.ports.clock.now() + firstRetryMs);
+  }
+
+  /** Lets others of its environment know who is there: by name, and those that wait for it by a plan of theirs. */
+  #tellOthers(key: string, record: EnvironmentRecord, { serving }: EnvironmentView): void {
+    void this.#names.look(record.environment);
+    const serves = serving.has(record.app);
+    if (this.#serving.get(key) === serves) return;
+    this.#serving.set(key, serves);
+    for (const [otherKey, other] of this.state.environments)
+      if (other.environment === record.environment && other.sets.size > 0) this.#dirty.add(otherKey);
   }
 
   /** Begins a step. @returns true when it changed the record, so that the rest of the plan is void */

@@ -186,6 +186,7 @@ export class Executor {
       ...(step.process === undefined ? {} : { process: step.process }),
       count: step.count,
       ordinals: step.ordinals,
+      ...(step.without === undefined ? {} : { without: step.without }),
     });
     try {
       await ports.runtime.prepare(set.content.artifact, signal, set.environment);

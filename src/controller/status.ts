@@ -17,7 +17,7 @@ import type {
   TaskStatus,
   WorkerStatus,
 } from "../model/api.ts";
-import { splitInstanceName, webProcess, type InstanceName } from "../model/names.ts";
+import { splitInstanceName, webProcess, type AppName, type InstanceName } from "../model/names.ts";
 import { overrideRows } from "../model/config.ts";
 import { diffContents } from "../model/difference.ts";
 import { formatDuration } from "../model/quantities.ts";
@@ -33,6 +33,8 @@ export interface StatusInput {
   readonly instances: readonly FleetInstance[] | null;
   readonly nowMs: number;
   readonly routerUrl: string;
+  /** Apps that it waits for before it starts. */
+  readonly waitsFor?: readonly AppName[];
 }
 
 /** A rollback is held to be ready only on probes not older than this, in ms. */
@@ -79,7 +81,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
     instances: rows,
     rollback,
     figures: figuresOf(record, liveInstances, input),
-    warnings: input.instances === null ? [] : warningsOf(record, { rows, rollback, healthy, workers }, input.nowMs),
+    warnings: input.instances === null ? [] : warningsOf(record, { rows, rollback, healthy, workers }, input),
   };
 }
 
@@ -251,9 +253,10 @@ interface Shown {
 function warningsOf(
   record: EnvironmentRecord,
   { rows, rollback, healthy, workers }: Shown,
-  nowMs: number,
+  { nowMs, waitsFor = [] }: StatusInput,
 ): readonly string[] {
   const warnings: string[] = [];
+  if (waitsFor.length > 0) warnings.push(`waits for ${waitsFor.join(", ")} to serve before it starts`);
   const { live, settings, watch } = record;
   if (live !== null && healthy < settings.instances)
     warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);

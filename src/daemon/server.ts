@@ -189,7 +189,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const instances = isNow ? controller.fleet.all() : null;
     const nowMs = isNow ? controller.ports.clock.now() : atMs - state.timeline.offsetMs;
     const input = { instances, nowMs, routerUrl: options.ping().url };
-    const environments = select(controller, state, filter).map((record) => environmentStatus(record, input));
+    const environments = select(controller, state, filter).map((record) =>
+      environmentStatus(record, isNow ? { ...input, waitsFor: controller.waitsFor(record) } : input),
+    );
     return { daemon: options.ping(), atMs, environments, ...(isNow ? { storage: options.storageWarnings() } : {}) };
   }
 

@@ -78,7 +78,7 @@ export function describeEvent(data: EventData): string {
     case "set.removed":
       return `${data.set} is gone`;
     case "instances.starting":
-      return `starting ${data.ordinals.map((ordinal) => instanceName(data.set, ordinal, data.process)).join(", ")}`;
+      return `starting ${data.ordinals.map((ordinal) => instanceName(data.set, ordinal, data.process)).join(", ")}${data.without === undefined ? "" : `, without ${data.without.join(" and ")}, which ${data.without.length === 1 ? "does" : "do"} not serve`}`;
     case "instances.failed":
       return `cannot start ${data.process} of ${data.set}: ${data.reason}`;
     case "instance.healthy":

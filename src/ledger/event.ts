@@ -207,6 +207,8 @@ export type EventData =
       readonly process?: ProcessName;
       readonly count: number;
       readonly ordinals: readonly number[];
+      /** Apps that it needs and that do not serve: it was waited for them in vain. */
+      readonly without?: readonly AppName[];
     })
   /** The machine refused to start a worker's instances; they are tried again as if they had ended. */
   | (InEnvironment & {

@@ -32,6 +32,15 @@ export function addressesOfApps(
     });
 }
 
+/** Apps of which a live instance can be used. @param records all of one environment */
+export function servingApps(
+  records: readonly EnvironmentRecord[],
+  instances: readonly InstanceView[],
+): ReadonlySet<AppName> {
+  const usable = new Set(instances.filter((one) => one.process === webProcess && isUsable(one)).map(({ set }) => set));
+  return new Set(records.flatMap(({ app, live }) => (live !== null && usable.has(live.set) ? app : [])));
+}
+
 /** What every instance calls itself is no app's. */
 function isListed(app: AppName): boolean {
   return !(["localhost", "ip6-localhost", "ip6-loopback"] as readonly string[]).includes(app);

@@ -14,12 +14,14 @@ import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import {
   isWorker,
   splitInstanceName,
+  testProcess,
   webProcess,
   type InstanceName,
   type ProcessName,
   type SetName,
 } from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
+import { missingNeeds, waitEndMs, type NeedsView } from "./needs.ts";
 import { endingWorker, planWorkers } from "./processes.ts";
 import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
@@ -54,7 +56,7 @@ export interface InstanceView {
 }
 
 /** Everything a plan for one environment depends on, besides its record and the time. */
-export interface EnvironmentView extends TasksView {
+export interface EnvironmentView extends TasksView, NeedsView {
   /** Sorted by name. */
   readonly instances: readonly InstanceView[];
   /** Instances the router sends requests to, by set; sorted by name. */
@@ -78,18 +80,33 @@ const deadInWatchMs = 3_000;
 export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): readonly Step[] {
   const sets = [...record.sets.values()].sort((a, b) => a.release - b.release);
   const bySet = Map.groupBy(view.instances, ({ set }) => set);
-  const steps: Step[] = [...planWatch(record, view, bySet, nowMs), ...planActive(record, view, bySet, nowMs)];
+  const missingOf = (set: SetRecord) => missingNeeds(record, set, bySet.get(set.name) ?? [], view, nowMs);
+  const waiting = new Set(sets.filter((set) => missingOf(set)?.waits === true).map(({ name }) => name));
+  const steps: Step[] = [
+    ...planWatch(record, view, bySet, nowMs),
+    ...planActive(record, view, bySet, nowMs).filter((step) => !waits(record, step, waiting)),
+  ];
   for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
     steps.push({ kind: "retire", set: set.name, reason });
   }
   for (const set of sets) {
-    const waits = awaitsInstances(record, set, view);
-    const planned = planSet(record, set, bySet.get(set.name) ?? [], view, nowMs);
-    steps.push(...planned.filter(({ kind }) => !waits || kind !== "ensure"));
+    const isHeld = waiting.has(set.name) || awaitsInstances(record, set, view);
+    const without = missingOf(set)?.apps;
+    for (const step of planSet(record, set, bySet.get(set.name) ?? [], view, nowMs)) {
+      if (step.kind !== "ensure") steps.push(step);
+      else if (!isHeld) steps.push(without === undefined ? step : { ...step, without });
+    }
   }
   steps.push(...planTasks(record, view, nowMs));
   steps.push(...planRoutes(record, view, bySet));
   return withoutClashes(record, steps, view);
+}
+
+/** Whether a step is one of a rollout whose set waits for others: what comes before its instances may need them as much. */
+function waits(record: EnvironmentRecord, step: Step, waiting: ReadonlySet<SetName>): boolean {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  if (active === undefined || !waiting.has(active.set)) return false;
+  return step.kind === "yield" || (step.kind === "start-task" && step.process !== testProcess);
 }
 
 /** Whether new instances of a set have to wait for what comes before them. */
@@ -106,6 +123,8 @@ export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView,
   if (record.active !== null) moments.push(record.releases.get(record.active)?.deadlineAtMs ?? 0);
   for (const set of record.sets.values()) {
     if (set.role === "warm") moments.push(set.sinceMs + record.settings.keepWarmMs);
+    if (set.role !== "ending" && settingsFor(record, set.name).needs !== undefined)
+      moments.push(waitEndMs(record, set, view));
     for (const process of set.crashes.keys()) moments.push(earliestStartMs(set, process));
   }
   for (const { set, process, startedAtMs, health } of view.instances) {

@@ -1,6 +1,6 @@
 import type { CondemnType, WatchFigures } from "../ledger/event.ts";
 import type { Route } from "../model/content.ts";
-import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import { webProcess, type AppName, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import type { TaskStep } from "./tasks.ts";
 import type { VolumeStep } from "./volumes.ts";
@@ -17,6 +17,8 @@ export type Step =
       readonly process?: ProcessName;
       readonly count: number;
       readonly ordinals: readonly number[];
+      /** Apps that it needs and that do not serve: it was waited for them in vain. */
+      readonly without?: readonly AppName[];
       /** Instances that run and are not counted: they are to end. */
       readonly ending?: readonly InstanceName[];
     }

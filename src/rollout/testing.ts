@@ -141,6 +141,8 @@ export function view(change: Partial<EnvironmentView> = {}): EnvironmentView {
     rules: [],
     memory: { totalBytes: 8e9, availableBytes: 6e9 },
     recent: { requests: 0, errors: 0 },
+    serving: new Set(),
+    bootedAtMs: null,
     ...change,
   };
 }
