@@ -78,7 +78,8 @@ export function interpolated(text: string): string | null {
   return known ? result : null;
 }
 
-const forDevelopment =
+/** What a line says that is not meant for production. */
+export const forDevelopment =
   /(^|[\s:-])(dev|watch|develop|debug)(\s|:|$)|nodemon|ts-node-dev|--(reload|watch|inspect(-brk)?|debug)\b|\brunserver\b|\bflask run\b/;
 
 /** Commands that are not taken over, and why; a file with none of them may say how the app is started. */

@@ -79,6 +79,77 @@ test("propose() names all of a compose file that the definition does not say, wi
   for (const { advice } of notCarriedOver) assert.notEqual(advice, "");
 });
 
+test("propose() takes services of the same image with another command as processes, with their limits", () => {
+  const compose = `
+services:
+  web: { build: ./, ports: ["3000"], environment: { A: 1 } }
+  jobs:
+    build: { context: . }
+    command: ["work", "--fast"]
+    environment: { A: 1, B: 2 }
+    deploy: { replicas: 2, resources: { limits: { memory: 64M } } }
+    volumes: ["inbox:/inbox"]
+  clock: { build: ".", entrypoint: tick }
+  watcher: { build: ., command: npm run watch }
+  other: { build: { context: ., target: other }, command: x }
+  open: { build: ., command: x, ports: ["4000"] }
+  plain: { build: . }
+`;
+  const { definition, told } = proposed({ "compose.yaml": compose, Dockerfile: 'FROM x\nENTRYPOINT ["/init"]\n' });
+  assert.deepEqual(
+    Object.entries(definition.run.processes ?? {}).map(([name, { command, resources }]) => [
+      name,
+      command,
+      resources.memoryBytes,
+    ]),
+    [
+      ["jobs", ["/init", "work", "--fast"], 64 * 2 ** 20],
+      ["clock", ["tick"], null],
+    ],
+  );
+  assert.deepEqual(definition.environments[0]?.settings.processes, { jobs: 2 });
+  assert.match(told, /not carried over: the process watcher .*: it is for development/);
+  assert.match(told, /environment variable B of jobs .*: all processes of an app have the same variables/);
+  assert.match(told, /not carried over: volumes \(compose\.yaml line 9\)/);
+  for (const name of ["other", "open", "plain"]) assert.match(told, new RegExp(`the service ${name} `));
+});
+
+const lines: readonly (readonly [string, string, readonly string[] | RegExp])[] = [
+  ["what needs a shell", "celery beat | tee log", ["/bin/sh", "-c", "celery beat | tee log"]],
+  ["variables before it", "LEVEL=2 celery beat", ["/usr/bin/env", "LEVEL=2", "celery", "beat"]],
+  ["a secret", "celery --password=hunter2", /its arguments look like a secret/],
+];
+for (const [what, line, expected] of lines)
+  test(`propose() carries a process over, or says why not: ${what}`, () => {
+    const { definition, told, yaml } = proposed({
+      Procfile: `web: gunicorn a:b\nceler_y-beat: ${line}\n`,
+      "requirements.txt": "gunicorn==23\n",
+    });
+    const command = definition.run.processes?.["celerybeat"]?.command;
+    if (expected instanceof RegExp) assert.match(told, expected);
+    else assert.deepEqual(command, expected);
+    assert.doesNotMatch(yaml + told, /hunter2/);
+  });
+
+test("propose() says of a process why the image that it writes cannot run it", () => {
+  const node = proposed({ Procfile: "web: node server.js\nworker: sh work.sh\njobs: node jobs.js\n", "server.js": "" });
+  assert.deepEqual(Object.keys(node.definition.run.processes ?? {}), ["jobs"]);
+  assert.match(node.told, /the process worker .*: the image holds nodejs alone, without a shell/);
+  const scripts = JSON.stringify({ scripts: { start: "node a.js", work: "node w.js" }, dependencies: { x: "1" } });
+  const installed = proposed({
+    Procfile: "worker: npm run work\nrelease2: x\nweb2: x\nv2: x\n",
+    "package.json": scripts,
+  });
+  assert.deepEqual(installed.definition.run.processes?.["worker"]?.command, ["node", "w.js"]);
+  assert.match(installed.told, /the process v2 .*: say it under processes: in bronze\.yaml, by a name/);
+  const site = proposed({ Procfile: "worker: node w.js\n", "index.html": "" });
+  assert.match(site.told, /the process worker .*: the image holds what web needs and no other program/);
+  const image = proposed({
+    "compose.yml": "services: { a: { image: 'x:1', ports: ['80'] }, b: { image: 'x:1', command: work } }",
+  });
+  assert.match(image.told, /the process b .*: say its whole command, with the image's entrypoint/);
+});
+
 test("propose() writes down and tells no secret of a compose file", () => {
   const { files, told } = proposed({
     "compose.yaml": shop.replace(", dockerfile: docker/Dockerfile", ""),

@@ -3,7 +3,7 @@ import { nearestName } from "../../model/nearest.ts";
 import { interpolated } from "./carried.ts";
 import { readService } from "./compose-service.ts";
 import type { Folder } from "./folder.ts";
-import type { NotCarriedOver, Wishes } from "./proposal.ts";
+import type { NotCarriedOver, WorkerWish, Wishes } from "./proposal.ts";
 import { isYamlMap, listOf, mapOf, readYamlFile, textOf, type YamlFile, type YamlMap } from "./yaml-file.ts";
 
 /** Programs that an app uses and that are not the app. */
@@ -30,10 +30,83 @@ export function readCompose(folder: Folder, file: string, service: string | null
   const [name, fields] = chosen;
   const names = services.map(([other]) => other);
   const wishes = readService(yaml, file, name, fields, names);
+  const isWorker = (other: YamlMap): boolean => other !== fields && runsBeside(other, fields);
+  const workers = services.flatMap(([one, other]) => (isWorker(other) ? { one, other } : []));
+  const found = workers.map(({ one, other }) => readWorker(readService(yaml, file, one, other, names), one, wishes));
   return {
     ...wishes,
+    workers: found.map(({ worker }) => worker),
     assumed: services.length < 2 ? [] : [{ what: `the service ${name} is the app`, why: whyChosen(fields, service) }],
-    notCarriedOver: [...wishes.notCarriedOver, ...otherServices(yaml, services, name, fields), ...topLevel(yaml)],
+    notCarriedOver: [
+      ...wishes.notCarriedOver,
+      ...found.flatMap(({ notCarriedOver }) => notCarriedOver),
+      ...otherServices(
+        yaml,
+        services.filter(([, other]) => !isWorker(other)),
+        name,
+        fields,
+      ),
+      ...topLevel(yaml),
+    ],
+  };
+}
+
+/** Whether a service is another process of the same image: made or named alike, with a command of its own and no ports. */
+function runsBeside(fields: YamlMap, app: YamlMap): boolean {
+  const source = ({ build, image }: YamlMap): string =>
+    JSON.stringify(
+      build === undefined
+        ? [image]
+        : ["context", "dockerfile", "target", "args"].map((key) =>
+            typeof build === "string" ? (key === "context" ? folderName(build) : null) : sourcePart(mapOf(build), key),
+          ),
+    );
+  const isOpen = listOf(fields["ports"]).length > 0;
+  return !isOpen && source(fields) === source(app) && [fields["command"], fields["entrypoint"]].some(isLine);
+}
+
+function sourcePart(build: YamlMap, key: string): unknown {
+  return key === "context" ? folderName(textOf(build["context"]) ?? ".") : (build[key] ?? null);
+}
+
+function folderName(path: string): string {
+  return path.replace(/^\.\/+/, "").replace(/\/+$/, "") || ".";
+}
+
+function isLine(value: unknown): boolean {
+  return (typeof value === "string" && value.trim() !== "") || listOf(value).length > 0;
+}
+
+/** A service as another process of the app, whose config it shares. */
+function readWorker(
+  service: Wishes,
+  name: string,
+  app: Wishes,
+): { readonly worker: WorkerWish; readonly notCarriedOver: readonly NotCarriedOver[] } {
+  const { start, entrypoint, instances, memory, cpu, pids } = service;
+  const own = service.env.filter(
+    (one) => !app.env.some((other) => other.name === one.name && other.value === one.value),
+  );
+  const known = new Set(app.notCarriedOver.map(({ what }) => what));
+  return {
+    worker: {
+      name,
+      from: (start ?? entrypoint)?.from ?? service.file,
+      start,
+      entrypoint,
+      instances,
+      memory,
+      cpu,
+      pids,
+    },
+    notCarriedOver: [
+      ...service.notCarriedOver.filter(({ what }) => !known.has(what)),
+      ...own.map((variable) => ({
+        what: `environment variable ${variable.name} of ${name}`,
+        where: variable.from,
+        advice: "all processes of an app have the same variables",
+      })),
+    ],
   };
 }
 

@@ -1,13 +1,21 @@
-import type { BuildPlan, Plan, Wishes } from "./proposal.ts";
+import type { BuildPlan, Plan, WorkerWish, Wishes } from "./proposal.ts";
 import { yamlList, yamlMap, yamlWord } from "./text.ts";
 
+/** A process besides web, as the definition says it. */
+export interface WorkerPlan {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly wish: WorkerWish;
+}
+
 /** The text of bronze.yaml. */
-export function definitionText(app: string, plan: Plan, wishes: Wishes): string {
+export function definitionText(app: string, plan: Plan, wishes: Wishes, workers: readonly WorkerPlan[]): string {
   return [
     `app: ${yamlWord(app)}`,
     ...buildLines(plan.build),
     ...(wishes.host === null ? [] : [`route: { host: ${yamlWord(wishes.host.value)} }`]),
     ...runLines(plan, wishes),
+    ...processLines(workers),
     ...(wishes.instances === null || wishes.instances === 1
       ? []
       : ["environments:", "  production:", `    instances: ${wishes.instances}`]),
@@ -53,11 +61,7 @@ function runLines(plan: Plan, wishes: Wishes): readonly string[] {
     ...(healthPath === null ? [] : [`path: ${yamlWord(healthPath)}`]),
     ...(wishes.healthDeadline === null ? [] : [`deadline: ${wishes.healthDeadline}`]),
   ];
-  const resources = [
-    ...(wishes.memory === null ? [] : [`memory: ${wishes.memory}`]),
-    ...(wishes.cpu === null ? [] : [`cpu: ${wishes.cpu}`]),
-    ...(wishes.pids === null ? [] : [`pids: ${wishes.pids}`]),
-  ];
+  const resources = resourceFields(wishes);
   const tmpfs = [...new Set([...plan.tmpfs, ...wishes.tmpfs])];
   const forPort = plan.port < 1024 ? ["NET_BIND_SERVICE"] : [];
   const capabilities = [...new Set([...forPort, ...wishes.capabilities])];
@@ -70,4 +74,29 @@ function runLines(plan: Plan, wishes: Wishes): readonly string[] {
     ...(tmpfs.length === 0 ? [] : [`tmpfs: ${yamlList(tmpfs)}`]),
   ];
   return fields.length === 1 ? [`run: { ${fields[0]} }`] : ["run:", ...fields.map((field) => `  ${field}`)];
+}
+
+/** `processes:` of a definition; nothing where there are none. */
+export function processLines(workers: readonly WorkerPlan[]): readonly string[] {
+  return workers.length === 0 ? [] : ["processes:", ...workers.flatMap(workerLines)];
+}
+
+function workerLines({ name, command, wish }: WorkerPlan): readonly string[] {
+  const resources = resourceFields(wish);
+  const fields = [
+    `command: ${yamlList(command)}`,
+    ...(wish.instances === null || wish.instances === 1 ? [] : [`instances: ${wish.instances}`]),
+    ...(resources.length === 0 ? [] : [`resources: { ${resources.join(", ")} }`]),
+  ];
+  return fields.length === 1
+    ? [`  ${name}: { ${fields[0]} }`]
+    : [`  ${name}:`, ...fields.map((field) => `    ${field}`)];
+}
+
+function resourceFields({ memory, cpu, pids }: Pick<Wishes, "memory" | "cpu" | "pids">): readonly string[] {
+  return [
+    ...(memory === null ? [] : [`memory: ${memory}`]),
+    ...(cpu === null ? [] : [`cpu: ${cpu}`]),
+    ...(pids === null ? [] : [`pids: ${pids}`]),
+  ];
 }

@@ -50,11 +50,12 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
   assert.deepEqual(Object.entries(definition.build.args ?? {}), [["RUBY_VERSION", "3.4"]]);
   assert.deepEqual([definition.run.port, definition.run.health.path], [3000, "/up"]);
   assert.equal(definition.environments[0]?.settings.route?.host, "shop.example");
+  assert.deepEqual(definition.run.processes?.["job"]?.command, ["/rails/bin/docker-entrypoint", "bin/jobs"]);
   const named = notCarriedOver.map(({ what }) => what);
   for (const part of [
     "the image's name",
     "2 servers of web",
-    "the role job",
+    "1 server of job",
     "TLS (proxy.ssl)",
     "environment variable DB_PASSWORD",
     "environment variable RAILS_LOG_LEVEL",
@@ -72,7 +73,7 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
   assert.doesNotMatch(files.map(({ text }) => text).join("\n") + told, /hunter2/);
 });
 
-test("propose() takes the web process of a Procfile, with its port, and names the others", () => {
+test("propose() takes the processes of a Procfile, web with its port, and says how to write the release step", () => {
   const { dockerfile, definition, told } = proposed({
     Procfile:
       "web: gunicorn shop.wsgi -b 0.0.0.0:$PORT --workers 2\nrelease: python manage.py migrate\nworker: celery -A shop worker\n",
@@ -81,8 +82,12 @@ test("propose() takes the web process of a Procfile, with its port, and names th
   });
   assert.match(dockerfile, /CMD \["gunicorn", "shop\.wsgi", "-b", "0\.0\.0\.0:8000", "--workers", "2"\]/);
   assert.equal(definition.run.port, 8000);
-  assert.match(told, /not carried over: the release step \(Procfile line 2\)/);
-  assert.match(told, /not carried over: the process worker \(Procfile line 3\)/);
+  assert.deepEqual(definition.run.processes?.["worker"]?.command, ["celery", "-A", "shop", "worker"]);
+  assert.match(told, /assumed: the process worker, started by celery -A shop worker: Procfile line 3 says so/);
+  assert.match(
+    told,
+    /not carried over: the release step \(Procfile line 2\): add release: \{ run: \[python, manage.py, migrate\], reversible: true \}/,
+  );
 });
 
 test("propose() takes no command with a secret from a Procfile", () => {

@@ -1,7 +1,7 @@
 import { parseAppName } from "../../model/names.ts";
 import type { Folder } from "./folder.ts";
 import { portOf, sortVariables } from "./carried.ts";
-import { noWishes, type NotCarriedOver, type StartLine, type Wishes } from "./proposal.ts";
+import { noWishes, workerOf, type NotCarriedOver, type StartLine, type WorkerWish, type Wishes } from "./proposal.ts";
 import { appNameFrom } from "./text.ts";
 import { listOf, mapOf, readYamlFile, textOf, isYamlMap } from "./yaml-file.ts";
 
@@ -88,7 +88,7 @@ export function readKamal(folder: Folder, file: string): Wishes {
   return {
     ...noWishes(file),
     name: service === null || service.includes("<%") ? null : nameOf(service),
-    start: readServers(root["servers"], where, leave),
+    ...readServers(root["servers"], where, leave),
     port: portOf(proxy["app_port"], where(["proxy", "app_port"])),
     healthPath: pathOf(health["path"], where(["proxy", "healthcheck", "path"])),
     env,
@@ -104,39 +104,39 @@ export function readKamal(folder: Folder, file: string): Wishes {
 type Leave = (what: string, path: readonly (string | number)[], advice: string) => void;
 type Where = (path: readonly (string | number)[]) => string;
 
-function readServers(servers: unknown, where: Where, leave: Leave): StartLine | null {
+interface Servers {
+  readonly start: StartLine | null;
+  readonly workers: readonly WorkerWish[];
+}
+
+function readServers(servers: unknown, where: Where, leave: Leave): Servers {
   const hosts = (value: unknown): number => (Array.isArray(value) ? value : listOf(mapOf(value)["hosts"])).length;
-  if (Array.isArray(servers)) {
-    if (servers.length > 0)
+  const leaveHosts = (count: number, of: string, path: readonly (string | number)[]): void => {
+    if (count > 0)
       leave(
-        `${servers.length} server${servers.length === 1 ? "" : "s"}`,
-        ["servers"],
+        `${count} server${count === 1 ? "" : "s"}${of}`,
+        path,
         "Bronze runs on the machine it serves: `bronze up` on each",
       );
-    return null;
+  };
+  if (Array.isArray(servers)) {
+    leaveHosts(servers.length, "", ["servers"]);
+    return { start: null, workers: [] };
   }
   let start: StartLine | null = null;
+  const workers: WorkerWish[] = [];
   for (const [role, value] of Object.entries(mapOf(servers))) {
-    if (role !== "web") {
-      leave(
-        `the role ${role}`,
-        ["servers", role],
-        "processes besides web come in a later version; until then it is an app of its own, or runs where it runs now",
-      );
-      continue;
-    }
-    if (hosts(value) > 0)
-      leave(
-        `${hosts(value)} server${hosts(value) === 1 ? "" : "s"} of web`,
-        ["servers", role],
-        "Bronze runs on the machine it serves: `bronze up` on each",
-      );
-    const command = textOf(mapOf(value)["cmd"]);
-    if (command !== null && !command.includes("<%")) start = { line: command, from: where(["servers", role, "cmd"]) };
+    const text = textOf(mapOf(value)["cmd"]);
+    const line = text === null || text.includes("<%") ? null : { line: text, from: where(["servers", role, "cmd"]) };
+    leaveHosts(hosts(value), ` of ${role}`, ["servers", role]);
+    if (role === "web") start = line;
+    else if (line !== null) workers.push(workerOf(role, line));
+    else
+      leave(`the role ${role}`, ["servers", role], "it has no cmd of its own; say it under processes: in bronze.yaml");
     if (mapOf(value)["options"] !== undefined)
       leave("options of docker run", ["servers", role, "options"], "say limits in run.resources");
   }
-  return start;
+  return { start, workers };
 }
 
 /** `env: {clear: …, secret: …}`, or variables alone as older files have them. */

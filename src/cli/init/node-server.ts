@@ -55,6 +55,7 @@ export function planServer(project: NodeProject, output: ServerOutput | null, wi
   const common = {
     kind: "node" as const,
     name: project.rootManifest.name ?? manifest.name,
+    holdsSources: (output?.parts ?? null) === null,
     port,
     command: null,
     files: [],

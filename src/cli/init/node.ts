@@ -31,6 +31,7 @@ function planBuiltSite(project: NodeProject, output: Extract<FrameworkOutput, { 
   return {
     kind: "static",
     name: project.rootManifest.name ?? project.manifest.name,
+    holdsSources: false,
     port,
     command: null,
     files: [],

@@ -18,6 +18,7 @@ export function planDockerfile(folder: Folder, path: string, wishes: Wishes): Pl
     kind: "dockerfile",
     name: null,
     build: { kind: "dockerfile", path, target: wishes.target, args: wishes.args, text: null },
+    holdsSources: true,
     port,
     command: start.command,
     files: [],
@@ -86,26 +87,35 @@ function commandOf(
 ): Pick<Plan, "command" | "assumed" | "notCarriedOver"> {
   const wish = wishes.start ?? wishes.entrypoint;
   if (wish === null) return { command: null, assumed: [], notCarriedOver: [] };
-  const start = wishes.start === null ? [] : wordsOf(wishes.start.line, port);
-  const program = wishes.entrypoint === null ? (entrypoint ?? []) : wordsOf(wishes.entrypoint.line, port);
-  if (wishes.entrypoint === null && /^\/bin\/(ba)?sh$/.test(program[0] ?? "") && program[1] === "-c") {
+  const command = commandBehind(wishes, entrypoint, port);
+  if (command === undefined) {
     const advice = `${path} has an ENTRYPOINT for a shell, which takes no arguments; say the whole command in run.command`;
     return { command: null, assumed: [], notCarriedOver: [{ what: "command", where: wish.from, advice }] };
   }
-  const command = [...program, ...start];
   return {
     command,
     assumed: [
       {
         what: `started by ${command.join(" ")}`,
         why:
-          program.length > 0 && wishes.entrypoint === null
+          (entrypoint ?? []).length > 0 && wishes.entrypoint === null
             ? `${wish.from} says so, behind the ENTRYPOINT of ${path}`
             : `${wish.from} says so`,
       },
     ],
     notCarriedOver: [],
   };
+}
+
+/** The whole command of a process; undefined behind an entrypoint for a shell, which takes no arguments. */
+export function commandBehind(
+  { start, entrypoint: own }: Pick<Wishes, "start" | "entrypoint">,
+  entrypoint: readonly string[] | undefined,
+  port: number,
+): readonly string[] | undefined {
+  const program = own === null ? (entrypoint ?? []) : wordsOf(own.line, port);
+  if (own === null && /^\/bin\/(ba)?sh$/.test(program[0] ?? "") && program[1] === "-c") return undefined;
+  return [...program, ...(start === null ? [] : wordsOf(start.line, port))];
 }
 
 function wordsOf(line: string | readonly string[], port: number): readonly string[] {

@@ -9,6 +9,7 @@ export function planImage(name: string, wishes: Wishes): Plan {
     kind: "image",
     name: null,
     build: { kind: "image", name },
+    holdsSources: false,
     port,
     command: null,
     files: [],

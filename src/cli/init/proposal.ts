@@ -48,6 +48,8 @@ export interface Plan {
   readonly build: BuildPlan;
   /** Other files that the build reads and that are yet to be written. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** Whether the image holds the project's own files, so that other processes can run in it. */
+  readonly holdsSources: boolean;
   readonly port: number;
   /** Replaces the image's command. */
   readonly command: readonly string[] | null;
@@ -67,6 +69,21 @@ export interface StartLine {
   readonly line: string | readonly string[];
   /** File and line, or what names it. */
   readonly from: string;
+}
+
+/** A process besides web, as another tool's file names it. */
+export interface WorkerWish {
+  readonly name: string;
+  /** File and line. */
+  readonly from: string;
+  /** Goes behind the image's entrypoint, as `CMD` does. */
+  readonly start: StartLine | null;
+  /** Replaces the image's entrypoint. */
+  readonly entrypoint: StartLine | null;
+  readonly instances: number | null;
+  readonly memory: string | null;
+  readonly cpu: number | null;
+  readonly pids: number | null;
 }
 
 /** What another tool's file says about the app, in our words. */
@@ -95,8 +112,16 @@ export interface Wishes {
   readonly target: string | null;
   readonly args: Variables;
   readonly image: string | null;
+  readonly workers: readonly WorkerWish[];
+  /** What runs before each release. */
+  readonly release: StartLine | null;
   readonly assumed: readonly Assumption[];
   readonly notCarriedOver: readonly NotCarriedOver[];
+}
+
+/** A process of which nothing but its command is known. */
+export function workerOf(name: string, start: StartLine): WorkerWish {
+  return { name, from: start.from, start, entrypoint: null, instances: null, memory: null, cpu: null, pids: null };
 }
 
 /** A file that says nothing. */
@@ -122,6 +147,8 @@ export function noWishes(file: string): Wishes {
     target: null,
     args: {},
     image: null,
+    workers: [],
+    release: null,
     assumed: [],
     notCarriedOver: [],
   };

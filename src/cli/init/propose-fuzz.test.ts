@@ -37,6 +37,8 @@ const piece = fc.oneof(
     "app = Flask(__name__)\n",
     "FROM x AS y\nEXPOSE 99999\nENTRYPOINT [\nFROM y\n",
     "web: a --port $PORT && b\nrelease: x\n",
+    "worker: a \u0001 'b\nB_e: X=1 c | d\nweb: e\n",
+    "services: { web: { build: . }, Job: { build: ., command: [x, ''], mem_limit: 0.1b, scale: 0 }, j: { build: ., entrypoint: [] } }\n",
     "services: { web: { build: ., command: [1, {}], ports: [{}], environment: [A, 'B=${C:-d}'], deploy: 3 } }\n",
     "services: { 'a(': { image: x }, w: { build: { context: ., target: '', args: { A: '' } }, mem_limit: 1, cpus: 1e-9, pids_limit: 1.5, environment: { B: x } } }\n",
     "services: { w: { build: ., healthcheck: { test: 'curl http://localhost/é', start_period: 99999999h }, labels: ['traefik.http.routers.a.rule=Host(`a..b`)'] } }\n",

@@ -4,6 +4,7 @@ import { type Folder, folderBelow } from "./folder.ts";
 import { keepsOut } from "./ignore-lines.ts";
 import { readWishes, type ProposeOptions } from "./other-files.ts";
 import { planFor } from "./plan.ts";
+import { carryWorkers } from "./workers.ts";
 import type { Assumption, Plan, Proposal, Wishes } from "./proposal.ts";
 import { appNameFrom } from "./text.ts";
 
@@ -20,6 +21,7 @@ export function propose(folder: Folder, options: ProposeOptions = {}): Proposal 
   const place = safe.folder === "" ? folder : folderBelow(folder, safe.folder);
   const plan = planFor(place, safe);
   const app = appNameFrom(safe.name ?? plan.name ?? place.name);
+  const carriedWorkers = carryWorkers(safe, plan, place);
   const files = [
     ...plan.files,
     ...(plan.build.kind === "dockerfile" && plan.build.text !== null
@@ -28,14 +30,21 @@ export function propose(folder: Folder, options: ProposeOptions = {}): Proposal 
     ...(plan.ignore === null || place.entries.includes(".dockerignore")
       ? []
       : [{ path: ".dockerignore", text: `${plan.ignore.join("\n")}\n` }]),
-    { path: "bronze.yaml", text: definitionText(app, plan, safe) },
+    { path: "bronze.yaml", text: definitionText(app, plan, safe, carriedWorkers.workers) },
   ];
   return {
     kind: plan.kind,
     folder: safe.folder,
     files,
-    assumed: [...others, ...safe.assumed, ...plan.assumed, ...basesOf(plan), ...carried(safe, plan.port)],
-    notCarriedOver: [...unfit, ...safe.notCarriedOver, ...plan.notCarriedOver],
+    assumed: [
+      ...others,
+      ...safe.assumed,
+      ...plan.assumed,
+      ...basesOf(plan),
+      ...carried(safe, plan.port),
+      ...carriedWorkers.assumed,
+    ],
+    notCarriedOver: [...unfit, ...carriedWorkers.notCarriedOver, ...safe.notCarriedOver, ...plan.notCarriedOver],
     todo: [...plan.todo, ...leftIn(place, plan)],
   };
 }

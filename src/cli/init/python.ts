@@ -70,6 +70,7 @@ export function planPython(folder: Folder, wishes: Wishes, env: Variables): Plan
   const common = {
     kind: "python" as const,
     name: project.name,
+    holdsSources: true,
     port,
     command: null,
     files: [],

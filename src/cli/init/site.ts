@@ -45,6 +45,7 @@ export function planStatic(folder: Folder, site: string, port: number): Plan {
       command: nginxCommand,
     },
     files: readText(folder, conf) === undefined ? [{ path: conf, text }] : [],
+    holdsSources: false,
     port,
     command: null,
     healthPath: null,
