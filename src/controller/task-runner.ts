@@ -243,6 +243,9 @@ export class TaskRunner {
       recorder.append(answered);
       return;
     }
+    // A page that tells of a failure may hold what it failed with.
+    const hide = await hideSecrets(ports, record, release.content);
+    if (signal.aborted || record.active !== release.number) return;
     const wanted = step.status === null ? "2xx" : String(step.status);
     const failure = taskFailure(record, release, {
       process: checkProcess,
@@ -250,7 +253,7 @@ export class TaskRunner {
       what: `GET ${path}`,
       finding: status === null ? `got no answer (${answer.kind})` : `was answered with ${status}, ${wanted} was wanted`,
       instance,
-      output: answer.kind === "answered" ? answer.body.slice(0, mostCharacters).split("\n").map(printableLine) : [],
+      output: answer.kind === "answered" ? hide([answer.body]).flatMap(linesOfPage) : [],
     });
     recorder.append(answered, { kind: "rollout.aborted", app, environment, release: release.number, failure });
   }
@@ -268,4 +271,8 @@ export class TaskRunner {
 function setOf({ app, environment }: EnvironmentRecord, { set, digest, content, number }: ReleaseRecord): InstanceSet {
   const release = splitInstanceName(`${set}-1`)?.release ?? number;
   return { name: set, app, environment, release, digest, content };
+}
+
+function linesOfPage(body: string): readonly string[] {
+  return body.slice(0, mostCharacters).split("\n").map(printableLine);
 }

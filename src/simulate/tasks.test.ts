@@ -4,9 +4,11 @@ import type { Controller } from "../controller/controller.ts";
 import { deploy } from "../controller/deploy.ts";
 import { down, watched } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
+import { setSecret } from "../controller/secrets.ts";
 import type { DeployRequest } from "../model/api.ts";
 import { defaultRunSettings, type ReleaseTask } from "../model/content.ts";
 import type { InstanceName } from "../model/names.ts";
+import { parseSecretName } from "../model/secret.ts";
 import type { Check, TestTask } from "../model/tasks.ts";
 import { app, asked, done, fails, live, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
@@ -324,5 +326,23 @@ test("a task that lost its supervisor and ends is not run again", async () => {
   await fails(world, work, "ROLLOUT_FAILED");
   assert.deepEqual(ran(world), ["v2-release-1"]);
   await assertUnchanged(world, controller);
+  await controller.stop();
+});
+
+test("what tasks wrote is recorded without the values of their content's secrets", async () => {
+  const { world, controller } = await oneLive();
+  const value = Buffer.from("hunter2-canary");
+  await done(
+    world,
+    setSecret(controller, { ...asked, name: parseSecretName("A"), value: value.toString("base64"), rotate: false }),
+  );
+  world.machine.behaveTask("migrate", { code: 1, output: ["using hunter2-canary", "failed"] });
+  const work = deploy(controller, {
+    ...wanted("two", { release: migrate }),
+    secrets: [{ name: parseSecretName("A"), variable: false }],
+  });
+  const error = await fails(world, work, "ROLLOUT_FAILED");
+  assert.equal(error.cause, "using [redacted]\nfailed");
+  assert.ok(!JSON.stringify([...world.journal.read()]).includes("hunter2"));
   await controller.stop();
 });
