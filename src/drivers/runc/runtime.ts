@@ -35,6 +35,7 @@ import { keepLogsSmall, pruneLogs } from "./log-rotation.ts";
 import { createNetworks } from "./network.ts";
 import { observeInstance } from "./observe.ts";
 import { foldersOf, instanceNames, instancePaths, readBirth, readRecord } from "./record.ts";
+import { finishRelease } from "./release-instance.ts";
 import { removeInstance } from "./remove.ts";
 import { probeRootMode, type RootMode } from "./root-mode.ts";
 import { createRoots } from "./roots.ts";
@@ -255,7 +256,13 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   }
 
   const present = instanceNames(folders);
-  for (const name of present) supervisors.add(name);
+  for (const name of present) {
+    supervisors.add(name);
+    const paths = instancePaths(folders, name);
+    const first = readBirth(paths)?.process;
+    // What cannot be let run any more is found out by whoever waits for it.
+    if (first !== undefined) finishRelease(name, paths, first).catch(() => {});
+  }
   tools.secretPlace.sweep(new Set(present));
 
   return {
