@@ -116,19 +116,28 @@ async function place(source: CopySource, file: SourceFile, to: BytePath, target:
   if (!placement.isFolder(to)) placement.folder(to, target.owner ?? { uid: 0, gid: 0 });
   const resolve = resolverBelow(target.base, to);
   const above = file.path === "" ? 0 : file.path.length + 1;
-  let left = turnFiles;
-  for (const found of source.tree.walk(file.path)) {
-    if ((left -= 1) === 0) {
-      await nextTurn();
-      target.signal.throwIfAborted();
-      left = turnFiles;
-    }
+  const files = source.tree.walk(file.path)[Symbol.iterator]();
+  const placeNext = (found: SourceFile): void => {
     const below = found.path.slice(above);
-    if (below === "" || source.exclude?.skips(below) === true) continue;
+    if (below === "" || source.exclude?.skips(below) === true) return;
     const path = resolve(below, found.kind === "directory");
     if (found.kind === "directory") placement.putFolder(path, attributes(source, found, target));
     else put(source, found, path, target);
+  };
+  while (!takeSome(files, placeNext)) {
+    await nextTurn();
+    target.signal.throwIfAborted();
   }
+}
+
+/** Apart from what waits between them: the compiler would begin anew with every turn. @returns whether these were the last */
+function takeSome(files: Iterator<SourceFile>, take: (file: SourceFile) => void): boolean {
+  for (let left = turnFiles; left > 0; left -= 1) {
+    const next = files.next();
+    if (next.done === true) return true;
+    take(next.value);
+  }
+  return false;
 }
 
 function put(source: CopySource, file: SourceFile, path: BytePath, target: CopyTarget): void {

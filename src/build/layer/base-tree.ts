@@ -126,16 +126,17 @@ export function resolveInTree(tree: BaseTree, path: BytePath, last: boolean): By
  * @returns a function of a path relative to the folder, and of whether a symlink at its very end is followed too
  */
 export function resolverBelow(tree: BaseTree, folder: BytePath): (below: BytePath, last: boolean) => BytePath {
-  let parent: BytePath | undefined;
+  /** Of the path before: what it is in, and what stands for that in the image; both with their slash. */
+  let above: BytePath | undefined;
   let real: BytePath = "";
   return (below, last) => {
     if (below === "" || last) return resolveInTree(tree, [folder, below].filter((part) => part !== "").join("/"), last);
-    const above = parentOf(below);
-    if (above !== parent) {
-      parent = above;
-      real = resolveInTree(tree, [folder, above].filter((part) => part !== "").join("/"), true);
+    const length = below.lastIndexOf("/") + 1;
+    if (length !== above?.length || !below.startsWith(above)) {
+      above = below.slice(0, length);
+      const path = resolveInTree(tree, `${folder}/${above}`, true);
+      real = path === "" ? "" : `${path}/`;
     }
-    const name = above === "" ? below : below.slice(above.length + 1);
-    return real === "" ? name : `${real}/${name}`;
+    return real + (length === 0 ? below : below.slice(length));
   };
 }

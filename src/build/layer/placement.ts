@@ -1,7 +1,8 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import { compareEntries, fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
+import { fromBytePath, parentOf, type BytePath, type TarEntry } from "../../image/tar-entry.ts";
 import type { BaseTree } from "./base-tree.ts";
 import type { LayerBytes } from "./contents.ts";
+import { createMemberTable } from "./member-table.ts";
 
 export interface Owner {
   readonly uid: number;
@@ -42,28 +43,20 @@ const root: Owner = { uid: 0, gid: 0 };
  * @throws {OperatorError} (its functions) `BUILD_FAILED` where a file would have to be a folder or a folder a file
  */
 export function createPlacement(base: BaseTree, epoch: number): Placement {
-  const placed = new Map<BytePath, Placed>();
+  const placed = createMemberTable<Placed>();
   /** Of the file that was put last: files come folder by folder, and no folder goes away again. */
-  let lastParent: BytePath | undefined;
-  /** Behind all that is placed; nothing is placed behind it. */
-  let last: BytePath = "";
-  let isSorted = true;
+  let lastParent: BytePath = "";
+  let hasLinks = false;
 
-  const at = (path: BytePath): Placed | undefined => (path > last ? undefined : placed.get(path));
-  const set = (path: BytePath, member: Placed): void => {
-    if (path > last) last = path;
-    else isSorted = false;
-    placed.set(path, member);
-  };
   const folder = (path: BytePath, owner: Owner = root): void => {
-    const here = at(path);
+    const here = placed.get(path);
     if (path === "" || here?.entry.kind === "directory") return;
     if (here !== undefined) throw refused(`make the folder "/${fromBytePath(path)}" in the image: a file is there`);
     folder(parentOf(path), owner);
     const below = base.get(path);
     const { mode, uid, gid } = below?.kind === "directory" ? below : { mode: 0o755, ...owner };
-    checkName(path);
-    set(path, { entry: { path, kind: "directory", mode, uid, gid, mtime: epoch, size: 0, target: "" } });
+    checkName(path, path.lastIndexOf("/") + 1);
+    placed.set({ entry: { path, kind: "directory", mode, uid, gid, mtime: epoch, size: 0, target: "" } });
   };
   const isFolder = (path: BytePath): boolean => {
     const here = placed.get(path)?.entry.kind;
@@ -76,26 +69,25 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
     putFolder(path, attributes) {
       folder(path);
       const made = placed.get(path);
-      if (made !== undefined) placed.set(path, { entry: { ...made.entry, ...attributes } });
+      if (made !== undefined) placed.set({ entry: { ...made.entry, ...attributes } });
     },
     put(entry, bytes, inode) {
       const { path } = entry;
-      const parent = parentOf(path);
-      if (parent !== lastParent) folder(parent);
-      lastParent = parent;
-      const here = at(path);
-      if ((here?.entry ?? base.get(path))?.kind === "directory" || path === "")
+      const slash = path.lastIndexOf("/");
+      if (slash !== lastParent.length || !path.startsWith(lastParent)) {
+        lastParent = parentOf(path);
+        folder(lastParent);
+      }
+      if ((placed.get(path)?.entry ?? base.get(path))?.kind === "directory" || path === "")
         throw refused(`put a file at "/${fromBytePath(path)}" in the image: a folder is there`);
-      checkName(path);
-      // A name that is taken again comes after those that are there, so that the first of several names is the file.
-      if (here !== undefined) placed.delete(path);
-      set(path, bytes === undefined ? { entry } : { entry, bytes, inode });
+      checkName(path, slash + 1);
+      hasLinks ||= inode !== undefined;
+      placed.set(bytes === undefined ? { entry } : { entry, bytes, inode });
     },
     members() {
+      if (!hasLinks) return placed.sorted();
       const firstNames = new Map<string, BytePath>();
-      const members = [...placed.values()];
-      if (!isSorted) members.sort((a, b) => compareEntries(a.entry, b.entry));
-      return members.map((member): LayerSource => {
+      return placed.sorted().map((member): LayerSource => {
         const { entry, inode } = member;
         if (inode === undefined) return member;
         const key = `${inode}:${entry.mode}:${entry.uid}:${entry.gid}`;
@@ -109,8 +101,8 @@ export function createPlacement(base: BaseTree, epoch: number): Placement {
 }
 
 /** In a layer such a name does not stand for a file: it would take others away. @see OCI image specification, "Whiteouts" */
-function checkName(path: BytePath): void {
-  if (path.startsWith(".wh.", path.lastIndexOf("/") + 1))
+function checkName(path: BytePath, nameAt: number): void {
+  if (path.startsWith(".wh.", nameAt))
     throw refused(
       `put "/${fromBytePath(path)}" into an image: names with .wh. take files away there`,
       "give it another name",

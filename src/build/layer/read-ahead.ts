@@ -31,7 +31,7 @@ export interface ReadAhead {
 export type ReadWhole = (file: FoundFile, target: Buffer, at: number) => void;
 
 /** Fewer files are read sooner than a thread starts. */
-const fewestFiles = 4000;
+const fewestFiles = 2000;
 const mostThreads = 3;
 /** Of those that are read while a thread is waited for. */
 const mostOwn = 16;
