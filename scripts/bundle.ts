@@ -4,6 +4,7 @@
  * Chunks are named by their content and written before the entries that name them, so a command that runs meanwhile
  * still finds its own; `import.meta` keeps pointing into src/, where data files and workers lie beside their modules.
  */
+import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -80,6 +81,15 @@ const common: BuildOptions = {
   plugins,
 };
 
+/** Where {@link named} puts the name of what was bundled. */
+const bundleName = "(the name of this bundle)";
+
+/** A bundle with its own name in it, by which what depends on its code is remembered. */
+function named({ path, text }: OutputFile): { readonly path: string; readonly contents: string } {
+  const name = createHash("sha256").update(text).digest("hex");
+  return { path, contents: text.replaceAll(bundleName, name) };
+}
+
 const startedAt = new Date();
 mkdirSync(dist, { recursive: true });
 const [cli, builder, daemon] = await Promise.all([
@@ -90,15 +100,17 @@ const [cli, builder, daemon] = await Promise.all([
     chunkNames: "chunk-[hash]",
     plugins: [...plugins, builds],
   }),
-  build({ ...common, entryPoints: { build: "src/cli/run-build.ts" }, minifySyntax: true, minifyWhitespace: true }),
+  build({
+    ...common,
+    entryPoints: { build: "src/cli/run-build.ts" },
+    define: { bronzeBundle: JSON.stringify(bundleName) },
+    minifySyntax: true,
+    minifyWhitespace: true,
+  }),
   build({ ...common, entryPoints: { daemon: "src/cli/daemon-entry.ts" } }),
 ]);
 const entries = new Set(["cli.js", "build.js", "daemon.js"].map((name) => join(dist, name)));
-const outputs: OutputFile[] = [
-  ...(cli.outputFiles ?? []),
-  ...(builder.outputFiles ?? []),
-  ...(daemon.outputFiles ?? []),
-];
+const outputs = [cli, builder, daemon].flatMap(({ outputFiles = [] }) => outputFiles).map(named);
 outputs.sort((a, b) => Number(entries.has(a.path)) - Number(entries.has(b.path)));
 for (const { path, contents } of outputs) {
   const temporary = `${path}.${process.pid}.tmp`;

@@ -21,7 +21,7 @@ export function openStore(context: Context): Store {
   return createLocalStore(join(context.places.state, "store"));
 }
 
-function cacheFolder({ places }: Pick<Context, "places">): string {
+export function cacheFolder({ places }: Pick<Context, "places">): string {
   return join(places.state, "cache");
 }
 

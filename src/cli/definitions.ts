@@ -1,7 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import type { BuildCache } from "../build/cache.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { Definition, ListedDefinition, NeedPlace } from "../model/definition.ts";
+import type { Definition, DefinitionFile, ListedDefinition, NeedPlace } from "../model/definition.ts";
+import { rememberedDefinition } from "./remembered-definition.ts";
 import { takeVariables } from "./secret-variables.ts";
 
 /** One app's definition, and the folder that its paths begin in. */
@@ -17,23 +19,27 @@ const mostRead = 512 * 1024;
 /**
  * All apps that a definition file defines, or whose definitions it lists, in the order written.
  *
+ * @param cache where what was understood is remembered; absent: nowhere
  * @returns undefined where there is no such file
  * @throws {OperatorError} `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`
  */
-export async function readProjects(file: string): Promise<readonly Project[] | undefined> {
-  const read = await readDefinitionFile(file);
+export async function readProjects(file: string, cache?: BuildCache): Promise<readonly Project[] | undefined> {
+  const read = await readDefinitionFile(file, cache);
   if (read === undefined) return undefined;
   if (read.kind === "apps")
     return read.definitions.map((definition) => ({ definition, folder: dirname(resolve(file)) }));
   return listedProjects(file, read.paths);
 }
 
-async function readDefinitionFile(file: string) {
+async function readDefinitionFile(file: string, cache?: BuildCache) {
   const bytes = readStart(resolve(file), file);
   if (bytes === undefined) return undefined;
-  const { decodeDefinition } = await import("../definition/decode.ts");
-  const { parseDefinitionFile } = await import("../definition/parse.ts");
-  const read = parseDefinitionFile(decodeDefinition(bytes, file), file);
+  const parse = async (): Promise<DefinitionFile> => {
+    const { decodeDefinition } = await import("../definition/decode.ts");
+    const { parseDefinitionFile } = await import("../definition/parse.ts");
+    return parseDefinitionFile(decodeDefinition(bytes, file), file);
+  };
+  const read = cache === undefined ? await parse() : await rememberedDefinition(cache, { bytes, file }, parse);
   if (read.kind === "apps") for (const definition of read.definitions) takeVariables(definition, process.env);
   return read;
 }

@@ -1,3 +1,4 @@
+import type { BuildCache } from "../build/cache.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { StatusReport } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
@@ -17,14 +18,16 @@ export interface Target {
 /**
  * The definitions a command works from: the one of `--app`, else all that the file has.
  *
+ * @param cache where what the file says is remembered; absent: nowhere
  * @throws {OperatorError} `NOT_FOUND` without the file, `DEFINITION_INVALID`, `NOT_YET_SUPPORTED`, `USAGE` when `--app`
  *   names an app that is not defined there
  */
 export async function loadProjects(
   options: Pick<TargetOptions, "file" | "app">,
+  cache?: BuildCache,
 ): Promise<readonly [Project, ...Project[]]> {
   const file = options.file ?? defaultFile;
-  const projects = await readProjects(file);
+  const projects = await readProjects(file, cache);
   if (projects === undefined)
     throw new OperatorError("NOT_FOUND", `Cannot read definition "${file}": there is no such file here`, {
       hint: "`bronze init` writes one for this folder; --file PATH names another",

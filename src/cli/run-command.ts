@@ -1,19 +1,14 @@
 import { CommanderError, type Command } from "commander";
-import { asOperatorError, OperatorError } from "../errors/operator-error.ts";
-import { createPaint } from "../render/paint.ts";
-import { renderError } from "../render/error.ts";
-import { untilInterrupted } from "./context.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 
-/** Does what a command line asks for; what is thrown is told to people. @returns the exit status */
-export async function attempt(argv: readonly string[], work: () => Promise<void>): Promise<number> {
-  process.stdout.on("error", endQuietly);
-  process.stderr.on("error", endQuietly);
+/** Runs a command with its arguments. @throws {OperatorError} `USAGE` for those that it does not take; what the command throws */
+export async function runCommand(command: Command, args: readonly string[]): Promise<void> {
   try {
-    await work();
-    return Number(process.exitCode ?? 0);
+    await prepare(command).parseAsync(args, { from: "user" });
   } catch (thrown) {
-    if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    return report(thrown instanceof CommanderError ? usageError(thrown) : asOperatorError(thrown), argv);
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    // Help and such were printed.
+    if (thrown.exitCode !== 0) throw usageError(thrown);
   }
 }
 
@@ -33,12 +28,6 @@ function fullUsage(command: Command): string {
   return `bronze ${names.join(" ")} ${command.usage()}`;
 }
 
-/** `bronze logs | head`: the reader went away, which is no fault. */
-function endQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(Number(process.exitCode ?? 0));
-}
-
 function usageError(error: CommanderError): OperatorError {
   if (error.code === "commander.help") {
     return new OperatorError("USAGE", "Cannot run this command line: it names a group, not what to do", {
@@ -49,13 +38,4 @@ function usageError(error: CommanderError): OperatorError {
   return new OperatorError("USAGE", `Cannot run this command line: ${message}`, {
     hint: suggestion === undefined ? "--help shows what the command takes" : suggestion.replace(/^\((.*)\)$/, "$1"),
   });
-}
-
-function report(error: OperatorError, argv: readonly string[]): number {
-  if (error.details === untilInterrupted) return error.exitStatus;
-  if (argv.includes("--json")) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
-  process.stderr.write(`${renderError(error, createPaint(process.stderr.isTTY, process.env))}\n`);
-  if (process.env["BRONZE_DEBUG"] && error.code === "INTERNAL")
-    process.stderr.write(`${error.cause instanceof Error ? error.cause.stack : error.stack}\n`);
-  return error.exitStatus;
 }

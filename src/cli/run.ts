@@ -1,8 +1,9 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { nearestName } from "../model/nearest.ts";
+import { attempt } from "./attempt.ts";
 import { commands, type CommandEntry } from "./commands.ts";
 import { renderHelp } from "./help.ts";
-import { attempt, prepare } from "./run-command.ts";
+import { prepare, runCommand } from "./run-command.ts";
 import { version } from "../daemon/version.ts";
 
 /** Runs one command line. @returns the exit status */
@@ -10,8 +11,7 @@ export function run(argv: readonly string[]): Promise<number> {
   return attempt(argv, async () => {
     const { before, name, rest } = splitArguments(argv);
     if (name === undefined || name === "help") return runHelp(name === undefined ? before : rest);
-    const command = prepare(await entryOf(name).load());
-    await command.parseAsync([...before, ...rest], { from: "user" });
+    await runCommand(await entryOf(name).load(), [...before, ...rest]);
   });
 }
 
