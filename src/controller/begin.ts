@@ -1,5 +1,7 @@
 import type { Cause, EventData } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
+import type { Promotion } from "../model/api.ts";
+import type { TestTask } from "../model/tasks.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError } from "./executor.ts";
 import { refuseHeldVolumes } from "./held-volumes.ts";
@@ -61,6 +63,14 @@ export async function rolloutEnd(
 export function baseOf(record: EnvironmentRecord): ReleaseRecord | undefined {
   const number = record.active ?? record.live?.release;
   return number === undefined ? undefined : record.releases.get(number);
+}
+
+/** What is on its way and was not let through yet has to pass all the same, whatever is changed about it. */
+export function pendingOf({ rollout, tests, promoted }: ReleaseRecord): {
+  readonly tests?: readonly TestTask[];
+  readonly promoted?: Promotion;
+} {
+  return rollout === "progressing" ? { tests, ...(promoted && { promoted }) } : {};
 }
 
 /** Who asked, and why, of a request. */

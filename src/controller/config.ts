@@ -1,11 +1,12 @@
 import { OperatorError } from "../errors/operator-error.ts";
+import type { ConfigOrigin } from "../ledger/event.ts";
 import { configOriginInEffect, environmentKey, noConfig, type EnvironmentRecord } from "../ledger/state.ts";
 import type { ConfigReport, ConfigRequest } from "../model/api.ts";
 import { configSizeProblem, effectiveConfig, overrideRows, type ConfigOverrides } from "../model/config.ts";
 import { nearestName } from "../model/nearest.ts";
-import { baseOf, causeOf, type ReleaseOutcome } from "./begin.ts";
+import { baseOf, causeOf, pendingOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";
-import { deployMayBegin, putLive } from "./deploy.ts";
+import { deployMayBegin, putLive, type Wanted } from "./put-live.ts";
 
 /**
  * Changes overrides: one new release of what is live, or on its way, with all the changes. Resolves at the switch.
@@ -18,29 +19,33 @@ export async function changeConfig(controller: Controller, request: ConfigReques
   const { app, environment } = request;
   await deployMayBegin(controller, app, environment);
   const record = controller.state.environments.get(environmentKey(app, environment));
-  const { defined, overrides: before } = record === undefined ? noConfig : configOriginInEffect(record);
-  for (const name of request.unset ?? []) refuseUnknown(name, [...Object.keys(before), ...Object.keys(defined)]);
-  const kept = request.unsetAll === true ? {} : without(before, request.unset ?? []);
-  const configOrigin = { defined, overrides: { ...kept, ...request.set } };
-  const config = effectiveConfig(defined, configOrigin.overrides);
-  const problem = configSizeProblem(config) ?? configSizeProblem(configOrigin.overrides);
-  if (problem !== undefined) {
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot configure ${app} in ${environment}: ${problem}`, {
-      hint: "put what is large into a file of the image",
-    });
-  }
   const cause = causeOf(request);
-  const base = record === undefined ? undefined : baseOf(record);
-  if (record === undefined || base === undefined) {
+  const keep = (configOrigin: ConfigOrigin): null => {
     controller.recorder.append({ kind: "config.changed", app, environment, ...configOrigin, cause });
     return null;
-  }
-  const content = { ...base.content, config };
-  const settings = base.settings ?? record.settings;
-  // What is on its way and was not let through yet has to pass all the same.
-  const pending =
-    base.rollout === "progressing" ? { tests: base.tests, ...(base.promoted && { promoted: base.promoted }) } : {};
-  return putLive(controller, record, { content, configOrigin, settings, cause, ...pending }, askedAtMs);
+  };
+  if (record === undefined) return keep(changed(request, noConfig));
+  const plan = (): Wanted | null => {
+    const configOrigin = changed(request, configOriginInEffect(record));
+    const base = baseOf(record);
+    if (base === undefined) return keep(configOrigin);
+    const config = effectiveConfig(configOrigin.defined, configOrigin.overrides);
+    const settings = base.settings ?? record.settings;
+    return { content: { ...base.content, config }, configOrigin, settings, cause, ...pendingOf(base) };
+  };
+  return putLive(controller, record, plan, askedAtMs);
+}
+
+/** @throws {OperatorError} `NOT_FOUND`, `ARGUMENT_INVALID` */
+function changed(request: ConfigRequest, { defined, overrides }: ConfigOrigin): ConfigOrigin {
+  const { app, environment, set, unset = [], unsetAll } = request;
+  for (const name of unset) refuseUnknown(name, [...Object.keys(overrides), ...Object.keys(defined)]);
+  const next = { ...(unsetAll === true ? {} : without(overrides, unset)), ...set };
+  const problem = configSizeProblem(effectiveConfig(defined, next)) ?? configSizeProblem(next);
+  if (problem === undefined) return { defined, overrides: next };
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot configure ${app} in ${environment}: ${problem}`, {
+    hint: "put what is large into a file of the image",
+  });
 }
 
 /** What an environment's config is, and what it is made of. */

@@ -11,9 +11,9 @@ import {
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
 import type { SecretRemoveRequest, SecretRevokeRequest, SecretRow, SecretSetRequest } from "../model/api.ts";
 import { secretText, type SecretName } from "../model/secret.ts";
-import { baseOf, causeOf, type ReleaseOutcome } from "./begin.ts";
+import { baseOf, causeOf, pendingOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";
-import { deployMayBegin, putLive } from "./deploy.ts";
+import { putLive, type Wanted } from "./put-live.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
 import { addVersion, isCurrent, missingSecrets, recordAt, refuseNoVariable } from "./secret-values.ts";
 
@@ -163,24 +163,21 @@ async function releaseNow(
   cause: ReturnType<typeof causeOf>,
   askedAtMs: number,
 ): Promise<ReleaseOutcome | null> {
-  await deployMayBegin(controller, request.app, request.environment);
   const record = recordAt(controller, request);
-  const base = record === undefined ? undefined : baseOf(record);
-  const version = currentVersion(record, name);
-  const seen = base?.content.secrets[name];
-  if (record === undefined || base === undefined || version === undefined) return null;
-  if (seen === undefined || seen === version) return null;
-  // A version that was given since by another one comes with its own release: revoking only replaces what has ended.
-  const now = contentNow(record, base.content);
-  const content = "value" in request ? { ...now, secrets: { ...now.secrets, [name]: version } } : now;
-  if (content === base.content) return null;
-  const { configOrigin } = base;
-  return putLive(
-    controller,
-    record,
-    { content, configOrigin, settings: base.settings ?? record.settings, cause },
-    askedAtMs,
-  );
+  if (record === undefined) return null;
+  const plan = (): Wanted | null => {
+    const base = baseOf(record);
+    const version = currentVersion(record, name);
+    const seen = base?.content.secrets[name];
+    if (base === undefined || version === undefined || seen === undefined || seen === version) return null;
+    // A version that was given since by another one comes with its own release: revoking only replaces what has ended.
+    const now = contentNow(record, base.content);
+    const content = "value" in request ? { ...now, secrets: { ...now.secrets, [name]: version } } : now;
+    if (content === base.content) return null;
+    const { configOrigin } = base;
+    return { content, configOrigin, settings: base.settings ?? record.settings, cause, ...pendingOf(base) };
+  };
+  return putLive(controller, record, plan, askedAtMs);
 }
 
 function knownSecret(

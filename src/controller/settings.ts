@@ -2,7 +2,7 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, ConfigOrigin } from "../ledger/event.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
 import { canonicalJson, type Json } from "../model/canonical.ts";
-import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
+import { formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { isSettled, type Controller } from "./controller.ts";
 import { until } from "./until.ts";
@@ -51,6 +51,9 @@ function countsText({ instances, processes }: EnvironmentSettings): string {
   return [`${instances} instances`, ...others].join(", ");
 }
 
-export function same<Value extends EnvironmentSettings | ConfigOrigin>(a: Value, b: Value): boolean {
+export function same<Value extends EnvironmentSettings | ConfigOrigin | Content["secrets"]>(
+  a: Value,
+  b: Value,
+): boolean {
   return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 }

@@ -274,3 +274,56 @@ test("what an instance wrote is told without the values of its secrets; where th
   assert.deepEqual(hide([]), []);
   await controller.stop();
 });
+
+test("changes that come while secrets are read begin from each other, and none is lost", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await set(world, controller, "A", "one");
+  await done(world, deploy(controller, withSecrets("code", wanted())));
+  await proven(world);
+  const works = [
+    changeConfig(controller, { ...asked, set: { X: "1" } }),
+    deploy(controller, withSecrets("other", wanted())),
+    setSecret(controller, given("A", "two", true)),
+    changeConfig(controller, { ...asked, set: { Y: "2" } }),
+  ];
+  // All but the last are superseded, or are what the last one is about.
+  await done(world, Promise.allSettled(works));
+  await proven(world);
+  const content = recordOf(controller).releases.get(live(controller) ?? 0)?.content;
+  assert.deepEqual(content?.config, { X: "1", Y: "2" });
+  assert.deepEqual([content?.secrets, content?.artifact], [{ A: 2 }, request("other").artifact]);
+  await controller.stop();
+});
+
+test("rotating a secret lets nothing through that has tests to pass yet", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await set(world, controller, "A", "one");
+  await done(world, deploy(controller, withSecrets("code", wanted())));
+  world.machine.behaveTask("unit", { code: 1 });
+  const tests = [{ run: ["unit"], deadlineMs: 60_000, env: {} }];
+  const coming = deploy(controller, { ...withSecrets("bad", wanted()), tests });
+  coming.catch(() => {});
+  await world.clock.advance(1);
+  await fails(world, setSecret(controller, given("A", "two", true)), "TEST_FAILED");
+  assert.equal(live(controller), 1);
+  await controller.stop();
+});
+
+test("a variable that is config and a secret at once is refused, whichever came first", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await set(world, controller, "A", "one");
+  const variable = [{ ...wanted(), variable: true }];
+  await done(world, deploy(controller, { ...request("code"), secrets: variable }));
+  const error = await fails(world, changeConfig(controller, { ...asked, set: { A: "x" } }), "ARGUMENT_INVALID");
+  assert.match(error.message, /A is config and a secret's variable at once/);
+  await fails(
+    world,
+    deploy(controller, { ...request("next"), secrets: variable, config: { A: "y" } }),
+    "ARGUMENT_INVALID",
+  );
+  assert.equal(recordOf(controller).lastRelease, 1);
+  await controller.stop();
+});
