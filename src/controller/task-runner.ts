@@ -1,4 +1,4 @@
-import { asOperatorError, causeText } from "../errors/operator-error.ts";
+import { asOperatorError, causeText, type OperatorError } from "../errors/operator-error.ts";
 import { printableLine } from "../errors/redact.ts";
 import type { EventData } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord, TaskRecord } from "../ledger/state.ts";
@@ -95,7 +95,8 @@ export class TaskRunner {
       const cause = causeText(error.cause);
       const reason = isLost ? undefined : error.message;
       const output = cause === undefined || cause === error.message ? [] : cause.split("\n").slice(0, 50);
-      await this.#end(record, task, { how: isLost ? "lost" : "not started", code: null, reason, output });
+      const how = isLost ? "lost" : "not started";
+      await this.#end(record, task, { how, code: null, reason, output, refusal: error });
       return;
     }
     if (task.ended === null) recorder.append({ kind: "task.running", app, environment, instance });
@@ -150,6 +151,8 @@ export class TaskRunner {
       readonly outOfMemory?: boolean;
       readonly reason: string | undefined;
       readonly output: readonly string[];
+      /** Why it could not be started. */
+      readonly refusal?: OperatorError;
     },
   ): Promise<void> {
     const { recorder, ports, signal } = this.#options;
@@ -185,7 +188,8 @@ export class TaskRunner {
     const { process, index, instance, command } = task;
     const finding = findingOf(how, code, end.outOfMemory ?? false, reason);
     const what = commandText(command);
-    const failure = taskFailure(record, release, { process, index, what, finding, instance, output });
+    const refusal = end.refusal === undefined ? {} : { refusal: end.refusal };
+    const failure = taskFailure(record, release, { process, index, what, finding, instance, output, ...refusal });
     recorder.append(ended, { kind: "rollout.aborted", app, environment, release: release.number, failure });
   }
 

@@ -86,7 +86,8 @@ function neededArtifacts(state: LedgerState): ReadonlySet<Digest> {
   const needed = new Set<Digest>();
   for (const record of state.environments.values()) {
     for (const { content } of record.sets.values()) needed.add(content.artifact);
-    for (const number of record.live === null ? [] : record.line) {
+    const open = [...record.tasks.values()].filter(({ ended }) => ended === null).map(({ release }) => release);
+    for (const number of [...open, ...(record.live === null ? [] : record.line)]) {
       const artifact = record.releases.get(number)?.content.artifact;
       if (artifact !== undefined) needed.add(artifact);
     }

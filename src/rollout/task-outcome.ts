@@ -1,3 +1,4 @@
+import type { OperatorError } from "../errors/operator-error.ts";
 import type { Failure } from "../ledger/event.ts";
 import { endText } from "../ledger/describe.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
@@ -16,19 +17,30 @@ export interface FailedTask {
   readonly instance: InstanceName;
   /** Last lines it wrote. */
   readonly output: readonly string[];
+  /** Why it could not be started. */
+  readonly refusal?: Pick<OperatorError, "code" | "hint">;
 }
 
 /** Why a rollout ends whose task failed: what it was, what it wrote, and that nothing else has changed. */
 export function taskFailure(record: EnvironmentRecord, release: ReleaseRecord, failed: FailedTask): Failure {
   const { app, environment, live } = record;
-  const { process, finding, what, instance, output } = failed;
+  const { process, finding, what, instance, output, refusal } = failed;
   const traffic = live === null ? "no release serves" : `all traffic is still on v${live.release}`;
-  const isCommand = process === releaseProcess;
-  return {
-    code: isCommand ? "ROLLOUT_FAILED" : "TEST_FAILED",
+  const failure = {
     summary: `Cannot complete rollout of ${app} to v${release.number} in ${environment}: ${nameOf(record, release, failed)} (${what}) ${finding}`,
-    hint: `${isCommand ? "make it end with status 0, and mind what it did before it failed" : "make it pass, or take it out of the definition"}; ${traffic}; all it wrote: \`bronze logs ${instance}\``,
     evidence: output,
+  };
+  // What the machine refuses, a full disk above all, says nothing about the task.
+  if (refusal !== undefined && refusal.code !== "RUNTIME_FAILED")
+    return { ...failure, code: refusal.code, hint: `${refusal.hint}; ${traffic}` };
+  const isCommand = process === releaseProcess;
+  const advice = isCommand
+    ? "make it end with status 0, and mind what it did before it failed"
+    : "make it pass, or take it out of the definition";
+  return {
+    ...failure,
+    code: isCommand ? "ROLLOUT_FAILED" : "TEST_FAILED",
+    hint: `${advice}; ${traffic}; all it wrote: \`bronze logs ${instance}\``,
   };
 }
 

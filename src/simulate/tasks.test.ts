@@ -5,6 +5,7 @@ import { deploy } from "../controller/deploy.ts";
 import { down, watched } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { setSecret } from "../controller/secrets.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 import type { DeployRequest } from "../model/api.ts";
 import { defaultRunSettings, type ReleaseTask } from "../model/content.ts";
 import type { InstanceName } from "../model/names.ts";
@@ -345,4 +346,20 @@ test("what tasks wrote is recorded without the values of their content's secrets
   assert.equal(error.cause, "using [redacted]\nfailed");
   assert.ok(!JSON.stringify([...world.journal.read()]).includes("hunter2"));
   await controller.stop();
+});
+
+test("a full disk ends the rollout as what it is, and nothing of the task is left", async () => {
+  const { world, controller } = await oneLive();
+  await controller.stop();
+  const full = await world.startController((ports) => ({
+    ...ports,
+    runtime: {
+      ...ports.runtime,
+      startTask: () => Promise.reject(new OperatorError("DISK_FULL", "Cannot start it", { hint: "make room" })),
+    },
+  }));
+  const error = await fails(world, deploy(full, wanted("two", { release: migrate })), "DISK_FULL");
+  assert.match(error.hint, /make room; all traffic is still on v1/);
+  await assertUnchanged(world, full);
+  await full.stop();
 });

@@ -72,6 +72,9 @@ export function reserveFloor(events: readonly NewEvent[]): number | undefined {
       case "set.retired":
       case "app.down":
       case "traffic.switching":
+      case "task.ended":
+      case "check.answered":
+      case "watch.held":
       // Comes with what is appended next, whatever that is.
       case "clock.jumped":
         break;
@@ -85,6 +88,7 @@ export function reserveFloor(events: readonly NewEvent[]): number | undefined {
       case "instance.removed":
       case "drift.found":
       case "set.removed":
+      case "task.running":
         floor = sizeBytes / 2;
         break;
       default:
