@@ -29,10 +29,14 @@ export function sortVariables(
       leave(
         `${noun} ${name}`,
         place,
-        "its value comes from elsewhere; set one with ENV, or ARG, in the Dockerfile, unless it is a secret",
+        "its value comes from elsewhere; set one under `config:`, or with ARG in the Dockerfile, unless it is a secret",
       );
     else if (/[\n\r\0]/.test(plain))
-      leave(`${noun} ${name}`, place, "it has several lines; put it into a file of the image");
+      leave(
+        `${noun} ${name}`,
+        place,
+        "it has several lines; name a dotenv file as `config:`, or put it into a file of the image",
+      );
     else if (
       /^(development|dev|debug)$/i.test(plain) ||
       (/(^|_)DEBUG$/.test(name) && !/^(0|false|no|off|)$/i.test(plain))
@@ -42,7 +46,7 @@ export function sortVariables(
       leave(
         `${noun} ${name}`,
         place,
-        "it may be a secret, and an image is no place for one; secrets come in a later version",
+        `it may be a secret: list it under \`secrets:\`, \`bronze secret set ${name}\` gives it a value`,
       );
     else kept.push([name, plain]);
   }

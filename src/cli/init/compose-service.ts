@@ -16,13 +16,13 @@ const known = new Set(
   ).split(" "),
 );
 const volumesAdvice =
-  "an instance's root is read-only and volumes come in a later version; run.tmpfs is writable and forgotten";
+  "an instance's root is read-only; `run.volumes: { NAME: PATH }` keeps what is written there, run.tmpfs forgets it";
 const advices: ReadonlyMap<string, string> = new Map([
   ["volumes", volumesAdvice],
   ["networks", "instances reach the network by NAT; others reach them through the router"],
   ["network_mode", "instances have a network of their own"],
-  ["env_file", "set what is no secret with ENV in the Dockerfile; secrets come in a later version"],
-  ["secrets", "secrets come in a later version; until then the app must read it from elsewhere"],
+  ["env_file", "name a dotenv file without secrets as `config: FILE`, and list secrets under `secrets:`"],
+  ["secrets", "list them under `secrets:`; `bronze secret set NAME` gives each a value"],
   ["configs", "COPY the files in the Dockerfile"],
   ["labels", "Bronze has no labels; a host name goes into route.host"],
   ["privileged", "instances have no more than the capabilities in run.capabilities"],

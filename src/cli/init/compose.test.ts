@@ -50,6 +50,7 @@ test("propose() carries a compose service over: build, command, port, health, li
   assert.deepEqual(definition.run.health, { path: "/healthz", deadlineMs: 90_000 });
   assert.deepEqual([definition.run.resources.memoryBytes, definition.run.resources.cpu], [256 * 2 ** 20, 0.5]);
   assert.deepEqual(definition.run.tmpfs, ["/run/shop"]);
+  assert.deepEqual(definition.config, { kind: "values", values: { LOG_LEVEL: "info", GREETING: "hello there" } });
   const [environment] = definition.environments;
   assert.deepEqual([environment?.settings.instances, environment?.settings.route?.host], [3, "shop.example"]);
   assert.match(told, /port 3000: compose\.yaml line 9 says so/);
@@ -65,7 +66,6 @@ test("propose() names all of a compose file that the definition does not say, wi
     "environment variable CACHE_URL",
     "environment variable STRIPE_KEY",
     "environment variable SESSION",
-    "environment variable LOG_LEVEL",
     "env_file",
     "volumes",
     "labels",

@@ -167,7 +167,7 @@ function otherServices(
         what: `${what}${text === "" ? "" : ` (${text.replace(/@.*$/, "").slice(0, 60)})`}`,
         where,
         advice: backing.test(text)
-          ? "run it beside Bronze, where it runs now, and tell the app its address"
+          ? "define it as an app beside this one (`apps:` and `needs:`), or tell the app the address that it has now"
           : "it is an app of its own, or runs where it runs now",
       };
     });
@@ -175,9 +175,9 @@ function otherServices(
 
 function topLevel(yaml: YamlFile): readonly NotCarriedOver[] {
   const advices: Readonly<Record<string, string>> = {
-    volumes: "an instance's root is read-only and volumes come in a later version",
+    volumes: "say them where they appear, under `run.volumes: { NAME: PATH }`",
     networks: "instances reach the network by NAT; others reach them through the router",
-    secrets: "secrets come in a later version",
+    secrets: "list them under `secrets:`; `bronze secret set NAME` gives each a value",
     configs: "COPY the files in the Dockerfile",
     include: "name the other file with --from",
   };

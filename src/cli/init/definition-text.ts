@@ -1,4 +1,4 @@
-import type { BuildPlan, Plan, WorkerWish, Wishes } from "./proposal.ts";
+import type { BuildPlan, Plan, Variables, WorkerWish, Wishes } from "./proposal.ts";
 import { yamlList, yamlMap, yamlWord } from "./text.ts";
 
 /** A process besides web, as the definition says it. */
@@ -16,6 +16,7 @@ export function definitionText(app: string, plan: Plan, wishes: Wishes, workers:
     ...(wishes.host === null ? [] : [`route: { host: ${yamlWord(wishes.host.value)} }`]),
     ...runLines(plan, wishes),
     ...processLines(workers),
+    ...configLines(plan.config),
     ...(wishes.instances === null || wishes.instances === 1
       ? []
       : ["environments:", "  production:", `    instances: ${wishes.instances}`]),
@@ -74,6 +75,10 @@ function runLines(plan: Plan, wishes: Wishes): readonly string[] {
     ...(tmpfs.length === 0 ? [] : [`tmpfs: ${yamlList(tmpfs)}`]),
   ];
   return fields.length === 1 ? [`run: { ${fields[0]} }`] : ["run:", ...fields.map((field) => `  ${field}`)];
+}
+
+function configLines(config: Variables = {}): readonly string[] {
+  return Object.keys(config).length === 0 ? [] : [`config: ${yamlMap(config)}`];
 }
 
 /** `processes:` of a definition; nothing where there are none. */

@@ -49,6 +49,8 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
   assert.ok(definition.build.kind === "dockerfile");
   assert.deepEqual(Object.entries(definition.build.args ?? {}), [["RUBY_VERSION", "3.4"]]);
   assert.deepEqual([definition.run.port, definition.run.health.path], [3000, "/up"]);
+  const config = { RAILS_LOG_LEVEL: "warn", DB_HOST: "192.0.2.4" };
+  assert.deepEqual(definition.config, { kind: "values", values: config });
   assert.equal(definition.environments[0]?.settings.route?.host, "shop.example");
   assert.deepEqual(definition.run.processes?.["job"]?.command, ["/rails/bin/docker-entrypoint", "bin/jobs"]);
   const named = notCarriedOver.map(({ what }) => what);
@@ -58,7 +60,6 @@ test("propose() carries Kamal's deploy.yml over and names the rest", () => {
     "1 server of job",
     "TLS (proxy.ssl)",
     "environment variable DB_PASSWORD",
-    "environment variable RAILS_LOG_LEVEL",
     "secret RAILS_MASTER_KEY",
     "secret API",
     "builder.arch",

@@ -28,10 +28,13 @@ const needless = new Set([
   "secrets_path",
 ]);
 const advices: ReadonlyMap<string, string> = new Map([
-  ["accessories", "run them beside Bronze, where they run now; the app must reach them by an address of their own"],
+  [
+    "accessories",
+    "define each as an app beside this one (`apps:` and `needs:`), or tell the app the address that it has now",
+  ],
   [
     "volumes",
-    "an instance's root is read-only and volumes come in a later version; run.tmpfs is writable and forgotten",
+    "an instance's root is read-only; `run.volumes: { NAME: PATH }` keeps what is written there, run.tmpfs forgets it",
   ],
   ["asset_path", "a switch is atomic and the old instances stay warm; assets of older releases are not kept"],
   ["labels", "Bronze has no labels"],
@@ -148,7 +151,7 @@ function readEnv(value: unknown, where: Where, leave: Leave): Wishes["env"] {
     leave(
       `secret ${String(textOf(name)).split(":")[0]}`,
       ["env", "secret", index],
-      "secrets come in a later version; until then the app must read it from elsewhere",
+      "list it under `secrets:` as { name: NAME, variable: true }; `bronze secret set NAME` gives it a value",
     );
   if (env["tags"] !== undefined) leave("env.tags", ["env", "tags"], "one environment has one set of variables");
   const variables = sortVariables(isParted ? env["clear"] : value, path, leave, "environment variable");

@@ -1,3 +1,4 @@
+import { planConfig } from "./config.ts";
 import { readDockerfile, type DockerfileFacts } from "./dockerfile-facts.ts";
 import { type Folder, readText } from "./folder.ts";
 import { ignoreLines } from "./ignore-lines.ts";
@@ -7,16 +8,18 @@ import { defaultPort } from "./source-hints.ts";
 import { escapeRegExp } from "./text.ts";
 
 const volumeAdvice =
-  "an instance's root is read-only and volumes come in a later version; run.tmpfs is writable and forgotten";
+  "an instance's root is read-only; `run.volumes: { NAME: PATH }` keeps what is written there, run.tmpfs forgets it";
 
 /** A definition for a project that has a Dockerfile of its own. */
 export function planDockerfile(folder: Folder, path: string, wishes: Wishes): Plan {
   const facts = readDockerfile(readText(folder, path) ?? "", path, wishes.target, wishes.args);
   const { port, why } = choosePort(path, facts, wishes);
   const start = commandOf(wishes, facts.config.Entrypoint, port, path);
+  const variables = planConfig(wishes);
   return {
     kind: "dockerfile",
     name: null,
+    config: variables.config,
     build: { kind: "dockerfile", path, target: wishes.target, args: wishes.args, text: null },
     holdsSources: true,
     port,
@@ -33,11 +36,7 @@ export function planDockerfile(folder: Folder, path: string, wishes: Wishes): Pl
     ],
     notCarriedOver: [
       ...start.notCarriedOver,
-      ...wishes.env.map(({ name, from }) => ({
-        what: `environment variable ${name}`,
-        where: from,
-        advice: `add ENV ${name}=… to ${path}`,
-      })),
+      ...variables.notCarriedOver,
       ...facts.instructions
         .filter(({ kind }) => kind === "volume")
         .map(({ line }) => ({ what: "VOLUME", where: `${path} line ${line}`, advice: volumeAdvice })),

@@ -1,3 +1,4 @@
+import { planConfig } from "./config.ts";
 import type { Plan, Wishes } from "./proposal.ts";
 import { defaultPort } from "./source-hints.ts";
 
@@ -5,8 +6,10 @@ import { defaultPort } from "./source-hints.ts";
 export function planImage(name: string, wishes: Wishes): Plan {
   const start = [wishes.entrypoint, wishes.start].flatMap((one) => (one === null ? [] : [one]));
   const port = wishes.port?.value ?? defaultPort;
+  const variables = planConfig(wishes);
   return {
     kind: "image",
+    config: variables.config,
     name: null,
     build: { kind: "image", name },
     holdsSources: false,
@@ -32,11 +35,7 @@ export function planImage(name: string, wishes: Wishes): Plan {
         where: from,
         advice: "say the whole command, with the image's entrypoint, in run.command",
       })),
-      ...wishes.env.map(({ name: variable, from }) => ({
-        what: `environment variable ${variable}`,
-        where: from,
-        advice: `write a Dockerfile: FROM ${name}, ENV ${variable}=…`,
-      })),
+      ...variables.notCarriedOver,
     ],
     todo: [],
   };

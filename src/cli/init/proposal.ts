@@ -51,6 +51,8 @@ export interface Plan {
   /** Whether the image holds the project's own files, so that other processes can run in it. */
   readonly holdsSources: boolean;
   readonly port: number;
+  /** Variables of instances that the image does not say; absent: none. */
+  readonly config?: Variables;
   /** Replaces the image's command. */
   readonly command: readonly string[] | null;
   readonly healthPath: string | null;
