@@ -78,7 +78,7 @@ async function ownCgroups(tag: string): Promise<number> {
       if (depth > 0) await look(join(folder, entry.name), depth - 1, own);
     }
   };
-  await look("/sys/fs/cgroup", 3, false);
+  await look("/sys/fs/cgroup", 4, false);
   return count;
 }
 

@@ -25,6 +25,7 @@ import { DriftWatch } from "./drift-watch.ts";
 import { Executor } from "./executor.ts";
 import { Fleet, type FleetInstance } from "./fleet.ts";
 import { countsNow, measureRollout, type CountsAt } from "./measure.ts";
+import { LimitKeeper } from "./limits.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 import { createQueue } from "./queue.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
@@ -63,6 +64,7 @@ export class Controller {
   readonly #countsAt = new Map<string, CountsAt>();
   readonly #drift: DriftWatch;
   readonly #names: NameKeeper;
+  readonly #limits: LimitKeeper;
   /** Whether an instance of each environment serves, as others were told last. */
   readonly #serving = new Map<string, boolean>();
   readonly #background = new Set<() => void>();
@@ -104,6 +106,7 @@ export class Controller {
       tellNames: (environment) => this.#names.look(environment),
       askedAt: (record, release) => this.#askedAt.get(`${keyOf(record)} ${release}`),
     });
+    this.#limits = new LimitKeeper({ ports, log, signal: this.#stopping.signal });
     this.#names = new NameKeeper({
       ports,
       fleet: this.fleet,
@@ -197,6 +200,11 @@ export class Controller {
     return waitsFor(record, this.view(record), this.ports.clock.now());
   }
 
+  /** Why an environment is not limited as it should be, in words. */
+  limitProblem(record: EnvironmentRecord): string | undefined {
+    return this.#limits.problemOf(record);
+  }
+
   /** Remembers when a release was asked for, so that its time counts from there. @param askedAtMs monotonic */
   asked(record: EnvironmentRecord, release: number, askedAtMs: number): void {
     const key = `${keyOf(record)} ${release}`;
@@ -248,8 +256,9 @@ export class Controller {
     this.#schedule(key, this.ports.clock.now() + firstRetryMs);
   }
 
-  /** Lets others of its environment know who is there: by name, and those that wait for it by a plan of theirs. */
+  /** Limits an environment as it is wanted, and lets others of its name know who is there: by name, and those that wait for it by a plan of theirs. */
   #tellOthers(key: string, record: EnvironmentRecord, { serving }: EnvironmentView): void {
+    this.#limits.look(record);
     void this.#names.look(record.environment);
     const serves = serving.has(record.app);
     if (this.#serving.get(key) === serves) return;

@@ -35,6 +35,8 @@ export interface StatusInput {
   readonly routerUrl: string;
   /** Apps that it waits for before it starts. */
   readonly waitsFor?: readonly AppName[];
+  /** Why it is not limited as it should be. */
+  readonly limitProblem?: string | undefined;
 }
 
 /** A rollback is held to be ready only on probes not older than this, in ms. */
@@ -253,9 +255,10 @@ interface Shown {
 function warningsOf(
   record: EnvironmentRecord,
   { rows, rollback, healthy, workers }: Shown,
-  { nowMs, waitsFor = [] }: StatusInput,
+  { nowMs, waitsFor = [], limitProblem }: StatusInput,
 ): readonly string[] {
   const warnings: string[] = [];
+  if (limitProblem !== undefined) warnings.push(limitProblem);
   if (waitsFor.length > 0) warnings.push(`waits for ${waitsFor.join(", ")} to serve before it starts`);
   const { live, settings, watch } = record;
   if (live !== null && healthy < settings.instances)

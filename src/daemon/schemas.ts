@@ -148,6 +148,17 @@ const environmentSettings = z.strictObject({
   watchMs: ms,
   route: route.nullable(),
   checks: checks.optional(),
+  limits: z
+    .strictObject({
+      memoryBytes: z
+        .int()
+        .min(1_048_576)
+        .max(2 ** 50)
+        .nullable(),
+      cpu: z.number().min(0.01).max(1_024).nullable(),
+      pids: z.int().min(1).max(4_194_304).nullable(),
+    })
+    .optional(),
   needs: z.array(appName).min(1).max(64).optional(),
 });
 

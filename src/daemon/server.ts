@@ -190,7 +190,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     const nowMs = isNow ? controller.ports.clock.now() : atMs - state.timeline.offsetMs;
     const input = { instances, nowMs, routerUrl: options.ping().url };
     const environments = select(controller, state, filter).map((record) =>
-      environmentStatus(record, isNow ? { ...input, waitsFor: controller.waitsFor(record) } : input),
+      environmentStatus(
+        record,
+        isNow
+          ? { ...input, waitsFor: controller.waitsFor(record), limitProblem: controller.limitProblem(record) }
+          : input,
+      ),
     );
     return { daemon: options.ping(), atMs, environments, ...(isNow ? { storage: options.storageWarnings() } : {}) };
   }

@@ -4,6 +4,7 @@ import type { AppName } from "../model/names.ts";
 import { optional, readBuild } from "./build.ts";
 import { readConfig } from "./config.ts";
 import { readEnvironments, readRoute } from "./environments.ts";
+import { beyondLimits } from "./limits.ts";
 import { readNeeds } from "./needs.ts";
 import { readProcesses } from "./processes.ts";
 import type { Place, Reader } from "./reader.ts";
@@ -55,6 +56,11 @@ export function readApp(
   const written = readEnvironments(reader, places, ofAll, processes.counts);
   const environments = written.map((environment) => withSecrets(environment, secrets));
   for (const environment of environments) refuseBoth(reader, place, environment, config);
+  for (const { name, settings } of environments) {
+    const beyond = settings.limits === undefined ? undefined : beyondLimits(run.resources, settings.limits);
+    if (beyond !== undefined)
+      reader.problem(fields.get("run") ?? place, `asks for more than environments.${name}.limits leave: ${beyond}`);
+  }
   if (app !== undefined) checkVolumes(reader, place, { app, run, environments });
   if (app === undefined || build === undefined) return undefined;
   const definition: Definition = {

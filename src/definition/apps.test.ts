@@ -153,3 +153,25 @@ test("parseDefinitionFile() tells what is wrong with a shared environment once",
   const text = `environments: { production: { instances: 0 } }\napps:\n  a: ${body()}\n  b: ${body(", route: none")}\n`;
   assert.equal(problems(text).length, 1);
 });
+
+test("parseDefinitionFile() reads an environment's limits, an app's own over the shared ones", () => {
+  const [one, two_] = apps(`environments: { production: { limits: { memory: 1Gi, cpu: 2, pids: 100 } } }
+apps:
+  one: ${body()}
+  two: ${body(", route: none, environments: { production: { limits: { memory: 256Mi } } }")}
+`);
+  assert.deepEqual(
+    [one, two_].map((definition) => definition?.environments[0]?.settings.limits),
+    [
+      { memoryBytes: 2 ** 30, cpu: 2, pids: 100 },
+      { memoryBytes: 2 ** 28, cpu: null, pids: null },
+    ],
+  );
+});
+
+test("parseDefinitionFile() refuses an instance that asks for more than all of its environment have", () => {
+  const lines = problems(
+    "app: a\nbuild: { image: x }\nrun: { resources: { memory: 512Mi } }\nenvironments: { live: { limits: { memory: 256Mi } } }\n",
+  );
+  assert.match(lines.join("\n"), /:3:6 run: asks for more than environments\.live\.limits leave: 512\.0 MiB of memory/);
+});

@@ -6,6 +6,7 @@ import { optional } from "./build.ts";
 import { readConfig } from "./config.ts";
 import { nearestName } from "../model/nearest.ts";
 import { maxInstances } from "../model/processes.ts";
+import { readLimits } from "./limits.ts";
 import { keySets } from "./keys.ts";
 import { readCounts, type Counts } from "./processes.ts";
 import type { Place, Reader } from "./reader.ts";
@@ -83,6 +84,7 @@ function readEnvironment(
   const checks = optional(fields, "checks", (field) => readChecks(reader, field)) ?? shared.checks;
   const processes = readCounts(reader, fields.get("processes"), counts);
   const defaults = defaultEnvironmentSettings;
+  const limits = optional(fields, "limits", (field) => readLimits(reader, field));
   const settings: EnvironmentSettings = {
     instances:
       optional(fields, "instances", (field) => reader.number(field, { min: 1, max: maxInstances, integer: true })) ??
@@ -94,6 +96,7 @@ function readEnvironment(
     withinMs: optional(rollback, "within", (field) => readPositiveDuration(reader, field)) ?? defaults.withinMs,
     watchMs: optional(rollback, "watch", (field) => reader.parsed(field, parseDurationMs)) ?? defaults.watchMs,
     route: routeField === undefined ? shared.route : readRoute(reader, routeField),
+    ...(limits === undefined ? {} : { limits }),
     ...(shared.needs === undefined ? {} : { needs: shared.needs }),
     ...(checks === undefined || checks.length === 0 ? {} : { checks }),
   };

@@ -49,19 +49,20 @@ export const keySets = {
   volume: keySet("run.volumes.NAME", "path shared snapshot app", "size backup"),
   environment: keySet(
     "environments.NAME",
-    "from instances processes strategy deadline rollback route config secrets checks",
+    "from instances processes strategy deadline rollback route limits config secrets checks",
     "approvals window gates policy maxAge analysis runtime tests",
   ),
   release: keySet("release", "run reversible deadline", ""),
   test: keySet("tests", "run deadline env", "config secrets"),
   check: keySet("checks", "run path status deadline", ""),
   rollback: keySet("environments.NAME.rollback", "keepWarm within watch", "analysis automatic"),
+  limits: keySet("environments.NAME.limits", "memory cpu pids", "swap io"),
   strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),
 } as const;
 
 /**
- * Mappings of which a definition has many: a key that strayed from one says too little about where it belongs. And one
- * that has the same keys as another.
+ * Mappings of which a definition has many: a key that strayed from one says too little about where it belongs. And those
+ * that have the same keys as another.
  */
 const listed: readonly KeySet[] = [
   keySets.copy,
@@ -70,6 +71,7 @@ const listed: readonly KeySet[] = [
   keySets.test,
   keySets.check,
   keySets.apps,
+  keySets.limits,
 ];
 
 /** What other tools call our keys. */

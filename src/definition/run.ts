@@ -67,7 +67,7 @@ function readHealthPath(reader: Reader, place: Place): string | undefined {
   return reader.problem(place, "must begin with / and hold no spaces");
 }
 
-function readMemory(reader: Reader, place: Place): number | undefined {
+export function readMemory(reader: Reader, place: Place): number | undefined {
   const bytes = reader.parsed(place, parseSizeBytes);
   if (bytes === undefined || bytes >= 4 * 1024 * 1024) return bytes;
   return reader.problem(place, "must be at least 4Mi; nothing starts with less");

@@ -1,7 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { EnvironmentLimits } from "../model/content.ts";
+import { splitInstanceName } from "../model/names.ts";
 import { readText } from "./files.ts";
+import { limitGroup } from "./group-limits.ts";
 import { readMounts, type MountEntry } from "./mountinfo.ts";
 
 /** The machine's cgroup trees, and our parts of them. */
@@ -9,8 +12,14 @@ export interface Cgroups {
   readonly version: "v1" | "v2";
   /** Swap can be limited. */
   readonly limitsSwap: boolean;
-  /** Path of an instance's group, the same in every tree. */
+  /** Path of an instance's group, the same in every tree: in that of its app and environment. */
   instancePath(name: string): string;
+  /**
+   * Limits all instances of an app in an environment together; null: what held them goes, if nothing runs in it.
+   *
+   * @throws {OperatorError} `MACHINE_REFUSED`
+   */
+  confine(app: string, environment: string, limits: EnvironmentLimits | null): Promise<void>;
   /** Gives all instances together ten times the CPU of a session or service that wants it too; where we may. */
   goFirst(): void;
   /**
@@ -18,7 +27,7 @@ export interface Cgroups {
    * for all CPUs to notice.
    */
   adopt(pid: number): Promise<void>;
-  /** Names of all groups of ours: of instances, and of what is left of them. */
+  /** Names of all groups of ours: of instances, of what is left of them, and of apps and environments that hold none. */
   groups(): readonly string[];
   /** Processes in an instance's groups. */
   members(name: string): readonly number[];
@@ -50,13 +59,34 @@ export function createCgroups(tag: string): Cgroups {
       ? mounts[0]?.target
       : mounts.find(({ superOptions }) => superOptions.split(",").includes("cpu"))?.target;
 
+  const limitsSwap =
+    version === "v2" ||
+    (memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"))) ||
+    (memory !== undefined && swapInChild(memory));
+  /** Instances of an earlier version, which had no group of an app and environment around them. */
+  const old = new Set(trees.flatMap((tree) => foldersIn(join(tree, parent)).filter(isInstance)));
+  function pathOf(name: string): string {
+    const parts = splitInstanceName(name);
+    return parts === undefined ? `${parent}/${name}` : `${parent}/${groupOf(parts.app, parts.environment)}/${name}`;
+  }
+  const pathsOf = (name: string): readonly string[] =>
+    old.has(name) ? [pathOf(name), `${parent}/${name}`] : [pathOf(name)];
+
   return {
     version,
-    limitsSwap:
-      version === "v2" ||
-      (memory !== undefined && existsSync(join(memory, "memory.memsw.limit_in_bytes"))) ||
-      (memory !== undefined && swapInChild(memory)),
-    instancePath: (name) => `/${parent}/${name}`,
+    limitsSwap,
+    instancePath: (name) => `/${pathOf(name)}`,
+    async confine(app, environment, limits) {
+      const path = `${parent}/${groupOf(app, environment)}`;
+      // Without limits nothing has to be there: runc makes what is missing.
+      if (limits !== null) {
+        const isLimited = limits.memoryBytes !== null || limits.cpu !== null || limits.pids !== null;
+        if (isLimited || trees.some((tree) => existsSync(join(tree, path))))
+          limitGroup({ mounts, version, limitsSwap, path }, limits);
+        return;
+      }
+      await Promise.all(trees.map((tree) => rmdir(join(tree, path)).catch(() => {})));
+    },
     goFirst() {
       if (cpu === undefined) return;
       const [file, share] = version === "v1" ? ["cpu.shares", 10_240] : ["cpu.weight", 1000];
@@ -79,19 +109,20 @@ export function createCgroups(tag: string): Cgroups {
     },
     groups: () => [
       ...new Set(
-        trees.flatMap((tree) => {
-          try {
-            return readdirSync(join(tree, parent), { withFileTypes: true })
-              .filter((entry) => entry.isDirectory() && entry.name !== "supervisors")
-              .map(({ name }) => name);
-          } catch {
-            return [];
-          }
-        }),
+        trees.flatMap((tree) =>
+          foldersIn(join(tree, parent))
+            .filter((name) => name !== "supervisors")
+            .flatMap((name) => {
+              const inside = foldersIn(join(tree, parent, name));
+              return inside.length === 0 ? [name] : inside;
+            }),
+        ),
       ),
     ],
     members: (name) => {
-      const lists = trees.map((tree) => readText(join(tree, parent, name, "cgroup.procs")) ?? "");
+      const lists = trees.flatMap((tree) =>
+        pathsOf(name).map((path) => readText(join(tree, path, "cgroup.procs")) ?? ""),
+      );
       return [
         ...new Set(
           lists.flatMap((text) =>
@@ -104,12 +135,29 @@ export function createCgroups(tag: string): Cgroups {
       ];
     },
     removeInstance: async (name) => {
-      await Promise.all(trees.map((tree) => removeTree(join(tree, parent, name))));
+      await Promise.all(trees.flatMap((tree) => pathsOf(name).map((path) => removeTree(join(tree, path)))));
     },
     removeAll: async () => {
       await Promise.all(trees.map((tree) => removeTree(join(tree, parent))));
     },
   };
+}
+
+const isInstance = (name: string): boolean => splitInstanceName(name) !== undefined;
+
+/** An instance's name ends in a number, which no environment's name begins with: it is never the same. */
+function groupOf(app: string, environment: string): string {
+  return `${app}-${environment}`;
+}
+
+function foldersIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }
 
 /** Names of the topmost groups that begin so, in any tree. */

@@ -119,6 +119,17 @@ export interface Route {
   readonly path: string;
 }
 
+/** What all instances of an app in an environment have together; null: no limit. */
+export interface EnvironmentLimits {
+  readonly memoryBytes: number | null;
+  /** In cores. */
+  readonly cpu: number | null;
+  /** Processes and threads. */
+  readonly pids: number | null;
+}
+
+export const noLimits: EnvironmentLimits = { memoryBytes: null, cpu: null, pids: null };
+
 /** What belongs to the environment, changes without a release, and is left alone by a rollback. */
 export interface EnvironmentSettings {
   /** Of `web`. */
@@ -138,6 +149,8 @@ export interface EnvironmentSettings {
   readonly route: Route | null;
   /** Apps of the same environment that must serve before instances of this one are started, sorted; absent: none. */
   readonly needs?: readonly AppName[];
+  /** Absent: none. */
+  readonly limits?: EnvironmentLimits;
   /** What is asked of a new content before it gets traffic, in order; absent: nothing. */
   readonly checks?: readonly Check[];
 }

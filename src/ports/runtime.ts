@@ -5,7 +5,7 @@ import type {
   InstanceFacts,
   InstanceObservation,
 } from "../model/observation.ts";
-import type { Content } from "../model/content.ts";
+import type { Content, EnvironmentLimits } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 
@@ -121,6 +121,19 @@ export interface Runtime {
    * later too. How it is told changes no instance, so that none of it is drift.
    */
   tellNames(environment: EnvironmentName, apps: readonly AppAddresses[], signal: AbortSignal): Promise<void>;
+
+  /**
+   * From now on all instances of an app in an environment together have no more than this, those that run and those that
+   * come later. Null: nothing of it is wanted any more, and what held it may go.
+   *
+   * @throws {OperatorError} `MACHINE_REFUSED` when the machine cannot, or more is in use now
+   */
+  confine(
+    app: AppName,
+    environment: EnvironmentName,
+    limits: EnvironmentLimits | null,
+    signal: AbortSignal,
+  ): Promise<void>;
 
   /** Facts for a person about an instance that is in trouble; also for one that has just exited. */
   facts(name: InstanceName): Promise<InstanceFacts>;

@@ -96,7 +96,7 @@ function processLeaks(places: Places, names: ReadonlySet<string>): readonly stri
   const leaks: string[] = [];
   for (const one of found) {
     const conmon = /^\S*conmon .*?-n (\S+)/.exec(one.command)?.[1];
-    const inside = new RegExp(`/bronze-${places.tag}/([^/\n]+)`).exec(
+    const inside = new RegExp(`/bronze-${places.tag}/[^/\n]+/([^/\n]+)`).exec(
       one.cgroup.replaceAll(`/bronze-${places.tag}/supervisors`, ""),
     )?.[1];
     if (conmon !== undefined && names.has(conmon)) conmons.push(conmon);
@@ -152,8 +152,17 @@ export function cgroupFoldersOf({ tag }: Places): readonly string[] {
 function cgroupLeaks(places: Places, names: ReadonlySet<string>): readonly string[] {
   return cgroupFoldersOf(places).flatMap((folder) =>
     readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && entry.name !== "supervisors" && !names.has(entry.name))
-      .map((entry) => `cgroup ${join(folder, entry.name)}`),
+      .filter((entry) => entry.isDirectory() && entry.name !== "supervisors")
+      .flatMap((entry) => {
+        // Of an app in an environment, for as long as it is up.
+        const own = [...names].filter((name) => name.startsWith(`${entry.name}-v`));
+        const inside = readdirSync(join(folder, entry.name), { withFileTypes: true }).filter((one) =>
+          one.isDirectory(),
+        );
+        const foreign = inside.filter(({ name }) => !names.has(name)).map(({ name }) => join(entry.name, name));
+        return own.length === 0 ? [entry.name] : foreign;
+      })
+      .map((path) => `cgroup ${join(folder, path)}`),
   );
 }
 

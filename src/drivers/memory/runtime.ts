@@ -8,6 +8,7 @@ import {
   type InstanceName,
   type ProcessName,
 } from "../../model/names.ts";
+import type { EnvironmentLimits } from "../../model/content.ts";
 import type { AppAddresses } from "../../model/observation.ts";
 import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
@@ -103,6 +104,8 @@ export interface MemoryMachine {
   answer(name: InstanceName, status: number | null): void;
   /** From now on `inspect` sees this. */
   change(name: InstanceName, observation: Partial<InstanceObservation>): void;
+  /** What all instances have together, by app and environment with a space between. */
+  readonly limited: ReadonlyMap<string, EnvironmentLimits>;
   /** What an app's name stands for in an instance. */
   resolve(name: InstanceName, app: string): readonly string[];
   /** From now on `facts` tells this. */
@@ -136,6 +139,7 @@ export function createMemoryMachine(options: {
   const lastWords = new Map<InstanceName, readonly string[]>();
   const prepared = new Set<Digest>();
   const perSet = new Map<string, Promise<void>>();
+  const limited = new Map<string, EnvironmentLimits>();
   const told = new Map<EnvironmentName, readonly AppAddresses[]>();
   const volumeStore = options.volumes ?? createMemoryVolumes(clock);
   const refused: InstanceName[] = [];
@@ -345,6 +349,11 @@ export function createMemoryMachine(options: {
       observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
       remove: async (names, graceMs, signal) =>
         void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
+      async confine(app, environment, limits, signal) {
+        signal.throwIfAborted();
+        if (limits === null) limited.delete(`${app} ${environment}`);
+        else limited.set(`${app} ${environment}`, limits);
+      },
       async tellNames(environment, apps, signal) {
         signal.throwIfAborted();
         told.set(environment, apps);
@@ -396,6 +405,7 @@ export function createMemoryMachine(options: {
   return {
     runtime,
     prepared,
+    limited,
     resolve: (name, app) =>
       told.get(splitInstanceName(name)?.environment ?? ("" as EnvironmentName))?.find((one) => one.app === app)
         ?.addresses ?? [],

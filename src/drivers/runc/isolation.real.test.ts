@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
+import { controllerFile } from "../../linux/cgroups.ts";
+import { sha256 } from "../../model/canonical.ts";
 import type { RunSettings } from "../../model/content.ts";
 import type { InstanceName } from "../../model/names.ts";
-import { busyboxLayer, createBench, eventually, layerTar, putImage, type Bench } from "./fixture.suite.ts";
+import {
+  busyboxLayer,
+  createBench,
+  eventually,
+  layerTar,
+  putImage,
+  putPatientImage,
+  type Bench,
+} from "./fixture.suite.ts";
 import type { RuncRuntime } from "./runtime.ts";
 import { web } from "../../ports/runtime.suite.ts";
 
@@ -114,7 +125,7 @@ test("memory, CPU, process and open-file limits are in effect", async () => {
     { resources: { memoryBytes: 32 * 1024 * 1024, cpu: 0.5, pids: 20 } },
     {},
     ({ bench, name, said }) => {
-      const group = `bronze-${bench.places.tag}/${name}`;
+      const group = `bronze-${bench.places.tag}/shop-production/${name}`;
       const read = (v1: string, v2: string): string => {
         for (const path of [
           `/sys/fs/cgroup/${v1.split("/")[0]}/${group}/${v1.split("/")[1]}`,
@@ -201,4 +212,50 @@ test("inspect() tells an added mount", async () => {
     assert.ok(inspected.observed.mounts.some((line) => line.startsWith("/www ")));
     assert.ok(!inspected.expected.mounts.some((line) => line.startsWith("/www ")));
   });
+});
+
+test("all instances of an app in an environment have no more together than its limits, which change while they run", async () => {
+  const bench = await createBench();
+  const runtime = await bench.runtime();
+  const { app, environment } = bench.set(sha256("any"));
+  const file = (controller: string, v1: string, v2: string): string => {
+    const path = controllerFile(`bronze-${bench.places.tag}/shop-production`, controller, v1);
+    assert.ok(path !== undefined);
+    return readFileSync(existsSync(path) ? path : join(dirname(path), v2), "utf8").trim();
+  };
+  const limits = (): readonly string[] => [
+    file("memory", "memory.limit_in_bytes", "memory.max"),
+    file("cpu", "cpu.cfs_quota_us", "cpu.max").split(" ")[0] ?? "",
+    file("pids", "pids.max", "pids.max"),
+  ];
+  try {
+    const [wide, narrow] = [
+      { memoryBytes: 256 * 2 ** 20, cpu: 1.5, pids: 64 },
+      { memoryBytes: 128 * 2 ** 20, cpu: 0.5, pids: 24 },
+    ];
+    await runtime.confine(app, environment, wide, bench.signal);
+    const artifact = await putPatientImage(bench.store);
+    const set = bench.set(artifact, { resources: { memoryBytes: null, cpu: 4, pids: 256 } });
+    await runtime.ensure(set, web(2, 1), bench.signal);
+    assert.deepEqual(limits(), [String(wide.memoryBytes), "150000", "64"]);
+    await runtime.confine(app, environment, narrow, bench.signal);
+    assert.deepEqual(limits(), [String(narrow.memoryBytes), "50000", "24"]);
+    await runtime.ensure(set, web(3, 3), bench.signal);
+    // One more wants thirty processes: it gets those that are left.
+    const command = ["/bin/sh", "-c", "i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 1000 & done; wait"];
+    const hungry = bench.set(artifact, { command }, 2);
+    await runtime.ensure(hungry, web(1, 1), bench.signal);
+    await eventually(async () => {
+      const { logTail } = await runtime.facts(`${hungry.name}-1` as InstanceName);
+      return logTail.some((line) => /fork/.test(line)) ? true : undefined;
+    });
+    await runtime.confine(app, environment, wide, bench.signal);
+    assert.deepEqual(limits(), [String(wide.memoryBytes), "150000", "64"]);
+    const names = (await runtime.observe()).map(({ name }) => name);
+    await runtime.remove(names, 0, bench.signal);
+    await runtime.confine(app, environment, null, bench.signal);
+    assert.throws(limits, { code: "ENOENT" });
+  } finally {
+    await bench.end(runtime);
+  }
 });

@@ -27,6 +27,7 @@ import { createCgroups } from "../../linux/cgroups.ts";
 import { watchExits } from "./exits.ts";
 import { factsOf } from "./facts.ts";
 import { coreLimit, findProgram, openFileLimit } from "../../linux/programs.ts";
+import { createConfinement } from "./confinement.ts";
 import { createHostNames } from "./host-names.ts";
 import { inspectInstance } from "./inspect.ts";
 import { createLayers, type Layers } from "./layers.ts";
@@ -117,6 +118,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     { readonly set: InstanceSet; readonly process: ProcessName; readonly ordinal: number; readonly atMs: number }
   >();
   const hostNames = createHostNames(folders);
+  const confinement = createConfinement(cgroups);
   const tools = {
     folders,
     hostNames,
@@ -175,8 +177,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     let address: string | undefined;
     const network = networks.of(set.environment);
     let attachment: Attachment | undefined;
-    const pool = await network.ready();
     try {
+      const [pool] = await Promise.all([network.ready(), confinement.settled(set)]);
       signal.throwIfAborted();
       const { artifact, settings } = set.content;
       const prepared = await roots.prepare(artifact);
@@ -194,13 +196,14 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
         root,
         address,
         network,
+        cpuLimit: confinement.cpuOf(set),
         secrets,
         attachment,
         ...(task && { task }),
       });
     } catch (error) {
       await removeInstance(tools, name, 0, signal).catch(() => {});
-      if (address !== undefined) pool.giveBack(address);
+      if (address !== undefined) networks.giveBack(address);
       throw error;
     } finally {
       attachment?.done();
@@ -315,6 +318,10 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     async tellNames(environment, apps, signal) {
       signal.throwIfAborted();
       await hostNames.tell(environment, apps);
+    },
+    async confine(app, environment, limits, signal) {
+      signal.throwIfAborted();
+      await confinement.confine(app, environment, limits);
     },
     facts: (name) => factsOf(folders, name),
     inspect: (name) =>

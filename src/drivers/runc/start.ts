@@ -4,6 +4,7 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import { instanceName, type InstanceName, type ProcessName } from "../../model/names.ts";
 import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
+import type { ResourceSettings } from "../../model/content.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { InstanceSet, Task } from "../../ports/runtime.ts";
 import type { Attachment } from "./attachments.ts";
@@ -45,6 +46,8 @@ export interface StartInput {
   readonly root: Root;
   readonly address: string;
   readonly network: Network;
+  /** Cores that all instances of its app and environment have together; null: no limit. */
+  readonly cpuLimit: number | null;
   /** What a one-off instance does; absent for all others. */
   readonly task?: Task;
   readonly secrets: SecretValues;
@@ -104,7 +107,7 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     cwd: prepared.config.workingDir,
     user,
     capabilities: settings.capabilities,
-    resources: processSettings(settings, input.task?.like ?? input.process).resources,
+    resources: within(processSettings(settings, input.task?.like ?? input.process).resources, input.cpuLimit),
     tmpfs: settings.tmpfs,
     volumes: input.attachment.bindings,
     files: boundFiles.map((destination) => ({
@@ -148,6 +151,13 @@ function writeBundle(tools: StartTools, input: StartInput, name: InstanceName, p
     // Whatever our umask is, every user inside may read them.
     chmodSync(join(paths.bundle, file), 0o644);
   }
+}
+
+/** No group may be given more of the CPU than the one around it. */
+function within(resources: ResourceSettings, cpuLimit: number | null): ResourceSettings {
+  return resources.cpu === null || cpuLimit === null || resources.cpu <= cpuLimit
+    ? resources
+    : { ...resources, cpu: cpuLimit };
 }
 
 function argumentsOf({ set, process, prepared, task }: StartInput): readonly string[] {
