@@ -71,7 +71,7 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    this.#tasks = new TaskRunner(options);
+    this.#tasks = new TaskRunner({ ...options, releaseUnused: () => this.releaseUnused() });
     const abort = this.#abortActive.bind(this);
     this.#volumes = new VolumeRunner({ ...options, abort });
   }

@@ -25,6 +25,8 @@ export interface TaskRunnerOptions {
   readonly recorder: Recorder;
   readonly fleet: Fleet;
   readonly signal: AbortSignal;
+  /** Frees the artifacts that nothing has any more. */
+  readonly releaseUnused: () => Promise<void>;
 }
 
 /** Time between SIGTERM and SIGKILL of a task that is ended, in ms. */
@@ -51,7 +53,7 @@ export class TaskRunner {
       case "finish-task":
         return this.#finish(record, step);
       case "clear-task":
-        return this.#clear(step.instance);
+        return this.#clear(record, step.instance);
       case "attest":
         return this.#attest(record, step);
       case "ask":
@@ -138,7 +140,7 @@ export class TaskRunner {
       reason: reason ?? undefined,
       output: facts.logTail,
     });
-    if (!signal.aborted) await this.#clear(instance);
+    if (!signal.aborted) await this.#clear(record, instance);
   }
 
   /** Records a task's end; the rollout that it was part of ends with one that failed, in the same breath. */
@@ -263,11 +265,14 @@ export class TaskRunner {
   }
 
   /** Ends what is left of a task. What it wrote stays in the logs. */
-  async #clear(instance: InstanceName): Promise<void> {
+  async #clear(record: EnvironmentRecord, instance: InstanceName): Promise<void> {
     const { ports, fleet, signal } = this.#options;
     const isRunning = fleet.get(instance)?.phase === "running";
     await ports.runtime.remove([instance], isRunning ? graceMs : 0, signal);
-    if (!signal.aborted) fleet.forget(instance);
+    if (signal.aborted) return;
+    fleet.forget(instance);
+    const set = splitInstanceName(instance)?.set;
+    if (set !== undefined && !record.sets.has(set)) await this.#options.releaseUnused();
   }
 }
 
