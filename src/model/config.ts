@@ -13,9 +13,9 @@ export interface ConfigOverrides {
 /** Longest name, in characters. */
 const mostName = 128;
 /** Longest value, in bytes: the kernel takes 128 KiB in one variable. */
-export const mostConfigValueBytes = 32 * 1024;
-/** Names and values of one environment together, in bytes: each release's record carries them. */
-export const mostConfigBytes = 128 * 1024;
+const mostConfigValueBytes = 32 * 1024;
+/** Names and values of one environment together, in bytes as JSON: each release's record carries them up to three times. */
+const mostConfigBytes = 64 * 1024;
 export const mostConfigNames = 500;
 
 /** What instances see: the definition's values, with the overrides in their place. Names are sorted. */
@@ -52,9 +52,9 @@ export function configValueProblem(value: string): string | undefined {
 
 /** Why this is too much config for one environment, or undefined when it is not. */
 export function configSizeProblem(config: ConfigOverrides): string | undefined {
-  const entries = Object.entries(config);
-  if (entries.length > mostConfigNames) return `${entries.length} names, at most ${mostConfigNames} taken`;
-  const bytes = entries.reduce((sum, [name, value]) => sum + name.length + utf8Length(value ?? ""), 0);
+  const names = Object.keys(config).length;
+  if (names > mostConfigNames) return `${names} names, at most ${mostConfigNames} taken`;
+  const bytes = utf8Length(JSON.stringify(config));
   return bytes > mostConfigBytes ? `${bytes} bytes, at most ${mostConfigBytes} taken` : undefined;
 }
 

@@ -16,6 +16,7 @@ import { joinPartial, parseLogLine } from "../../src/drivers/runc/log-lines.ts";
 import { mountLines } from "../../src/drivers/runc/mount-lines.ts";
 import { parseMountinfo } from "../../src/linux/mountinfo.ts";
 import { resolveUser } from "../../src/linux/user.ts";
+import { parseDotenv } from "../../src/model/dotenv.ts";
 import { OperatorError } from "../../src/errors/operator-error.ts";
 import type { FuzzTarget } from "./target.ts";
 
@@ -31,6 +32,7 @@ const samples = [
   "  sl  local_address rem_address   st\n   0: 0100007F:1F90 00000000:0000 0A 0\n   1: 0000000000000000FFFF00000100007F:0050 0:0 0A\n",
   "2026-08-01T12:00:00.123456789+00:00 stdout F hello\n2026-08-01T12:00:00Z stderr P he",
   "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:\nwheel:x:10:root,app\n",
+  '# config\nexport LEVEL=\'info\'  # now\nGREETING="hello\\n\\"you\\"\nEMPTY=\r\n',
   "nameserver 127.0.0.53\nnameserver ::1\nsearch x\n# y\noptions ndots:1\n",
   '{"version":1,"webPort":80,"logPort":1,"backends":64,"slotsEach":16,"lastBackend":-1,"sets":[]}',
 ];
@@ -84,6 +86,9 @@ export const linesTarget: FuzzTarget = {
       mountLines(parseMountinfo(text));
       instanceResolvers(text, texts[0]);
       parseListening(text);
+      const { entries, problems } = parseDotenv(text);
+      const last = text.split("\n").length;
+      for (const { line: place } of [...entries, ...problems]) assert.ok(place >= 1 && place <= last, `${place}`);
       const join = joinPartial();
       for (const one of text.split("\n")) join.push(parseLogLine(one));
     }
