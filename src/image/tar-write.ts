@@ -83,7 +83,7 @@ export function* writeTar(sources: Iterable<TarSource>, buffers: readonly Buffer
       bytes.fill(chunk, used, before + used);
       const end = used + entry.size;
       used = end + paddingOf(entry.size);
-      chunk.fill(0, end, used);
+      zeroBlocks.copy(chunk, end, 0, used - end);
       continue;
     }
     const pieces = bytes?.read() ?? content?.();
@@ -217,7 +217,7 @@ function putHeader(entry: TarEntry, target: Buffer, at: number): boolean {
   )
     return false;
   const { block, sum } = templateFor(entry);
-  target.set(block, at);
+  block.copy(target, at);
   let total = sum;
   for (let i = 0; i < path.length; i++) {
     const byte = path.charCodeAt(i) & 0xff;

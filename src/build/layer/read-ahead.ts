@@ -95,6 +95,8 @@ function createTaker({ shared, count }: Batches, files: readonly FoundFile[], re
   let batch = 0;
   /** Of the next file in its batch. */
   let offset = 0;
+  /** Whether the batch was found to lie in the ring. */
+  let isHere = false;
 
   const readHere = (number: number): void => {
     const first = firsts[number] as number;
@@ -132,6 +134,7 @@ function createTaker({ shared, count }: Batches, files: readonly FoundFile[], re
     own.delete(batch);
     batch += 1;
     offset = 0;
+    isHere = false;
     Atomics.store(taking, 0, batch);
     Atomics.notify(taking, 0);
   };
@@ -147,7 +150,9 @@ function createTaker({ shared, count }: Batches, files: readonly FoundFile[], re
         mine.bytes.copy(target, at, from, from + size);
         return mine.digests[number - (firsts[batch] as number)];
       }
-      if (!isReady()) return undefined;
+      // Threads write to the states beside it: it is not looked at for each file.
+      isHere ||= isReady();
+      if (!isHere) return undefined;
       const start = ((starts[batch] as number) % ring.byteLength) + from;
       ring.copy(target, at, start, start + size);
       return digests.toString("latin1", number * digestBytes, (number + 1) * digestBytes);
