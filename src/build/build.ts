@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { mediaTypes } from "../image/media-types.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
-import { sha256 } from "../model/canonical.ts";
+import { sha256, type Digest } from "../model/canonical.ts";
 import type { BuildDefinition } from "../model/definition.ts";
 import { createBases, noRegistry } from "./bases.ts";
 import { openBuildCache, type BuildCache } from "./cache.ts";
@@ -17,7 +17,7 @@ import { hideSecrets } from "./secrets/hide.ts";
 import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
 import { tellWhenSlow } from "./slow-work.ts";
 import { readSource, type Source } from "./source.ts";
-import type { Blobs, Descriptor, Store } from "../ports/store.ts";
+import type { Blobs, Descriptor, Stage, Store } from "../ports/store.ts";
 import { isDamagedBlob } from "../store/kept-stage.ts";
 
 const mostMended = 10;
@@ -90,8 +90,7 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
     const image = await tellWhenSlow(report, { step: "compress", text: "compress new layers" }, () =>
       compressed(build, made.image, store, cache, signal),
     );
-    await stage.publish(image.layers.map((layer) => layer.digest));
-    return await finish({ ...made, image }, secrets, source, options);
+    return await finish({ ...made, image }, secrets, source, { ...options, stage });
   } finally {
     await cache.close(addedBytes);
   }
@@ -163,12 +162,12 @@ async function makeImage(
   return { image, annotations, warnings };
 }
 
-/** Writes what names the layers, which are in the store by now. */
+/** Puts the layers and what names them into the store. */
 async function finish(
   { image, annotations, warnings, debian }: MadeImage,
   secrets: SecretsVerdict,
   source: Source,
-  options: BuildOptions,
+  options: BuildOptions & { readonly stage: Stage },
 ): Promise<BuiltArtifact> {
   const created = createdAt(source.epoch);
   const config = serialiseConfig({
@@ -194,8 +193,8 @@ async function finish(
   });
   const digest = sha256(manifest);
   const cached = (await options.store.stat(digest)) !== undefined;
-  await options.store.write(config);
-  await options.store.write(manifest, { digest });
+  const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
+  await options.stage.publish([...image.layers.map((layer) => layer.digest), ...named]);
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,
@@ -206,4 +205,14 @@ async function finish(
     cached,
     ...(debian === undefined ? {} : { debian }),
   };
+}
+
+/** Makes sure of small bytes: on their way into the store, or there already. */
+async function prepared(
+  bytes: Buffer,
+  { store, stage }: { readonly store: Store; readonly stage: Stage },
+): Promise<Digest> {
+  const isThere = (await store.stat(sha256(bytes))) !== undefined;
+  // One that was damaged meanwhile is written anew.
+  return (await (isThere ? store : stage).write(bytes)).digest;
 }

@@ -11,7 +11,7 @@ export function checkFolder(state: string): string {
 
 /** What builds left that were killed: of their steps, and whole folders of checks. @param state the state folder */
 export async function buildLeftovers(state: string): Promise<readonly Leftover[]> {
-  const checks = await leftByDead(checkFolder(state));
+  const checks = leftByDead(checkFolder(state));
   return [
     ...(await stepLeftovers(stepsFolder(join(state, "cache")))),
     ...checks.map((path) => ({

@@ -33,7 +33,12 @@ export interface Blobs {
 
 /** Blobs that are looked at before they are taken in; the store's own can be read here too. */
 export interface Stage extends Blobs {
-  /** Takes these blobs into the store, on disk before it resolves; nothing else stays of the stage. @throws `NOT_FOUND` */
+  /**
+   * Takes these blobs into the store, on disk before it resolves; nothing else stays of the stage.
+   *
+   * @param digests in the order in which they are to be seen there: what names others comes after them
+   * @throws `NOT_FOUND`
+   */
   publish(digests: readonly Digest[]): Promise<void>;
   /** Forgets what was not published; may be called at any time, and again. */
   discard(): Promise<void>;

@@ -67,20 +67,23 @@ export function createKeptStage(store: BlobFolder, dir: string): Stage {
       const refused = paths.find((path) => path.status === "rejected");
       if (refused !== undefined) throw refused.reason;
       if (missing.length === 0) return;
-      await Promise.all(missing.map((digest) => adopt(kept.pathOf(digest), store, digest)));
+      await Promise.all(missing.map((digest) => syncFile(kept.pathOf(digest)))).catch((error: unknown) => {
+        throw refusedByDisk(error, dir, "build cache") ?? error;
+      });
+      // In order: what names others comes after them.
+      for (const digest of missing) await adopt(kept.pathOf(digest), store, digest);
       await syncFolder(store.folder);
     },
     discard: async () => undefined,
   };
 }
 
-/** Gives a file that is whole its name in the store as well; on disk once the folder is. */
+/** Gives a file that is whole and on disk its name in the store as well; that lasts once the folder is synced. */
 async function adopt(path: string, store: BlobFolder, digest: Digest): Promise<void> {
   const target = store.pathOf(digest);
   // Makes the store's folders.
   const copy = await store.temporary();
   try {
-    await syncFile(path);
     await link(path, target);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -68,7 +68,7 @@ export function createLocalStore(dir: string): LocalStore {
         const digest = `sha256:${name}`;
         if (!isDigest(digest) || (await blobs.stat(digest)) !== undefined) replaced.push(join(damaged, name));
       }
-      return [...(await leftByDead(join(dir, "tmp"))), ...replaced];
+      return [...leftByDead(join(dir, "tmp")), ...replaced];
     },
 
     read: blobs.read,

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ignoreMissing } from "./durable.ts";
 
@@ -15,9 +16,9 @@ export interface Temporaries {
 export function createTemporaries(folder: string, folders: readonly string[] = []): Temporaries {
   let prepared: Promise<string> | undefined;
   const prepare = async (): Promise<string> => {
-    for (const path of [...folders, folder]) await mkdir(path, { recursive: true, mode: 0o755 });
+    for (const path of [...folders, folder]) mkdirSync(path, { recursive: true, mode: 0o755 });
     // Others may be at it too.
-    for (const path of await leftByDead(folder)) await rm(path, { recursive: true, force: true, maxRetries: 5 });
+    for (const path of leftByDead(folder)) await rm(path, { recursive: true, force: true, maxRetries: 5 });
     return thisProcess();
   };
   return {
@@ -27,31 +28,44 @@ export function createTemporaries(folder: string, folders: readonly string[] = [
 }
 
 /** A path that nobody has, in a folder that may not be there. */
-export async function temporaryIn(folder: string): Promise<string> {
-  return named(folder, await thisProcess());
+export function temporaryIn(folder: string): string {
+  return named(folder, thisProcess());
 }
 
 function named(folder: string, self: string): string {
   return join(folder, `${self}-${randomBytes(8).toString("hex")}`);
 }
 
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    return ignoreMissing(error as NodeJS.ErrnoException) ?? [];
+  }
+}
+
 /** Entries of a folder that are named `PID-START…` after a process that lives no more. */
-export async function leftByDead(folder: string): Promise<readonly string[]> {
+export function leftByDead(folder: string): readonly string[] {
   const dead: string[] = [];
-  for (const name of (await readdir(folder).catch(ignoreMissing)) ?? []) {
+  for (const name of namesIn(folder)) {
     const [pid, start] = name.split("-");
-    if (!/^[0-9]+$/.test(pid ?? "") || (await startOf(pid ?? "")) !== start) dead.push(join(folder, name));
+    if (!/^[0-9]+$/.test(pid ?? "") || startOf(pid ?? "") !== start) dead.push(join(folder, name));
   }
   return dead;
 }
 
 /** `PID-START`: names this process and no later one. */
-export async function thisProcess(): Promise<string> {
-  return `${process.pid}-${(await startOf("self")) ?? "0"}`;
+export function thisProcess(): string {
+  return `${process.pid}-${startOf("self") ?? "0"}`;
 }
 
 /** Start time of a process in clock ticks since boot. */
-async function startOf(pid: string): Promise<string | undefined> {
-  const line = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return line?.slice(line.lastIndexOf(")") + 2).split(" ")[19];
+function startOf(pid: string): string | undefined {
+  let line: string;
+  try {
+    line = readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return undefined;
+  }
+  return line.slice(line.lastIndexOf(")") + 2).split(" ")[19];
 }

@@ -1,5 +1,5 @@
 import { createHash, hash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { refusedByDisk } from "../../store/durable.ts";
 import type { Temporaries } from "../../store/temporary.ts";
@@ -45,7 +45,7 @@ const spareRecords = 100_000;
  * @param temporary names of files that are not finished
  */
 export async function openMemo(path: string, temporary: Temporaries): Promise<ContentMemo> {
-  const stored = await load(path);
+  const stored = load(path);
   const used = new Uint8Array(stored.count);
   const unsure = new Set<Fingerprint>();
   let added = emptyTable(0);
@@ -76,7 +76,7 @@ export async function openMemo(path: string, temporary: Temporaries): Promise<Co
       for (let at = 0; at < added.count; at++) kept.push(stored.count + at);
       const table = merge(stored, added, Uint32Array.from(kept));
       added = emptyTable(0);
-      await replace(path, table, await temporary.next());
+      replace(path, table, await temporary.next());
     },
   };
 }
@@ -163,8 +163,8 @@ function isRacy({ ctimeMs }: Fingerprint, readAtMs: number): boolean {
   return readAtMs - ctimeMs < (ctimeMs % 1000 === 0 ? 2500 : 100);
 }
 
-async function load(path: string): Promise<Table> {
-  const file = await readFile(path).catch(() => Buffer.alloc(0));
+function load(path: string): Table {
+  const file = readIfThere(path);
   const body = file.subarray(magic.byteLength, -checkBytes);
   const isWhole =
     file.byteLength >= magic.byteLength + checkBytes &&
@@ -180,16 +180,28 @@ async function load(path: string): Promise<Table> {
   return { count, numbers, contents: body.subarray(count * width * 8) };
 }
 
-async function replace(path: string, { numbers, contents }: Table, temporary: string): Promise<void> {
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+function replace(path: string, { numbers, contents }: Table, temporary: string): void {
   const parts = [new Uint8Array(numbers.buffer), contents];
   const check = parts.reduce((sum, part) => sum.update(part), createHash("sha256")).digest();
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(temporary, [magic, ...parts, check], { mode: 0o600 });
-    await rename(temporary, path);
+    mkdirSync(dirname(path), { recursive: true });
+    const file = openSync(temporary, "wx", 0o600);
+    try {
+      for (const part of [magic, ...parts, check]) writeFileSync(file, part);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
   } catch (error) {
+    rmSync(temporary, { force: true });
     throw refusedByDisk(error, dirname(dirname(path)), "build cache") ?? error;
-  } finally {
-    await rm(temporary, { force: true });
   }
 }

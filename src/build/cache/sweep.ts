@@ -53,7 +53,7 @@ export async function sweepCache(dir: string, capacityBytes: number): Promise<Ca
   // Not the folder above: a cache that was removed meanwhile stays so.
   await mkdir(temporaries).catch(unlessThere);
   const sizes: Sizes = { atMs: Date.now(), capacityBytes, folders };
-  await writeSizes(join(dir, sizesFile), sizes, await temporaryIn(temporaries));
+  await writeSizes(join(dir, sizesFile), sizes, temporaryIn(temporaries));
   let left = bytes;
   let count = entries.length;
   if (bytes > capacityBytes) {
@@ -61,7 +61,7 @@ export async function sweepCache(dir: string, capacityBytes: number): Promise<Ca
     const byAge = entries.toSorted((a, b) => a.stats.mtimeMs - b.stats.mtimeMs);
     for (const entry of byAge) {
       if (left <= capacityBytes * sweptShare || entry.stats.mtimeMs >= keptFromMs) break;
-      if (!(await remove(entry, await temporaryIn(temporaries)))) continue;
+      if (!(await remove(entry, temporaryIn(temporaries)))) continue;
       left -= entry.bytes;
       count -= 1;
     }
@@ -155,7 +155,7 @@ async function writeSizes(path: string, sizes: Sizes, temporary: string): Promis
 /** When the oldest build under way began, ms since the epoch; infinite where there is none. */
 async function oldestBuildMs(dir: string): Promise<number> {
   const folder = join(dir, "builds");
-  const dead = new Set(await leftByDead(folder));
+  const dead = new Set(leftByDead(folder));
   const names = await readdir(folder).catch(() => []);
   const alive = names.map((name) => join(folder, name)).filter((path) => !dead.has(path));
   const times = await Promise.all(alive.map(async (path) => (await stat(path).catch(() => undefined))?.mtimeMs));

@@ -15,12 +15,12 @@ export async function inWorkDir<Result>(
   adopt?: (abandoned: string, dir: string) => Promise<void>,
 ): Promise<Result> {
   await mkdir(parent, { recursive: true });
-  const dir = join(parent, `${await thisProcess()}-${randomBytes(8).toString("hex")}`);
+  const dir = join(parent, `${thisProcess()}-${randomBytes(8).toString("hex")}`);
   await mkdir(dir);
   try {
     // Programs of other users work in it, whatever the umask.
     await chmod(dir, 0o755);
-    for (const abandoned of await leftByDead(parent)) {
+    for (const abandoned of leftByDead(parent)) {
       await adopt?.(abandoned, dir);
       await rm(abandoned, { recursive: true, force: true });
     }

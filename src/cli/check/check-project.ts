@@ -108,10 +108,10 @@ export async function checkProject(
 /** Does work in a folder that is gone afterwards; those of killed checks go too. Its name is short: sockets' paths are. */
 async function inCheckFolder<Result>(state: string, work: (dir: string) => Promise<Result>): Promise<Result> {
   const parent = checkFolder(state);
-  const dir = join(parent, await thisProcess());
+  const dir = join(parent, thisProcess());
   await mkdir(dir, { recursive: true });
   try {
-    for (const abandoned of await leftByDead(parent)) await removeCheck(abandoned);
+    for (const abandoned of leftByDead(parent)) await removeCheck(abandoned);
     return await work(dir);
   } finally {
     await removeCheck(dir);
