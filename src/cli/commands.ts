@@ -138,6 +138,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/secret.ts")).secretCommand(),
   },
   {
+    name: "volume",
+    summary: "what instances keep: volumes and their snapshots",
+    common: false,
+    load: async () => (await import("./commands/volume.ts")).volumeCommand(),
+  },
+  {
     name: "scale",
     summary: "change the number of instances, without a release",
     common: false,
@@ -145,7 +151,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "down",
-    summary: "take an app down; the ledger and artifacts stay",
+    summary: "take an app down; ledger, artifacts and volumes stay",
     common: false,
     load: async () => (await import("./commands/down.ts")).downCommand(),
   },

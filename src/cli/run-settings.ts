@@ -36,10 +36,12 @@ export function settingNotes(defined: DefinedRunSettings, image: ImageWishes): r
     notes.push(
       `HEALTHCHECK asks port ${health.port}, requests go to ${port}: name a path of that one in run.health.path`,
     );
-  const writable = ["/tmp", ...defined.tmpfs];
+  const writable = ["/tmp", ...defined.tmpfs, ...Object.values(defined.volumes ?? {}).map(({ path }) => path)];
   for (const path of image.volumes)
     if (!writable.some((place) => path === place || path.startsWith(`${place}/`)))
-      notes.push(`VOLUME ${path} is no writable place here: name it under run.tmpfs where the app writes to it`);
+      notes.push(
+        `VOLUME ${path} is no writable place here: name it under run.volumes where the app keeps data there, under run.tmpfs where it may be lost`,
+      );
   return notes;
 }
 

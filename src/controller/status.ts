@@ -15,6 +15,7 @@ import type {
   ReleaseRow,
   RollbackReadiness,
   TaskStatus,
+  UnkeptPlace,
   WorkerStatus,
 } from "../model/api.ts";
 import { splitInstanceName, webProcess, type AppName, type InstanceName } from "../model/names.ts";
@@ -25,12 +26,15 @@ import { isUsable, readyInstances } from "../rollout/plan.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
 import { rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
+import { stopFirst, stopsFor } from "./volume-status.ts";
 import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
 
 /** What a status is made of, besides the record. */
 export interface StatusInput {
   /** The instances now; null for a status of the past, of which only the ledger is known. */
   readonly instances: readonly FleetInstance[] | null;
+  /** What they wrote to places that end with them; absent: nobody looked. */
+  readonly unkept?: ReadonlyMap<InstanceName, readonly UnkeptPlace[]>;
   readonly nowMs: number;
   readonly routerUrl: string;
   /** Apps that it waits for before it starts. */
@@ -49,7 +53,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
   const liveInstances = instances.filter(({ set }) => set === live?.set);
   const workers = workerStatus(record, input.instances === null ? null : liveInstances);
   const rollback = readiness(record, instances, input.nowMs);
-  const rows = instances.map((instance) => instanceStatus(record, instance, input.nowMs));
+  const rows = instances.map((instance) => instanceStatus(record, instance, input));
   const liveSet = live === null ? undefined : record.sets.get(live.set);
   const healthy =
     input.instances === null
@@ -81,6 +85,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
     healthy,
     workers,
     instances: rows,
+    stopFirst: stopFirst(record),
     rollback,
     figures: figuresOf(record, liveInstances, input),
     warnings: input.instances === null ? [] : warningsOf(record, { rows, rollback, healthy, workers }, input),
@@ -161,6 +166,7 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
     probedAgoMs,
     lastMeasuredMs: record.lastRollbackMs,
     ready: isReady,
+    stopsFor: target === undefined ? [] : stopsFor(record, target),
     withinMs: settings.withinMs,
     promiseKept: settings.withinMs === null || isReady,
   };
@@ -172,7 +178,11 @@ function warmSetOf(record: EnvironmentRecord, target: ReleaseRecord): SetRecord 
   );
 }
 
-function instanceStatus(record: EnvironmentRecord, instance: FleetInstance, nowMs: number): InstanceStatus {
+function instanceStatus(
+  record: EnvironmentRecord,
+  instance: FleetInstance,
+  { nowMs, unkept }: StatusInput,
+): InstanceStatus {
   const set = record.sets.get(instance.set);
   const condemned = set?.condemned.has(instance.name) === true;
   return {
@@ -187,6 +197,7 @@ function instanceStatus(record: EnvironmentRecord, instance: FleetInstance, nowM
     ageMs: Math.max(0, nowMs - instance.startedAtMs),
     probedAgoMs: instance.health.lastPassedAtMs === null ? null : Math.max(0, nowMs - instance.health.lastPassedAtMs),
     drift: instance.drift,
+    unkept: unkept?.get(instance.name) ?? [],
   };
 }
 

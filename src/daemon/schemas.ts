@@ -20,7 +20,7 @@ import {
   type ProcessName,
 } from "../model/names.ts";
 import { maxInstances, mostWorkers } from "../model/processes.ts";
-import { isTakenPath, mostVolumes, parseVolumeName } from "../model/volumes.ts";
+import { isTakenPath, mostVolumes, parseSnapshotName, parseVolumeName } from "../model/volumes.ts";
 import { mostSecretBytes, mostSecrets, parseSecretName, whyNoVariable, type SecretName } from "../model/secret.ts";
 
 /** Longest text of who and why, in characters. */
@@ -198,6 +198,21 @@ export const secretRevokeSchema = z.strictObject({
   request: requestName,
   name: secretName,
   version: release.optional(),
+});
+const volumeName = z.string().transform((text): string => parseVolumeName(text));
+const snapshotName = z.string().transform((text): string => parseSnapshotName(text));
+export const volumeSnapshotSchema = z.strictObject({ ...asked, volume: volumeName, snapshot: snapshotName.optional() });
+export const volumeRestoreSchema = z.strictObject({
+  ...asked,
+  volume: volumeName,
+  snapshot: snapshotName.optional(),
+  as: volumeName.optional(),
+});
+export const volumeRemoveSchema = z.strictObject({
+  ...asked,
+  volume: volumeName,
+  snapshot: snapshotName.optional(),
+  yes: z.boolean(),
 });
 export const secretRemoveSchema = z.strictObject({ ...asked, name: secretName, yes: z.boolean() });
 export const passphraseSchema = z.strictObject({ passphrase: text(mostText).min(1).nullable() });

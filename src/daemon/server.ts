@@ -16,8 +16,11 @@ import type {
   ScaleRequest,
   StatusReport,
   StorageReport,
+  UnkeptPlace,
 } from "../model/api.ts";
 import type { Controller } from "../controller/controller.ts";
+import type { FleetInstance } from "../controller/fleet.ts";
+import type { InstanceName } from "../model/names.ts";
 import { deploy } from "../controller/deploy.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "../controller/known.ts";
 import { down, watched } from "../controller/requests.ts";
@@ -42,6 +45,7 @@ import { addConfigRoutes } from "./config-routes.ts";
 import { deployResult } from "./deploy-result.ts";
 import { addLogRoutes, type LogQuery } from "./log-routes.ts";
 import { isAbout, withProgress, type Filter } from "./progress.ts";
+import { addVolumeRoutes } from "./volume-routes.ts";
 import { addSecretRoutes } from "./secret-routes.ts";
 import { streamWork } from "./stream.ts";
 
@@ -118,6 +122,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   addConfigRoutes(app, options);
   addRunRoute(app, options);
   addSecretRoutes(app, options);
+  addVolumeRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;
     await streamWork(reply, (progress) =>
@@ -156,11 +161,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
 
-  app.get("/v1/status", (request): StatusReport | Promise<StatusReport> => {
+  app.get("/v1/status", (request): Promise<StatusReport> => {
     const query = parseWith(querySchema, request.query, "query");
-    if (query.at === undefined) return status(controller.state, query, controller.ports.clock.wall());
+    if (query.at === undefined)
+      return unkeptPlaces().then((unkept) => status(controller.state, query, controller.ports.clock.wall(), unkept));
     const { at } = query;
-    return stateAt(controller.ports.journal, at).then((state) => status(state, query, at));
+    return stateAt(controller.ports.journal, at).then((state) => status(state, query, at, new Map()));
   });
   app.get("/v1/releases", (request) => {
     const query = parseWith(querySchema, request.query, "query");
@@ -184,11 +190,22 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   return app;
 
-  function status(state: LedgerState, filter: Filter, atMs: number): StatusReport {
+  /** What instances wrote to places that end with them; of one that just ended nothing is told. */
+  async function unkeptPlaces(): Promise<Unkept> {
+    const { fleet, ports } = controller;
+    const running = fleet.all().filter(({ phase }) => phase === "running");
+    const look = async ({ name }: FleetInstance): Promise<readonly [InstanceName, readonly UnkeptPlace[]]> => [
+      name,
+      await ports.runtime.unkept(name).catch(() => []),
+    ];
+    return new Map(await Promise.all(running.map(look)));
+  }
+
+  function status(state: LedgerState, filter: Filter, atMs: number, unkept: Unkept): StatusReport {
     const isNow = state === controller.state;
     const instances = isNow ? controller.fleet.all() : null;
     const nowMs = isNow ? controller.ports.clock.now() : atMs - state.timeline.offsetMs;
-    const input = { instances, nowMs, routerUrl: options.ping().url };
+    const input = { instances, unkept, nowMs, routerUrl: options.ping().url };
     const environments = select(controller, state, filter).map((record) =>
       environmentStatus(
         record,
@@ -210,6 +227,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     return kept;
   }
 }
+
+type Unkept = ReadonlyMap<InstanceName, readonly UnkeptPlace[]>;
 
 function select(controller: Controller, state: LedgerState, filter: Filter): readonly EnvironmentRecord[] {
   const all = [...state.environments.values()].sort((a, b) =>

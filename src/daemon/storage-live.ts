@@ -11,6 +11,7 @@ import type { LocalStore } from "../store/local.ts";
 import { audit } from "./ledger-pages.ts";
 import { startScrub } from "./scrub.ts";
 import { buildLeftovers } from "./build-leftovers.ts";
+import { volumeLeftovers } from "../drivers/volumes/leftovers.ts";
 import { checkStorage, fileLeftover, storageWarnings, type StorageParts } from "./storage.ts";
 
 /** How often the ledger's reserve is looked after, in ms. */
@@ -61,6 +62,7 @@ export function createLiveStorage(options: LiveStorageOptions): LiveStorage {
       ),
       ...imageLeftovers(places, recorder.state.layerImages, true),
       ...(await buildLeftovers(places.state)),
+      ...volumeLeftovers(places),
     ],
     audit: auditLedger,
     mending: mend

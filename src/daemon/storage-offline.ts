@@ -16,6 +16,7 @@ import { createLocalStore } from "../store/local.ts";
 import { openLedger } from "./open-ledger.ts";
 import { answers, pidFile } from "./socket.ts";
 import { buildLeftovers } from "./build-leftovers.ts";
+import { volumeLeftovers } from "../drivers/volumes/leftovers.ts";
 import { checkStorage, fileLeftover } from "./storage.ts";
 
 export interface OfflineOptions {
@@ -115,6 +116,7 @@ async function underLock({ places, mend, signal, progress }: OfflineOptions): Pr
             ...imageLeftovers(places, state.layerImages, false),
             ...machineLeftovers(places),
             ...(await buildLeftovers(places.state)),
+            ...volumeLeftovers(places),
             ...(await fileLeftovers(places)),
           ],
           // Checked and folded a moment ago.

@@ -155,7 +155,7 @@ function applyToEnvironment(
     }
     case "set.yielded": {
       const set = record.sets.get(data.set);
-      if (set !== undefined) set.yieldsTo = data.release;
+      if (set !== undefined) set.yieldsTo = { release: data.release, atMs };
       return;
     }
     case "snapshot.made":
@@ -269,6 +269,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     failure: null,
     takenBackBecause: null,
     measured: null,
+    handoverMs: null,
     snapshots: new Map(),
     tests: data.tests ?? [],
     testResult: null,
@@ -346,6 +347,7 @@ function switchTraffic(record: EnvironmentRecord, data: EventOf<"traffic.switche
   };
   const from = before === null ? undefined : record.sets.get(before.set);
   if (from !== undefined && from.name !== data.set) {
+    if (from.yieldsTo !== null) release.handoverMs = Math.max(0, atMs - from.yieldsTo.atMs);
     from.role = "warm";
     from.yieldsTo = null;
     from.sinceMs = atMs;
@@ -378,7 +380,7 @@ function abortRollout(record: EnvironmentRecord, data: EventOf<"rollout.aborted"
   const set = record.sets.get(release.set);
   if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
   // What stood back for it comes again.
-  for (const other of record.sets.values()) if (other.yieldsTo === data.release) other.yieldsTo = null;
+  for (const other of record.sets.values()) if (other.yieldsTo?.release === data.release) other.yieldsTo = null;
 }
 
 function takeDown(record: EnvironmentRecord, atMs: number): void {

@@ -49,6 +49,8 @@ export interface ReleaseRecord {
   readonly tests: readonly TestTask[];
   /** Manifest in the store that says its tests passed; null: not all have. */
   testResult: Digest | null;
+  /** How long nothing answered before its switch, as it got a volume that only one may have, in ms; null: not at all. */
+  handoverMs: number | null;
   /** Snapshots made before it, by volume; null: there was no such volume yet. */
   readonly snapshots: Map<string, string | null>;
   /** Tasks and checks of its rollout that came to an end, in order. */
@@ -103,7 +105,7 @@ export interface SetRecord {
   sinceMs: number;
   retiredBecause: string | null;
   /** The release whose rollout it stands back for, as both want a volume that only one may have; null: none. */
-  yieldsTo: number | null;
+  yieldsTo: { readonly release: number; readonly atMs: number } | null;
   /** A rollback went away from it: never kept warm. */
   takenBack: boolean;
   /** Next ordinal of each process that has had an instance; 1 where it has had none. */

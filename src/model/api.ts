@@ -17,6 +17,10 @@
  *   POST /v1/secret/remove SecretRemoveRequest                 → stream of StreamLine<SecretResult>
  *   POST /v1/secret/unlock, /v1/secret/protect  PassphraseRequest → stream of StreamLine<SecretsLock>
  *   GET  /v1/secrets?app=&environment=                         → SecretsReport
+ *   GET  /v1/volumes?app=&environment=                         → VolumeRow[]
+ *   POST /v1/volume/snapshot VolumeSnapshotRequest             → stream of StreamLine<VolumeResult>
+ *   POST /v1/volume/restore  VolumeRestoreRequest              → stream of StreamLine<VolumeResult>
+ *   POST /v1/volume/remove   VolumeRemoveRequest               → stream of StreamLine<VolumeResult>
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
  *   GET  /v1/logs?app=&environment=&instance=&process=&lines=&follow=1 → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
@@ -209,6 +213,70 @@ export interface ScaleRequest extends Asked {
   readonly processes?: { readonly [process: string]: number };
 }
 
+export interface VolumeSnapshotRequest extends Asked {
+  readonly volume: string;
+  /** Absent: named by the moment. */
+  readonly snapshot?: string;
+}
+
+export interface VolumeRestoreRequest extends Asked {
+  readonly volume: string;
+  /** Absent: the newest. */
+  readonly snapshot?: string;
+  /** Name of the new volume; absent: the old one's and the moment. */
+  readonly as?: string;
+}
+
+export interface VolumeRemoveRequest extends Asked {
+  readonly volume: string;
+  /** Absent: the volume with all its snapshots. */
+  readonly snapshot?: string;
+  readonly yes: boolean;
+}
+
+/** What was made or removed. */
+export interface VolumeResult {
+  readonly volume: string;
+  readonly snapshot: string | null;
+  readonly way: CopyWay;
+  readonly path: string;
+  /** It was written to meanwhile, and its files are not all of one moment. */
+  readonly torn: boolean;
+}
+
+/**
+ * How a volume is copied: a subvolume of btrfs and files that share their extents (xfs, btrfs) cost no time or room for
+ * the bytes in them, a plain copy costs both.
+ */
+export type CopyWay = "subvolume" | "reflink" | "copy";
+
+export interface SnapshotRow {
+  readonly name: string;
+  readonly createdAtMs: number;
+  /** The release it was made before; null: a person asked for it. */
+  readonly release: number | null;
+}
+
+/** A volume as `bronze volume list` shows it. */
+export interface VolumeRow {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly name: string;
+  /** Folder on the daemon's machine. */
+  readonly path: string;
+  readonly createdAtMs: number;
+  readonly way: CopyWay;
+  /** The volume and snapshot it was made from; null: it began empty. */
+  readonly from: { readonly name: string; readonly snapshot: string } | null;
+  /** On its disk, shared bytes counted too; null: not counted. */
+  readonly bytes: number | null;
+  /** Oldest first. */
+  readonly snapshots: readonly SnapshotRow[];
+  readonly attachedTo: readonly InstanceName[];
+  /** Releases that name it: those that run, and those that a rollback can reach. */
+  readonly releases: readonly string[];
+}
+
 export interface DownRequest extends Omit<Asked, "app" | "environment"> {
   readonly app?: AppName;
   readonly environment?: EnvironmentName;
@@ -318,6 +386,27 @@ export interface InstanceStatus {
   readonly ageMs: number;
   readonly probedAgoMs: number | null;
   readonly drift: readonly string[];
+  /** What it wrote to places that end with it; empty: nothing, or it is not looked for. */
+  readonly unkept: readonly UnkeptPlace[];
+}
+
+/** A place in an instance whose files are lost with it: a tmpfs. */
+export interface UnkeptPlace {
+  readonly path: string;
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** What it costs to replace a content that has a volume which only one may have: what is live ends first. */
+export interface StopFirst {
+  /** Names of the volumes. */
+  readonly volumes: readonly string[];
+  /** Longest time its requests in flight may take. */
+  readonly drainMs: number;
+  /** How long requests waited at the newest such rollout; null: there was none. */
+  readonly lastMs: number | null;
+  /** The release that it stands back for right now; null: none. */
+  readonly yieldsTo: number | null;
 }
 
 /** A process without traffic of what is live. */
@@ -354,6 +443,8 @@ export interface RollbackReadiness {
   /** Warm and probed in the last 2 s: a rollback takes milliseconds. */
   readonly ready: boolean;
   readonly withinMs: number | null;
+  /** Volumes that only one may have, for which what is live ends before what comes back starts. */
+  readonly stopsFor: readonly string[];
   /** False when what is warm cannot keep `within`. */
   readonly promiseKept: boolean;
 }
@@ -400,6 +491,8 @@ export interface EnvironmentStatus {
   readonly healthy: number;
   readonly workers: readonly WorkerStatus[];
   readonly instances: readonly InstanceStatus[];
+  /** Null: what comes starts beside what is live. */
+  readonly stopFirst: StopFirst | null;
   readonly rollback: RollbackReadiness;
   readonly figures: Figures;
   readonly warnings: readonly string[];

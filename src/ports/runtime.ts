@@ -6,6 +6,7 @@ import type {
   InstanceObservation,
 } from "../model/observation.ts";
 import type { Content, EnvironmentLimits } from "../model/content.ts";
+import type { UnkeptPlace } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 
@@ -20,13 +21,6 @@ export interface InstanceSet {
   readonly release: number;
   readonly digest: Digest;
   readonly content: Content;
-}
-
-/** A place in an instance whose files are lost with it. */
-export interface UnkeptPlace {
-  readonly path: string;
-  readonly bytes: number;
-  readonly files: number;
 }
 
 /** Which instances of a set are to run. */

@@ -1,20 +1,10 @@
+import type { CopyWay, SnapshotRow } from "../model/api.ts";
 import type { VolumeId } from "../model/volumes.ts";
 
-export type { VolumeId };
-
-/**
- * How a volume is copied: a subvolume of btrfs and files that share their extents (xfs, btrfs) cost no time or room for
- * the bytes in them, a plain copy costs both.
- */
-export type CopyWay = "subvolume" | "reflink" | "copy";
+export type { CopyWay, VolumeId };
 
 /** A volume as it was at a moment; nothing changes it. */
-export interface StoredSnapshot {
-  readonly name: string;
-  readonly createdAtMs: number;
-  /** The release it was made before; null: a person asked for it. */
-  readonly release: number | null;
-}
+export type StoredSnapshot = SnapshotRow;
 
 export interface StoredVolume {
   readonly id: VolumeId;
@@ -72,6 +62,9 @@ export interface VolumeStore {
    * @throws {OperatorError} `NOT_FOUND`, `DISK_FULL`, `ARGUMENT_INVALID` when there is a volume of that name
    */
   restore(id: VolumeId, snapshot: string, as: string, work: VolumeWork): Promise<StoredVolume>;
+
+  /** Bytes that a volume takes on its disk, shared ones counted too; null: it takes too long to count them. */
+  size(id: VolumeId): Promise<number | null>;
 
   /** Removes a snapshot, or without one the volume with all its snapshots. What is not there is fine. */
   remove(id: VolumeId, snapshot: string | null): Promise<void>;

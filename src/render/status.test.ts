@@ -10,6 +10,7 @@ const ready: RollbackReadiness = {
   warm: 4,
   wanted: 4,
   workers: [],
+  stopsFor: [],
   probedAgoMs: 400,
   lastMeasuredMs: 3,
   ready: true,

@@ -7,7 +7,7 @@ import type {
   WorkerStatus,
 } from "../model/api.ts";
 import { webProcess } from "../model/names.ts";
-import { formatDuration } from "../model/quantities.ts";
+import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText } from "../model/tasks.ts";
 import { renderOverrides } from "./overrides.ts";
 import type { Paint } from "./paint.ts";
@@ -83,9 +83,11 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
     `${paint.bold(`${status.app} ${status.environment}`)}  ${status.url ?? "no route"}`,
     ...renderLive(status, paint),
     ...renderOverrides(status.overrides),
+    ...renderStopFirst(status),
     ...renderRollout(status),
     ...renderTasks(status),
     ...renderInstances(status.instances, paint),
+    ...renderUnkept(status.instances),
     renderFigures(status.figures),
     ...status.warnings.map((warning) => `${paint.warn("warning:")} ${warning}`),
     renderReadiness(status.rollback, paint),
@@ -118,6 +120,28 @@ function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
   return [
     `rollout to ${renderRelease(release, of)}: ${healthy}/${wanted} healthy after ${formatDuration(sinceMs)}, deadline in ${formatDuration(deadlineInMs)}`,
   ];
+}
+
+function renderStopFirst({ stopFirst }: EnvironmentStatus): readonly string[] {
+  if (stopFirst === null) return [];
+  const { volumes, drainMs, lastMs, yieldsTo } = stopFirst;
+  if (yieldsTo !== null) return [`what is live has ended for v${yieldsTo}, which gets its volumes: requests wait`];
+  const last = lastMs === null ? "" : `, last time ${formatDuration(lastMs)}`;
+  const noun = volumes.length === 1 ? "volume" : "volumes";
+  return [
+    `stop-first: one instance has ${noun} ${volumes.join(", ")} at a time, so each release ends what is live before it starts; requests wait meanwhile (drain up to ${formatDuration(drainMs)}, and the start${last})`,
+  ];
+}
+
+/** What is lost when instances are replaced, one line each place. */
+function renderUnkept(instances: readonly InstanceStatus[]): readonly string[] {
+  const all = instances.flatMap(({ unkept }) => unkept);
+  return [...Map.groupBy(all, ({ path }) => path)].map(([path, places]) => {
+    const bytes = places.reduce((sum, place) => sum + place.bytes, 0);
+    const files = places.reduce((sum, place) => sum + place.files, 0);
+    const of = places.length === 1 ? "1 instance" : `${places.length} instances`;
+    return `  not kept: ${path} holds ${formatBytes(bytes)} in ${files} ${files === 1 ? "file" : "files"} of ${of}, lost with ${places.length === 1 ? "it" : "them"}`;
+  });
 }
 
 function renderTasks({ tasks }: EnvironmentStatus): readonly string[] {
@@ -169,6 +193,7 @@ export function renderReadiness(readiness: RollbackReadiness, paint: Paint): str
     `${readiness.warm}/${readiness.wanted} warm`,
     ...readiness.workers.map(({ process, count }) => `${count} ${process} to start then`),
     ...(readiness.probedAgoMs === null ? [] : [`probed ${formatAgo(readiness.probedAgoMs)} ago`]),
+    ...(readiness.stopsFor.length === 0 ? [] : [`stop-first for ${readiness.stopsFor.join(", ")}`]),
     readiness.lastMeasuredMs === null ? "never measured" : `last measured ${formatDuration(readiness.lastMeasuredMs)}`,
     ...(readiness.withinMs === null || readiness.promiseKept
       ? []

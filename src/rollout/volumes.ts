@@ -38,7 +38,7 @@ export function yieldingTo(live: SetRecord, next: SetRecord): ReadonlyMap<Proces
 export function yieldingProcesses(record: EnvironmentRecord, set: SetRecord): ReadonlySet<ProcessName> {
   const active = record.active === null ? undefined : record.releases.get(record.active);
   const next = active === undefined ? undefined : record.sets.get(active.set);
-  if (set.yieldsTo === null || set.yieldsTo !== active?.number || next === undefined) return new Set();
+  if (set.yieldsTo === null || set.yieldsTo.release !== active?.number || next === undefined) return new Set();
   return new Set(yieldingTo(set, next).keys());
 }
 
@@ -72,7 +72,7 @@ export function planHandover(
   const next = record.sets.get(release.set);
   if (next === undefined || next.role !== "next") return undefined;
   const live = record.live === null ? undefined : record.sets.get(record.live.set);
-  if (live !== undefined && live.name !== next.name && live.yieldsTo !== release.number) {
+  if (live !== undefined && live.name !== next.name && live.yieldsTo?.release !== release.number) {
     const volumes = [...new Set([...yieldingTo(live, next).values()].flat())].sort();
     if (volumes.length > 0) return [{ kind: "yield", release: release.number, set: live.name, volumes }];
   }
@@ -141,7 +141,7 @@ export function planYielding(
 }
 
 function yieldReason({ yieldsTo }: SetRecord): string {
-  return `v${yieldsTo ?? 0} gets its volumes, which only one may have`;
+  return `v${yieldsTo?.release ?? 0} gets its volumes, which only one may have`;
 }
 
 /**

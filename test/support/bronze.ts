@@ -4,7 +4,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
-import { createVolume, type Volume } from "./volume.ts";
+import { createVolume, type Volume, type VolumeKind } from "./volume.ts";
 import type {
   DeployResult as AnyDeployResult,
   EnvironmentStatus,
@@ -65,7 +65,7 @@ export interface Site {
  */
 export function createSite(
   t: Pick<TestContext, "after">,
-  disk?: { readonly kind: "ext4" | "tmpfs"; readonly mebibytes: number },
+  disk?: { readonly kind: VolumeKind; readonly mebibytes: number },
   stateIn = (folder: string): string => join(folder, "state"),
 ): Site & { readonly volume: Volume | undefined } {
   const folder = mkdtempSync(join(tmpdir(), "bz-"));

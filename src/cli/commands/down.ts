@@ -22,7 +22,7 @@ const endMs = 30_000;
 export function downCommand(): Command {
   return withTarget(new Command("down"))
     .description(
-      "Ends an app's instances in an environment; with the last one also the router, the network and the daemon. Ledger, numbers and artifacts stay.",
+      "Ends an app's instances in an environment; with the last one also the router, the network and the daemon. Ledger, numbers, artifacts and volumes stay.",
     )
     .option("--all", "everything this daemon runs")
     .option("-m, --why <text>", "why, for the record")
@@ -35,7 +35,7 @@ export function downCommand(): Command {
         if (await isDown(takeDown(context, { ...asked, all: true })))
           context.output.note("no daemon runs: nothing is up");
         await removeBuildLeftovers(context.places);
-        context.output.line("everything is down; ledger, numbers and artifacts stay");
+        context.output.line("everything is down; ledger, numbers, artifacts and volumes stay");
         context.output.record({ all: true });
         return;
       }
@@ -43,7 +43,7 @@ export function downCommand(): Command {
       const targets = (await findTargets(context, options, "named")).toReversed();
       for (const target of targets) {
         await takeDown(context, { ...asked, ...target });
-        context.output.line(`${target.app} ${target.environment} is down; ledger, numbers and artifacts stay`);
+        context.output.line(`${target.app} ${target.environment} is down; ledger, numbers, artifacts and volumes stay`);
       }
       context.output.record(targets.length === 1 ? targets[0] : targets);
     });

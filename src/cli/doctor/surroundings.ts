@@ -1,4 +1,4 @@
-import { statfsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { measureCache } from "../../build/cache/sweep.ts";
@@ -10,6 +10,9 @@ import { cacheBounds } from "../cache-bounds.ts";
 import { isSystemdRunning } from "../install/systemd.ts";
 import { unitName } from "../install/unit.ts";
 import { readHttp } from "../remembered-http.ts";
+import { wayIn } from "../../drivers/volumes/copy.ts";
+import { volumeFolder } from "../../drivers/volumes/layout.ts";
+import { wayTexts } from "../../render/volumes.ts";
 import { fail, ok, warn, type Finding } from "./finding.ts";
 import { tryCommand } from "./try-command.ts";
 
@@ -30,7 +33,17 @@ export async function checkSurroundings(context: Context): Promise<readonly Find
     checkMemory(),
     checkDisk(context.places.state),
     await checkBuildCache(context.places.state),
+    checkVolumes(context.places),
   ];
+}
+
+/** What snapshots of volumes cost here; tried with a file, where one can be written. */
+function checkVolumes(places: Context["places"]): Finding {
+  const name = "volumes";
+  const folder = [volumeFolder(places), places.state].find((path) => existsSync(path));
+  if (folder === undefined || process.getuid?.() !== 0)
+    return ok(name, "snapshots are told once the state folder is there");
+  return ok(name, `snapshots are ${wayTexts[wayIn(folder)]}`);
 }
 
 async function checkBuildCache(state: string): Promise<Finding> {

@@ -1,4 +1,5 @@
 import { OperatorError } from "../../errors/operator-error.ts";
+import type { UnkeptPlace } from "../../model/api.ts";
 import type { Digest } from "../../model/canonical.ts";
 import {
   instanceName,
@@ -25,7 +26,6 @@ import type {
   ObservedInstance,
   Runtime,
   Task,
-  UnkeptPlace,
 } from "../../ports/runtime.ts";
 import type { VolumeStore } from "../../ports/volumes.ts";
 import { createMemoryVolumes } from "./volumes.ts";

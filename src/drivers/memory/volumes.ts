@@ -89,6 +89,10 @@ export function createMemoryVolumes(clock: Pick<Clock, "wall">): MemoryVolumes {
         });
       return add(target, { name: id.name, snapshot }, new Map(found.files));
     },
+    size: async (id) => {
+      const texts = [...(held.get(formatVolume(id))?.files.values() ?? [])];
+      return texts.reduce((sum, text) => sum + text.length, 0);
+    },
     async remove(id, snapshot) {
       if (snapshot === null) held.delete(formatVolume(id));
       else held.get(formatVolume(id))?.snapshots.delete(snapshot);

@@ -67,7 +67,7 @@ test("an instance's root refuses every write, its tmpfs folders take them", asyn
   );
   // Also one that nobody prepared a folder for, and that is not root.
   await tryScript(
-    "touch /var/cache/app/x /www/x && echo scratch; id -u",
+    "touch /tmp/x /var/cache/app/x /www/x && echo scratch; id -u",
     { tmpfs: ["/var/cache/app", "/www"] },
     { User: "1000:1000" },
     ({ said }) => assert.deepEqual(said, ["scratch", "1000"]),

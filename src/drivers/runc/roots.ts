@@ -124,7 +124,7 @@ export function createRoots(options: {
       ...boundFiles.map((path) => ({ path, kind: "file" as const })),
       ...[...new Set([...folders, ...tmpfs, config.workingDir])]
         .sort()
-        .map((path) => ({ path, kind: "folder" as const })),
+        .map((path) => ({ path, kind: "folder" as const, ...(path === "/tmp" ? { mode: 0o1777 } : {}) })),
     ];
     const top = sha256(
       `bronze mount points\n${canonicalJson({ layers: config.layers.map((layer) => layer.diffId), points: points as never })}`,
@@ -198,6 +198,8 @@ export function createRoots(options: {
 interface MountPoint {
   readonly path: string;
   readonly kind: "file" | "folder";
+  /** Permission bits of the folder, where the image lacks it; absent: 0755. runc gives them to a tmpfs on it. */
+  readonly mode?: number;
 }
 
 /** Fills `tree` with what of `points` the image lacks, each folder on the way as it is in the image. */
@@ -220,7 +222,8 @@ async function makeMountPoints(root: string, tree: string, points: readonly Moun
       const here = `/${parts.slice(0, index).join("/")}`;
       if (made.has(here)) continue;
       await mkdir(join(tree, here));
-      made.set(here, (await attributes(here)) ?? fresh);
+      const own = here === path && point.mode !== undefined ? { ...fresh, mode: point.mode } : fresh;
+      made.set(here, (await attributes(here)) ?? own);
     }
     if (point.kind === "file") {
       await writeFile(join(tree, path), "", { mode: 0o644 });

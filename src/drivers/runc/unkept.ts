@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { readMounts } from "../../linux/mountinfo.ts";
 import { isAlive, type ProcessIdentity } from "../../linux/processes.ts";
 import type { InstanceName } from "../../model/names.ts";
-import type { UnkeptPlace } from "../../ports/runtime.ts";
+import type { UnkeptPlace } from "../../model/api.ts";
 import { instancePaths, readBirth, type Folders } from "./record.ts";
 
 /**
@@ -13,15 +13,28 @@ export function unkeptPlaces(folders: Folders, name: InstanceName): readonly Unk
   const first = readBirth(instancePaths(folders, name))?.process;
   if (first === undefined || !isAlive(first)) return [];
   try {
-    return readMounts(first.pid)
-      .filter(({ type, root, options }) => type === "tmpfs" && root === "/" && options.split(",")[0] === "rw")
-      .filter(({ target }) => target !== "/dev")
-      .flatMap(({ target }) => placeOf(first, target));
+    return targetsOf(name, first).flatMap((target) => placeOf(first, target));
   } catch (error) {
     // It ended while it was looked at.
     if (!isAlive(first)) return [];
     throw error;
   }
+}
+
+/** They are the same for as long as an instance lives: whether they are is what the look for drift tells. */
+const known = new Map<InstanceName, { readonly of: ProcessIdentity; readonly targets: readonly string[] }>();
+const mostKnown = 2_000;
+
+function targetsOf(name: InstanceName, first: ProcessIdentity): readonly string[] {
+  const before = known.get(name);
+  if (before?.of.pid === first.pid && before.of.start === first.start) return before.targets;
+  const targets = readMounts(first.pid)
+    .filter(({ type, root, options }) => type === "tmpfs" && root === "/" && options.split(",")[0] === "rw")
+    .map(({ target }) => target)
+    .filter((target) => target !== "/dev");
+  if (known.size >= mostKnown) known.clear();
+  known.set(name, { of: first, targets });
+  return targets;
 }
 
 function placeOf({ pid }: ProcessIdentity, path: string): readonly UnkeptPlace[] {

@@ -8,7 +8,7 @@ import { orDiskError } from "../../linux/disk.ts";
 import { syncFolder } from "../../linux/files.ts";
 import { formatVolume, mostSnapshots, parseSnapshotName, type VolumeId } from "../../model/volumes.ts";
 import type { CopyWay, StoredSnapshot, StoredVolume, VolumeStore, VolumeWork } from "../../ports/volumes.ts";
-import { copyTree, removeTree, wayIn, wayOf } from "./copy.ts";
+import { copyTree, removeTree, usedBytes, wayIn, wayOf } from "./copy.ts";
 import {
   abandoned,
   dataFolder,
@@ -28,6 +28,9 @@ export interface VolumeStoreOptions {
   /** How volumes are copied; default: what the file system can do. */
   readonly way?: CopyWay;
 }
+
+/** Longest time that is taken to count a volume's bytes, in ms. */
+const countMs = 2_000;
 
 interface VolumeFacts {
   readonly createdAtMs: number;
@@ -193,6 +196,10 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
         });
         return existing(target);
       }),
+    size: async (id) => {
+      const volume = await read(id);
+      return volume === undefined ? null : usedBytes(volume.path, undefined, countMs).catch(() => null);
+    },
     remove: (id, snapshot) =>
       inTurn(id, `remove volume ${formatVolume(id)}`, () =>
         snapshot === null ? gone(join(folder, id.app, id.environment), id.name) : gone(snapshotsOf(id), snapshot),
