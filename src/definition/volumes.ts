@@ -15,7 +15,7 @@ import type { Place, Reader } from "./reader.ts";
 export function readVolumes(reader: Reader, place: Place, tmpfs: readonly string[]): Volumes | undefined {
   const volumes: [string, VolumeMount][] = [];
   const paths: string[] = ["/tmp", ...tmpfs];
-  const entries = [...reader.map(place, null)];
+  const entries = Array.from(reader.map(place, null));
   if (entries.length > mostVolumes)
     reader.problem(place, `has ${entries.length} volumes, at most ${mostVolumes} taken`);
   for (const [text, field] of entries.slice(0, mostVolumes)) {

@@ -42,12 +42,6 @@ export function yieldingProcesses(record: EnvironmentRecord, set: SetRecord): Re
   return new Set(yieldingTo(set, next).keys());
 }
 
-/** Whether a rollout's switch has to wait until what is live has ended: what that costs is told before. */
-export function isStopFirst(record: EnvironmentRecord, next: SetRecord): boolean {
-  const live = record.live === null ? undefined : record.sets.get(record.live.set);
-  return live !== undefined && live.name !== next.name && yieldingTo(live, next).size > 0;
-}
-
 /**
  * Snapshots of volumes that its instances have beside those of what is live: made while they are written to, before
  * anything of the release runs.

@@ -51,7 +51,7 @@ function clients(world: World): { stop(): { readonly statuses: readonly number[]
   return {
     stop() {
       stopped = true;
-      return { statuses: [...statuses].sort(), longestMs };
+      return { statuses: [...statuses].sort((a, b) => a - b), longestMs };
     },
   };
 }
