@@ -56,6 +56,7 @@ const report = {
       rollout: { release: 14, of: null, healthy: 0, wanted: 1, sinceMs: 500, deadlineInMs: 599_500 },
       wanted: 1,
       healthy: 1,
+      stopFirst: null,
       workers: [],
       tasks: [],
       instances: [
@@ -71,6 +72,7 @@ const report = {
           ageMs: 3_600_000,
           probedAgoMs: 300,
           drift: [],
+          unkept: [],
         },
         {
           name: "shop-production-v14-1",
@@ -84,6 +86,7 @@ const report = {
           ageMs: 500,
           probedAgoMs: null,
           drift: ["1 process entered"],
+          unkept: [],
         },
       ],
       rollback: ready,
@@ -154,6 +157,30 @@ test("renderStatus() counts workers beside web, names their process, and says wh
   assert.equal(
     lines.at(-1),
     "rollback ready: v11, 4/4 warm, 2 worker to start then, probed 0.4 s ago, last measured 3 ms",
+  );
+});
+
+test("renderStatus() says what stop-first costs, and what would be lost with instances", () => {
+  const stopFirst = { volumes: ["data"], drainMs: 30_000, lastMs: 809, yieldsTo: null };
+  const show = (change: object, unkept: readonly object[] = []): readonly string[] => {
+    const environments = report.environments.map((environment) => ({
+      ...environment,
+      ...change,
+      instances: environment.instances.map((instance) => ({ ...instance, unkept })),
+    })) as StatusReport["environments"];
+    return renderStatus({ ...report, environments }, plainPaint);
+  };
+  assert.equal(
+    show({ stopFirst })[2],
+    "stop-first: one instance has volume data at a time, so each release ends what is live before it starts; requests wait meanwhile (drain up to 30 s, and the start, last time 809 ms)",
+  );
+  assert.equal(
+    show({ stopFirst: { ...stopFirst, yieldsTo: 14 } })[2],
+    "what is live has ended for v14, which gets its volumes: requests wait",
+  );
+  assert.deepEqual(
+    show({}, [{ path: "/tmp", bytes: 4096, files: 2 }]).filter((line) => line.includes("not kept")),
+    ["  not kept: /tmp holds 8.0 KiB in 4 files of 2 instances, lost with them"],
   );
 });
 
