@@ -108,6 +108,9 @@ const cases: readonly Case[] = [
   [["init", "--from", "/dev/zero"], 4, /of no known kind|no such file/],
   [["init", "--service", "web"], 4, /is no compose file/],
   [["scale"], 2, /missing required argument/],
+  [["run"], 2, /missing required argument/],
+  [["run", "--release", "v0", "--", "true"], 2, /as a release/],
+  [["run", "--release", "", "true"], 2, /as a release/],
   [["scale", "1", "2"], 2, /the number of web is there twice/],
   [[""], 2, /there is no such command/],
   [[long], 2, /there is no such command/],
@@ -127,13 +130,23 @@ function more(name: string): readonly string[] {
     pull: ["a:b"],
     push: ["a:b", "127.0.0.1:1/a:b"],
     save: ["a:b", "-o", "saved.tar"],
+    run: ["true"],
+    diff: ["staging", "production"],
+    promote: ["production"],
+    config: ["list"],
+    secret: ["list"],
+    volume: ["list"],
   };
   // Options of a group belong behind its last word.
   return needs[name] ?? [];
 }
 
+const groups = ["audit", "config", "secret", "volume"];
+
 function ordered(args: readonly string[]): readonly string[] {
-  return args[0] === "audit" && args.at(-1) === "verify" ? ["audit", "verify", ...args.slice(1, -1)] : args;
+  const [group = "", ...rest] = args;
+  const last = rest.at(-1) ?? "";
+  return groups.includes(group) && more(group)[0] === last ? [group, last, ...rest.slice(0, -1)] : args;
 }
 
 test(
