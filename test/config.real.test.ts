@@ -25,7 +25,7 @@ test("config is read back from inside instances after up, set, unset and rollbac
   site.write({ "production.env": "# of this environment\nexport MODE='two words'\n" });
   site.define({ top: ["config: { LEVEL: info, MODE: plain }"], environment: ["config: production.env"] });
   const names = ["LEVEL", "MODE", "NEW"];
-  await site.json<DeployResult>(["up", "--http-port", "0", "--wait", "live"]);
+  await site.json<DeployResult>(["up", "--http-port", "0"]);
   assert.equal(await seen(site, names), "LEVEL=info MODE=two words NEW absent");
 
   site.write({ "more.json": '{ "NEW": 1, "MODE": null }' });
@@ -56,6 +56,9 @@ test("config is read back from inside instances after up, set, unset and rollbac
     [3, { LEVEL: "debug" }, [{ name: "LEVEL", value: "debug", defined: "info" }]],
   );
 
+  const slip = await site.bronze(["config", "set", "A=1", "-e", "prodution"]);
+  assert.equal(slip.status, 4);
+  assert.match(slip.stderr, /did you mean production\?/);
   const refused = await site.bronze(["config", "unset", "LEVLE"]);
   assert.equal(refused.status, 4);
   assert.match(refused.stderr, /did you mean LEVEL\?/);

@@ -175,3 +175,27 @@ export async function findTarget(
     },
   );
 }
+
+/**
+ * The same for what is kept before anything is live: an environment that neither the definition nor the daemon knows is
+ * a slip.
+ *
+ * @throws {OperatorError} as {@link findTarget}, and `NOT_FOUND`
+ */
+export async function findKnownTarget(context: Context, options: TargetOptions): Promise<Target> {
+  const target = await findTarget(context, options);
+  const { app, environment } = target;
+  const projects = (await readProjects(options.file ?? defaultFile)) ?? [];
+  const definition = projects.find((project) => project.definition.app === app)?.definition;
+  if (definition?.environments.some(({ name }) => name === environment) === true) return target;
+  const { environments } = await context.client.get<StatusReport>("/v1/status", {}, context.signal);
+  if (environments.some((one) => one.app === app && one.environment === environment)) return target;
+  if (definition !== undefined) chooseEnvironment(definition, environment);
+  throw new OperatorError(
+    "NOT_FOUND",
+    `Cannot find ${app} in ${environment}: no definition here and no daemon knows it`,
+    {
+      hint: `run in the folder of its ${defaultFile}, or name it with --file`,
+    },
+  );
+}

@@ -5,8 +5,9 @@ import { configNameProblem, configValueProblem, type ConfigOverrides } from "../
 import { nearestName } from "../../model/nearest.ts";
 import { renderConfig } from "../../render/config.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
+import { ensureDaemon } from "../daemon-start.ts";
 import { followRelease } from "../follow.ts";
-import { findTarget, type Target } from "../project.ts";
+import { findKnownTarget, findTarget, type Target } from "../project.ts";
 import { goesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { secretLike } from "../secret-like.ts";
 import { readVariables } from "../variables-file.ts";
@@ -88,7 +89,9 @@ async function change(
   changes: Pick<ConfigRequest, "set" | "unset" | "unsetAll">,
   kept: string,
 ): Promise<void> {
-  const target: Target = await findTarget(context, options);
+  // The first override may come before the first deploy.
+  if (changes.set !== undefined) await ensureDaemon(context, {});
+  const target: Target = await findKnownTarget(context, options);
   const body: ConfigRequest = { ...target, who: whoAsks(), why: options.why ?? "", ...changes };
   const result = await followRelease<DeployResult | null>(context, "/v1/config", body);
   if (result !== null) return printRelease(context, target, result, options);
