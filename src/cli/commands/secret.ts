@@ -20,7 +20,7 @@ import {
 } from "../context.ts";
 import { ensureDaemon } from "../daemon-start.ts";
 import { followDone, followRelease } from "../follow.ts";
-import { findTarget, type Target } from "../project.ts";
+import { findKnownTarget, findTarget, type Target } from "../project.ts";
 import { goesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { readSecretInput } from "../secret-input.ts";
 import { whoAsks } from "../who.ts";
@@ -57,7 +57,7 @@ function valueCommand(name: keyof typeof valueTexts): Command {
       const value = await readSecretInput(`the value of ${secret}`, options.from, context.signal);
       // The first secret comes before the first deploy.
       if (name === "set") await ensureDaemon(context, {});
-      const target = await findTarget(context, options);
+      const target = await findKnownTarget(context, options);
       const body: SecretSetRequest = {
         ...asked(target, options),
         name: secret,
