@@ -24,6 +24,7 @@ import { diagnose } from "../rollout/diagnosis.ts";
 import type { Health } from "../rollout/health.ts";
 import { readyInstances, provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
+import { staysText } from "../rollout/task-outcome.ts";
 import { baselineWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
@@ -248,7 +249,7 @@ export class Executor {
       failure: {
         code: error.code,
         summary: error.message,
-        hint: `${error.hint}; ${servingText(record)}`,
+        hint: `${error.hint}; ${servingText(record)}${staysText(release)}`,
         evidence: cause === undefined ? [] : [cause],
       },
     });
@@ -372,7 +373,7 @@ export class Executor {
       app: record.app,
       environment: record.environment,
       release: release.number,
-      failure,
+      failure: { ...failure, hint: `${failure.hint}${staysText(release)}` },
     });
   }
 

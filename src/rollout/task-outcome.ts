@@ -3,6 +3,7 @@ import type { Failure } from "../ledger/event.ts";
 import { endText } from "../ledger/describe.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import { checkProcess, releaseProcess, testProcess, type InstanceName, type ProcessName } from "../model/names.ts";
+import { isIrreversible } from "./tasks.ts";
 import { commandText, testsDigest, type TaskEnd } from "../model/tasks.ts";
 import { digestHex, type Json } from "../model/canonical.ts";
 
@@ -25,7 +26,7 @@ export interface FailedTask {
 export function taskFailure(record: EnvironmentRecord, release: ReleaseRecord, failed: FailedTask): Failure {
   const { app, environment, live } = record;
   const { process, finding, what, instance, output, refusal } = failed;
-  const traffic = live === null ? "no release serves" : `all traffic is still on v${live.release}`;
+  const traffic = `${live === null ? "no release serves" : `all traffic is still on v${live.release}`}${staysText(release)}`;
   const failure = {
     summary: `Cannot complete rollout of ${app} to v${release.number} in ${environment}: ${nameOf(record, release, failed)} (${what}) ${finding}`,
     evidence: output,
@@ -42,6 +43,13 @@ export function taskFailure(record: EnvironmentRecord, release: ReleaseRecord, f
     code: isCommand ? "ROLLOUT_FAILED" : "TEST_FAILED",
     hint: `${advice}; ${traffic}; all it wrote: \`bronze logs ${instance}\``,
   };
+}
+
+/** Says, where a rollout ends after its release command, that what that did cannot be undone by going back. */
+export function staysText(release: ReleaseRecord): string {
+  return isIrreversible(release)
+    ? `, but what v${release.number}'s release command did stays: it is not reversible`
+    : "";
 }
 
 function nameOf(record: EnvironmentRecord, release: ReleaseRecord, { process, index }: FailedTask): string {

@@ -363,3 +363,22 @@ test("a full disk ends the rollout as what it is, and nothing of the task is lef
   await assertUnchanged(world, full);
   await full.stop();
 });
+
+test("a rollout that fails after a release command which is not reversible says that what it did stays", async () => {
+  const { world, controller } = await oneLive();
+  const release = { ...migrate, reversible: false };
+  world.machine.behaveTask("smoke", { code: 1 });
+  const checked = await fails(world, deploy(controller, wanted("two", { release, checks: [smoke] })), "TEST_FAILED");
+  assert.match(checked.hint, /still on v1, but what v2's release command did stays: it is not reversible/);
+  world.machine.behave({ readyMs: 1_000, exitMs: 10 });
+  const ended = await fails(world, deploy(controller, wanted("two", { release })), "ROLLOUT_UNHEALTHY");
+  assert.match(ended.hint, /what v3's release command did stays/);
+  world.machine.behave({});
+  const plain = await fails(
+    world,
+    deploy(controller, wanted("two", { release: migrate, checks: [smoke] })),
+    "TEST_FAILED",
+  );
+  assert.doesNotMatch(plain.hint, /stays/);
+  await controller.stop();
+});
