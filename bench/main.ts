@@ -20,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   crowd: async () => (await import("./crowd.ts")).crowdBench,
   interop: async () => (await import("./interop.ts")).interopBench,
   build: async () => (await import("./build.ts")).buildBench,
+  volume: async () => (await import("./volume.ts")).volumeBench,
   dockerfiles: async () => (await import("./dockerfiles.ts")).dockerfilesBench,
 };
 

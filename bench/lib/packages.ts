@@ -18,6 +18,8 @@ export const needs = {
   busybox: { path: "/bin/busybox", package: "busybox-static" },
   faketime: { path: "/usr/bin/faketime", package: "faketime" },
   mmdebstrap: { path: "/usr/bin/mmdebstrap", package: "mmdebstrap" },
+  btrfs: { path: "/usr/sbin/mkfs.btrfs", package: "btrfs-progs" },
+  xfs: { path: "/usr/sbin/mkfs.xfs", package: "xfsprogs" },
 } as const satisfies Record<string, Need>;
 
 /** Installs what is missing by apt-get, saying so. @throws {Error} with the line to type when that fails */

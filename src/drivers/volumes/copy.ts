@@ -65,7 +65,8 @@ export async function copyTree(
     stop = () => clearInterval(timer);
   };
   // It ends with its daemon: what that leaves half-made is removed, and must not go on to grow.
-  const args = ["--pdeathsig=KILL", "cp", "--archive", "--one-file-system", "--reflink=auto", `${from}/.`, to];
+  const reflink = `--reflink=${way === "copy" ? "never" : "auto"}`;
+  const args = ["--pdeathsig=KILL", "cp", "--archive", "--one-file-system", reflink, `${from}/.`, to];
   const result = await run("setpriv", args, {
     ...noLimit,
     signal,
@@ -102,7 +103,8 @@ export async function removeTree(path: string): Promise<void> {
     const { stdout } = await run("find", [path, "-xdev", "-inum", "256", "-type", "d", "-print0"], noLimit);
     for (const folder of stdout.split("\0").filter((text) => text !== ""))
       if (isSubvolume(folder) && !(await removeSubvolume(folder))) await emptied(folder);
-  } else await setFrozen(path, false);
+  }
+  await setFrozen(path, false);
   await rm(path, { recursive: true, force: true });
 }
 

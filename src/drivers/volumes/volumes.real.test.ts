@@ -126,6 +126,27 @@ for (const kind of kinds) {
   });
 }
 
+test("volumes on btrfs: one that was moved there as a plain folder is copied, frozen and removed like any other", async () => {
+  const disk = loopDisk("btrfs", 128);
+  const bench = await volumeBench(disk);
+  try {
+    const { path } = await bench.store.ensure(data, volumeOwner);
+    await bench.write(data, "a", "1");
+    execFileSync("sh", ["-c", 'cp -a "$1" "$1.moved" && rm -r "$1" && mv "$1.moved" "$1"', "sh", path]);
+    assert.equal((await bench.store.list())[0]?.way, "reflink");
+    await bench.store.snapshot(data, "s", null, { signal });
+    await bench.write(data, "a", "2");
+    assert.equal(await bench.read(data, "a", "s"), "1");
+    assert.equal((await bench.store.restore(data, "s", "again", { signal })).way, "reflink");
+    await bench.store.remove(data, "s");
+    await bench.store.remove(data, null);
+    assert.deepEqual(hiddenNames(bench.folder), []);
+  } finally {
+    await bench.end();
+    disk.end();
+  }
+});
+
 test("volumes on btrfs: subvolumes that an app made inside of its own go with it", async () => {
   const disk = loopDisk("btrfs");
   const bench = await volumeBench(disk);
