@@ -164,7 +164,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
   app.get("/v1/status", (request): Promise<StatusReport> => {
     const query = parseWith(querySchema, request.query, "query");
     if (query.at === undefined)
-      return unkeptPlaces().then((unkept) => status(controller.state, query, controller.ports.clock.wall(), unkept));
+      return Promise.all([unkeptPlaces(), controller.ports.secrets.state()]).then(([unkept, lock]) =>
+        withLock(status(controller.state, query, controller.ports.clock.wall(), unkept), lock),
+      );
     const { at } = query;
     return stateAt(controller.ports.journal, at).then((state) => status(state, query, at, new Map()));
   });
@@ -281,6 +283,13 @@ function discard(request: IncomingMessage): Promise<void> {
     });
     request.once("end", done).once("close", done);
   });
+}
+
+/** What is locked is told with what else is not as it should be. */
+function withLock(report: StatusReport, lock: "open" | "locked"): StatusReport {
+  if (lock === "open") return report;
+  const told = "secrets are locked: nothing that needs them is started or replaced until `bronze secret unlock`";
+  return { ...report, storage: [told, ...(report.storage ?? [])] };
 }
 
 function fromFastify(thrown: unknown): OperatorError {

@@ -12,7 +12,7 @@ test("parseSecretName() takes names of files and variables, and never repeats a 
     (error: unknown) =>
       error instanceof OperatorError &&
       !JSON.stringify(error.toJSON()).includes("hunter2") &&
-      /pipe the value/.test(error.hint),
+      /pipe it in/.test(error.hint),
   );
 });
 

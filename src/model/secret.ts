@@ -27,11 +27,7 @@ export const mostSecrets = 64;
 export function parseSecretName(text: string): SecretName {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) return text as SecretName;
   const [name = "", ...value] = text.split("=");
-  if (value.length > 0) {
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot take the value of "${name.slice(0, 80)}" as an argument`, {
-      hint: `arguments are seen by all users of the machine and kept by shells: pipe the value in, \`bronze secret set ${name.slice(0, 80)} < FILE\`, and give it another one`,
-    });
-  }
+  if (value.length > 0) throw valueAsArgument(name.slice(0, 80));
   throw new OperatorError("ARGUMENT_INVALID", `Cannot use "${text.slice(0, 80)}" as a secret's name`, {
     hint: "use 1 to 64 letters, digits, _, - and ., not beginning with - or .",
   });
@@ -51,6 +47,12 @@ export function withoutLineEnd(value: Buffer): Buffer {
 export function whyNoValue(value: Uint8Array): string | undefined {
   if (value.length === 0) return "it is empty";
   return value.length > mostSecretBytes ? `it is longer than ${mostSecretBytes} bytes` : undefined;
+}
+
+export function valueAsArgument(name: string): OperatorError {
+  return new OperatorError("ARGUMENT_INVALID", `Cannot take the value of "${name}" as an argument`, {
+    hint: `arguments are seen by all users of the machine and kept by shells: choose another value, and pipe it in: \`bronze secret set ${name} < FILE\``,
+  });
 }
 
 /** Names that instances are given by Bronze itself, which no secret may take as a variable. */

@@ -38,6 +38,8 @@ export interface Site {
       readonly signal?: AbortSignal;
       readonly cwd?: string;
       readonly env?: Readonly<Record<string, string>>;
+      /** What it reads from standard input; absent: nothing. */
+      readonly input?: string;
     },
   ): Promise<CommandResult>;
   /** The same with `--json`; fails the test unless it exits 0, and gives the last line as JSON. */
@@ -81,8 +83,7 @@ export function createSite(
     volume,
     state,
     project,
-    bronze: (args, options = {}) =>
-      run(launcher, [...args, "--state", state], options.cwd ?? project, options.signal, options.env),
+    bronze: (args, options = {}) => run(launcher, [...args, "--state", state], options.cwd ?? project, options),
     async json<Result>(args: readonly string[]): Promise<Result> {
       const result = await site.bronze([...args, "--json"]);
       if (result.status !== 0)
@@ -155,22 +156,23 @@ function run(
   file: string,
   args: readonly string[],
   cwd: string,
-  signal: AbortSignal | undefined,
-  env: Readonly<Record<string, string>> = {},
+  { signal, env = {}, input }: Parameters<Site["bronze"]>[1] & object,
 ): Promise<CommandResult> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       env: { ...process.env, NO_COLOR: "1", ...env },
     });
     const interrupt = (): void => void child.kill("SIGINT");
     signal?.addEventListener("abort", interrupt, { once: true });
+    // One that needs no input may end before it is given any.
+    child.stdin?.on("error", () => {}).end(input);
     let stdout = "";
     let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.once("error", reject);
     // "exit", not "close": a daemon that the command started may keep the pipes.
     child.once("exit", (status) =>

@@ -127,7 +127,10 @@ function mountLeaks(places: Places, artifacts: readonly string[]): readonly stri
     kept.some((artifact) => target.startsWith(`${join(places.run, "roots", artifact)}-`));
   const lowers = mounts.filter(({ target }) => isRoot(target)).map(({ superOptions }) => superOptions);
   const targets = mounts.map(({ target }) => target);
-  const foreign = targets.filter((target) => !isRoot(target) && !lowers.some((options) => options.includes(target)));
+  const secrets = join(places.run, "secrets");
+  const foreign = targets.filter(
+    (target) => target !== secrets && !isRoot(target) && !lowers.some((options) => options.includes(target)),
+  );
   const twice = targets.filter((target, index) => targets.indexOf(target) !== index);
   return [
     ...foreign.map((target) => `mount ${target}`),
@@ -208,7 +211,7 @@ interface Slot {
 }
 
 function fileLeaks(places: Places, names: ReadonlySet<string>): readonly string[] {
-  const perInstance = ["instances", "runc", "exits"].flatMap((folder) =>
+  const perInstance = ["instances", "runc", "exits", "secrets"].flatMap((folder) =>
     listOf(join(places.run, folder))
       .filter((name) => !names.has(name))
       .map((name) => `file ${join(places.run, folder, name)}`),

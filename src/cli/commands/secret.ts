@@ -8,7 +8,7 @@ import type {
 } from "../../model/api.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { parseReleaseNumber } from "../../model/names.ts";
-import { parseSecretName, type SecretName } from "../../model/secret.ts";
+import { parseSecretName, valueAsArgument, type SecretName } from "../../model/secret.ts";
 import { renderSecrets } from "../../render/secrets.ts";
 import {
   createContext,
@@ -18,14 +18,15 @@ import {
   type SharedOptions,
   type TargetOptions,
 } from "../context.ts";
-import { ensureDaemon } from "../daemon-start.ts";
+import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { followDone, followRelease } from "../follow.ts";
 import { findKnownTarget, findTarget, type Target } from "../project.ts";
 import { goesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { readSecretInput } from "../secret-input.ts";
 import { whoAsks } from "../who.ts";
+import { withHttp } from "./serve.ts";
 
-interface ValueOptions extends ReleaseOptions {
+interface ValueOptions extends ReleaseOptions, HttpOptions {
   readonly from?: string;
 }
 
@@ -48,27 +49,33 @@ const valueTexts = {
 } as const;
 
 function valueCommand(name: keyof typeof valueTexts): Command {
-  return withReleaseOptions(withTarget(new Command(name)))
-    .description(valueTexts[name])
-    .argument("<name>", "as the definition lists it", parseSecretName)
-    .option("--from <file>", "read the value from a file (default: standard input)")
-    .action(async (secret: SecretName, options: ValueOptions) => {
-      const context = createContext(options, goesOn);
-      const value = await readSecretInput(`the value of ${secret}`, options.from, context.signal);
-      // The first secret comes before the first deploy.
-      if (name === "set") await ensureDaemon(context, {});
-      const target = await findKnownTarget(context, options);
-      const body: SecretSetRequest = {
-        ...asked(target, options),
-        name: secret,
-        value: value.toString("base64"),
-        rotate: name === "rotate",
-      };
-      const result = await followChange(context, "/v1/secret/set", body);
-      const version = `${secret} v${result.version}`;
-      const what = result.changed ? `${version} is kept` : `${version} has this value already`;
-      await tell(context, target, result, options, `${what} for ${target.app} ${target.environment}`);
-    });
+  const command = withTarget(new Command(name));
+  return (
+    // The first secret comes before the first deploy, and may be what starts the daemon.
+    (name === "set" ? withHttp(command.option("-m, --why <text>", "why, for the record")) : withReleaseOptions(command))
+      .description(valueTexts[name])
+      .argument("<name>", "as the definition lists it", parseSecretName)
+      .option("--from <file>", "read the value from a file (default: standard input)")
+      // What stands too much is most likely the value: it is refused without being repeated.
+      .allowExcessArguments(true)
+      .action(async (secret: SecretName, options: ValueOptions, { args }: Command) => {
+        if (args.length > 1) throw valueAsArgument(secret);
+        const context = createContext(options, goesOn);
+        const value = await readSecretInput(`the value of ${secret}`, options.from, context.signal);
+        if (name === "set") await ensureDaemon(context, options);
+        const target = await findKnownTarget(context, options);
+        const body: SecretSetRequest = {
+          ...asked(target, options),
+          name: secret,
+          value: value.toString("base64"),
+          rotate: name === "rotate",
+        };
+        const result = await followChange(context, "/v1/secret/set", body);
+        const version = `${secret} v${result.version}`;
+        const what = result.changed ? `${version} is kept` : `${version} has this value already`;
+        await tell(context, target, result, options, `${what} for ${target.app} ${target.environment}`);
+      })
+  );
 }
 
 function revokeCommand(): Command {
@@ -193,8 +200,9 @@ async function tell(
   text: string,
 ): Promise<void> {
   context.output.line(text);
-  if (release === null) context.output.record({ ...target, ...result, release: null });
-  else await printRelease(context, target, release, options);
+  const record = (value: unknown): void => context.output.record({ ...target, ...result, release: value });
+  if (release === null) record(null);
+  else await printRelease({ ...context, output: { ...context.output, record } }, target, release, options);
 }
 
 function asked(

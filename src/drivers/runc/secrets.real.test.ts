@@ -108,21 +108,6 @@ test("an instance sees its secrets as files of its user and as variables, and no
   }
 });
 
-test("a baseline for drift is kept where no disk holds it, and a variable that changed is found", async (t) => {
-  const tried = await withSecrets(t, ":");
-  const { runtime, set, bench } = tried;
-  await runtime.ensure(set, web(1, 1), bench.signal);
-  const { name } = await first(tried);
-  await said(tried, name);
-  const inspected = await eventually(async () => {
-    const seen = await runtime.inspect(name);
-    return existsSync(join(bench.places.run, "secrets", name, "baseline.json")) ? seen : undefined;
-  });
-  assert.deepEqual(inspected?.observed.environment, inspected?.expected.environment);
-  assert.ok(inspected?.observed.environment.includes(`DB_PASSWORD=${canary}`));
-  assert.deepEqual(holding(bench.places.run), []);
-});
-
 test("values go with their instance, with the last one their file system, and a new daemon removes what a killed one left", async (t) => {
   const tried = await withSecrets(t, ":");
   const { runtime, set, bench } = tried;
