@@ -103,17 +103,11 @@ export class Controller {
       fleet: this.fleet,
       signal: this.#stopping.signal,
       share: (set, stretchMs) => this.#share(set, stretchMs, 0),
-      tellNames: (environment) => this.#names.look(environment),
+      tellNames: (record) => this.#names.look(record, this.#instancesOf(record)),
       askedAt: (record, release) => this.#askedAt.get(`${keyOf(record)} ${release}`),
     });
     this.#limits = new LimitKeeper({ ports, log, signal: this.#stopping.signal });
-    this.#names = new NameKeeper({
-      ports,
-      fleet: this.fleet,
-      recorder: this.recorder,
-      log,
-      signal: this.#stopping.signal,
-    });
+    this.#names = new NameKeeper({ ports, log, signal: this.#stopping.signal });
     this.#drift = new DriftWatch({
       ports,
       fleet: this.fleet,
@@ -142,7 +136,7 @@ export class Controller {
     this.fleet.start();
     await this.fleet.refresh();
     await this.#removeStrangers();
-    await this.#names.lookAtAll();
+    await this.#names.lookAtAll([...this.state.environments.values()], this.fleet.all());
     await this.#sweepSecrets("remove");
     await this.executor
       .releaseUnused()
@@ -176,14 +170,10 @@ export class Controller {
     const rules = new Map(this.executor.rules);
     const flip = this.executor.flips.get(keyOf(record));
     if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
-    const all = [...this.state.environments.values()];
     return {
-      serving: servingApps(
-        all.filter(({ environment }) => environment === record.environment),
-        this.fleet.all(),
-      ),
+      serving: this.#servingFor(record),
       bootedAtMs: this.state.timeline.boot?.atMs ?? null,
-      instances: this.fleet.all().filter(({ set }) => record.sets.has(set)),
+      instances: this.#instancesOf(record),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.placed,
       rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
@@ -193,6 +183,18 @@ export class Controller {
           ? { requests: 0, errors: 0 }
           : this.#share(live.set, watchWindowMs, watch.startedAtMs),
     };
+  }
+
+  #instancesOf(record: EnvironmentRecord): readonly FleetInstance[] {
+    return this.fleet.all().filter(({ set }) => record.sets.has(set));
+  }
+
+  /** Looked at only where it matters: most apps need none. */
+  #servingFor(record: EnvironmentRecord): ReadonlySet<AppName> {
+    const coming = record.active === null ? null : (record.releases.get(record.active)?.settings ?? null);
+    const needs = [...(record.settings.needs ?? []), ...(coming?.needs ?? [])];
+    const needed = needs.flatMap((app) => this.state.environments.get(environmentKey(app, record.environment)) ?? []);
+    return needed.length === 0 ? new Set() : servingApps(needed, this.fleet.all());
   }
 
   /** Apps that an environment waits for before it starts. */
@@ -257,10 +259,10 @@ export class Controller {
   }
 
   /** Limits an environment as it is wanted, and lets others of its name know who is there: by name, and those that wait for it by a plan of theirs. */
-  #tellOthers(key: string, record: EnvironmentRecord, { serving }: EnvironmentView): void {
+  #tellOthers(key: string, record: EnvironmentRecord, { instances }: EnvironmentView): void {
     this.#limits.look(record);
-    void this.#names.look(record.environment);
-    const serves = serving.has(record.app);
+    void this.#names.look(record, instances);
+    const serves = servingApps([record], instances).has(record.app);
     if (this.#serving.get(key) === serves) return;
     this.#serving.set(key, serves);
     for (const [otherKey, other] of this.state.environments)

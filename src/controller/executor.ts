@@ -13,7 +13,6 @@ import {
   isWorker,
   splitInstanceName,
   webProcess,
-  type EnvironmentName,
   type InstanceName,
   type ProcessName,
   type SetName,
@@ -52,7 +51,7 @@ export interface ExecutorOptions {
   readonly share: (set: SetName, stretchMs: number) => TrafficShare;
   /** Monotonic ms when a release was asked for, as far as this process knows. */
   /** Lets names stand for who is there now. */
-  readonly tellNames: (environment: EnvironmentName) => Promise<void>;
+  readonly tellNames: (record: EnvironmentRecord) => Promise<void>;
   readonly askedAt: (record: EnvironmentRecord, release: number) => number | undefined;
 }
 
@@ -395,7 +394,7 @@ export class Executor {
       await ports.router.cut(set, [instance]).catch(() => {});
     }
     // Who asks for it by name must not be sent to one that ends.
-    if (drainUntilMs !== null) await this.#options.tellNames(record.environment);
+    if (drainUntilMs !== null) await this.#options.tellNames(record);
     await ports.runtime.remove([instance], this.#graceOf(record, step), signal);
     if (signal.aborted) return;
     fleet.forget(instance);

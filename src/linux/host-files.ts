@@ -30,8 +30,13 @@ export function hostResolvers(): string {
   return instanceResolvers(readText("/etc/resolv.conf") ?? "", readText(upstreamOfStub));
 }
 
+/** Longest IPv4 address: lines have one length, whatever the address, so that another one changes few bytes. */
+const addressWidth = 15;
+
 /** @param apps names that stand for addresses of others. @see hosts(5) */
 export function hostsFile(name: string, address: string, apps: readonly AppAddresses[] = []): string {
-  const others = apps.flatMap(({ app, addresses }) => addresses.map((other) => `${other}\t${app}\n`));
+  const others = apps.flatMap(({ app, addresses }) =>
+    addresses.map((other) => `${other.padEnd(addressWidth)}\t${app}\n`),
+  );
   return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${address}\t${name}\n${others.join("")}`;
 }

@@ -4,32 +4,27 @@ import type { AppAddresses } from "../model/observation.ts";
 import { isUsable, type InstanceView } from "./plan.ts";
 
 /**
- * What the names of an environment's apps stand for inside of it: the addresses of each app's live instances that can be
- * used. Where none can, those that served before: a wrong answer is better than none, as with the router.
+ * What an app's name stands for inside its environment: the addresses of its live instances that can be used. Where none
+ * can, those that served before: a wrong answer is better than none, as with the router.
  *
- * @param records all of one environment
- * @returns apps and addresses sorted, so that equal facts give an equal answer
+ * @param instances those of the record
+ * @returns addresses sorted; undefined where the name stands for nobody
  */
-export function addressesOfApps(
-  records: readonly EnvironmentRecord[],
+export function addressesOfApp(
+  { app, live, sets }: EnvironmentRecord,
   instances: readonly InstanceView[],
-): readonly AppAddresses[] {
-  const bySet = Map.groupBy(instances, (instance) => instance.set);
-  return records
-    .toSorted((a, b) => (a.app < b.app ? -1 : 1))
-    .flatMap(({ app, live, sets }) => {
-      const set = live === null ? undefined : sets.get(live.set);
-      if (set === undefined || !isListed(app)) return [];
-      const running = (bySet.get(set.name) ?? []).filter(
-        ({ phase, process, address }) => phase === "running" && process === webProcess && address !== null,
-      );
-      const usable = running.filter(isUsable);
-      const staying = usable.filter(({ name }) => !set.condemned.has(name));
-      const served = running.filter(({ name }) => set.proven.has(name));
-      const chosen = [staying, usable, served].find((some) => some.length > 0) ?? [];
-      const addresses = chosen.flatMap(({ address }) => address ?? []).sort();
-      return addresses.length === 0 ? [] : [{ app, addresses }];
-    });
+): AppAddresses | undefined {
+  const set = live === null ? undefined : sets.get(live.set);
+  if (set === undefined || !isListed(app)) return undefined;
+  const running = instances.filter(
+    (one) => one.set === set.name && one.phase === "running" && one.process === webProcess && one.address !== null,
+  );
+  const usable = running.filter(isUsable);
+  const staying = usable.filter(({ name }) => !set.condemned.has(name));
+  const served = running.filter(({ name }) => set.proven.has(name));
+  const chosen = [staying, usable, served].find((some) => some.length > 0) ?? [];
+  const addresses = chosen.flatMap(({ address }) => address ?? []).sort();
+  return addresses.length === 0 ? undefined : { app, addresses };
 }
 
 /** Apps of which a live instance can be used. @param records all of one environment */

@@ -39,20 +39,30 @@ export function createHostNames(folders: Folders): HostNames {
 }
 
 /**
- * Puts another text into a file that instances have open or mounted, so that it must stay the same file: with one write
- * and never made shorter, or a reader between two steps would see half of it.
+ * Puts another text into a file that instances have mounted, so that it must stay the same file: with one write of no
+ * more bytes than differ, and never made shorter, so that a reader meanwhile sees the old text or the new one.
  */
 async function rewrite(path: string, textNow: () => string): Promise<void> {
-  const before = await readFile(path, "utf8").catch(() => undefined);
+  const before = await readFile(path).catch(() => undefined);
   // Not there yet, or gone with its instance.
-  if (before === undefined || before.trimEnd() === textNow().trimEnd()) return;
+  if (before === undefined) return;
   const file = await open(path, "r+").catch(() => undefined);
   if (file === undefined) return;
   try {
-    const text = textNow();
-    const bytes = Buffer.from(text + "\n".repeat(Math.max(0, before.length - text.length)));
-    await file.write(bytes, 0, bytes.length, 0);
+    const text = Buffer.from(textNow());
+    const after = Buffer.concat([text, Buffer.alloc(Math.max(0, before.length - text.length), "\n")]);
+    const { from, to } = differing(before, after);
+    if (from < to) await file.write(after, from, to - from, from);
   } finally {
     await file.close();
   }
+}
+
+/** The stretch in which bytes differ, `after` being no shorter. */
+export function differing(before: Uint8Array, after: Uint8Array): { readonly from: number; readonly to: number } {
+  let from = 0;
+  while (from < before.length && before[from] === after[from]) from += 1;
+  let to = after.length;
+  if (before.length === after.length) while (to > from && before[to - 1] === after[to - 1]) to -= 1;
+  return { from, to };
 }

@@ -24,7 +24,7 @@ runtimeSuite("runc runtime", async () => {
     async resolve(name, app) {
       const pid = (await current.observe()).find((one) => one.name === name)?.pid ?? assert.fail("it does not run");
       const lines = readFileSync(`/proc/${pid}/root/etc/hosts`, "utf8").split("\n");
-      return lines.flatMap((line) => (line.endsWith(`\t${app}`) ? (line.split("\t")[0] ?? "") : []));
+      return lines.flatMap((line) => (line.endsWith(`\t${app}`) ? (line.split("\t")[0] ?? "").trim() : []));
     },
     leave() {
       current.stop();
