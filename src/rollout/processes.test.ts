@@ -115,6 +115,17 @@ test("planWorkers() gives a condemned worker its drain from then on, whichever d
   );
 });
 
+test("planWorkers() gives a worker of what is live its drain too, when it drifted long after the switch", () => {
+  const story = told(liveStory(), [1, 2]).later(100_000);
+  const reason = "it drifted";
+  story.tell({ kind: "instance.condemned", app, environment, instance: nameOf(1, 1), type: "drift", reason });
+  const steps = planEnvironment(story.record, seen(1, webOf(1), workerOf(1), workerOf(1, 2)), story.nowMs);
+  assert.deepEqual(steps, [
+    { kind: "ensure", set: set(1), process: worker, count: 2, ordinals: [3], ending: [nameOf(1, 1)] },
+    { kind: "end", set: set(1), instance: nameOf(1, 1), drainUntilMs: story.nowMs + 20_000 },
+  ]);
+});
+
 test("planWorkers() starts a set's workers again when it comes back, beside those that still end", () => {
   const story = switched()
     .prove(2)

@@ -6,7 +6,7 @@ import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { scale } from "../controller/scale.ts";
 import { environmentStatus } from "../controller/status.ts";
-import { app, asked, done, fails, live, recordOf, states } from "./testing.ts";
+import { app, asked, done, fails, live, names, recordOf, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 import { besideFor, drainMs, workDigest, workRequest, worker, workerName, workersNow } from "./workers.ts";
 
@@ -42,9 +42,9 @@ test("a worker starts at the switch, is healthy after a second, and is named in 
 });
 
 test("at a switch the old worker has its drain and the new one starts; old and new are never side by side longer", async () => {
-  for (const [endsOnTerm, most] of [
-    [true, 20],
-    [false, drainMs + 20],
+  for (const [endsOnTerm, least, most] of [
+    [true, 0, 20],
+    [false, drainMs - 20, drainMs + 20],
   ] as const) {
     const world = createWorld();
     const controller = await world.startController();
@@ -53,7 +53,7 @@ test("at a switch the old worker has its drain and the new one starts; old and n
     await world.clock.advance(61_000);
     await done(world, deploy(controller, workRequest("two")));
     const beside = await besideFor(world, drainMs + 2_000);
-    assert.ok(beside <= most, `${beside} ms`);
+    assert.ok(beside >= least && beside <= most, `${beside} ms`);
     assert.deepEqual(await workersNow(world), [workerName(2)]);
     await controller.stop();
   }
@@ -297,5 +297,50 @@ test("a content without the worker ends it; one with it again starts it", async 
   await done(world, rollback(controller, asked));
   await world.clock.advance(1_000);
   assert.equal((await workersNow(world)).length, 1);
+  await controller.stop();
+});
+
+test("a release whose web fails in the watch is taken back, however well its worker works", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, workRequest("one")));
+  await world.clock.advance(61_000);
+  await done(world, deploy(controller, workRequest("two")));
+  await world.clock.advance(2_000);
+  for (const name of names(controller, "shop-production-v2")) world.machine.answer(name, 500);
+  await world.clock.advance(30_000);
+  assert.deepEqual(states(controller).at(1), [2, null, "taken back"]);
+  await controller.stop();
+});
+
+test("a worker that was about to start as another release went live is not started", async () => {
+  const world = createWorld();
+  world.machine.behave({ endsOnTerm: false }, workDigest("one"), worker);
+  let slowMs = 0;
+  const controller = await world.startController((ports) => ({
+    ...ports,
+    runtime: {
+      ...ports.runtime,
+      async prepare(...asked) {
+        const ms = slowMs;
+        slowMs = 0;
+        if (ms > 0) await new Promise<void>((resolve) => ports.clock.after(ms, resolve));
+        return ports.runtime.prepare(...asked);
+      },
+    },
+  }));
+  await done(world, deploy(controller, workRequest("one")));
+  await world.clock.advance(61_000);
+  await done(world, deploy(controller, workRequest("two")));
+  await world.clock.advance(drainMs + 1_000);
+  slowMs = 500;
+  await done(world, rollback(controller, asked));
+  await done(world, deploy(controller, workRequest("two")), 400);
+  await world.clock.advance(3_000);
+  // It would have its drain to end, were it started.
+  assert.deepEqual(
+    (await workersNow(world)).filter((name) => name.startsWith("shop-production-v1")),
+    [],
+  );
   await controller.stop();
 });
