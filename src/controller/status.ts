@@ -128,7 +128,7 @@ function changesOf(record: EnvironmentRecord, release: ReleaseRecord): ReleaseCh
     against: before.number,
     artifact: artifact !== null,
     config: names(config),
-    secrets: names(secrets),
+    secrets,
     settings: names(settings),
   };
 }

@@ -33,6 +33,7 @@
 import type { ErrorRecord } from "../errors/operator-error.ts";
 import type { Digest } from "./canonical.ts";
 import type { Config, ConfigOverrides, OverrideRow } from "./config.ts";
+import type { Change } from "./difference.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
 import type { TestTask } from "./tasks.ts";
 import type { SecretName } from "./secret.ts";
@@ -369,7 +370,8 @@ export interface ReleaseChanges {
   readonly against: number;
   readonly artifact: boolean;
   readonly config: readonly string[];
-  readonly secrets: readonly string[];
+  /** Versions. */
+  readonly secrets: readonly Change<number>[];
   /** Paths, `resources.memoryBytes`. */
   readonly settings: readonly string[];
 }

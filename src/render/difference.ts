@@ -14,13 +14,23 @@ export function renderDifference(difference: ContentDifference): readonly string
     name,
     `${from === null ? "(absent)" : shownValue(from)} → ${to === null ? "(absent)" : shownValue(to)}`,
   ];
-  const version = (number: number | null): string | null => (number === null ? null : `version ${number}`);
+  const version = (number: number | null): string | null => (number === null ? null : renderVersion(number));
   return renderTable([
     ...(artifact === null ? [] : [["artifact", "", `${shortDigest(artifact.from)} → ${shortDigest(artifact.to)}`]]),
     ...config.map((change) => row("config", change)),
     ...secrets.map(({ name, from, to }) => row("secret", { name, from: version(from), to: version(to) })),
     ...settings.map((change) => row("setting", asWritten(change))),
   ]);
+}
+
+/** A version of a secret, as all that shows secrets names it. */
+export function renderVersion(version: number | null): string {
+  return version === null ? "-" : `v${version}`;
+}
+
+/** `resources.memoryBytes` as a definition says it. */
+export function settingName(path: string): string {
+  return path.replace(/(Bytes|Ms)$/, "");
 }
 
 /** `memoryBytes 1048576` as a definition says it: `memory 1 MiB`. */
@@ -31,7 +41,7 @@ function asWritten({ name, from, to }: Change<string>): Change<string> {
   ];
   const unit = units.find(([suffix]) => name.endsWith(suffix));
   if (unit === undefined) return { name, from, to };
-  const [suffix, format] = unit;
+  const [, format] = unit;
   const text = (value: string | null): string | null => (value === null ? null : format(Number(value)));
-  return { name: name.slice(0, -suffix.length), from: text(from), to: text(to) };
+  return { name: settingName(name), from: text(from), to: text(to) };
 }

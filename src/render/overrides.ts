@@ -16,5 +16,6 @@ export function renderOverrides(overrides: readonly OverrideRow[]): readonly str
 
 /** As much of a value as is shown among others. */
 export function shownValue(value: string): string {
+  if (value === "") return '""';
   return value.length > mostShown ? `${value.slice(0, mostShown)}…` : value;
 }

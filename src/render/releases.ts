@@ -1,6 +1,7 @@
 import type { ReleaseChanges, ReleaseRow } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { Paint } from "./paint.ts";
+import { renderVersion, settingName } from "./difference.ts";
 import { renderRelease, shortDigest } from "./status.ts";
 import { renderTable } from "./table.ts";
 
@@ -36,7 +37,7 @@ function renderType({ automatic, type, promoted }: ReleaseRow): string {
 /** Names of one kind that are shown. */
 const mostNames = 3;
 
-/** `artifact, config LEVEL MODE, secret DB`; `-` where nothing was live before. */
+/** `artifact, config LEVEL MODE, secret DB v1→v2`; `-` where nothing was live before. */
 function renderChanges(changes: ReleaseChanges | null): string {
   if (changes === null) return "-";
   const named = (kind: string, names: readonly string[]): readonly string[] => {
@@ -46,8 +47,11 @@ function renderChanges(changes: ReleaseChanges | null): string {
   const parts = [
     ...(changes.artifact ? ["artifact"] : []),
     ...named("config", changes.config),
-    ...named("secret", changes.secrets),
-    ...named("setting", changes.settings),
+    ...named(
+      "secret",
+      changes.secrets.map(({ name, from, to }) => `${name} ${renderVersion(from)}→${renderVersion(to)}`),
+    ),
+    ...named("setting", changes.settings.map(settingName)),
   ];
   return parts.length === 0 ? "nothing" : parts.join(", ");
 }
