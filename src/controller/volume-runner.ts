@@ -50,7 +50,8 @@ export class VolumeRunner {
     await ports.runtime.checkVolumes(content, signal);
     if (record.active !== step.release || record.live?.set !== step.set) return;
     const { release, set, volumes } = step;
-    recorder.append({ kind: "set.yielded", app, environment, set, release, volumes });
+    const drainMs = record.sets.get(set)?.content.settings.drainMs ?? 0;
+    recorder.append({ kind: "set.yielded", app, environment, set, release, volumes, drainMs });
   }
 
   async #snapshot(record: EnvironmentRecord, step: StepOf<"snapshot">, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import { readApp, type AppRead } from "./app.ts";
 import { keySets } from "./keys.ts";
 import { needProblems } from "./needs.ts";
 import type { Place, Reader } from "./reader.ts";
+import { checkVolumesOfApps } from "./volumes.ts";
 
 /** Most apps that are defined together. */
 export const mostApps = 64;
@@ -28,6 +29,11 @@ export function readApps(reader: Reader, place: Place, shared: Place | undefined
   ))
     reader.problemHere(at, message);
   checkRoutes(reader, new Map(entries), read);
+  checkVolumesOfApps(
+    reader,
+    read.map(({ definition }) => definition),
+    new Map(entries),
+  );
   return read;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
-import { parseDefinition } from "./parse.ts";
+import { parseDefinition, parseDefinitionFile } from "./parse.ts";
 
 const text = (run: string, rest = ""): string => `app: shop\nbuild: { dockerfile: Dockerfile }\nrun: ${run}\n${rest}`;
 
@@ -68,6 +68,27 @@ for (const [what, definition, message] of refused) {
     assert.ok(problems.every((line) => /^bronze\.yaml:\d+:\d+ /.test(line)));
   });
 }
+
+test("parseDefinitionFile() refuses an exclusive volume that two apps want, naming both", () => {
+  const body = (volumes: string): string =>
+    `{ build: { dockerfile: D }, route: none, run: { volumes: { files: ${volumes} } } }`;
+  const definition = (shop: string): string =>
+    `apps:\n  shop: ${body(shop)}\n  thumbs: ${body("{ path: /f, shared: true, app: shop }")}\n`;
+  assert.equal(parseDefinitionFile(definition("{ path: /f, shared: true }"), "bronze.yaml").kind, "apps");
+  assert.throws(
+    () => parseDefinitionFile(definition("/f"), "bronze.yaml"),
+    ({ cause }: Error) =>
+      /bronze\.yaml:3:\d+ apps\.thumbs\.run\.volumes\.files: app shop has volume "files" too/.test(String(cause)),
+  );
+});
+
+test("parseDefinition() refuses an exclusive volume of two processes, and of several instances of one", () => {
+  const two = "processes: { worker: { command: [w], volumes: { data: /d } } }\n";
+  const problems = problemsOf(text("{ volumes: { data: /d } }", two)).join("\n");
+  assert.match(problems, /processes\.worker\.volumes\.data: .*process web has it/);
+  const many = "processes: { worker: { command: [w], instances: 2, volumes: { data: /d } } }\n";
+  assert.match(problemsOf(text("{}", many)).join("\n"), /2 instances of worker want volume "data"/);
+});
 
 test("parseDefinition() bounds the number of volumes", () => {
   const many = Array.from({ length: 17 }, (_, i) => `v${i}: /data/${i}`).join(", ");

@@ -1,8 +1,8 @@
 import type { EnvironmentSettings, RunSettings, VolumeMount, Volumes } from "../model/content.ts";
-import type { AppName, ProcessName } from "../model/names.ts";
+import type { AppName, EnvironmentName, ProcessName } from "../model/names.ts";
 import { parseAppName, webProcess } from "../model/names.ts";
 import { wantedInstances } from "../model/processes.ts";
-import { isTakenPath, mostVolumes, mountsOf, parseVolumeName } from "../model/volumes.ts";
+import { allVolumesOf, clashes, isTakenPath, mostVolumes, mountsOf, parseVolumeName } from "../model/volumes.ts";
 import { optional, readAbsolute } from "./build.ts";
 import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
@@ -116,4 +116,26 @@ export function checkVolumes(reader: Reader, root: Place, { app, run, environmen
       }
     }
   }
+}
+
+/** A volume that two apps of a definition have, of which either wants it for itself alone. */
+export function checkVolumesOfApps(
+  reader: Reader,
+  apps: readonly Omit<VolumeUse, "environments">[],
+  places: ReadonlyMap<string, Place>,
+): void {
+  const environment = "any" as EnvironmentName;
+  const all = apps.map(({ app, run }) => ({ app, volumes: allVolumesOf(run as RunSettings, { app, environment }) }));
+  all.forEach((own, index) => {
+    const place = places.get(own.app);
+    for (const other of all.slice(0, index)) {
+      for (const { name } of clashes(own.volumes, other.volumes)) {
+        if (place === undefined) continue;
+        reader.problem(
+          reader.find(place, ["run", "volumes", name]),
+          `app ${other.app} has volume "${name}" too, and it is exclusive; only one app can have it: write shared: true for both where they can share it`,
+        );
+      }
+    }
+  });
 }

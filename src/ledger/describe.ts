@@ -62,7 +62,7 @@ export function describeEvent(data: EventData): string {
     case "set.retired":
       return `${data.set} is ended: ${data.reason}`;
     case "set.yielded":
-      return `${data.set} is ended before v${data.release} starts: ${data.volumes.join(", ")} can be attached to one only; requests wait`;
+      return `${data.set} is ended before v${data.release} starts: ${data.volumes.join(", ")} can be attached to one only; requests wait until v${data.release} serves (up to ${formatDuration(data.drainMs)} for those in flight, and its start)`;
     case "snapshot.starting":
       return `making snapshot ${data.snapshot} of volume ${data.volume}`;
     case "snapshot.made":

@@ -168,6 +168,8 @@ export type EventData =
       readonly kind: "set.yielded";
       readonly set: SetName;
       readonly release: number;
+      /** Longest time its requests in flight may take. */
+      readonly drainMs: number;
       readonly volumes: readonly string[];
     })
   | (InEnvironment & {
