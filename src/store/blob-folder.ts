@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { open, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { constants, statSync } from "node:fs";
+import { open, readFile, rename, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { digestHex, sha256, type Digest } from "../model/canonical.ts";
 import type { Blobs } from "../ports/store.ts";
-import { ignoreMissing, refusedByDisk, syncFolder } from "./durable.ts";
+import { refusedByDisk, syncFolder } from "./durable.ts";
 import { blobMissing, bytesLie, tooLarge, type Expected } from "./refusals.ts";
 import { createTemporaries } from "./temporary.ts";
 
@@ -40,8 +40,9 @@ export function createBlobFolder(
   const temporaries = createTemporaries(join(dir, "tmp"), [folder, ...folders]);
   const pathOf = (digest: Digest): string => join(folder, digestHex(digest));
 
+  // A call that waits: a thread would have to be woken for it, and a build asks two dozen times.
   const sizeOf = async (digest: Digest): Promise<number | undefined> =>
-    (await stat(pathOf(digest)).catch(ignoreMissing))?.size;
+    statSync(pathOf(digest), { throwIfNoEntry: false })?.size;
 
   const place: BlobFolder["place"] = async (fill, into) => {
     let path: string;

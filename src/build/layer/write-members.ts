@@ -71,28 +71,42 @@ interface Writing {
 
 function* sourcesOf(members: readonly LayerSource[], writing: Writing): Generator<TarSource> {
   for (const { entry, bytes } of members)
-    yield bytes === undefined ? { entry } : { entry, bytes: writtenBytes(entry, bytes, writing) };
+    yield bytes === undefined ? { entry } : { entry, bytes: new WrittenBytes(entry, bytes, writing) };
 }
 
-function writtenBytes({ path, size }: TarEntry, bytes: LayerBytes, { earlier, search, table }: Writing): TarBytes {
-  return {
-    *read() {
-      let offset = 0;
-      for (const piece of bytes.read()) {
-        search?.piece(path, offset, piece);
-        offset += piece.byteLength;
-        yield piece;
-      }
-      search?.endFile();
-    },
-    fill(target, at, offset) {
-      const isCopied = earlier?.fill(contentOf(bytes) ?? "", size, target, at) === true;
-      if (!isCopied) bytes.fill(target, at, offset);
-      search?.file(path, target.subarray(at, at + size), isCopied && earlier.isClean);
-      const content = contentOf(bytes);
-      if (content !== undefined) table?.add(content, size, offset);
-    },
-  };
+/** A class, for every member has one. */
+class WrittenBytes implements TarBytes {
+  readonly #entry: TarEntry;
+  readonly #bytes: LayerBytes;
+  readonly #writing: Writing;
+
+  constructor(entry: TarEntry, bytes: LayerBytes, writing: Writing) {
+    this.#entry = entry;
+    this.#bytes = bytes;
+    this.#writing = writing;
+  }
+
+  *read(): Generator<Uint8Array> {
+    const { search } = this.#writing;
+    let offset = 0;
+    for (const piece of this.#bytes.read()) {
+      search?.piece(this.#entry.path, offset, piece);
+      offset += piece.byteLength;
+      yield piece;
+    }
+    search?.endFile();
+  }
+
+  fill(target: Buffer, at: number, offset: number): void {
+    const { earlier, search, table } = this.#writing;
+    const { path, size } = this.#entry;
+    const known = earlier === undefined ? undefined : contentOf(this.#bytes);
+    const isCopied = known !== undefined && earlier?.fill(known, size, target, at) === true;
+    if (!isCopied) this.#bytes.fill(target, at, offset);
+    search?.file(path, target.subarray(at, at + size), isCopied && earlier?.isClean === true);
+    const content = isCopied ? known : contentOf(this.#bytes);
+    if (content !== undefined) table?.add(content, size, offset);
+  }
 }
 
 /** sha256 of a project's file, as far as it is known. */
