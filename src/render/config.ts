@@ -1,10 +1,11 @@
 import type { ConfigReport } from "../model/api.ts";
-import { shownValue } from "./overrides.ts";
+import { shownValue, wholeValue } from "./overrides.ts";
 import { renderRelease } from "./status.ts";
 import { renderTable } from "./table.ts";
 
 /** Every variable, where it comes from, and which config it is. */
-export function renderConfig(report: ConfigReport): readonly string[] {
+export function renderConfig(report: ConfigReport, values: "whole" | "short"): readonly string[] {
+  const show = values === "whole" ? wholeValue : shownValue;
   const overridden = new Map(report.overrides.map((row) => [row.name, row]));
   const names = [...new Set([...Object.keys(report.config), ...overridden.keys()])].sort();
   const of =
@@ -19,7 +20,7 @@ export function renderConfig(report: ConfigReport): readonly string[] {
       row === undefined
         ? "definition"
         : `override (${row.defined === null ? "not in the definition" : `definition: ${shownValue(row.defined)}`})`;
-    return [name, value ?? "(absent)", from];
+    return [name, value === undefined ? "(absent)" : show(value), from];
   });
   return [of, ...renderTable([["NAME", "VALUE", "FROM"], ...rows])];
 }

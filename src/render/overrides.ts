@@ -16,6 +16,11 @@ export function renderOverrides(overrides: readonly OverrideRow[]): readonly str
 
 /** As much of a value as is shown among others. */
 export function shownValue(value: string): string {
-  if (value === "") return '""';
-  return value.length > mostShown ? `${value.slice(0, mostShown)}…` : value;
+  return wholeValue(value.length > mostShown ? `${value.slice(0, mostShown)}…` : value);
+}
+
+/** All of a value in one line: as it is where that is possible, else quoted as in JSON. */
+export function wholeValue(value: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what this makes visible
+  return value === "" || /[\u0000-\u001f\u007f-\u009f]/.test(value) ? JSON.stringify(value) : value;
 }

@@ -72,13 +72,13 @@ function unsetCommand(): Command {
 function listCommand(): Command {
   return withTarget(new Command("list"))
     .description("Shows the variables that instances of an environment see, and where each comes from.")
-    .argument("[names...]", "only these")
+    .argument("[names...]", "only these, however long their values are")
     .action(async (names: readonly string[], options: TargetOptions) => {
       const context = createContext(options);
       const target = await findTarget(context, options);
       const report = await context.client.get<ConfigReport>("/v1/config", { ...target }, context.signal);
       const chosen = names.length === 0 ? report : only(report, names);
-      for (const line of renderConfig(chosen)) context.output.line(line);
+      for (const line of renderConfig(chosen, names.length === 0 ? "short" : "whole")) context.output.line(line);
       context.output.record(chosen);
     });
 }
