@@ -135,6 +135,7 @@ export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
       ask("/v1/deploy", {
         artifact,
         settings: { ...defaultRunSettings, ...settings },
+        config: {},
         environmentSettings: { ...defaultEnvironmentSettings, watchMs: 0, ...environment },
       }),
     rollback: () => ask("/v1/rollback", {}),
