@@ -9,7 +9,7 @@ import { readSecretFile } from "./secret-input.ts";
 import { takenVariable } from "./secret-variables.ts";
 
 /** Longest time a command may take, in ms. */
-const commandMs = 10_000;
+const mostCommandMs = 10_000;
 
 /**
  * The secrets of a definition as a deploy asks for them: with their values, where the definition says where those are.
@@ -21,11 +21,12 @@ export function wantedSecrets(
   secrets: readonly SecretDefinition[],
   { folder }: Pick<Project, "folder">,
   signal: AbortSignal,
+  commandMs = mostCommandMs,
 ): Promise<readonly WantedSecret[]> {
   return Promise.all(
     secrets.map(async ({ name, variable, from }) => {
       if (from === undefined) return { name, variable };
-      const value = withoutLineEnd(await readSource(name, from, folder, signal));
+      const value = withoutLineEnd(await readSource(name, from, folder, signal, commandMs));
       const problem = whyNoValue(value);
       if (problem !== undefined) throw failed(name, `what ${sourceText(from)} gave cannot be used: ${problem}`);
       return { name, variable, value: value.toString("base64") };
@@ -33,7 +34,13 @@ export function wantedSecrets(
   );
 }
 
-async function readSource(name: SecretName, from: SecretSource, folder: string, signal: AbortSignal): Promise<Buffer> {
+async function readSource(
+  name: SecretName,
+  from: SecretSource,
+  folder: string,
+  signal: AbortSignal,
+  commandMs: number,
+): Promise<Buffer> {
   switch (from.kind) {
     case "env": {
       const value = takenVariable(from.variable);
@@ -47,7 +54,7 @@ async function readSource(name: SecretName, from: SecretSource, folder: string, 
         throw failed(name, `"${from.path}" cannot be read: ${thrown instanceof Error ? thrown.message : ""}`);
       }
     case "command":
-      return runProvider(name, from.command, folder, signal);
+      return runProvider(name, from.command, folder, signal, commandMs);
   }
 }
 
@@ -57,6 +64,7 @@ function runProvider(
   [program = "", ...args]: readonly string[],
   folder: string,
   signal: AbortSignal,
+  commandMs: number,
 ): Promise<Buffer> {
   return new Promise((resolvePromise, reject) => {
     // What it complains of may hold what it was to give.

@@ -19,6 +19,7 @@ const effects = new Set([
   "startTask",
   "attach",
   "snapshot",
+  "write",
 ]);
 
 /**
@@ -73,6 +74,7 @@ export function mortal(ports: ControllerPorts, next: () => Moment | undefined): 
     prober: through(ports.prober),
     evidence: through(ports.evidence),
     volumes: through(ports.volumes),
+    secrets: through(ports.secrets),
     journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },
   };
 }
