@@ -271,6 +271,9 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
       );
       assert.equal(counts.latency.counts.length, counts.latency.boundsMs.length);
     }
+    // Who measures a rollout asks when what was replaced is gone already.
+    await bench.router.place({ set: v1, endpoints: [] }, signal);
+    assert.equal((await counted(bench.router, v1, 5)).requests, 5);
   });
 
   check("observe() tells another daemon what is in effect, and requests are answered all along", async (bench) => {

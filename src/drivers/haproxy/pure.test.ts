@@ -51,6 +51,23 @@ test("parseRequestLine() refuses what is no request line", () => {
 const add = (fold: TrafficFold, number: number, nowMs: number, part: Partial<RequestLine> = {}): void =>
   fold.add({ pid: 1, number, set: setOf(1), status: 200, activeMs: 3, termination: "--", ...part }, nowMs);
 
+test("TrafficFold keeps a set's counts for a while after it has no place, and for good when it gets one again", () => {
+  const fold = new TrafficFold("e");
+  const requests = (): number | undefined => fold.counts().get(setOf(1))?.requests;
+  add(fold, 1, 0);
+  fold.forget(setOf(1), 0);
+  add(fold, 2, 1_000);
+  fold.check(1_999);
+  assert.equal(requests(), 2);
+  fold.check(2_000);
+  assert.equal(requests(), undefined);
+  add(fold, 3, 2_500);
+  fold.forget(setOf(1), 3_000);
+  fold.know(setOf(1));
+  fold.check(9_000);
+  assert.equal(requests(), 1);
+});
+
 test("TrafficFold counts classes, aborts and latencies", () => {
   const fold = new TrafficFold("e");
   const parts: Partial<RequestLine>[] = [

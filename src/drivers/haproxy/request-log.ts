@@ -119,6 +119,8 @@ export const latencyBoundsMs: readonly number[] = [
 
 /** How long a number may be missing before its line counts as lost: lines of two threads cross on their way. */
 const patienceMs = 1_000;
+/** How long a set's counts are kept when it has no place any more: its last lines may be on their way, and be asked for. */
+const keptAfterMs = 2_000;
 /** How long a gap is shown before counting begins anew. */
 const gapShownMs = 600_000;
 /** Most sets and processes kept; the one known longest goes first. */
@@ -143,6 +145,7 @@ interface Numbering {
 export class TrafficFold {
   readonly #name: string;
   readonly #sets = new Map<string, Counts>();
+  readonly #leaving = new Map<string, number>();
   readonly #processes = new Map<number, Numbering>();
   #generation = 0;
   #gapSinceMs: number | null = null;
@@ -170,6 +173,11 @@ export class TrafficFold {
 
   /** Looks for lines that are overdue; to be called about each second. */
   check(nowMs: number): void {
+    for (const [set, sinceMs] of this.#leaving) {
+      if (nowMs - sinceMs < keptAfterMs) continue;
+      this.#leaving.delete(set);
+      this.#sets.delete(set);
+    }
     if (this.#gapSinceMs !== null && nowMs - this.#gapSinceMs > gapShownMs) this.#beginAnew();
     for (const [pid, numbering] of this.#processes) {
       if (numbering.missingSinceMs === null || nowMs - numbering.missingSinceMs < patienceMs) continue;
@@ -204,11 +212,13 @@ export class TrafficFold {
 
   /** Begins to count a set, so that it is there with zeros before its first request. */
   know(set: SetName): void {
+    this.#leaving.delete(set);
     this.#countsOf(set);
   }
 
-  forget(set: SetName): void {
-    this.#sets.delete(set);
+  /** Ends counting a set, some time from now. @param nowMs monotonic */
+  forget(set: SetName, nowMs: number): void {
+    if (this.#sets.has(set)) this.#leaving.set(set, nowMs);
   }
 
   #beginAnew(): void {

@@ -215,7 +215,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       );
     }
     save(next);
-    if (has === undefined) fold.forget(set.set);
+    if (has === undefined) fold.forget(set.set, clock.monotonic());
     else fold.know(set.set);
     if (next.backends !== before.backends || next.slotsEach !== before.slotsEach) {
       await reload(

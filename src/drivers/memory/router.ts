@@ -126,8 +126,8 @@ export function createMemoryRouter(): MemoryRouter {
           { hint: "this is a fault of Bronze itself; report it" },
         );
       } else {
+        // What it answered is still asked for, when the rollout that replaced it is measured.
         sets.delete(set);
-        tallies.delete(set);
       }
     },
     async route(route, rule, signal) {
