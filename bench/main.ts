@@ -11,6 +11,7 @@ import { renderFigures, type Bench } from "./lib/figures.ts";
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   rollback: async () => (await import("./rollback.ts")).rollbackBench,
+  release: async () => (await import("./release.ts")).releaseBench,
   deploy: async () => (await import("./deploy.ts")).deployBench,
   start: async () => (await import("./start.ts")).startBench,
   cli: async () => (await import("./cli.ts")).cliBench,

@@ -20,6 +20,7 @@ import { percentile } from "./lib/figures.ts";
 import { firstAnswer } from "./lib/first-answer.ts";
 import { act, actionNames, unexplained, type ActionName, type World } from "./soak/actions.ts";
 import { resourcesOf, type Resources } from "./soak/resources.ts";
+import { randomFrom } from "./lib/random.ts";
 
 const defaultMinutes = 30;
 /** The daemon is killed in this first share of the time only: over the rest its memory is one line. */
@@ -57,18 +58,6 @@ interface Result {
   /** Of the last daemon, in bytes. */
   readonly memory: { readonly early: number; readonly late: number };
   readonly grown: readonly string[];
-}
-
-/** Numbers that follow from a seed: xorshift32 (Marsaglia, Xorshift RNGs, 2003). */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
 }
 
 async function soak(minutes: number, seed: number, say: (text: string) => void): Promise<Result> {

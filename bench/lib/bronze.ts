@@ -8,7 +8,14 @@ import { createApiClient, type ApiClient } from "../../src/cli/api-client.ts";
 import { openPlace } from "../../src/cli/demo/place.ts";
 import { machineMs } from "../../src/load/probe.ts";
 import { fromErrorRecord } from "../../src/errors/operator-error.ts";
-import type { DeployResult, EnvironmentStatus, Ping, StatusReport, StreamLine } from "../../src/model/api.ts";
+import type {
+  DeployRequest,
+  DeployResult,
+  EnvironmentStatus,
+  Ping,
+  StatusReport,
+  StreamLine,
+} from "../../src/model/api.ts";
 import type { Digest } from "../../src/model/canonical.ts";
 import {
   defaultEnvironmentSettings,
@@ -16,6 +23,8 @@ import {
   type EnvironmentSettings,
   type RunSettings,
 } from "../../src/model/content.ts";
+import type { AppName } from "../../src/model/names.ts";
+import type { Config } from "../../src/model/config.ts";
 import type { Places } from "../../src/model/places.ts";
 import { stopsOnce } from "./cleanup.ts";
 import { attempt, run } from "./process.ts";
@@ -47,8 +56,20 @@ export interface Bronze {
     files: Readonly<Record<string, string>>,
     copies?: Readonly<Record<string, string>>,
   ): Promise<Digest>;
-  deploy(artifact: Digest, settings: Partial<RunSettings>, environment: Partial<EnvironmentSettings>): Promise<Asked>;
-  rollback(): Promise<Asked>;
+  deploy(
+    artifact: Digest,
+    settings: Partial<RunSettings>,
+    environment: Partial<EnvironmentSettings>,
+    others?: Partial<DeployRequest>,
+  ): Promise<Asked>;
+  /** The same for another app than the bench's own. */
+  deployAs(app: AppName, artifact: Digest, environment: Partial<EnvironmentSettings>): Promise<Asked>;
+  /** Goes back; without a release to the nearest proven one. */
+  rollback(to?: number): Promise<Asked>;
+  /** Sets variables of the config, all in one release. */
+  config(set: Config): Promise<Asked>;
+  /** Takes the bench's app down. */
+  down(): Promise<Asked>;
   scale(instances: number): Promise<Asked>;
   /** Ends the daemon by SIGKILL; what runs goes on. */
   killDaemon(): Promise<void>;
@@ -58,6 +79,8 @@ export interface Bronze {
   until(what: string, wanted: (status: EnvironmentStatus) => boolean, timeoutMs?: number): Promise<EnvironmentStatus>;
   /** Runs `./bronze …` as a whole process. */
   cli(...args: readonly string[]): Promise<string>;
+  /** The same with text on its standard input. */
+  cliWith(stdin: string, ...args: readonly string[]): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -105,6 +128,19 @@ export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
     if (environment === undefined) throw new Error("the daemon knows nothing of the bench's app");
     return environment;
   };
+  const deploy = (
+    artifact: Digest,
+    settings: Partial<RunSettings>,
+    environment: Partial<EnvironmentSettings>,
+    others: Partial<DeployRequest> = {},
+  ): Promise<Asked> =>
+    ask("/v1/deploy", {
+      artifact,
+      settings: { ...defaultRunSettings, ...settings },
+      config: {},
+      environmentSettings: { ...defaultEnvironmentSettings, watchMs: 0, ...environment },
+      ...others,
+    });
   const url = new URL(ping.url);
   return {
     places,
@@ -131,14 +167,11 @@ export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
       };
       return digest;
     },
-    deploy: (artifact, settings, environment) =>
-      ask("/v1/deploy", {
-        artifact,
-        settings: { ...defaultRunSettings, ...settings },
-        config: {},
-        environmentSettings: { ...defaultEnvironmentSettings, watchMs: 0, ...environment },
-      }),
-    rollback: () => ask("/v1/rollback", {}),
+    deploy,
+    deployAs: (app, artifact, environment) => deploy(artifact, {}, environment, { app }),
+    rollback: (to) => ask("/v1/rollback", to === undefined ? {} : { to }),
+    config: (set) => ask("/v1/config", { set }),
+    down: () => ask("/v1/down", {}),
     status,
     until: async (what, wanted, timeoutMs = 60_000) => {
       const deadline = performance.now() + timeoutMs;
@@ -150,6 +183,7 @@ export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
       }
     },
     cli: (...args) => run(launcher, args, { env, cwd: place.project }),
+    cliWith: (stdin, ...args) => run(launcher, args, { env, cwd: place.project, stdin }),
     stop,
   };
 }

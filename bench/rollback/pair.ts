@@ -25,7 +25,7 @@ const limited = { resources: { memoryBytes: 256 * 2 ** 20, cpu: 0.5, pids: 256 }
 /** Without a limit on the CPU: what is measured is the router's and the daemon's. */
 export const unlimited: Partial<RunSettings> = { resources: { ...limited.resources, cpu: null } };
 
-const nodeCopies = { "package.json": join(demoApp, "package.json"), "server.js": join(demoApp, "server.js") };
+export const nodeCopies = { "package.json": join(demoApp, "package.json"), "server.js": join(demoApp, "server.js") };
 const siteCopies = { busybox: needs.busybox.path };
 
 export async function nodePair(bronze: Bronze): Promise<Pair> {
