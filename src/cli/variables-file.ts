@@ -83,10 +83,15 @@ function plainText(value: unknown): string | null | undefined {
 
 function readText(path: string, name: string, code: "DEFINITION_INVALID" | "ARGUMENT_INVALID"): string {
   const stats = statSync(path, { throwIfNoEntry: false });
+  // What a definition names and is not there is the definition's fault.
   if (stats === undefined)
-    throw new OperatorError("NOT_FOUND", `Cannot read variables from "${name}": there is no such file`, {
-      hint: "write NAME=value lines into it, or name another file",
-    });
+    throw new OperatorError(
+      code === "DEFINITION_INVALID" ? code : "NOT_FOUND",
+      `Cannot read variables from "${name}": there is no such file`,
+      {
+        hint: "write NAME=value lines into it, or name another file",
+      },
+    );
   const reason = !stats.isFile()
     ? "it is no regular file"
     : stats.size > mostFileBytes
