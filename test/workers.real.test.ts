@@ -75,7 +75,10 @@ test("a worker goes with its release: deploy, crash, scale, rollback, and what k
   await site.json(["up"]);
   await eventually("v4 is taken back", async () => (await site.status()).live?.release === 5);
   const [, , , hungryRelease, restored] = await site.releases();
-  assert.match(hungryRelease?.failure ?? "", /its worker keeps ending: 2 times since the switch/);
+  assert.match(
+    hungryRelease?.failure ?? "",
+    /its worker keeps ending, 2 times since the switch: the last exited with status 137, out of memory/,
+  );
   assert.deepEqual([restored?.automatic, restored?.of], [true, 1]);
   assert.match((await site.bronze(["history"])).stdout, /v4-worker-1 exited with status 137, out of memory/);
   await eventually("v1 works again", async () =>

@@ -223,7 +223,9 @@ export class Executor {
     // Told to end while they were being started.
     if (set.role !== "live") return;
     if (error.code !== "RUNTIME_FAILED") throw error;
-    const reason = [error.message, causeText(error.cause)].filter((text) => text !== undefined).join(": ");
+    // As a rule the runtime's own words are in the message already.
+    const cause = error.message.includes(": ") ? undefined : causeText(error.cause);
+    const reason = cause === undefined ? error.message : `${error.message}: ${cause}`;
     this.#options.recorder.append({
       kind: "instances.failed",
       app,

@@ -69,6 +69,8 @@ export async function watched(controller: Controller, request: WaitRequest): Pro
   );
   if (release.failure !== null) throw failureError(release.failure);
   if (release.proof === "taken back") {
+    // What serves instead is known when it does.
+    await until(controller, () => record.active === null, Number.POSITIVE_INFINITY);
     throw new OperatorError(
       "ROLLOUT_FAILED",
       `Cannot prove v${release.number} of ${record.app}: taken back, ${release.takenBackBecause}`,

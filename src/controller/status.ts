@@ -6,7 +6,7 @@ import {
   type SetRecord,
 } from "../ledger/state.ts";
 import { digestNow, lostSecrets, replacedSecrets, replacedText } from "../ledger/secrets.ts";
-import { crashMemoryMs } from "../ledger/fold.ts";
+import { crashMemoryMs } from "../ledger/crashes.ts";
 import type {
   EnvironmentStatus,
   Figures,

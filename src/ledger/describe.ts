@@ -4,6 +4,7 @@ import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText } from "../model/tasks.ts";
 import { secretText } from "../model/secret.ts";
+import { exitText } from "./crashes.ts";
 import type { EventData } from "./event.ts";
 import { replacedText } from "./secrets.ts";
 
@@ -84,7 +85,7 @@ export function describeEvent(data: EventData): string {
     case "instance.healthy":
       return `${data.instance} healthy after ${formatDuration(data.afterMs)}`;
     case "instance.exited":
-      return `${data.instance} exited with status ${data.code ?? "unknown"}${data.outOfMemory ? ", out of memory" : ""}`;
+      return `${data.instance} ${exitText(data)}`;
     case "instance.condemned":
       return `${data.instance} is to be ended: ${data.reason}`;
     case "instance.removed":

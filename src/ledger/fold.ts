@@ -6,13 +6,12 @@ import {
   type AppName,
   type EnvironmentName,
   type InstanceName,
-  type ProcessName,
 } from "../model/names.ts";
+import { countExit, countFailedStart, exitText } from "./crashes.ts";
 import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
 import { answerCheck, endTask, loseTasks, passTests, runTask, startTask, stopTasks } from "./fold-tasks.ts";
 import { endSecret, renewSecrets, setSecret } from "./secrets.ts";
 import {
-  crashesOf,
   emptyState,
   environmentKey,
   nextOrdinalOf,
@@ -24,9 +23,6 @@ import {
 } from "./state.ts";
 
 type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }>;
-
-/** Crashes further apart than this do not belong together, in ms. */
-export const crashMemoryMs = 180_000;
 
 /** Folds events into a state; the only way a state comes to be. */
 export function foldEvents(events: Iterable<LedgerEvent>): LedgerState {
@@ -173,7 +169,7 @@ function applyToEnvironment(
     }
     case "instances.failed": {
       const set = record.sets.get(data.set);
-      if (set !== undefined) countCrash(set, data.process, nextOrdinalOf(set, data.process) - 1, atMs);
+      if (set !== undefined) countFailedStart(set, data.process, atMs, data.reason);
       return;
     }
     case "instance.healthy":
@@ -182,12 +178,13 @@ function applyToEnvironment(
     case "instance.condemned": {
       const set = setOf(record, data.instance);
       set?.condemned.set(data.instance, { atMs, type: data.type, reason: data.reason });
-      if (set !== undefined && data.type === "late") countExit(set, data.instance, atMs);
+      if (set !== undefined && data.type === "late")
+        countExit(set, data.instance, atMs, "did not become healthy in time");
       return;
     }
     case "instance.exited": {
       const set = setOf(record, data.instance);
-      if (set !== undefined) countExit(set, data.instance, atMs);
+      if (set !== undefined) countExit(set, data.instance, atMs, exitText(data));
       return;
     }
     case "instance.removed": {
@@ -402,19 +399,6 @@ function retire(set: SetRecord, reason: string, atMs: number): void {
   set.yieldsTo = null;
   set.sinceMs = atMs;
   set.retiredBecause = reason;
-}
-
-function countExit(set: SetRecord, instance: InstanceName, atMs: number): void {
-  const parts = splitInstanceName(instance);
-  if (parts !== undefined) countCrash(set, parts.process, parts.ordinal, atMs);
-}
-
-/** Exits of one process's instances that ran side by side are one crash; each later generation that exits is one more. */
-function countCrash(set: SetRecord, process: ProcessName, ordinal: number, atMs: number): void {
-  const crashes = crashesOf(set, process);
-  if (ordinal < crashes.beforeOrdinal && atMs - crashes.atMs < crashMemoryMs) return;
-  const count = atMs - crashes.atMs < crashMemoryMs ? crashes.count + 1 : 1;
-  set.crashes.set(process, { count, atMs, beforeOrdinal: nextOrdinalOf(set, process) });
 }
 
 function environmentOf(state: LedgerState, app: AppName, environment: EnvironmentName): EnvironmentRecord {

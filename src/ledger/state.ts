@@ -4,6 +4,7 @@ import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { SecretName } from "../model/secret.ts";
+import type { Crashes } from "./crashes.ts";
 import type { Cause, CondemnType, ConfigOrigin, Failure } from "./event.ts";
 import type { SecretRecord } from "./secrets.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
@@ -118,20 +119,6 @@ export interface SetRecord {
   readonly proven: Set<InstanceName>;
   /** Crashes of each process that had any lately. */
   readonly crashes: Map<ProcessName, Crashes>;
-}
-
-/** Exits in a row, all of one moment counted once: decides how long to wait before the next start. */
-export interface Crashes {
-  readonly count: number;
-  readonly atMs: number;
-  /** Of the first instance that is not of that moment. */
-  readonly beforeOrdinal: number;
-}
-
-const noCrashes: Crashes = { count: 0, atMs: 0, beforeOrdinal: 0 };
-
-export function crashesOf(set: SetRecord, process: ProcessName): Crashes {
-  return set.crashes.get(process) ?? noCrashes;
 }
 
 /** The ordinal that the next instance of a process gets. */

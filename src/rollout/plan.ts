@@ -1,6 +1,6 @@
+import { crashesOf } from "../ledger/crashes.ts";
 import { isOutdated } from "../ledger/secrets.ts";
 import {
-  crashesOf,
   isRouted,
   nextOrdinalOf,
   settingsFor,

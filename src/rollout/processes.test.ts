@@ -193,7 +193,7 @@ test("planWatch() counts what could not be started like what ended", () => {
     release: 2,
     to: 1,
     figures: null,
-    reason: "its worker keeps ending: 2 times since the switch",
+    reason: "its worker keeps ending, 2 times since the switch: the last could not be started: no such file",
   });
 });
 

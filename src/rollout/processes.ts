@@ -1,5 +1,6 @@
+import { crashesOf } from "../ledger/crashes.ts";
 import { isOutdated } from "../ledger/secrets.ts";
-import { crashesOf, nextOrdinalOf, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { nextOrdinalOf, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, type InstanceName, type ProcessName } from "../model/names.ts";
 import { processSettings, wantedInstances, workersOf } from "../model/processes.ts";
 import type { InstanceView } from "./plan.ts";
@@ -110,8 +111,9 @@ function idleReason({ live }: EnvironmentRecord): string {
 /** In words, when a worker of the set that is watched keeps ending. Its crashes are counted from the switch. */
 export function endingWorker(set: SetRecord): string | undefined {
   for (const process of workersOf(set.content.settings)) {
-    const { count } = crashesOf(set, process);
-    if (count >= endsUntilTakenBack) return `its ${process} keeps ending: ${count} times since the switch`;
+    const { count, last } = crashesOf(set, process);
+    if (count >= endsUntilTakenBack)
+      return `its ${process} keeps ending, ${count} times since the switch: the last ${last}`;
   }
   return undefined;
 }

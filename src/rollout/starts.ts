@@ -1,4 +1,5 @@
-import { crashesOf, type SetRecord } from "../ledger/state.ts";
+import { crashesOf } from "../ledger/crashes.ts";
+import type { SetRecord } from "../ledger/state.ts";
 import type { ProcessName } from "../model/names.ts";
 
 const crashDelaysMs = [0, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000] as const;

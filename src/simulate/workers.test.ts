@@ -154,7 +154,10 @@ test("a release whose worker ends twice within the watch is taken back; one whos
     [3, null, "taken back"],
     [4, 2, "proven"],
   ]);
-  assert.match(recordOf(controller).releases.get(3)?.takenBackBecause ?? "", /its worker keeps ending: 2 times/);
+  assert.match(
+    recordOf(controller).releases.get(3)?.takenBackBecause ?? "",
+    /its worker keeps ending, 2 times since the switch: the last exited with status 1$/,
+  );
   assert.equal(live(controller), 4);
   assert.deepEqual(await workersNow(world), [workerName(2, 3)]);
   await controller.stop();
