@@ -1,10 +1,11 @@
 import { copyFileSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { diskError, OperatorError } from "../../errors/operator-error.ts";
 import { isBtrfs, isSubvolume, removeSubvolume, snapshotSubvolume } from "../../linux/btrfs.ts";
 import { freeBytes } from "../../linux/disk.ts";
 import { readText } from "../../linux/files.ts";
+import { jailed } from "../../linux/jail.ts";
 import { failureOf, run, runOrFail } from "../../linux/process.ts";
 import { formatBytes } from "../../model/quantities.ts";
 import type { CopyWay, VolumeWork } from "../../ports/volumes.ts";
@@ -66,7 +67,10 @@ export async function copyTree(
   };
   // It ends with its daemon: what that leaves half-made is removed, and must not go on to grow.
   const reflink = `--reflink=${way === "copy" ? "never" : "auto"}`;
-  const args = ["--pdeathsig=KILL", "cp", "--archive", "--one-file-system", reflink, `${from}/.`, to];
+  // An app may change its volume while it is copied: whatever it puts in a folder's place, cp sees nothing beyond.
+  const top = commonFolder(from, to);
+  const copy = ["cp", "--archive", "--one-file-system", reflink, "--", `${relative(top, from)}/.`, relative(top, to)];
+  const args = ["--pdeathsig=KILL", "perl", ...jailed(top, copy)];
   const result = await run("setpriv", args, {
     ...noLimit,
     signal,
@@ -78,11 +82,21 @@ export async function copyTree(
   // What an app removes while it is copied was not there.
   const others = result.stderr
     .split("\n")
-    .filter((line) => line !== "" && !/No such file or directory$|as it was replaced while being copied$/.test(line));
+    .filter(
+      (line) =>
+        line !== "" && !/No such file or directory$|Not a directory$|as it was replaced while being copied$/.test(line),
+    );
   if (result.code !== 0 && (others.length > 0 || result.cut || result.stderr === ""))
     throw failureOf(`copy "${from}"`, "cp", { ...result, stderr: others.slice(0, 20).join("\n") });
   if (frozen) await setFrozen(to, true);
   await runOrFail(`write "${to}" to disk`, "sync", ["--file-system", to], noLimit);
+}
+
+/** The folder closest to two paths that both are below. */
+function commonFolder(a: string, b: string): string {
+  let folder = dirname(a);
+  while (!`${b}/`.startsWith(`${folder}/`)) folder = dirname(folder);
+  return folder;
 }
 
 /** Marks all files and folders so that not even root changes them. @returns false where the file system has no such mark */
