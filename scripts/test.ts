@@ -1,10 +1,11 @@
 /**
- * Runs the tests: the pure ones in parallel, then each `*.real.test.ts` alone, since those share the machine. A skipped
- * test is a failure: nothing passes by not running. `npm test -- PART…` runs only files whose path holds a PART.
+ * Runs the tests. Those that run instances share the machine: one file after the other. Beside them, and behind them for
+ * the processor, go those that do not: the pure ones, then those of builds. A skipped test is a failure: nothing passes by
+ * not running. `npm test -- PART…` runs only files whose path holds a PART.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 
 const root = dirname(import.meta.dirname);
@@ -16,16 +17,21 @@ const files = ["src", "scripts", "test", "bench", "examples"]
   .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
   .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)))
   .sort();
-const real = files.filter((name) => name.endsWith(".real.test.ts"));
-const unit = files.filter((name) => !name.endsWith(".real.test.ts"));
+/** What builds does so without instances, or with few that nothing is measured of. */
+const building = ["src/build/", "src/registry/", "src/drivers/steps/", "test/build/"];
+const isReal = (name: string): boolean => name.endsWith(".real.test.ts");
+const unit = files.filter((name) => !isReal(name));
+const builds = files.filter((name) => isReal(name) && building.some((folder) => name.startsWith(folder)));
+const instances = files.filter((name) => isReal(name) && !builds.includes(name));
+/** How far those behind stand back: the numbers are those of nice(1). */
+const behind = 10;
 
 const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
 const failedFiles: string[] = [];
 
-function run(names: readonly string[], concurrency: number): void {
+async function run(names: readonly string[], concurrency: number, niceness: number): Promise<void> {
   const began = performance.now();
-  const { status, stdout } = spawnSync(
-    process.execPath,
+  const { status, stdout } = await output(
     [
       "--disable-warning=ExperimentalWarning",
       "--test",
@@ -34,7 +40,7 @@ function run(names: readonly string[], concurrency: number): void {
       "--test-reporter=tap",
       ...names,
     ],
-    { cwd: root, encoding: "utf8", maxBuffer: 256 * 1024 * 1024, stdio: ["ignore", "pipe", "inherit"] },
+    niceness,
   );
   let skippedHere = 0;
   for (const key of Object.keys(totals) as (keyof typeof totals)[]) {
@@ -53,12 +59,32 @@ function run(names: readonly string[], concurrency: number): void {
   );
 }
 
+function output(args: readonly string[], niceness: number): Promise<{ status: number | null; stdout: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+    if (child.pid !== undefined && niceness > 0) setPriority(child.pid, niceness);
+    let stdout = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.once("error", reject);
+    child.once("close", (status) => resolve({ status, stdout }));
+  });
+}
+
+async function oneByOne(names: readonly string[], niceness: number): Promise<void> {
+  for (const name of names) await run([name], 1, niceness);
+}
+
 if (files.length === 0) {
   console.log(`no test file matches ${parts.join(" ")}`);
   process.exit(1);
 }
-if (unit.length > 0) run(unit, Math.max(2, availableParallelism()));
-for (const name of real) run([name], 1);
+await Promise.all([
+  oneByOne(instances, 0),
+  (async () => {
+    if (unit.length > 0) await run(unit, Math.max(2, availableParallelism()), behind);
+    await oneByOne(builds, behind);
+  })(),
+]);
 
 if (failedFiles.length > 0) console.log(`failed: ${failedFiles.join(", ")}`);
 console.log(

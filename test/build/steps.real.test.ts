@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import test from "node:test";
-import { machineTraces } from "../src/drivers/steps/fixture.suite.ts";
-import { createSite, launcher, type Site } from "./support/bronze.ts";
+import { machineTraces } from "../../src/drivers/steps/fixture.suite.ts";
+import { createSite, launcher, type Site } from "../support/bronze.ts";
 
 const patient = 'FROM scratch\nCOPY root/ /\nRUN ["/bin/busybox", "sh", "-c", "echo begun; busybox sleep 1000"]\n';
 

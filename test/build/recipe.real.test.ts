@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { createSite, launcher, type Site } from "./support/bronze.ts";
+import { createSite, launcher, type Site } from "../support/bronze.ts";
 
 interface Built {
   readonly digest: string;

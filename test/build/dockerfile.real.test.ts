@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createSite, get, server } from "./support/bronze.ts";
+import { createSite, get, server } from "../support/bronze.ts";
 
 const file = (healthPath: string): string =>
   [

@@ -6,7 +6,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimes
 import { join } from "node:path";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createSite, launcher, type Site } from "./support/bronze.ts";
+import { createSite, launcher, type Site } from "../support/bronze.ts";
 
 interface Built {
   readonly digest: string;

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { createSite, eventually, type Site } from "./support/bronze.ts";
+import { createSite, eventually, type Site } from "../support/bronze.ts";
 
 interface Checked {
   readonly digest: string;

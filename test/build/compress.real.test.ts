@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createSite, get } from "./support/bronze.ts";
+import { createSite, get } from "../support/bronze.ts";
 
 interface Built {
   readonly digest: string;

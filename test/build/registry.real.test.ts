@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createSite, eventually, get, launcher, type CommandResult, type Site } from "./support/bronze.ts";
-import { secrets, startBreakingWay, startDockerRegistry } from "./support/docker-registry.ts";
+import { createSite, eventually, get, launcher, type CommandResult, type Site } from "../support/bronze.ts";
+import { secrets, startBreakingWay, startDockerRegistry } from "../support/docker-registry.ts";
 
 interface Built {
   readonly digest: string;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { test, type TestContext } from "node:test";
-import { createSite, type Site } from "./support/bronze.ts";
+import { createSite, type Site } from "../support/bronze.ts";
 
 const token = `s3cret-${randomBytes(12).toString("hex")}`;
 

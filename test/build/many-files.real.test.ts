@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { launcher } from "./support/bronze.ts";
+import { launcher } from "../support/bronze.ts";
 
 /** More in one folder than a call takes arguments. */
 const inOneFolder = 300_000;

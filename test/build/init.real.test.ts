@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
-import { createSite, get, type Answer, type Site, type DeployResult } from "./support/bronze.ts";
-import { packPackages, putNodeBase } from "./support/node-base.ts";
+import { createSite, get, type Answer, type Site, type DeployResult } from "../support/bronze.ts";
+import { packPackages, putNodeBase } from "../support/node-base.ts";
 
 /** Writes a project of its own beside the site's. */
 function writeProject(site: Site, app: string, files: Readonly<Record<string, string>>): string {
