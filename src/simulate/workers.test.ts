@@ -30,6 +30,9 @@ test("a worker starts at the switch, is healthy after a second, and is named in 
   const status = statusOf(world, controller);
   assert.deepEqual(status.workers, [{ process: worker, wanted: 2, running: 2, healthy: 2 }]);
   assert.deepEqual([status.healthy, status.wanted, status.warnings], [1, 1, []]);
+  const past = { instances: null, nowMs: world.clock.now(), routerUrl: "http://x" };
+  const { workers, healthy } = environmentStatus(recordOf(controller), past);
+  assert.deepEqual([workers, healthy], [status.workers, 1], "from the ledger alone, as for a moment of the past");
   assert.deepEqual(
     status.instances.map(({ process, role, health }) => [process, role, health]),
     [
