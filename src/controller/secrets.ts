@@ -75,6 +75,8 @@ export async function revokeSecret(controller: Controller, request: SecretRevoke
   const cause = causeOf(request);
   const changed = await controller.secretChanges.run(environmentKey(app, environment), async () => {
     const { record, secret } = knownSecret(controller, request);
+    // What takes its place can be had, before anything ends.
+    await controller.ports.secrets.read({ app, environment, name, version: currentVersion(record, name) ?? 0 });
     const chosen = chooseVersions(record, secret, request.version).filter(({ ended }) => ended === null);
     for (const { version } of chosen) refuseLast(record, secret, version);
     if (chosen.length > 0)

@@ -327,3 +327,23 @@ test("a variable that is config and a secret at once is refused, whichever came 
   assert.equal(recordOf(controller).lastRelease, 1);
   await controller.stop();
 });
+
+test("a secret that is removed while an instance that stands by restarts: nothing is started without it, and nothing is left", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await set(world, controller, "A", "one");
+  await done(world, deploy(controller, withSecrets("code", wanted())));
+  await proven(world);
+  await done(world, deploy(controller, withSecrets("code without")));
+  await proven(world);
+  world.machine.behave({ startMs: 500 });
+  for (const name of names(controller, "shop-production-v1")) world.machine.exit(name, 1);
+  await world.clock.advance(100);
+  await done(world, removeSecret(controller, { ...asked, name: A, yes: true }));
+  await world.clock.advance(60_000);
+  assert.deepEqual([...recordOf(controller).sets.keys()], ["shop-production-v2"]);
+  assert.deepEqual(names(controller, "shop-production-v1"), []);
+  assert.deepEqual(await controller.ports.secrets.list(), []);
+  assert.equal(live(controller), 2);
+  await controller.stop();
+});

@@ -3,9 +3,10 @@ import fc from "fast-check";
 import { errorOf, request, sendRaw, statusOf } from "../support/socket.ts";
 import type { FuzzTarget } from "./target.ts";
 
-const paths = "ping status releases release history logs audit deploy rollback config scale down wait nosuch"
-  .split(" ")
-  .map((name) => `/v1/${name}`);
+const paths =
+  "ping status releases release history logs audit deploy rollback config scale down wait secrets secret/set secret/revoke secret/remove nosuch"
+    .split(" ")
+    .map((name) => `/v1/${name}`);
 const leaf = fc.oneof(
   fc.constantFrom<unknown>(
     "shop",
@@ -27,7 +28,7 @@ const leaf = fc.oneof(
   fc.double(),
 );
 const keys =
-  "app environment who why instances to release artifact settings environmentSettings config set unset commit command port health drainMs route __proto__ constructor mend".split(
+  "app environment who why instances to release artifact settings environmentSettings config secrets name value variable rotate version yes set unset commit command port health drainMs route __proto__ constructor mend".split(
     " ",
   );
 // Never `all`: with it a request would be right, and end the daemon.

@@ -1,8 +1,8 @@
 import { chmod, lstat, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { publishFile } from "../../linux/files.ts";
+import { loadAge } from "./library.ts";
 import { passphraseIdentity, passphraseRecipient } from "./passphrase.ts";
 
 /** The key that all values are encrypted to, in the form of age's own key files. */
@@ -43,6 +43,7 @@ export function isProtected(bytes: Buffer): boolean {
 /** @throws {OperatorError} `SECRET_UNREADABLE` when it holds no key of age */
 export async function parseKey(text: string, path: string): Promise<SecretKey> {
   const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-1"));
+  const { identityToRecipient } = await loadAge();
   try {
     if (identity !== undefined) return { identity, recipient: await identityToRecipient(identity.trim()) };
   } catch {
@@ -55,6 +56,7 @@ export async function parseKey(text: string, path: string): Promise<SecretKey> {
 
 /** @returns undefined when it is another passphrase */
 export async function decryptKey(bytes: Buffer, passphrase: string, path: string): Promise<SecretKey | undefined> {
+  const { Decrypter } = await loadAge();
   const decrypter = new Decrypter();
   let right = false;
   const identity = passphraseIdentity(passphrase);
@@ -75,6 +77,7 @@ export async function decryptKey(bytes: Buffer, passphrase: string, path: string
 
 /** Makes a key; it is on disk when this resolves. */
 export async function createKeyFile(path: string, createdAt: string): Promise<SecretKey> {
+  const { generateX25519Identity, identityToRecipient } = await loadAge();
   const identity = await generateX25519Identity();
   const key = { identity, recipient: await identityToRecipient(identity) };
   await writeKeyFile(path, key, null, createdAt);
@@ -91,6 +94,7 @@ export async function writeKeyFile(
   const text = `# Bronze's key of secrets, made ${createdAt}\n# public key: ${recipient}\n${identity}\n`;
   let bytes: Uint8Array = Buffer.from(text);
   if (passphrase !== null) {
+    const { Encrypter } = await loadAge();
     const encrypter = new Encrypter();
     encrypter.addRecipient(passphraseRecipient(passphrase));
     bytes = await encrypter.encrypt(text);

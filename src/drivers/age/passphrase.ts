@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
 import { promisify } from "node:util";
-import { Stanza, type Identity, type Recipient } from "age-encryption";
+import type { Identity, Recipient } from "age-encryption";
+import { loadAge } from "./library.ts";
 
 /**
  * age's own recipient for passphrases, with the key made from it in Node's thread pool: the library's way holds the
@@ -39,6 +40,7 @@ export function passphraseRecipient(passphrase: string, logN = workFactor): Reci
         authTagLength: tagBytes,
       });
       const body = Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
+      const { Stanza } = await loadAge();
       return [new Stanza(["scrypt", encode(salt), String(logN)], body)];
     },
   };

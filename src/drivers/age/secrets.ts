@@ -1,12 +1,12 @@
 import { chmod, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Decrypter, Encrypter } from "age-encryption";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { orDiskError } from "../../linux/disk.ts";
 import { publishFile, syncFolder } from "../../linux/files.ts";
 import { parseAppName, parseEnvironmentName } from "../../model/names.ts";
 import { mostSecretBytes, parseSecretName, secretText, type SecretVersion } from "../../model/secret.ts";
 import type { Secrets } from "../../ports/secrets.ts";
+import { loadAge } from "./library.ts";
 import {
   createKeyFile,
   decryptKey,
@@ -103,6 +103,7 @@ export function createAgeSecrets({ state, now }: AgeSecretsOptions): Secrets {
       const path = pathOf(secret);
       try {
         const { recipient } = await keyOrNew();
+        const { Encrypter } = await loadAge();
         const encrypter = new Encrypter();
         encrypter.addRecipient(recipient);
         await makeFolders(folder, dirname(path));
@@ -117,6 +118,7 @@ export function createAgeSecrets({ state, now }: AgeSecretsOptions): Secrets {
     },
     async read(secret) {
       const { identity } = (await key()) ?? fail(keyGone());
+      const { Decrypter } = await loadAge();
       try {
         const bytes = await readFile(pathOf(secret));
         if (bytes.length > mostFileBytes) throw new Error("its file is too large");
