@@ -1,6 +1,7 @@
 import type { Digest } from "../model/canonical.ts";
-import type { DeployRequest, WantedSecret } from "../model/api.ts";
+import type { DeployRequest, StatusReport, WantedSecret } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
+import type { AppName } from "../model/names.ts";
 import type { Context } from "./context.ts";
 import { definedConfig } from "./defined-config.ts";
 import { followRelease } from "./follow.ts";
@@ -53,5 +54,19 @@ export async function deployArtifact(
     ...(options.promote === true ? { promote: true } : {}),
     ...(commit === undefined ? {} : { commit }),
   };
+  await noteMissing(context, target, environment.settings.needs ?? []);
   await printRelease(context, target, await followRelease(context, "/v1/deploy", body), options);
+}
+
+/** Its instances are started when what it needs serves: without a word it would look as if nothing went on. */
+async function noteMissing(context: Context, { environment }: Target, needs: readonly AppName[]): Promise<void> {
+  if (needs.length === 0) return;
+  const { environments } = await context.client.get<StatusReport>("/v1/status", {}, context.signal);
+  const missing = needs.filter(
+    (need) => !environments.some((one) => one.app === need && one.environment === environment && one.healthy > 0),
+  );
+  if (missing.length > 0)
+    context.output.note(
+      `  waits for ${missing.join(", ")} to serve in ${environment}, for two minutes at most: \`bronze up --app ${missing[0] ?? ""}\` brings it`,
+    );
 }

@@ -5,6 +5,7 @@ import { deploy } from "../controller/deploy.ts";
 import { describeEvent } from "../ledger/describe.ts";
 import { environmentStatus } from "../controller/status.ts";
 import type { EventData } from "../ledger/event.ts";
+import { defaultRunSettings } from "../model/content.ts";
 import { parseAppName } from "../model/names.ts";
 import { digestOf, done, names, recordOf, request } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
@@ -103,5 +104,25 @@ test("instances of an app that runs are replaced whatever it needs, and a need t
   world.machine.exit(first, 1);
   await world.clock.advance(1_000);
   assert.equal(names(controller, "shop-production-v1").filter((name) => name !== first).length, 2);
+  await controller.stop();
+});
+
+test("a release command waits for what the app needs, as its instances do", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  const begun: string[] = [];
+  controller.recorder.listen(({ data }) => {
+    if (data.kind === "task.started" || data.kind === "instances.starting") begun.push(`${data.kind} ${data.app}`);
+  });
+  const migrating = {
+    ...shop("one"),
+    settings: { ...defaultRunSettings, release: { run: ["migrate"], reversible: true, deadlineMs: 60_000 } },
+  };
+  void deploy(controller, migrating).catch(() => {});
+  await world.clock.advance(10_000);
+  assert.deepEqual(begun, []);
+  await done(world, deploy(controller, database("a")));
+  await world.clock.advance(1_000);
+  assert.deepEqual(begun.slice(0, 2), ["instances.starting db", "task.started shop"]);
   await controller.stop();
 });
