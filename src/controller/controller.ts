@@ -13,7 +13,8 @@ import {
 } from "../model/names.ts";
 import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
-import { isUsable, nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
+import { nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
+import { isUsable } from "../rollout/ready.ts";
 import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";

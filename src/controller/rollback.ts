@@ -3,7 +3,7 @@ import { contentNow, digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import type { RollbackRequest } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
-import { isUnasked } from "../rollout/plan.ts";
+import { isUnasked } from "../rollout/ready.ts";
 import { originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";

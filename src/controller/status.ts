@@ -22,7 +22,7 @@ import { splitInstanceName, webProcess, type AppName, type InstanceName } from "
 import { overrideRows } from "../model/config.ts";
 import { diffContents } from "../model/difference.ts";
 import { formatDuration } from "../model/quantities.ts";
-import { isUsable, readyInstances } from "../rollout/plan.ts";
+import { isUsable, readyInstances } from "../rollout/ready.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
 import { rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";

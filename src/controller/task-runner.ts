@@ -12,7 +12,7 @@ import {
 } from "../model/names.ts";
 import { commandText, testsDigest, type TaskEnd } from "../model/tasks.ts";
 import type { InstanceSet, Task } from "../ports/runtime.ts";
-import { readyInstances } from "../rollout/plan.ts";
+import { readyInstances } from "../rollout/ready.ts";
 import { findingOf, taskFailure, testResult, testResultType } from "../rollout/task-outcome.ts";
 import type { TaskStep } from "../rollout/tasks.ts";
 import type { Fleet } from "./fleet.ts";

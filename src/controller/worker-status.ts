@@ -2,7 +2,7 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { RollbackReadiness, WorkerStatus } from "../model/api.ts";
 import { splitInstanceName } from "../model/names.ts";
 import { wantedInstances, workersOf } from "../model/processes.ts";
-import { isUsable } from "../rollout/plan.ts";
+import { isUsable } from "../rollout/ready.ts";
 import type { FleetInstance } from "./fleet.ts";
 
 /** The processes without traffic of what is live. @param instances of the live set; null: only the ledger is known */

@@ -1,7 +1,8 @@
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import { webProcess, type AppName } from "../model/names.ts";
 import type { AppAddresses } from "../model/observation.ts";
-import { isUsable, type InstanceView } from "./plan.ts";
+import type { InstanceView } from "./plan.ts";
+import { isUsable } from "./ready.ts";
 
 /**
  * What an app's name stands for inside its environment: the addresses of its live instances that can be used. Where none

@@ -22,12 +22,11 @@ import {
 } from "../model/names.ts";
 import { outUntilReplacedMs, type Health } from "./health.ts";
 import { missingNeeds, waitEndMs, type NeedsView } from "./needs.ts";
-import { endingWorker, planWorkers } from "./processes.ts";
+import { planWorkers } from "./processes.ts";
 import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
 import {
   awaitsPreparation,
-  isIrreversible,
   isTasking,
   planChecks,
   planPreparation,
@@ -36,9 +35,11 @@ import {
   type TasksView,
 } from "./tasks.ts";
 import { isProven } from "./target.ts";
+import { planWatch } from "./plan-watch.ts";
+import { isUsable, onlyWeb, readyInstances } from "./ready.ts";
 import { planRetirements } from "./warm.ts";
 import { holdsRequests, planHandover, planYielding, withoutClashes } from "./volumes.ts";
-import { judgeWatch, type TrafficShare } from "./watch.ts";
+import type { TrafficShare } from "./watch.ts";
 
 /** One instance, as seen now. */
 export interface InstanceView {
@@ -68,11 +69,6 @@ export interface EnvironmentView extends TasksView, NeedsView {
   readonly recent: TrafficShare;
 }
 
-/** A warm set goes live only on probes not older than this, in ms. */
-const freshProbeMs = 2_000;
-/** All instances of a watched release out of order for so long: it is taken back, in ms. */
-const deadInWatchMs = 3_000;
-
 /**
  * What is to be done now for one environment. Equal input gives an equal plan; a plan applied and observed gives, in
  * the end, an empty one.
@@ -82,8 +78,9 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
   const bySet = Map.groupBy(view.instances, ({ set }) => set);
   const missingOf = (set: SetRecord) => missingNeeds(record, set, bySet.get(set.name) ?? [], view, nowMs);
   const waiting = new Set(sets.filter((set) => missingOf(set)?.waits === true).map(({ name }) => name));
+  const live = record.live === null ? [] : (bySet.get(record.live.set) ?? []);
   const steps: Step[] = [
-    ...planWatch(record, view, bySet, nowMs),
+    ...planWatch(record, view, live, nowMs),
     ...planActive(record, view, bySet, nowMs).filter((step) => !waits(record, step, waiting)),
   ];
   for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
@@ -138,102 +135,7 @@ export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView,
   return later.length === 0 ? null : Math.min(...later);
 }
 
-/** Whether an instance does its work: whether it may answer requests, or has run for long enough. */
-export function isUsable(instance: InstanceView): boolean {
-  return instance.phase === "running" && (instance.health.state === "healthy" || instance.health.state === "unknown");
-}
-
-/** Instances of a set that count for a switch: healthy for long enough, and of a warm set probed lately. */
-export function readyInstances(
-  set: SetRecord,
-  instances: readonly InstanceView[],
-  nowMs: number,
-): readonly InstanceView[] {
-  return instances.filter(
-    (instance) =>
-      instance.process === webProcess &&
-      instance.phase === "running" &&
-      !set.condemned.has(instance.name) &&
-      !isOutdated(set, instance) &&
-      instance.health.state === "healthy" &&
-      nowMs - (instance.health.healthySinceMs ?? nowMs) >= set.content.settings.minReadyMs &&
-      (set.role !== "warm" || nowMs - (instance.health.lastPassedAtMs ?? 0) <= freshProbeMs),
-  );
-}
-
-/** Whether a set is warm but cannot be counted on: nothing of it runs, or one instance passed no probe lately. */
-export function isStale(set: SetRecord, instances: readonly InstanceView[], nowMs: number): boolean {
-  if (set.role !== "warm") return false;
-  const own = runningWeb(set, instances).filter(({ name }) => !set.condemned.has(name));
-  const failed = ({ state, lastPassedAtMs }: Health): boolean =>
-    state === "unhealthy" || (lastPassedAtMs !== null && nowMs - lastPassedAtMs > freshProbeMs);
-  return own.length === 0 || own.some(({ health }) => failed(health));
-}
-
-/** Whether a warm set is stale only because nobody has asked it lately, as after the daemon was held up. */
-export function isUnasked(set: SetRecord, instances: readonly InstanceView[], nowMs: number): boolean {
-  if (!isStale(set, instances, nowMs)) return false;
-  const own = runningWeb(set, instances);
-  return own.length > 0 && own.every(({ health }) => health.state !== "unhealthy" && health.failures === 0);
-}
-
-function runningWeb(set: SetRecord, instances: readonly InstanceView[]): readonly InstanceView[] {
-  return instances.filter((one) => one.set === set.name && one.process === webProcess && one.phase === "running");
-}
-
-const onlyWeb = (instances: readonly InstanceView[] = []): readonly InstanceView[] =>
-  instances.filter(({ process }) => process === webProcess);
-
 type BySet = ReadonlyMap<SetName, readonly InstanceView[]>;
-
-function planWatch(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet, nowMs: number): readonly Step[] {
-  const { watch, live } = record;
-  if (watch === null || live === null) return [];
-  const release = record.releases.get(watch.release);
-  const set = record.sets.get(live.set);
-  // What stands back answers nothing, and is not to blame for it.
-  if (release === undefined || set === undefined || set.yieldsTo !== null) return [];
-  const verdict = judgeWatch(view.recent, watch.baseline);
-  const dead = allDown(set, onlyWeb(bySet.get(live.set)), watch.startedAtMs, nowMs) ?? endingWorker(set);
-  const to = watch.previous;
-  if (verdict.fires || dead !== undefined) {
-    const figures = verdict.fires ? verdict.figures : null;
-    const reason = verdict.fires ? verdict.reason : (dead ?? "");
-    if (to !== null && release.type === "deploy" && isIrreversible(release)) {
-      if (watch.held !== null) return [];
-      return [{ kind: "hold", release: release.number, to, figures: verdict.figures, reason }];
-    }
-    // A first deploy has nothing to go back to; a rollback brought back what is wanted: both are only warned about.
-    if (to !== null && release.type === "deploy")
-      return [{ kind: "take-back", release: release.number, to, figures, reason }];
-    if (!watch.warned) return [{ kind: "warn", release: release.number, figures: verdict.figures, reason }];
-  }
-  // What is held waits for a person: time alone proves nothing any more.
-  if (watch.held === null && nowMs >= watch.startedAtMs + record.settings.watchMs)
-    return [{ kind: "prove", release: release.number, reason: "watched" }];
-  return [];
-}
-
-/** In words, when every instance that has been healthy is out of order, and has been for a while. */
-function allDown(
-  set: SetRecord,
-  instances: readonly InstanceView[],
-  sinceMs: number,
-  nowMs: number,
-): string | undefined {
-  if (instances.some(isUsable)) return undefined;
-  // Those that ended are soon gone: that they keep ending is told by the set. A first one's replacement has its chance.
-  const crashes = crashesOf(set, webProcess);
-  if (crashes.count > 1 && crashes.atMs >= sinceMs && nowMs - crashes.atMs >= deadInWatchMs)
-    return "its instances keep ending";
-  if (instances.length === 0) return undefined;
-  const failing = instances.filter(
-    ({ phase, health }) => phase === "running" && health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs,
-  ).length;
-  const exited = instances.filter(({ exit }) => exit !== null && nowMs - exit.atMs >= deadInWatchMs).length;
-  if (failing === 0 && exited < instances.length) return undefined;
-  return failing > 0 ? `all instances that run (${failing}) fail their probes` : `all ${exited} instances ended`;
-}
 
 function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: BySet, nowMs: number): readonly Step[] {
   if (record.active === null) return [];
