@@ -22,12 +22,12 @@ function siteOn(t: TestContext, kind: VolumeKind, mount: string): Site {
   return site;
 }
 
-/** @param lines of the environment; a drain makes new content of the same artifact */
-function define(site: Site, mount: string, drain = "30s", lines: readonly string[] = []): void {
+/** @param drain makes new content of the same artifact */
+function define(site: Site, mount: string, drain = "30s"): void {
   site.define({
     instances: 1,
     run: [`drain: ${drain}`, `volumes: { ${mount} }`],
-    environment: ["rollback: { watch: 0s }", ...lines],
+    environment: ["rollback: { watch: 0s }"],
   });
 }
 
@@ -86,11 +86,9 @@ test("a volume goes from release to release without a failed request, and back f
   );
   const made = await site.json<VolumeResult>(["volume", "snapshot", "data", "--snapshot", "mine"]);
   assert.equal(made.torn, false);
-  assert.equal((await site.bronze(["volume", "snapshot", "data", "--snapshot", "mine"])).status, 2);
 
   const restored = await site.json<VolumeResult>(["volume", "restore", "data", "--snapshot", "before-v2"]);
   assert.match(restored.volume, /^data-\d{8}-\d{6}$/);
-  assert.equal((await site.bronze(["volume", "restore", "data", "--as", "data"])).status, 2);
   define(site, `${restored.volume}: /data`, "20s");
   await up(site);
   assert.deepEqual(await starts(site), ["v1", "v3"]);
@@ -127,7 +125,6 @@ test("volumes that cannot be are refused before anything stops; a release that f
     assert.deepEqual([live?.release, instances.map(({ name }) => name)], [1, ["shop-production-v1-1"]]);
     assert.equal((await site.releases()).length, 1);
   };
-  define(site, "data: /data", "30s", ["# two"]);
   site.define({ instances: 2, run: ["volumes: { data: /data }"] });
   const two = await site.bronze(["up"]);
   assert.deepEqual(
@@ -135,13 +132,10 @@ test("volumes that cannot be are refused before anything stops; a release that f
     [2, true],
     two.stderr,
   );
-  define(site, "data: /etc/shop");
-  assert.equal((await site.bronze(["up"])).status, 2);
   define(site, "data: /bin");
   const hidden = await site.bronze(["up"]);
   assert.deepEqual([hidden.status, /\/bin\/busybox/.test(hidden.stderr)], [2, true], hidden.stderr);
   define(site, "data: /data");
-  assert.equal((await site.bronze(["scale", "2"])).status, 2);
   await untouched();
 
   const { url } = (await site.json<StatusReport>(["status"])).daemon;

@@ -6,6 +6,7 @@ import { deploy } from "../controller/deploy.ts";
 import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { scale } from "../controller/scale.ts";
+import { removeVolume, restoreVolume, snapshotVolume, volumeRows } from "../controller/volumes.ts";
 import type { DeployRequest } from "../model/api.ts";
 import { contentDigest, type EnvironmentSettings, type VolumeMount } from "../model/content.ts";
 import type { VolumeId } from "../model/volumes.ts";
@@ -130,6 +131,27 @@ test("what has an exclusive volume is never kept warm, also where what comes doe
   assert.deepEqual(running(controller), ["shop-production-v2-1", "shop-production-v2-2"]);
   const retired = [...world.journal.read()].find(({ data }) => data.kind === "set.retired")?.data;
   assert.ok(retired?.kind === "set.retired" && /only one may have/.test(retired.reason));
+  await controller.stop();
+});
+
+test("an app without a route, as a database, is handed over too, and comes back when what comes fails", async () => {
+  const world = createWorld({ trusting: true });
+  const controller = await world.startController();
+  const database = (text: string) => wanting(text, {}, { route: null, deadlineMs: 30_000 });
+  await done(world, deploy(controller, database("one")));
+  await world.clock.advance(61_000);
+  world.machine.behave({ startMs: 200, readyMs: 500 });
+  await done(world, deploy(controller, database("two")));
+  await world.clock.advance(1_000);
+  assert.deepEqual(running(controller), ["shop-production-v2-1"]);
+  world.machine.behave({ readyMs: null }, digestOf(database("three")));
+  await assert.rejects(done(world, deploy(controller, database("three"))));
+  await world.clock.advance(20_000);
+  assert.deepEqual(running(controller), ["shop-production-v2-2"]);
+  await done(world, rollback(controller, { ...asked, to: 1 }));
+  await world.clock.advance(20_000);
+  assert.deepEqual([live(controller), running(controller)], [4, ["shop-production-v4-1"]]);
+  assert.deepEqual(world.machine.trespassers, []);
   await controller.stop();
 });
 
@@ -264,6 +286,41 @@ test("volumes stay when their app is taken down, and are there again when it com
   assert.equal(world.volumes.files(id)?.get("row"), "1");
   await done(world, deploy(controller, wanting("one")));
   assert.equal(running(controller).length, 1);
+  await controller.stop();
+});
+
+test("snapshots, restored volumes and removals: nothing is written over, what runs or is needed is named", async () => {
+  const world = createWorld();
+  const controller = await live1(world);
+  world.volumes.files(id)?.set("row", "1");
+  const told = (): void => {};
+  const base = { ...asked, volume: "data" };
+  const made = await done(world, snapshotVolume(controller, base, told));
+  assert.match(made.snapshot ?? "", /^\d{8}-\d{6}$/);
+  assert.equal(made.torn, true, "somebody writes to it, and files share bytes one by one");
+  const same = snapshotVolume(controller, { ...base, snapshot: made.snapshot ?? "" }, told);
+  await fails(world, same, "ARGUMENT_INVALID");
+  await fails(world, snapshotVolume(controller, { ...base, volume: "dada" }, told), "NOT_FOUND");
+  world.volumes.files(id)?.set("row", "2");
+  const restored = await done(world, restoreVolume(controller, base, told));
+  assert.equal(world.volumes.files({ ...id, name: restored.volume })?.get("row"), "1");
+  await fails(world, restoreVolume(controller, { ...base, as: "data" }, told), "ARGUMENT_INVALID");
+  const [row, copy] = await volumeRows(controller, { app, environment: asked.environment });
+  assert.deepEqual([row?.attachedTo, row?.releases], [["shop-production-v1-1"], ["v1"]]);
+  assert.deepEqual([copy?.attachedTo, copy?.releases], [[], []]);
+  const held = await fails(world, removeVolume(controller, { ...base, yes: true }), "VOLUME_ATTACHED");
+  assert.match(held.message, /shop-production-v1-1, v1 have it/);
+  await done(world, deploy(controller, request("plain", { watchMs: 0 })));
+  await world.clock.advance(1_000);
+  const needed = await fails(world, removeVolume(controller, { ...base, yes: false }), "VOLUME_NEEDED");
+  assert.match(needed.message, /its snapshot without --yes.*v1 needs it for a rollback/);
+  await done(world, removeVolume(controller, { ...base, yes: true }));
+  assert.deepEqual(
+    (await world.volumes.list()).map((one) => one.id.name),
+    [restored.volume],
+  );
+  const kinds = kindsOf(world);
+  for (const kind of ["snapshot.made", "volume.restored", "volume.removed"]) assert.ok(kinds.includes(kind), kind);
   await controller.stop();
 });
 
