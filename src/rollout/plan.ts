@@ -1,4 +1,3 @@
-import { crashesOf } from "../ledger/crashes.ts";
 import { isOutdated } from "../ledger/secrets.ts";
 import {
   isRouted,
