@@ -1,3 +1,4 @@
+import { crashesOf } from "../ledger/crashes.ts";
 import { isRouted, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import { workersOf } from "../model/processes.ts";
@@ -138,6 +139,9 @@ function yieldReason({ yieldsTo }: SetRecord): string {
   return `v${yieldsTo?.release ?? 0} gets its volumes, which only one may have`;
 }
 
+/** What was to come back and ended so often in a row is broken. */
+const brokenAfter = 3;
+
 /**
  * Whether requests are to wait: while what is live stands back, and after that until it or what replaced it serves.
  *
@@ -150,7 +154,8 @@ export function holdsRequests(
   serving: readonly InstanceName[],
 ): boolean {
   if (yieldingProcesses(record, live).has(webProcess)) return true;
-  return isHolding && serving.length === 0;
+  // What keeps ending is not waited for: then requests are refused, as of any app that is broken.
+  return isHolding && serving.length === 0 && crashesOf(live, webProcess).count < brokenAfter;
 }
 
 /** Why a set is not kept warm beside what is live or comes; undefined: its volumes are in nobody's way. */

@@ -104,6 +104,21 @@ test("a release that fails after what was live has ended brings that back, and r
   }
 });
 
+test("what was to come back and keeps ending is not waited for: requests are refused, and the route holds none", async () => {
+  const world = createWorld();
+  const controller = await live1(world);
+  world.machine.behave({ readyMs: null, exitMs: 100 }, digestOf(wanting("two")));
+  world.machine.behave({ readyMs: null, exitMs: 100 }, digestOf(wanting("one")));
+  await assert.rejects(done(world, deploy(controller, wanting("two"))));
+  await world.clock.advance(20_000);
+  assert.equal((await world.router.observe()).rules[0]?.hold, undefined);
+  assert.deepEqual(world.router.request("shop", "/"), { status: 503 });
+  world.machine.behave({}, digestOf(wanting("one")));
+  await world.clock.advance(70_000);
+  assert.ok("end" in world.router.request("shop", "/"));
+  await controller.stop();
+});
+
 test("an instance with an exclusive volume is replaced after its end: unhealthy, drifted, crashed or without supervisor", async () => {
   const name = "shop-production-v1-1" as never;
   const troubles: readonly ((world: World) => void)[] = [
