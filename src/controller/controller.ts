@@ -15,7 +15,7 @@ import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
 import { isUsable } from "../rollout/ready.ts";
-import { ensureKey, stepKey, type Step } from "../rollout/step.ts";
+import { ensureKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
@@ -276,6 +276,12 @@ export class Controller {
     if (this.#running.has(id)) return false;
     // What is still being started is not seen yet: it is looked for, and ended, before its set is forgotten.
     if (step.kind === "forget" && this.#isStarting(key, step.set)) return false;
+    // The same for a task: whether it runs is known when its start has come to an end.
+    if (
+      (step.kind === "finish-task" || step.kind === "clear-task") &&
+      this.#running.has(`${key} ${startTaskKey(step.instance)}`)
+    )
+      return false;
     if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.monotonic()) return false;
     try {
       if (step.kind === "take-back") {

@@ -88,6 +88,9 @@ export class TaskRunner {
     const task = record.tasks.get(instance);
     if (task === undefined) return;
     try {
+      await ports.runtime.prepare(release.content.artifact, signal, environment);
+      // Its rollout may have been ended meanwhile, or whoever asked for it be gone: then it never runs.
+      if (!isWanted(record, task)) return;
       await ports.runtime.startTask(setOf(record, release), this.#taskOf(record, release, task), signal);
     } catch (thrown) {
       await fleet.refresh();
@@ -112,17 +115,20 @@ export class TaskRunner {
     return { ...base, sees: "content", environment: process === runProcess ? {} : this.#preview(record, release) };
   }
 
-  /** Where a check finds one of the new instances; nothing while there is none. */
+  /**
+   * Where a check finds one of the new instances; nothing while there is none. A daemon that was started since does not
+   * know yet which of them are ready: they were when the check was begun.
+   */
   #preview(record: EnvironmentRecord, release: ReleaseRecord): { readonly [name: string]: string } {
     const { fleet, ports } = this.#options;
     const set = record.sets.get(release.set);
     if (set === undefined) return {};
     const own = fleet.all().filter((one) => one.set === set.name && one.process === webProcess);
     const ready = new Set(readyInstances(set, own, ports.clock.now()).map(({ name }) => name));
-    const [first] = own.filter(({ name }) => ready.has(name)).sort((a, b) => a.ordinal - b.ordinal);
-    return first === undefined || first.address === null
-      ? {}
-      : { BRONZE_PREVIEW_URL: `http://${first.address}:${first.port}` };
+    const [first] = own
+      .filter(({ phase, address }) => phase === "running" && address !== null)
+      .sort((a, b) => Number(ready.has(b.name)) - Number(ready.has(a.name)) || a.ordinal - b.ordinal);
+    return first === undefined ? {} : { BRONZE_PREVIEW_URL: `http://${first.address}:${first.port}` };
   }
 
   async #finish(record: EnvironmentRecord, step: StepOf<"finish-task">): Promise<void> {
@@ -274,6 +280,10 @@ export class TaskRunner {
     const set = splitInstanceName(instance)?.set;
     if (set !== undefined && !record.sets.has(set)) await this.#options.releaseUnused();
   }
+}
+
+function isWanted(record: EnvironmentRecord, { ended, stop, cause, release }: TaskRecord): boolean {
+  return ended === null && stop === null && (cause !== null || record.active === release);
 }
 
 /** The set whose name a release's tasks carry, whether or not it has other instances now. */

@@ -72,6 +72,7 @@ export function stepKey(step: Step): string {
     case "forget":
       return `${step.kind} ${step.set}`;
     case "start-task":
+      return startTaskKey(step.instance);
     case "finish-task":
     case "clear-task":
     case "condemn":
@@ -99,4 +100,9 @@ export function stepKey(step: Step): string {
 /** Key of the step that starts a process's instances of a set. */
 export function ensureKey(set: SetName, process: ProcessName = webProcess): string {
   return `ensure ${set} ${process}`;
+}
+
+/** Key of the step that starts a task. */
+export function startTaskKey(instance: InstanceName): string {
+  return `start-task ${instance}`;
 }
