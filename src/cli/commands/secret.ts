@@ -142,14 +142,16 @@ function unlockCommand(): Command {
 }
 
 function protectCommand(): Command {
-  return withShared(new Command("protect"))
+  return withHttp(withShared(new Command("protect")))
     .description("Encrypts the secrets' key with a passphrase, which the daemon then needs after each start.")
     .option("--from <file>", "read the new passphrase from a file (default: standard input)")
     .option("--none", "no passphrase any more: the key file alone reads the secrets")
-    .action(async (options: SharedOptions & { readonly from?: string; readonly none?: boolean }) => {
+    .action(async (options: SharedOptions & HttpOptions & { readonly from?: string; readonly none?: boolean }) => {
       const context = createContext(options);
       const passphrase =
         options.none === true ? null : await readPassphrase(context, "the new passphrase", options.from);
+      // It may come before everything else.
+      await ensureDaemon(context, options);
       const lock = await followLock(context, "/v1/secret/protect", passphrase);
       context.output.line(
         passphrase === null

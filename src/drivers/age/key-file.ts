@@ -75,16 +75,13 @@ export async function decryptKey(bytes: Buffer, passphrase: string, path: string
   }
 }
 
-/** Makes a key; it is on disk when this resolves. */
-export async function createKeyFile(path: string, createdAt: string): Promise<SecretKey> {
+export async function generateKey(): Promise<SecretKey> {
   const { generateX25519Identity, identityToRecipient } = await loadAge();
   const identity = await generateX25519Identity();
-  const key = { identity, recipient: await identityToRecipient(identity) };
-  await writeKeyFile(path, key, null, createdAt);
-  return key;
+  return { identity, recipient: await identityToRecipient(identity) };
 }
 
-/** @param passphrase null: the file is the key itself */
+/** It is on disk when this resolves. @param passphrase null: the file is the key itself */
 export async function writeKeyFile(
   path: string,
   { identity, recipient }: SecretKey,

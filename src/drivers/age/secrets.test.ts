@@ -64,6 +64,17 @@ test("createAgeSecrets() writes files that age itself reads, the key with a pass
   assert.ok((await protectedKey.decrypt(bytes, "text")).includes(identity));
 });
 
+test("protect() before the first secret makes a key that is on the disk only with its passphrase", async (t) => {
+  const { state, secrets, restarted } = open(t);
+  await secrets.protect("correct horse");
+  assert.ok(!readFileSync(join(state, "keys/secrets.key"), "latin1").includes("AGE-SECRET-KEY"));
+  await secrets.write(one, Buffer.from("hunter2"));
+  const next = restarted();
+  assert.equal(await next.state(), "locked");
+  await next.unlock("correct horse");
+  assert.equal((await next.read(one)).toString(), "hunter2");
+});
+
 test("createAgeSecrets() unlocks a key that age itself encrypted", async (t) => {
   const { state, secrets, restarted } = open(t);
   await secrets.write(one, Buffer.from("hunter2"));

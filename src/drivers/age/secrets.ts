@@ -8,7 +8,7 @@ import { mostSecretBytes, parseSecretName, secretText, type SecretVersion } from
 import type { Secrets } from "../../ports/secrets.ts";
 import { loadAge } from "./library.ts";
 import {
-  createKeyFile,
+  generateKey,
   decryptKey,
   isProtected,
   parseKey,
@@ -54,11 +54,18 @@ export function createAgeSecrets({ state, now }: AgeSecretsOptions): Secrets {
   }
 
   async function keyOrNew(): Promise<SecretKey> {
-    const there = await key();
-    if (there !== undefined) return there;
+    return (await key()) ?? makeKey(null);
+  }
+
+  /** One for all who ask at once. */
+  async function makeKey(passphrase: string | null): Promise<SecretKey> {
     // Values of a key that is gone must not be joined by some of another: putting it back would then lose these.
     if ((await list()).length > 0) throw keyGone();
-    making ??= createKeyFile(keyPath, new Date(now()).toISOString()).finally(() => (making = undefined));
+    making ??= (async () => {
+      const made = await generateKey();
+      await writeKeyFile(keyPath, made, passphrase, new Date(now()).toISOString());
+      return made;
+    })().finally(() => (making = undefined));
     opened = await making;
     return opened;
   }
@@ -166,8 +173,10 @@ export function createAgeSecrets({ state, now }: AgeSecretsOptions): Secrets {
       }
     },
     async protect(passphrase) {
-      const current = await keyOrNew();
-      await writeKeyFile(keyPath, current, passphrase, new Date(now()).toISOString());
+      const current = await key();
+      // A new one is never on the disk without its passphrase.
+      if (current === undefined) await makeKey(passphrase);
+      else await writeKeyFile(keyPath, current, passphrase, new Date(now()).toISOString());
     },
   };
 }
