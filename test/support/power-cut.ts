@@ -1,11 +1,12 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApiClient } from "../../src/cli/api-client.ts";
 import type { Ping } from "../../src/model/api.ts";
 import { placesOf } from "../../src/model/places.ts";
+import { removeNetworks } from "../../src/drivers/runc/network.ts";
 import { cgroupFoldersOf, firewallLines, mountsOf, processesOf, remainsOf } from "./leaks.ts";
 
 const daemonEntry = join(import.meta.dirname, "../../src/cli/daemon-entry.ts");
@@ -45,20 +46,7 @@ export async function powerCut(
   for (const target of mounts.toReversed()) execFileSync("umount", ["--lazy", target]);
   const cgroups = cgroupFoldersOf(places).reduce((sum, folder) => sum + removeCgroups(folder), 0);
   const rules = firewallLines(places);
-  const chain = `BRONZE-${places.tag}`;
-  for (const [table, from] of [
-    ["filter", "FORWARD"],
-    ["nat", "POSTROUTING"],
-  ] as const) {
-    if (!rules.some((rule) => rule.startsWith(table))) continue;
-    for (const args of [
-      ["-D", from, "-j", chain],
-      ["-F", chain],
-      ["-X", chain],
-    ])
-      execFileSync("iptables", ["--wait", "10", "-t", table, ...args]);
-  }
-  if (existsSync(`/sys/class/net/bz${places.tag}`)) execFileSync("ip", ["link", "del", `bz${places.tag}`]);
+  await removeNetworks(places.tag);
   if (options.runFolder === "gone") rmSync(places.run, { recursive: true, force: true });
   for (let tries = 0; ; tries += 1) {
     const remains = remainsOf(stateDir).filter((line) => !line.startsWith("bundle "));
