@@ -1,3 +1,4 @@
+import type { BuildDefinition } from "../model/definition.ts";
 import type { Registry } from "../ports/registry.ts";
 import type { Store } from "../ports/store.ts";
 import type { LockFile } from "./lock-file.ts";
@@ -26,6 +27,8 @@ export interface PinOptions {
   readonly update: boolean;
   /** Names to pin, as the definition or the lock writes them; empty: all. */
   readonly only: readonly string[];
+  /** What else is built in that folder: its pins stay. */
+  readonly beside?: readonly BuildDefinition[];
 }
 
 /** What is to be pinned, found out before the lock is held. */

@@ -52,7 +52,12 @@ interface Place {
   cacheDir: string;
   store: ReturnType<typeof createLocalStore>;
   build(packages: readonly string[], change?: Partial<DebianRecipe>): Promise<BuiltArtifact>;
-  lock(packages: readonly string[], update: boolean, only?: readonly string[]): Promise<readonly string[]>;
+  lock(
+    packages: readonly string[],
+    update: boolean,
+    only?: readonly string[],
+    beside?: readonly DebianRecipe[],
+  ): Promise<readonly string[]>;
 }
 
 const signal = new AbortController().signal;
@@ -77,10 +82,10 @@ async function createPlace(t: TestContext): Promise<Place> {
         report: (event) => place.events.push(event),
         signal,
       }),
-    lock: async (packages, update, only = []) => {
+    lock: async (packages, update, only = [], beside = []) => {
       const options = { projectDir: project, store: place.store, registry: noRegistry, cacheDir: place.cacheDir };
       const report = (): void => undefined;
-      const changes = await lockProject(recipe(packages), { ...options, report, signal, update, only });
+      const changes = await lockProject(recipe(packages), { ...options, report, signal, update, only, beside });
       return changes.map(({ name, from, to }) => `${name} ${from ?? "-"} ${to ?? "-"}`);
     },
   };
@@ -263,6 +268,21 @@ test("`buildArtifact()` of a recipe refuses an InRelease, an index and a package
   );
   assert.deepEqual(readdirSync(join(place.cacheDir, "debs/partial")), []);
   assert.equal(readdirSync(join(place.cacheDir, "debs")).filter((name) => name.endsWith(".deb")).length, 1);
+});
+
+test("`lockProject()` of one of several recipes in a folder leaves what the others pin", async (t) => {
+  const place = await createPlace(t);
+  const { archive } = place;
+  archive.publish("bookworm", [library, tool, extra]);
+  await place.lock(["tool"], false);
+  await place.lock(["extra"], false);
+  archive.publish("bookworm-updates", [{ ...tool, version: "2.0" }]);
+  const text = (): string => readFileSync(join(place.project, "bronze.lock"), "utf8");
+  await place.lock(["tool"], true, [], [recipe(["extra"])]);
+  assert.match(text(), /: extra"/);
+  archive.publish("bookworm-updates", [{ ...tool, version: "3.0" }]);
+  await place.lock(["tool"], true);
+  assert.doesNotMatch(text(), /: extra"/);
 });
 
 test("`buildArtifact()` of a recipe says when a mirror has a pinned version no more, and mends a damaged cache", async (t) => {

@@ -102,7 +102,8 @@ export async function pinRecipe(recipe: DebianRecipe, options: PinOptions): Prom
     const suffix = request.architecture === own ? "" : `:${request.architecture}`;
     pinnings.push({ changes: changes.map((change) => ({ ...change, name: `${change.name}${suffix}` })), apply });
   }
-  const used = new Set(requests.map(requestName));
+  const beside = (options.beside ?? []).filter((build) => build.kind === "debian");
+  const used = new Set([...requests, ...beside.flatMap(possibleRequests)].map(requestName));
   return {
     changes: pinnings.flatMap(({ changes }) => changes),
     apply: (lock) => {
@@ -112,6 +113,18 @@ export async function pinRecipe(recipe: DebianRecipe, options: PinOptions): Prom
       return { ...now, debian: Object.fromEntries(Object.entries(now.debian).filter(([name]) => used.has(name))) };
     },
   };
+}
+
+/** What may be asked of apt for a recipe, wherever it is built. */
+function possibleRequests({
+  suite,
+  packages,
+  recommends,
+  full,
+  architectures,
+}: DebianRecipe): readonly PackageRequest[] {
+  const all = new Set([machineArchitecture(), ...architectures]);
+  return [...all].map((architecture) => ({ suite, architecture, packages, recommends, full }));
 }
 
 /** What is asked of apt, for this machine first. @throws {OperatorError} `BUILD_FAILED` where the recipe is not for it */

@@ -27,7 +27,7 @@ export function lockCommand(): Command {
       const context = createContext(options);
       const { output, places, signal } = context;
       const projects = names.length > 0 ? [await loadProject(options)] : await loadProjects(options);
-      const changes = await lockAll(projects, {
+      const changes = await lockAll(projects, await loadProjects({ file: options.file }), {
         store: openStore(context),
         registry: openRegistry(context, options),
         cacheDir: join(places.state, "cache"),
@@ -47,13 +47,17 @@ export function lockCommand(): Command {
     });
 }
 
-/** Apps of one folder share its bronze.lock. */
+/** Apps of one folder share its bronze.lock: what one of them pins, another leaves there. */
 async function lockAll(
   projects: readonly Project[],
+  all: readonly Project[],
   options: Omit<PinOptions, "projectDir">,
 ): Promise<readonly PinChange[]> {
   const changes: PinChange[] = [];
-  for (const { definition, folder } of projects)
-    changes.push(...(await lockProject(definition.build, { ...options, projectDir: folder })));
+  for (const { definition, folder } of projects) {
+    const others = all.filter((other) => other.folder === folder && other.definition.app !== definition.app);
+    const beside = others.map((other) => other.definition.build);
+    changes.push(...(await lockProject(definition.build, { ...options, projectDir: folder, beside })));
+  }
   return changes;
 }
