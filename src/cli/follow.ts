@@ -116,6 +116,7 @@ async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<D
     warm: row.warm ?? false,
     url: environment?.url ?? null,
     overrides: environment?.overrides ?? [],
+    ...(row.leaves && { leaves: row.leaves }),
   };
 }
 

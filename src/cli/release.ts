@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { DeployResult, ReleaseRow } from "../model/api.ts";
+import { leftText } from "../model/tasks.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { renderOverrides } from "../render/overrides.ts";
 import { renderRelease } from "../render/status.ts";
@@ -45,6 +46,7 @@ export async function printRelease(
       `${output.paint.good(name)} live${at} in ${formatDuration(result.elapsedMs)}${result.warm ? " from warm instances" : ""}${watch}`,
     );
   }
+  if (result.leaves !== undefined) output.line(`${output.paint.warn("note:")} ${leftText(result.leaves)}`);
   for (const line of renderOverrides(result.overrides)) output.line(line);
   let { state } = result;
   if (options.wait === "proven" && state === "watching") {

@@ -15,6 +15,8 @@ export interface ReleaseOutcome {
   readonly release: ReleaseRecord;
   /** False: that content was live already, or only a rollout under way was ended. */
   readonly created: boolean;
+  /** Releases whose commands it does not undo, as they are not reversible; absent: none. */
+  readonly leaves?: readonly number[];
 }
 
 /** Whether requests may be answered by the next release at any moment: what comes now comes after the switch. */

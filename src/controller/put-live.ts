@@ -6,6 +6,7 @@ import type { Promotion } from "../model/api.ts";
 import { contentDigest, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { testsDigest, type TestTask } from "../model/tasks.ts";
+import { isIrreversible } from "../rollout/tasks.ts";
 import { create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { abortActive, madeOf, superseded } from "./releases.ts";
@@ -74,6 +75,7 @@ async function begin(
   const { app, environment } = record;
   const digest = contentDigest(content);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  const active = record.active === null ? undefined : record.releases.get(record.active);
   if (live?.digest === digest) {
     controller.recorder.append(...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)));
     const changed = !same(record.settings, settings);
@@ -81,9 +83,9 @@ async function begin(
     changeConfigOrigin(controller, record, configOrigin, cause);
     controller.tick(keyOf(record));
     if (changed) await settingsHold(controller, record);
-    return { record, release: live, created: false };
+    const leaves = active !== undefined && isIrreversible(active) ? { leaves: [active.number] } : {};
+    return { record, release: live, created: false, ...leaves };
   }
-  const active = record.active === null ? undefined : record.releases.get(record.active);
   if (
     active?.digest === digest &&
     same(active.settings ?? record.settings, settings) &&

@@ -5,10 +5,12 @@ import type { Promotion } from "../model/api.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
+import { settingsThatFit } from "../model/volumes.ts";
 import type { TestTask } from "../model/tasks.ts";
 import { canSwitch, type EnvironmentView } from "../rollout/plan.ts";
 import { isStale } from "../rollout/ready.ts";
-import { originOf, setOfContent } from "../rollout/target.ts";
+import { leftBehind, originOf, setOfContent } from "../rollout/target.ts";
+import { staysText } from "../rollout/task-outcome.ts";
 import type { Step } from "../rollout/step.ts";
 import { hasTasks } from "../rollout/tasks.ts";
 
@@ -62,6 +64,7 @@ export function newRelease(
   const retired: EventData[] = stale
     ? [{ kind: "set.retired", app, environment, set: known.name, reason: "it was wanted and not all of it answered" }]
     : [];
+  const leaves = leftBehind(record, release.content.artifact);
   return [
     ...abortActive(record, superseded(record, `v${number}`)),
     ...retired,
@@ -72,6 +75,7 @@ export function newRelease(
       release: number,
       set,
       ...release,
+      ...(leaves.length === 0 ? {} : { leaves }),
       deadlineMs: wanted.deadlineMs,
     },
     ...switching,
@@ -86,10 +90,11 @@ export function abortActive(record: EnvironmentRecord, failure: Failure): readon
 }
 
 export function superseded(record: EnvironmentRecord, by: string): Failure {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
   return {
     code: "ROLLOUT_SUPERSEDED",
     summary: `Cannot complete rollout of ${record.app} to v${record.active} in ${record.environment}: superseded by ${by}`,
-    hint: `see \`bronze status\` for what ${by} came to`,
+    hint: `see \`bronze status\` for what ${by} came to${active === undefined ? "" : staysText(active)}`,
     evidence: [],
   };
 }
@@ -103,6 +108,7 @@ export function rollbackTo(
 ): NewRelease {
   const origin = originOf(record, target);
   const replaced = replacedSecrets(record, origin.content);
+  const settings = settingsThatFit(record.settings, origin.content.settings);
   return {
     type: "rollback",
     of: origin.number,
@@ -110,6 +116,7 @@ export function rollbackTo(
     digest: digestNow(record, origin),
     content: contentNow(record, origin.content),
     cause,
+    ...(settings === record.settings ? {} : { settings }),
     ...madeOf(origin.configOrigin),
     ...(replaced.length === 0 ? {} : { replacedSecrets: replaced }),
   };

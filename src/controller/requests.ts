@@ -5,6 +5,7 @@ import type { DownRequest, WaitRequest } from "../model/api.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError, servingText } from "./executor.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "./known.ts";
+import { staysText } from "../rollout/task-outcome.ts";
 import { abortActive } from "./releases.ts";
 import { until } from "./until.ts";
 
@@ -23,10 +24,11 @@ export async function down(controller: Controller, request: DownRequest): Promis
   const broughtBack = (record: EnvironmentRecord): boolean => record.lastRelease !== newest.get(record);
   for (const record of chosen) {
     const { app, environment } = record;
+    const active = record.active === null ? undefined : record.releases.get(record.active);
     const aborted = abortActive(record, {
       code: "ROLLOUT_FAILED",
       summary: `Cannot complete rollout of ${app} to v${record.active} in ${environment}: ${request.who} took it down`,
-      hint: "bring it back with `bronze up`",
+      hint: `bring it back with \`bronze up\`${active === undefined ? "" : staysText(active)}`,
       evidence: [],
     });
     if (record.live !== null || record.sets.size > 0 || controller.view(record).tasks.length > 0)

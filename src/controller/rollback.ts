@@ -1,10 +1,12 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { contentNow, digestNow } from "../ledger/secrets.ts";
-import type { EnvironmentRecord } from "../ledger/state.ts";
+import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { RollbackRequest } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import { isUnasked } from "../rollout/ready.ts";
-import { originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
+import { hasServed, originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
+import { staysText } from "../rollout/task-outcome.ts";
+import { isIrreversible } from "../rollout/tasks.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { servingText } from "./executor.ts";
@@ -32,6 +34,7 @@ export async function rollback(controller: Controller, request: RollbackRequest)
   while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   const named = request.to === undefined ? undefined : namedRelease(record, request.to);
+  if (named !== undefined && !hasServed(record, named)) throw neverServed(record, named);
   const active = record.active === null ? undefined : record.releases.get(record.active);
   if (
     active?.type === "deploy" &&
@@ -42,12 +45,12 @@ export async function rollback(controller: Controller, request: RollbackRequest)
       ...abortActive(record, {
         code: "ROLLOUT_FAILED",
         summary: `Cannot complete rollout of ${record.app} to v${active.number} in ${record.environment}: ${cause.who} rolled back before it had traffic`,
-        hint: servingText(record),
+        hint: `${servingText(record)}${staysText(active)}`,
         evidence: [],
       }),
     );
     controller.tick(keyOf(record));
-    return { record, release: live, created: false };
+    return { record, release: live, created: false, ...(isIrreversible(active) && { leaves: [active.number] }) };
   }
   if (live !== undefined && named !== undefined && digestNow(record, named) === live.digest)
     return { record, release: live, created: false };
@@ -75,6 +78,15 @@ async function askAnew(controller: Controller, record: EnvironmentRecord, digest
   const set = setOfContent(record, digest);
   const { fleet, ports } = controller;
   if (set !== undefined && isUnasked(set, fleet.all(), ports.clock.now())) await fleet.ask(set.name, askAnewMs);
+}
+
+/** What never served is not gone back to: its tests and release command would be gone past. */
+function neverServed({ app, environment }: EnvironmentRecord, { number, content }: ReleaseRecord): OperatorError {
+  return new OperatorError(
+    "NO_ROLLBACK_TARGET",
+    `Cannot roll back ${app} in ${environment} to v${number}: its content was never live`,
+    { hint: `release it as a new one: \`bronze deploy ${content.artifact}\`` },
+  );
 }
 
 function nothingText(record: EnvironmentRecord): string {

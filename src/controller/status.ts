@@ -24,7 +24,7 @@ import { diffContents } from "../model/difference.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { isUsable, readyInstances } from "../rollout/ready.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
-import { rollbackTarget } from "../rollout/target.ts";
+import { leftBehind, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
 import { stopFirst, stopsFor } from "./volume-status.ts";
 import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
@@ -115,6 +115,7 @@ export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): R
     warm: release.warm,
     failure: release.failure?.summary ?? release.takenBackBecause,
     promoted: release.promoted,
+    ...(release.leaves.length === 0 ? {} : { leaves: release.leaves }),
     changes: changesOf(record, release),
   };
 }
@@ -167,6 +168,7 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
     lastMeasuredMs: record.lastRollbackMs,
     ready: isReady,
     stopsFor: target === undefined ? [] : stopsFor(record, target),
+    leaves: target === undefined ? [] : leftBehind(record, target.content.artifact),
     withinMs: settings.withinMs,
     promiseKept: settings.withinMs === null || isReady,
   };

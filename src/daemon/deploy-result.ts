@@ -5,7 +5,9 @@ import type { DeployResult } from "../model/api.ts";
 import { overrideRows } from "../model/config.ts";
 
 /** What a caller who asked for a release is told of it. */
-export function deployResult({ record, release, created }: ReleaseOutcome, routerUrl: string): DeployResult {
+export function deployResult(outcome: ReleaseOutcome, routerUrl: string): DeployResult {
+  const { record, release, created } = outcome;
+  const leaves = outcome.leaves ?? (created ? release.leaves : []);
   return {
     release: release.number,
     of: release.of,
@@ -17,5 +19,6 @@ export function deployResult({ record, release, created }: ReleaseOutcome, route
     warm: release.warm ?? false,
     url: urlOf(record, routerUrl),
     overrides: overrideRows(release.configOrigin.defined, release.configOrigin.overrides),
+    ...(leaves.length === 0 ? {} : { leaves }),
   };
 }

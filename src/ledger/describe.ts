@@ -2,7 +2,7 @@ import { digestHex } from "../model/canonical.ts";
 import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
-import { commandText } from "../model/tasks.ts";
+import { commandText, leftText } from "../model/tasks.ts";
 import { secretText } from "../model/secret.ts";
 import { exitText } from "./crashes.ts";
 import type { EventData } from "./event.ts";
@@ -40,7 +40,8 @@ export function describeEvent(data: EventData): string {
           : `promotion of v${data.promoted.release} of ${data.promoted.environment}`;
       const why = data.cause.why === "" ? "" : `, ${data.cause.why}`;
       const secrets = (data.replacedSecrets ?? []).map((one) => `; with ${replacedText(one)}`);
-      return `v${data.release}${of} created: ${how} by ${data.cause.who}${why}${secrets.join("")}`;
+      const left = data.leaves === undefined ? "" : `; ${leftText(data.leaves)}`;
+      return `v${data.release}${of} created: ${how} by ${data.cause.who}${why}${secrets.join("")}${left}`;
     }
     case "traffic.switching":
       return `switching traffic to v${data.release}`;

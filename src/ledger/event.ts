@@ -118,6 +118,8 @@ export type EventData =
       readonly replacedSecrets?: readonly ReplacedSecret[];
       /** Tests its artifact has to pass first; absent: none, or passed before. */
       readonly tests?: readonly TestTask[];
+      /** It goes back behind these releases, whose commands ran and are not reversible; absent: behind none. */
+      readonly leaves?: readonly number[];
     })
   | (InEnvironment & {
       readonly kind: "traffic.switching";

@@ -257,6 +257,7 @@ function createRelease(record: EnvironmentRecord, data: EventOf<"release.created
     configOrigin: data.configOrigin ?? noConfig,
     configVersion: configVersion(record, data.content.config),
     promoted: data.promoted ?? null,
+    leaves: data.leaves ?? [],
     before: record.live?.release ?? null,
     rollout: "progressing",
     proof: null,

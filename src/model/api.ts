@@ -311,6 +311,8 @@ export interface DeployResult {
   readonly url: string | null;
   /** Overrides of the definition's config that are in effect. */
   readonly overrides: readonly OverrideRow[];
+  /** Releases whose commands it does not undo, as they are not reversible; absent: none. */
+  readonly leaves?: readonly number[];
 }
 
 /** Lines of a stream, in order; the last is `result` or `error`. */
@@ -353,6 +355,8 @@ export interface ReleaseRow {
   readonly failure: string | null;
   /** The release by which its artifact was proven in the environment before; null: there is none before. */
   readonly promoted: Promotion | null;
+  /** Releases that it went back behind, though their commands ran and are not reversible; absent: behind none. */
+  readonly leaves?: readonly number[];
   /** What it changed about what was live when it was asked for; null: nothing was. */
   readonly changes: ReleaseChanges | null;
   readonly content?: Content;
@@ -447,6 +451,8 @@ export interface RollbackReadiness {
   readonly withinMs: number | null;
   /** Volumes that only one may have, for which what is live ends before what comes back starts. */
   readonly stopsFor: readonly string[];
+  /** Releases whose commands it would not undo, as they are not reversible. */
+  readonly leaves: readonly number[];
   /** False when what is warm cannot keep `within`. */
   readonly promiseKept: boolean;
 }

@@ -32,6 +32,12 @@ export function testsDigest(tests: readonly TestTask[]): Digest {
   return sha256(canonicalJson(tests as unknown as Json));
 }
 
+/** Says which release commands going back does not undo. @param releases at least one */
+export function leftText(releases: readonly number[]): string {
+  const commands = `${releases.map((number) => `v${number}'s`).join(" and ")} release ${releases.length === 1 ? "command" : "commands"}`;
+  return `what ${commands} did stays: ${releases.length === 1 ? "it is" : "they are"} not reversible`;
+}
+
 /** A command as one line that people read; not meant for a shell. */
 export function commandText(command: readonly string[]): string {
   const text = command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");

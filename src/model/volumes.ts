@@ -1,5 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
-import type { RunSettings, VolumeMount, Volumes } from "./content.ts";
+import type { EnvironmentSettings, RunSettings, VolumeMount, Volumes } from "./content.ts";
+import { wantedInstances, workersOf } from "./processes.ts";
 import { webProcess, type AppName, type EnvironmentName, type ProcessName } from "./names.ts";
 
 /** One volume among all of a machine: of an app, in an environment, by its name. */
@@ -103,6 +104,21 @@ export function hasVolumes(settings: RunSettings): boolean {
 export function hasExclusive(settings: RunSettings): boolean {
   const mounts = [settings.volumes, ...Object.values(settings.processes ?? {}).map(({ volumes }) => volumes)];
   return mounts.some((volumes) => Object.values(volumes ?? {}).some(({ sharing }) => sharing === "exclusive"));
+}
+
+/**
+ * Settings with no more instances than volumes allow that only one may have: numbers stay as they are at a rollback, and
+ * what comes back may have such where what is live has none. The same object where they fit.
+ */
+export function settingsThatFit(settings: EnvironmentSettings, run: RunSettings): EnvironmentSettings {
+  const isTooMany = (process: ProcessName): boolean =>
+    wantedInstances(settings, process) > 1 &&
+    Object.values(mountsOf(run, process)).some(({ sharing }) => sharing === "exclusive");
+  const workers = workersOf(run).filter(isTooMany);
+  const isWeb = isTooMany(webProcess);
+  if (!isWeb && workers.length === 0) return settings;
+  const processes = { ...settings.processes, ...Object.fromEntries(workers.map((process) => [process, 1])) };
+  return { ...settings, ...(isWeb && { instances: 1 }), ...(workers.length > 0 && { processes }) };
 }
 
 /** Volumes that one instance has: those of its process; a task has the shared ones of the process it is like. */

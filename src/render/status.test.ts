@@ -11,6 +11,7 @@ const ready: RollbackReadiness = {
   wanted: 4,
   workers: [],
   stopsFor: [],
+  leaves: [],
   probedAgoMs: 400,
   lastMeasuredMs: 3,
   ready: true,

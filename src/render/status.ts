@@ -8,7 +8,7 @@ import type {
 } from "../model/api.ts";
 import { webProcess } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
-import { commandText } from "../model/tasks.ts";
+import { commandText, leftText } from "../model/tasks.ts";
 import { renderOverrides } from "./overrides.ts";
 import type { Paint } from "./paint.ts";
 import { renderTable } from "./table.ts";
@@ -193,6 +193,7 @@ export function renderReadiness(readiness: RollbackReadiness, paint: Paint): str
     `${readiness.warm}/${readiness.wanted} warm`,
     ...readiness.workers.map(({ process, count }) => `${count} ${process} to start then`),
     ...(readiness.probedAgoMs === null ? [] : [`probed ${formatAgo(readiness.probedAgoMs)} ago`]),
+    ...(readiness.leaves.length === 0 ? [] : [leftText(readiness.leaves)]),
     ...(readiness.stopsFor.length === 0 ? [] : [`stop-first for ${readiness.stopsFor.join(", ")}`]),
     readiness.lastMeasuredMs === null ? "never measured" : `last measured ${formatDuration(readiness.lastMeasuredMs)}`,
     ...(readiness.withinMs === null || readiness.promiseKept

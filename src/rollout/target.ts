@@ -1,6 +1,7 @@
 import type { Digest } from "../model/canonical.ts";
 import { digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
+import { isIrreversible } from "./tasks.ts";
 
 /**
  * The release a rollback without a version goes to: the nearest earlier proven entry of the line whose content is not
@@ -26,6 +27,27 @@ export function isProven(record: EnvironmentRecord, digest: Digest): boolean {
     if (release.digest === digest && release.proof === "proven") return true;
   }
   return false;
+}
+
+/**
+ * Releases that going back to an artifact goes behind, though their commands ran and are not reversible: those since it
+ * served last. Oldest first; none where it is live, or never was.
+ */
+export function leftBehind(record: EnvironmentRecord, artifact: Digest): readonly number[] {
+  const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  if (live?.content.artifact === artifact) return [];
+  const all = [...record.releases.values()];
+  const last = all.findLast(({ rollout, content }) => rollout === "completed" && content.artifact === artifact);
+  if (last === undefined) return [];
+  return all
+    .filter((one) => one.number > last.number && one.content.artifact !== artifact && isIrreversible(one))
+    .map(({ number }) => number);
+}
+
+/** Whether a release's content has ever been live. */
+export function hasServed(record: EnvironmentRecord, release: ReleaseRecord): boolean {
+  const { digest } = originOf(record, release);
+  return [...record.releases.values()].some((one) => one.digest === digest && one.rollout === "completed");
 }
 
 /** The release in whose name a content first went live: `v4 (= v2)` leads to v2. */

@@ -4,7 +4,7 @@ import { endText } from "../ledger/describe.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import { checkProcess, releaseProcess, testProcess, type InstanceName, type ProcessName } from "../model/names.ts";
 import { isIrreversible } from "./tasks.ts";
-import { commandText, testsDigest, type TaskEnd } from "../model/tasks.ts";
+import { commandText, leftText, testsDigest, type TaskEnd } from "../model/tasks.ts";
 import { digestHex, type Json } from "../model/canonical.ts";
 
 /** A task or check that did not come to the end that was wanted. */
@@ -47,9 +47,7 @@ export function taskFailure(record: EnvironmentRecord, release: ReleaseRecord, f
 
 /** Says, where a rollout ends after its release command, that what that did cannot be undone by going back. */
 export function staysText(release: ReleaseRecord): string {
-  return isIrreversible(release)
-    ? `, but what v${release.number}'s release command did stays: it is not reversible`
-    : "";
+  return isIrreversible(release) ? `, but ${leftText([release.number])}` : "";
 }
 
 function nameOf(record: EnvironmentRecord, release: ReleaseRecord, { process, index }: FailedTask): string {
