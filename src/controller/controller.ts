@@ -348,7 +348,7 @@ export class Controller {
   #onEvent({ data }: LedgerEvent): void {
     if (data.kind === "traffic.switched") void this.#measure(data);
     else if (data.kind === "rollout.aborted") void this.#measure({ ...data, from: null });
-    else if (data.kind === "set.removed") void this.#sweepSecrets("keep");
+    else if (data.kind === "set.removed" || data.kind === "task.ended") void this.#sweepSecrets("keep");
     if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
   }
 

@@ -49,6 +49,8 @@ export function promotedRelease(controller: Controller, request: DeployRequest):
 function whyUnproven(record: EnvironmentRecord, live: ReleaseRecord, nowMs: number): string | undefined {
   if (live.proof === "proven") return undefined;
   if (live.proof === "taken back") return `it is being taken back, ${live.takenBackBecause}`;
+  const held = record.watch?.held ?? null;
+  if (held !== null) return `it looks bad (${held.reason}) and is held for a person, which time does not change`;
   const endsInMs = record.watch === null ? 0 : record.watch.startedAtMs + record.settings.watchMs - nowMs;
   const left = `it is watched for another ${formatDuration(Math.max(0, Math.ceil(endsInMs / 1_000) * 1_000))}`;
   return record.watch?.warned === true ? `it looks bad, and ${left}` : left;

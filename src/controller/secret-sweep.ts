@@ -14,7 +14,10 @@ export async function sweepSecrets(
   for (const one of await secrets.list()) {
     const record = state.environments.get(environmentKey(one.app, one.environment));
     const known = record?.secrets.get(one.name)?.versions.find(({ version }) => version === one.version);
-    const isNeeded = [...(record?.sets.values() ?? [])].some((set) => set.content.secrets[one.name] === one.version);
+    const isNeeded =
+      [...(record?.sets.values() ?? [])].some((set) => set.content.secrets[one.name] === one.version) ||
+      // A command may have been given it, and its value has to be taken out of what that wrote.
+      [...(record?.tasks.values() ?? [])].some(({ ended }) => ended === null);
     const isStranger = known === undefined && strangers === "remove";
     if (isStranger || (known !== undefined && known.ended !== null && !isNeeded)) await secrets.remove(one);
   }

@@ -1,6 +1,6 @@
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { Cause } from "../ledger/event.ts";
-import { currentVersion, knownSecrets, lostSecrets, nextVersion } from "../ledger/secrets.ts";
+import { contentNow, currentVersion, knownSecrets, lostSecrets, nextVersion } from "../ledger/secrets.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
 import type { WantedSecret } from "../model/api.ts";
 import type { Content } from "../model/content.ts";
@@ -155,6 +155,23 @@ export function missingSecrets(
     }`,
     details: { missing: names, known },
   });
+}
+
+/** The same for what may have seen other versions of its secrets, as those that have ended since it was started. */
+export async function hideAllVersions(
+  { secrets }: Pick<ControllerPorts, "secrets">,
+  record: EnvironmentRecord,
+  content: Content,
+): Promise<(lines: readonly string[]) => readonly string[]> {
+  const { app, environment } = record;
+  const hideNow = await hideSecrets({ secrets }, record, contentNow(record, content));
+  const others = (await secrets.list()).filter(
+    (one) => one.app === app && one.environment === environment && content.secrets[one.name] !== undefined,
+  );
+  const hides = await Promise.all(
+    others.map(({ name, version }) => hideSecrets({ secrets }, record, { ...content, secrets: { [name]: version } })),
+  );
+  return (lines) => hides.reduce((left, hide) => hide(left), hideNow(lines));
 }
 
 /**

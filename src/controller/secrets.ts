@@ -15,6 +15,7 @@ import { baseOf, causeOf, pendingOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";
 import { putLive, type Wanted } from "./put-live.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
+import { until } from "./until.ts";
 import { addVersion, isCurrent, missingSecrets, recordAt, refuseNoVariable } from "./secret-values.ts";
 
 /** What came of a change. */
@@ -179,7 +180,19 @@ async function releaseNow(
     const { configOrigin } = base;
     return { content, configOrigin, settings: base.settings ?? record.settings, cause, ...pendingOf(base) };
   };
-  return putLive(controller, record, plan, askedAtMs);
+  for (;;) {
+    const outcome = await putLive(controller, record, plan, askedAtMs);
+    const { active } = record;
+    if (outcome !== null || active === null || !runsEnded(record)) return outcome;
+    // What is on its way has none that ended, but what is live does, and stays if that fails.
+    await until(controller, () => record.active !== active, Number.POSITIVE_INFINITY);
+  }
+}
+
+/** Whether what is live names a version that has ended and has another to take its place. */
+function runsEnded(record: EnvironmentRecord): boolean {
+  const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  return live !== undefined && contentNow(record, live.content) !== live.content;
 }
 
 function knownSecret(

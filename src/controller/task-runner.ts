@@ -1,6 +1,7 @@
 import { asOperatorError, causeText, type OperatorError } from "../errors/operator-error.ts";
 import { printableLine } from "../errors/redact.ts";
 import type { EventData } from "../ledger/event.ts";
+import { contentNow, digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord, TaskRecord } from "../ledger/state.ts";
 import {
   checkProcess,
@@ -18,7 +19,7 @@ import type { TaskStep } from "../rollout/tasks.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
-import { hideSecrets } from "./secret-values.ts";
+import { hideAllVersions, hideSecrets } from "./secret-values.ts";
 
 export interface TaskRunnerOptions {
   readonly ports: ControllerPorts;
@@ -169,8 +170,7 @@ export class TaskRunner {
     const release = record.releases.get(task.release);
     const isPassed = how === "exited" && code === 0;
     const fails = (): boolean => task.cause === null && !isPassed && record.active === task.release;
-    const content = release === undefined ? undefined : (record.sets.get(release.set) ?? release).content;
-    const hide = content === undefined ? undefined : await hideSecrets(ports, record, content);
+    const hide = release === undefined ? undefined : await hideAllVersions(ports, record, release.content);
     const told = end.output.slice(-50);
     let output = (hide?.(told) ?? told).map((line) => printableLine(line.slice(0, mostCharacters)));
     if (fails() && release !== undefined && task.process === testProcess)
@@ -286,10 +286,22 @@ function isWanted(record: EnvironmentRecord, { ended, stop, cause, release }: Ta
   return ended === null && stop === null && (cause !== null || record.active === release);
 }
 
-/** The set whose name a release's tasks carry, whether or not it has other instances now. */
-function setOf({ app, environment }: EnvironmentRecord, { set, digest, content, number }: ReleaseRecord): InstanceSet {
+/**
+ * The set whose name a release's tasks carry, whether or not it has other instances now. What of its secrets has ended
+ * does not come back.
+ */
+function setOf(record: EnvironmentRecord, released: ReleaseRecord): InstanceSet {
+  const { app, environment } = record;
+  const { set, content, number } = released;
   const release = splitInstanceName(`${set}-1`)?.release ?? number;
-  return { name: set, app, environment, release, digest, content };
+  return {
+    name: set,
+    app,
+    environment,
+    release,
+    digest: digestNow(record, released),
+    content: contentNow(record, content),
+  };
 }
 
 function linesOfPage(body: string): readonly string[] {

@@ -140,7 +140,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
         await down(controller, body);
         ends =
           body.all === true ||
-          [...controller.state.environments.values()].every(({ live, sets }) => live === null && sets.size === 0);
+          [...controller.state.environments.values()].every(
+            (record) =>
+              record.live === null &&
+              record.sets.size === 0 &&
+              [...record.tasks.values()].every(({ ended }) => ended !== null),
+          );
         return { endingPid: ends ? process.pid : null };
       }),
     );
