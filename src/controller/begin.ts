@@ -1,6 +1,7 @@
 import type { Cause, EventData } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Promotion } from "../model/api.ts";
+import type { EnvironmentSettings } from "../model/content.ts";
 import type { TestTask } from "../model/tasks.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError } from "./executor.ts";
@@ -65,6 +66,11 @@ export async function rolloutEnd(
 export function baseOf(record: EnvironmentRecord): ReleaseRecord | undefined {
   const number = record.active ?? record.live?.release;
   return number === undefined ? undefined : record.releases.get(number);
+}
+
+/** Settings that a change of a release brings: those it comes with, and when it has come those in effect. */
+export function comingSettings(record: EnvironmentRecord, { rollout, settings }: ReleaseRecord): EnvironmentSettings {
+  return rollout === "progressing" ? (settings ?? record.settings) : record.settings;
 }
 
 /** What is on its way and was not let through yet has to pass all the same, whatever is changed about it. */

@@ -4,7 +4,7 @@ import { configOriginInEffect, environmentKey, noConfig, type EnvironmentRecord 
 import type { ConfigReport, ConfigRequest } from "../model/api.ts";
 import { configSizeProblem, effectiveConfig, overrideRows, type ConfigOverrides } from "../model/config.ts";
 import { nearestName } from "../model/nearest.ts";
-import { baseOf, causeOf, pendingOf, type ReleaseOutcome } from "./begin.ts";
+import { baseOf, causeOf, comingSettings, pendingOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";
 import { deployMayBegin, putLive, type Wanted } from "./put-live.ts";
 
@@ -30,7 +30,7 @@ export async function changeConfig(controller: Controller, request: ConfigReques
     const base = baseOf(record);
     if (base === undefined) return keep(configOrigin);
     const config = effectiveConfig(configOrigin.defined, configOrigin.overrides);
-    const settings = base.settings ?? record.settings;
+    const settings = comingSettings(record, base);
     return { content: { ...base.content, config }, configOrigin, settings, cause, ...pendingOf(base) };
   };
   return putLive(controller, record, plan, askedAtMs);

@@ -3,12 +3,12 @@ import type { EnvironmentRecord } from "../ledger/state.ts";
 import type { ScaleRequest } from "../model/api.ts";
 import type { ProcessName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
-import { workersOf } from "../model/processes.ts";
-import { causeOf } from "./begin.ts";
+import { withCounts, workersOf, type Counts } from "../model/processes.ts";
+import { causeOf, comingSettings } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { refuseHeldVolumes } from "./held-volumes.ts";
 import { knownEnvironment } from "./known.ts";
-import { changeSettings, settingsHold } from "./settings.ts";
+import { same, settingsHold } from "./settings.ts";
 
 /**
  * Changes numbers of instances; resolves when as many do their work.
@@ -18,14 +18,25 @@ import { changeSettings, settingsHold } from "./settings.ts";
 export async function scale(controller: Controller, request: ScaleRequest): Promise<EnvironmentRecord> {
   const record = knownEnvironment(controller, request.app, request.environment);
   refuseUnknownProcess(record, request);
-  const { instances = record.settings.instances } = request;
-  const processes = { ...record.settings.processes, ...request.processes };
-  const settings = { ...record.settings, instances, ...(Object.keys(processes).length === 0 ? {} : { processes }) };
+  const { app, environment, instances, processes } = request;
+  const counts: Counts = {
+    ...(instances !== undefined && { instances }),
+    ...(processes !== undefined && { processes }),
+  };
+  let isNew = false;
   for (const number of [record.live?.release, record.active]) {
     const release = number === undefined || number === null ? undefined : record.releases.get(number);
-    if (release !== undefined) refuseHeldVolumes(controller.state, { ...release, ...request, settings });
+    if (release === undefined) continue;
+    const before = comingSettings(record, release);
+    const settings = withCounts(before, counts);
+    refuseHeldVolumes(controller.state, { ...release, ...request, settings });
+    isNew ||= !same(before, settings);
   }
-  changeSettings(controller, request.app, request.environment, settings, causeOf(request));
+  const settings = withCounts(record.settings, counts);
+  if (isNew || !same(record.settings, settings)) {
+    const cause = causeOf(request);
+    controller.recorder.append({ kind: "environment.changed", app, environment, settings, counts, cause });
+  }
   controller.tick(keyOf(record));
   if (record.live !== null) await settingsHold(controller, record);
   return record;

@@ -11,7 +11,7 @@ import {
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
 import type { SecretRemoveRequest, SecretRevokeRequest, SecretRow, SecretSetRequest } from "../model/api.ts";
 import { secretText, type SecretName } from "../model/secret.ts";
-import { baseOf, causeOf, pendingOf, type ReleaseOutcome } from "./begin.ts";
+import { baseOf, causeOf, comingSettings, pendingOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";
 import { putLive, type Wanted } from "./put-live.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
@@ -178,7 +178,7 @@ async function releaseNow(
     const content = "value" in request ? { ...now, secrets: { ...now.secrets, [name]: version } } : now;
     if (content === base.content) return null;
     const { configOrigin } = base;
-    return { content, configOrigin, settings: base.settings ?? record.settings, cause, ...pendingOf(base) };
+    return { content, configOrigin, settings: comingSettings(record, base), cause, ...pendingOf(base) };
   };
   for (;;) {
     const outcome = await putLive(controller, record, plan, askedAtMs);

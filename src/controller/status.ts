@@ -76,7 +76,9 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
             state: releaseState(release),
             sinceMs: Math.max(0, input.nowMs - live.sinceMs),
             watchEndsInMs:
-              record.watch === null || record.watch.held !== null ? null : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
+              record.watch === null || record.watch.held !== null
+                ? null
+                : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
           },
     overrides: overrideRows(record.configOrigin.defined, record.configOrigin.overrides),
     rollout: rolloutStatus(record, instances, input.nowMs),

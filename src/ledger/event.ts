@@ -4,6 +4,7 @@ import type { Digest } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
+import type { Counts } from "../model/processes.ts";
 import type { SecretName } from "../model/secret.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { ReplacedSecret } from "./secrets.ts";
@@ -72,6 +73,8 @@ export type EventData =
   | (InEnvironment & {
       readonly kind: "environment.changed";
       readonly settings: EnvironmentSettings;
+      /** Numbers that a person asked for, which hold for what is on its way too; absent: all that `settings` have do. */
+      readonly counts?: Counts;
       readonly cause: Cause;
     })
   /** What the config is made of, where no release says so: what instances see stays as it is, or nothing is live. */

@@ -8,6 +8,7 @@ import {
   type InstanceName,
 } from "../model/names.ts";
 import { countExit, countFailedStart, exitText } from "./crashes.ts";
+import { withCounts, type Counts } from "../model/processes.ts";
 import type { ConfigOrigin, EventData, LedgerEvent } from "./event.ts";
 import { answerCheck, endTask, loseTasks, passTests, runTask, startTask, stopTasks } from "./fold-tasks.ts";
 import { endSecret, renewSecrets, setSecret } from "./secrets.ts";
@@ -68,7 +69,7 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
       else state.networks.set(data.environment, { subnet: data.subnet, number: data.number ?? 0 });
       return;
     case "environment.changed":
-      return changeSettings(environmentOf(state, data.app, data.environment), data.settings);
+      return changeSettings(environmentOf(state, data.app, data.environment), data.settings, data.counts);
     case "tests.passed":
       return passTests(state, environmentOf(state, data.app, data.environment), data);
     default: {
@@ -223,11 +224,13 @@ function beginAnew(record: EnvironmentRecord, atMs: number): void {
   if (active !== undefined) active.deadlineAtMs = atMs + active.deadlineMs;
 }
 
-function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings): void {
+function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings, counts?: Counts): void {
   record.settings = settings;
   const active = record.active === null ? undefined : record.releases.get(record.active);
   // Scaled during its rollout: the newer number holds.
-  if (active !== undefined && active.settings !== null) active.settings = withCountsOf(active.settings, settings);
+  if (active === undefined || active.settings === null) return;
+  active.settings =
+    counts === undefined ? withCountsOf(active.settings, settings) : withCounts(active.settings, counts);
 }
 
 /** Settings with the numbers of instances that others have. */

@@ -30,6 +30,22 @@ export function processSettings(settings: RunSettings, process: ProcessName): Pr
     : settings;
 }
 
+/** Numbers of instances that a person asked for; of what is left out they stay. */
+export interface Counts {
+  readonly instances?: number;
+  readonly processes?: { readonly [process: string]: number };
+}
+
+/** Settings with other numbers of instances. */
+export function withCounts(settings: EnvironmentSettings, { instances, processes }: Counts): EnvironmentSettings {
+  const all = { ...settings.processes, ...processes };
+  return {
+    ...settings,
+    instances: instances ?? settings.instances,
+    ...(Object.keys(all).length === 0 ? {} : { processes: all }),
+  };
+}
+
 /** How many instances of a process an environment is to have: 1 of a worker where nothing was said. */
 export function wantedInstances(settings: EnvironmentSettings, process: ProcessName): number {
   if (process === webProcess) return settings.instances;
