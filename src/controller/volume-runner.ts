@@ -1,5 +1,5 @@
 import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
-import { keptReleaseSnapshots, type VolumeId } from "../model/volumes.ts";
+import { keptReleaseSnapshots, releaseSnapshot, type VolumeId } from "../model/volumes.ts";
 import type { VolumeStep } from "../rollout/volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -65,12 +65,13 @@ export class VolumeRunner {
       recorder.append({ kind: "snapshot.made", ...named, snapshot: null });
       return;
     }
-    const snapshot = `before-v${release}`;
+    const snapshot = releaseSnapshot(release);
     recorder.append({ kind: "snapshot.starting", ...named, snapshot });
     await ports.volumes.snapshot(id, snapshot, release, { signal });
     if (record.active !== release) return;
     recorder.append({ kind: "snapshot.made", ...named, snapshot });
-    await this.#prune(record, id);
+    // One too many harms nobody, and ends no rollout: the next release looks again.
+    await this.#prune(record, id).catch(() => {});
   }
 
   /** Releases' own snapshots would fill any disk: the oldest give way. Those that people made stay. */

@@ -11,6 +11,7 @@ import type { InstanceName } from "../model/names.ts";
 import {
   allVolumesOf,
   formatVolume,
+  isReleaseSnapshot,
   parseVolumeName,
   snapshotMoment,
   volumesOf,
@@ -62,6 +63,12 @@ export async function snapshotVolume(
   const id: VolumeId = { app, environment, name: volume };
   const found = await stored(controller, id);
   const name = request.snapshot ?? snapshotMoment(clock.wall());
+  if (isReleaseSnapshot(name))
+    throw new OperatorError(
+      "ARGUMENT_INVALID",
+      `Cannot make snapshot "${name}" of volume ${formatVolume(id)}: such names are for those made before releases`,
+      { hint: "leave the name out for one after the moment, or choose another" },
+    );
   if (found.snapshots.some((one) => one.name === name))
     throw new OperatorError(
       "ARGUMENT_INVALID",

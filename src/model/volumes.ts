@@ -47,6 +47,16 @@ export function formatVolume({ app, environment, name }: VolumeId): string {
   return `${app}/${environment}/${name}`;
 }
 
+/** `before-v12`: the snapshot that is made before a release. */
+export function releaseSnapshot(release: number): string {
+  return `before-v${release}`;
+}
+
+/** Whether a snapshot's name is kept for those that are made before releases. */
+export function isReleaseSnapshot(name: string): boolean {
+  return /^before-v[0-9]+$/.test(name);
+}
+
 /** `20261121-110650`: the moment a snapshot without a name of its own is called by, UTC. */
 export function snapshotMoment(atMs: number): string {
   return new Date(atMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
