@@ -1,0 +1,183 @@
+import { configDigest } from "../model/config.ts";
+import type { Content } from "../model/content.ts";
+import { webProcess } from "../model/names.ts";
+import type { ConfigOrigin, EventData } from "./event.ts";
+import { renewSecrets } from "./secrets.ts";
+import { noConfig, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "./state.ts";
+
+type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }>;
+
+/** When an event happened: on the timeline, and by the time of day. */
+export interface Moment {
+  readonly atMs: number;
+  readonly wallMs: number;
+}
+
+export function createRelease(
+  record: EnvironmentRecord,
+  data: EventOf<"release.created">,
+  { atMs, wallMs }: Moment,
+): void {
+  record.releases.set(data.release, {
+    number: data.release,
+    type: data.type,
+    of: data.of,
+    automatic: data.automatic,
+    digest: data.digest,
+    content: data.content,
+    set: data.set,
+    cause: data.cause,
+    createdAtMs: wallMs,
+    sinceMs: atMs,
+    deadlineMs: data.deadlineMs,
+    deadlineAtMs: atMs + data.deadlineMs,
+    settings: data.settings ?? null,
+    configOrigin: data.configOrigin ?? noConfig,
+    configVersion: configVersion(record, data.content.config),
+    promoted: data.promoted ?? null,
+    leaves: data.leaves ?? [],
+    before: record.live?.release ?? null,
+    rollout: "progressing",
+    proof: null,
+    endedAtMs: null,
+    elapsedMs: null,
+    warm: null,
+    failure: null,
+    takenBackBecause: null,
+    measured: null,
+    handoverMs: null,
+    snapshots: new Map(),
+    tests: data.tests ?? [],
+    testResult: null,
+    tasks: [],
+  });
+  record.lastRelease = data.release;
+  record.active = data.release;
+  const known = record.sets.get(data.set);
+  if (known?.role === "ending") {
+    // It was started for a rollout that this one superseded, and runs what this one wants.
+    known.role = "next";
+    known.sinceMs = atMs;
+    known.retiredBecause = null;
+  }
+  if (known === undefined) {
+    record.sets.set(data.set, {
+      name: data.set,
+      app: data.app,
+      environment: data.environment,
+      release: data.release,
+      digest: data.digest,
+      content: data.content,
+      role: "next",
+      sinceMs: atMs,
+      retiredBecause: null,
+      yieldsTo: null,
+      takenBack: false,
+      nextOrdinal: new Map(),
+      renewedFrom: new Map(),
+      condemned: new Map(),
+      proven: new Set(),
+      crashes: new Map(),
+    });
+  }
+}
+
+/** Equal configs are one version. */
+function configVersion({ configVersions }: EnvironmentRecord, config: Content["config"]): number {
+  const digest = configDigest(config);
+  const version = configVersions.get(digest) ?? configVersions.size + 1;
+  configVersions.set(digest, version);
+  return version;
+}
+
+/** What is live keeps what it is made of, so that a rollback to it brings that back too. */
+export function changeOrigin(record: EnvironmentRecord, origin: ConfigOrigin): void {
+  record.configOrigin = origin;
+  const live = record.live === null ? undefined : record.releases.get(record.live.release);
+  const first = live === undefined || live.of === null ? undefined : record.releases.get(live.of);
+  if (live !== undefined) live.configOrigin = origin;
+  if (first !== undefined) first.configOrigin = origin;
+}
+
+export function switchTraffic(
+  record: EnvironmentRecord,
+  data: EventOf<"traffic.switched">,
+  { atMs, wallMs }: Moment,
+): void {
+  const release = releaseOf(record, data.release);
+  const before = record.live;
+  release.rollout = "completed";
+  release.endedAtMs = wallMs;
+  release.elapsedMs = data.elapsedMs;
+  release.warm = data.warm;
+  release.proof = "watching";
+  if (release.type === "rollback") record.lastRollbackMs = data.elapsedMs;
+  record.line = lineAfter(record.line, release);
+  record.configOrigin = release.configOrigin;
+  record.live = { release: data.release, set: data.set, sinceMs: atMs };
+  if (record.active === data.release) record.active = null;
+  record.switching = null;
+  record.watch = {
+    release: data.release,
+    startedAtMs: atMs,
+    previous: before === null ? null : before.release,
+    baseline: data.baseline,
+    warned: false,
+    held: null,
+  };
+  const from = before === null ? undefined : record.sets.get(before.set);
+  if (from !== undefined && from.name !== data.set) {
+    if (from.yieldsTo !== null) release.handoverMs = Math.max(0, atMs - from.yieldsTo.atMs);
+    from.role = "warm";
+    from.yieldsTo = null;
+    from.sinceMs = atMs;
+    from.takenBack = release.type === "rollback";
+    renewSecrets(record, from);
+  }
+  const set = record.sets.get(data.set);
+  if (set !== undefined) {
+    set.role = "live";
+    set.sinceMs = atMs;
+    set.takenBack = false;
+    // Its workers start anew: what they did when it was live before says nothing about this time.
+    for (const process of set.crashes.keys()) if (process !== webProcess) set.crashes.delete(process);
+  }
+}
+
+/** A deploy appends to the line; a rollback cuts off what comes after its target, or appends a target outside of it. */
+function lineAfter(line: readonly number[], release: ReleaseRecord): number[] {
+  const at = release.of === null ? -1 : line.indexOf(release.of);
+  return at >= 0 ? line.slice(0, at + 1) : [...line, release.of ?? release.number];
+}
+
+export function abortRollout(
+  record: EnvironmentRecord,
+  data: EventOf<"rollout.aborted">,
+  { atMs, wallMs }: Moment,
+): void {
+  const release = releaseOf(record, data.release);
+  release.rollout = "aborted";
+  release.endedAtMs = wallMs;
+  release.failure = data.failure;
+  if (record.active === data.release) record.active = null;
+  if (record.switching?.release === data.release) record.switching = null;
+  const set = record.sets.get(release.set);
+  if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
+  // What stood back for it comes again.
+  for (const other of record.sets.values()) if (other.yieldsTo?.release === data.release) other.yieldsTo = null;
+}
+
+export function retire(set: SetRecord, reason: string, atMs: number): void {
+  if (set.role === "ending") return;
+  set.role = "ending";
+  set.yieldsTo = null;
+  set.sinceMs = atMs;
+  set.retiredBecause = reason;
+}
+
+export function releaseOf(record: EnvironmentRecord, number: number): ReleaseRecord {
+  const release = record.releases.get(number);
+  if (release === undefined)
+    throw new Error(`the ledger speaks of v${number} of ${record.app}, which it never created`);
+  return release;
+}
