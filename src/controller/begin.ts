@@ -22,7 +22,7 @@ export interface ReleaseOutcome {
 
 /** Whether requests may be answered by the next release at any moment: what comes now comes after the switch. */
 export function isSwitching(controller: Controller, record: EnvironmentRecord): boolean {
-  return controller.executor.flips.has(keyOf(record));
+  return controller.executor.routing.flips.has(keyOf(record));
 }
 
 /** Records a new release, superseding what is under way. @returns its number @throws {OperatorError} `VOLUME_HELD` */

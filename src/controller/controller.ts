@@ -1,5 +1,5 @@
 import { asOperatorError } from "../errors/operator-error.ts";
-import type { EventData, LedgerEvent } from "../ledger/event.ts";
+import type { LedgerEvent } from "../ledger/event.ts";
 import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
 import { formatRoute } from "../model/content.ts";
 import {
@@ -17,21 +17,20 @@ import { nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollou
 import { isUsable } from "../rollout/ready.ts";
 import { ensureKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
-import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
-import { addSample, emptyWindow, shareOf, type TrafficWindow } from "../rollout/window.ts";
+import { watchWindowMs } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
 import { waitsFor } from "../rollout/needs.ts";
 import { NameKeeper } from "./app-names.ts";
 import { DriftWatch } from "./drift-watch.ts";
 import { Executor } from "./executor.ts";
 import { Fleet, type FleetInstance } from "./fleet.ts";
-import { countsNow, measureRollout, type CountsAt } from "./measure.ts";
 import { LimitKeeper } from "./limits.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 import { createQueue } from "./queue.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
 import { Recorder } from "./recorder.ts";
 import { automaticRollback } from "./releases.ts";
+import { TrafficWatch } from "./traffic-watch.ts";
 
 /** How often the router's counts are looked at, in ms. */
 const sampleMs = 250;
@@ -60,9 +59,7 @@ export class Controller {
   readonly #running = new Map<string, Promise<void>>();
   readonly #retries = new Map<string, { readonly notBeforeMs: number; readonly delayMs: number }>();
   readonly #timers = new Map<string, () => void>();
-  readonly #windows = new Map<SetName, TrafficWindow>();
-  readonly #askedAt = new Map<string, number>();
-  readonly #countsAt = new Map<string, CountsAt>();
+  readonly #traffic: TrafficWatch;
   readonly #drift: DriftWatch;
   readonly #names: NameKeeper;
   readonly #limits: LimitKeeper;
@@ -98,14 +95,20 @@ export class Controller {
         if (health.state !== before.state || health.failures > 0 || record.active !== null) this.tick(keyOf(record));
       },
     });
+    this.#traffic = new TrafficWatch({
+      ports,
+      recorder: this.recorder,
+      signal: this.#stopping.signal,
+      warn: (message, thrown) => this.#warn(message, thrown),
+    });
     this.executor = new Executor({
       ports,
       recorder: this.recorder,
       fleet: this.fleet,
       signal: this.#stopping.signal,
-      share: (set, stretchMs) => this.#share(set, stretchMs, 0),
+      share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
       tellNames: (record) => this.#names.look(record, this.#instancesOf(record)),
-      askedAt: (record, release) => this.#askedAt.get(`${keyOf(record)} ${release}`),
+      askedAt: (record, release) => this.#traffic.askedAt(record, release),
     });
     this.#limits = new LimitKeeper({ ports, log, signal: this.#stopping.signal });
     this.#names = new NameKeeper({ ports, log, signal: this.#stopping.signal });
@@ -133,7 +136,7 @@ export class Controller {
     const { router, runtime } = this.ports;
     const running = (await runtime.observe()).filter(({ phase }) => phase === "running").map(({ name }) => name);
     await router.start({ rules: liveRules(this.state), running: new Set(running) }, this.#stopping.signal);
-    await this.executor.adopt();
+    await this.executor.routing.adopt();
     this.fleet.start();
     await this.fleet.refresh();
     await this.#removeStrangers();
@@ -168,21 +171,21 @@ export class Controller {
   /** What a plan for this environment is made of. */
   view(record: EnvironmentRecord): EnvironmentView {
     const { watch, live } = record;
-    const rules = new Map(this.executor.rules);
-    const flip = this.executor.flips.get(keyOf(record));
+    const rules = new Map(this.executor.routing.rules);
+    const flip = this.executor.routing.flips.get(keyOf(record));
     if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
     return {
       serving: this.#servingFor(record),
       bootedAtMs: this.state.timeline.boot?.atMs ?? null,
       instances: this.#instancesOf(record),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
-      placed: this.executor.placed,
+      placed: this.executor.routing.placed,
       rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
       memory: this.ports.machine.memory(),
       recent:
         watch === null || live === null
           ? { requests: 0, errors: 0 }
-          : this.#share(live.set, watchWindowMs, watch.startedAtMs),
+          : this.#traffic.share(live.set, watchWindowMs, watch.startedAtMs),
     };
   }
 
@@ -210,9 +213,7 @@ export class Controller {
 
   /** Remembers when a release was asked for, so that its time counts from there. @param askedAtMs monotonic */
   asked(record: EnvironmentRecord, release: number, askedAtMs: number): void {
-    const key = `${keyOf(record)} ${release}`;
-    this.#askedAt.set(key, askedAtMs);
-    this.#countsAt.set(key, countsNow(this.ports.router));
+    this.#traffic.asked(record, release, askedAtMs);
   }
 
   tickAll(): void {
@@ -346,37 +347,15 @@ export class Controller {
   }
 
   #onEvent({ data }: LedgerEvent): void {
-    if (data.kind === "traffic.switched") void this.#measure(data);
-    else if (data.kind === "rollout.aborted") void this.#measure({ ...data, from: null });
+    if (data.kind === "traffic.switched") void this.#traffic.measure(data);
+    else if (data.kind === "rollout.aborted") void this.#traffic.measure({ ...data, from: null });
     else if (data.kind === "set.removed" || data.kind === "task.ended") void this.#sweepSecrets("keep");
     if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
   }
 
-  async #measure(
-    data: Extract<EventData, { kind: "traffic.switched" | "rollout.aborted" }> & { from: SetName | null },
-  ): Promise<void> {
-    const { app, environment, release } = data;
-    const key = `${environmentKey(app, environment)} ${release}`;
-    const start = this.#countsAt.get(key);
-    this.#countsAt.delete(key);
-    this.#askedAt.delete(key);
-    const record = this.state.environments.get(environmentKey(app, environment));
-    const released = record?.releases.get(release);
-    if (start === undefined || record === undefined || released === undefined) return;
-    try {
-      const measured = await measureRollout({
-        router: this.ports.router,
-        clock: this.ports.clock,
-        record,
-        release: released,
-        replaced: data.from,
-        start,
-        signal: this.#stopping.signal,
-      });
-      if (measured !== null) this.recorder.append({ kind: "rollout.measured", app, environment, release, ...measured });
-    } catch (error) {
-      this.#warn(`cannot measure the rollout of ${key}`, error);
-    }
+  #sample(): void {
+    this.#traffic.sample();
+    for (const [key, { watch }] of this.state.environments) if (watch !== null) this.tick(key);
   }
 
   #recordHealthy(record: EnvironmentRecord, instance: FleetInstance): void {
@@ -417,29 +396,6 @@ export class Controller {
     this.tick(keyOf(record));
   }
 
-  #sample(): void {
-    const now = this.ports.clock.now();
-    const traffic = this.ports.router.traffic();
-    for (const record of this.state.environments.values()) {
-      for (const set of record.sets.values()) {
-        const counts = traffic.get(set.name);
-        if (counts !== undefined && set.role !== "ending") {
-          this.#windows.set(set.name, addSample(this.#windows.get(set.name) ?? emptyWindow, counts, now));
-        }
-      }
-      if (record.watch !== null) this.tick(keyOf(record));
-    }
-    for (const name of this.#windows.keys())
-      if (this.#recordOfSet(name)?.sets.has(name) !== true) this.#windows.delete(name);
-  }
-
-  #share(set: SetName, stretchMs: number, sinceMs: number): TrafficShare {
-    const window = this.#windows.get(set);
-    return window === undefined
-      ? { requests: 0, errors: 0 }
-      : shareOf(window, stretchMs, sinceMs, this.ports.clock.now());
-  }
-
   /** Instances that no record knows of are ended: a crash between their start and its record may leave such. */
   async #removeStrangers(): Promise<void> {
     const strangers = [
@@ -468,7 +424,7 @@ export class Controller {
     const parts = splitInstanceName(name);
     if (parts === undefined) return false;
     const { set, process } = parts;
-    if (this.executor.placed.get(set)?.includes(name) === true) return true;
+    if (this.executor.routing.placed.get(set)?.includes(name) === true) return true;
     const record = this.#recordOfSet(set);
     const hasTraffic = record === undefined || (process === webProcess && isRouted(record, set));
     return !hasTraffic && record.sets.get(set)?.proven.has(name) === true;

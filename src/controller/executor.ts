@@ -1,34 +1,18 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
-import type { EventData, Failure } from "../ledger/event.ts";
-import {
-  environmentKey,
-  isRouted,
-  settingsFor,
-  type EnvironmentRecord,
-  type ReleaseRecord,
-  type SetRecord,
-} from "../ledger/state.ts";
-import { formatRoute, type Route } from "../model/content.ts";
-import {
-  isWorker,
-  splitInstanceName,
-  webProcess,
-  type InstanceName,
-  type ProcessName,
-  type SetName,
-} from "../model/names.ts";
-import type { RouteRule } from "../model/observation.ts";
+import type { Failure } from "../ledger/event.ts";
+import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { isWorker, splitInstanceName, webProcess, type ProcessName, type SetName } from "../model/names.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
 import type { Health } from "../rollout/health.ts";
-import { provenAtSwitch } from "../rollout/plan.ts";
 import { readyInstances } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
-import { baselineWindowMs, type TrafficShare } from "../rollout/watch.ts";
+import type { TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { Routing } from "./routing.ts";
 import { hideSecrets } from "./secret-values.ts";
 import { sleep } from "./sleep.ts";
 import { TaskRunner } from "./task-runner.ts";
@@ -51,19 +35,14 @@ export interface ExecutorOptions {
   /** Requests of a set in the stretch before now, from memory. */
   readonly share: (set: SetName, stretchMs: number) => TrafficShare;
   /** Monotonic ms when a release was asked for, as far as this process knows. */
+  readonly askedAt: (record: EnvironmentRecord, release: number) => number | undefined;
   /** Lets names stand for who is there now. */
   readonly tellNames: (record: EnvironmentRecord) => Promise<void>;
-  readonly askedAt: (record: EnvironmentRecord, release: number) => number | undefined;
 }
 
-/** Carries out steps. What it changed and the router's view of it is kept here; a new process asks the router again. */
+/** Carries out steps. */
 export class Executor {
-  /** Rules in effect, by route. */
-  readonly rules = new Map<string, RouteRule>();
-  /** Instances the router knows, by set; sorted. */
-  readonly placed = new Map<SetName, readonly InstanceName[]>();
-  /** Switches under way, by environment: such a rule may be in effect already. */
-  readonly flips = new Map<string, RouteRule>();
+  readonly routing: Routing;
   readonly #options: ExecutorOptions;
   readonly #tasks: TaskRunner;
   readonly #volumes: VolumeRunner;
@@ -72,20 +51,10 @@ export class Executor {
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
+    this.routing = new Routing(options);
     this.#tasks = new TaskRunner({ ...options, releaseUnused: () => this.releaseUnused() });
     const abort = this.#abortActive.bind(this);
     this.#volumes = new VolumeRunner({ ...options, abort });
-  }
-
-  /** Learns from the router what is in effect. */
-  async adopt(): Promise<void> {
-    const observed = await this.#options.ports.router.observe();
-    this.rules.clear();
-    this.placed.clear();
-    for (const rule of observed.rules) this.rules.set(formatRoute(rule.route), rule);
-    for (const { set, endpoints } of observed.sets) {
-      if (endpoints.length > 0) this.placed.set(set, endpoints.map(({ instance }) => instance).sort());
-    }
   }
 
   /** Steps that only record something: done when this returns true. */
@@ -147,11 +116,11 @@ export class Executor {
       case "ensure":
         return this.#ensure(record, step);
       case "place":
-        return this.#place(step);
+        return this.routing.place(step);
       case "switch":
-        return this.#switch(record, step);
+        return this.routing.switch(record, step);
       case "route":
-        return this.#route(step);
+        return this.routing.change(step.route, step.rule);
       case "fail":
         return this.#fail(record, step);
       case "end":
@@ -258,88 +227,6 @@ export class Executor {
     return true;
   }
 
-  async #place(step: Extract<Step, { kind: "place" }>): Promise<void> {
-    const { ports, fleet, signal } = this.#options;
-    const endpoints = step.instances.flatMap((name) => {
-      const instance = fleet.get(name);
-      return instance === undefined || instance.address === null
-        ? []
-        : [{ instance: name, address: instance.address, port: instance.port }];
-    });
-    await ports.router.place({ set: step.set, endpoints }, signal);
-    if (endpoints.length === 0) this.placed.delete(step.set);
-    else this.placed.set(step.set, endpoints.map(({ instance }) => instance).sort());
-  }
-
-  async #switch(record: EnvironmentRecord, step: Extract<Step, { kind: "switch" }>): Promise<void> {
-    const { recorder, ports, share, askedAt } = this.#options;
-    const { app, environment, live } = record;
-    const release = record.releases.get(step.release);
-    const set = record.sets.get(step.set);
-    if (release === undefined || set === undefined || record.active !== step.release) return;
-    const from = live?.set ?? null;
-    const warm = set.role === "warm";
-    const { route } = settingsFor(record, set.name);
-    if (record.switching === null)
-      recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
-    const key = environmentKey(app, environment);
-    if (route !== null) {
-      const rule: RouteRule = { route, stable: set.name };
-      this.flips.set(key, rule);
-      try {
-        await this.#changeRoute(route, rule);
-      } finally {
-        this.flips.delete(key);
-      }
-    }
-    // Ended meanwhile: what answers the route is put right by the next plan.
-    if (record.active !== step.release) return;
-    const asked = askedAt(record, step.release);
-    // A daemon that was started since knows only what the ledger tells of the request.
-    const tookMs = asked === undefined ? ports.clock.now() - release.sinceMs : ports.clock.monotonic() - asked;
-    const elapsedMs = Math.max(0, Number(tookMs.toFixed(2)));
-    const baseline = from === null ? { requests: 0, errors: 0 } : share(from, baselineWindowMs);
-    const events: EventData[] = [];
-    const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
-    if (watched !== undefined) events.push(endOfWatch(record, watched, release));
-    const { settings, cause } = release;
-    if (settings !== null) events.push({ kind: "environment.changed", app, environment, settings, cause });
-    events.push({
-      kind: "traffic.switched",
-      app,
-      environment,
-      release: step.release,
-      set: set.name,
-      from,
-      elapsedMs,
-      warm,
-      baseline,
-    });
-    const proven = provenAtSwitch(record, release);
-    if (proven !== undefined)
-      events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
-    recorder.append(...events);
-  }
-
-  async #route(step: Extract<Step, { kind: "route" }>): Promise<void> {
-    await this.#changeRoute(step.route, step.rule);
-  }
-
-  async #changeRoute(route: Route, rule: RouteRule | null): Promise<void> {
-    const { router } = this.#options.ports;
-    try {
-      await router.route(route, rule, this.#options.signal);
-    } catch (error) {
-      // It may have come into effect or not: only the router knows.
-      const observed = await router.observe().catch(() => undefined);
-      const found = observed?.rules.find((one) => formatRoute(one.route) === formatRoute(route));
-      if (found !== undefined) this.rules.set(formatRoute(route), found);
-      throw error;
-    }
-    if (rule === null) this.rules.delete(formatRoute(route));
-    else this.rules.set(formatRoute(route), rule);
-  }
-
   async #fail(record: EnvironmentRecord, step: Extract<Step, { kind: "fail" }>): Promise<void> {
     const { recorder, ports, fleet } = this.#options;
     const release = record.releases.get(step.release);
@@ -382,7 +269,7 @@ export class Executor {
   async #end(record: EnvironmentRecord, step: Extract<Step, { kind: "end" }>): Promise<void> {
     const { recorder, ports, fleet, signal } = this.#options;
     const { instance, set, drainUntilMs } = step;
-    if (drainUntilMs !== null && this.placed.get(set)?.includes(instance) === true) {
+    if (drainUntilMs !== null && this.routing.placed.get(set)?.includes(instance) === true) {
       // No route leads to a set that ends: nothing new comes, and while one of its instances has requests the others stand
       // by for them, should it die.
       const standsBy = record.sets.get(set)?.role === "ending";
@@ -425,7 +312,7 @@ export class Executor {
     if (signal.aborted || fleet.all().some(({ set }) => set === step.set)) return;
     // It may have a place without endpoints, which is not listed.
     await ports.router.place({ set: step.set, endpoints: [] }, signal);
-    this.placed.delete(step.set);
+    this.routing.placed.delete(step.set);
     this.#waitingSince.delete(step.set);
     recorder.append({ kind: "set.removed", app: record.app, environment: record.environment, set: step.set });
     await this.releaseUnused();
@@ -444,27 +331,6 @@ export class Executor {
     }
     await ports.runtime.release([...kept]);
   }
-}
-
-/** What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it. */
-function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: ReleaseRecord): EventData {
-  const { app, environment } = record;
-  const { held } = record.watch ?? { held: null };
-  if (watched.type === "deploy" && held !== null && next.type === "deploy") {
-    const reason = `replaced by v${next.number} while it was held for a person: ${held.reason}`;
-    return { kind: "release.taken_back", app, environment, release: watched.number, figures: null, reason };
-  }
-  if (next.type === "rollback" && watched.type === "deploy") {
-    return {
-      kind: "release.taken_back",
-      app,
-      environment,
-      release: watched.number,
-      figures: null,
-      reason: `rolled back by ${next.cause.who} while it was watched`,
-    };
-  }
-  return { kind: "release.proven", app, environment, release: watched.number, reason: "replaced" };
 }
 
 /** A page that tells of a failure may hold what it failed with. */

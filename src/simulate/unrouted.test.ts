@@ -58,7 +58,7 @@ test("a route may be taken away and given back without a release", async () => {
   const controller = await world.startController();
   await done(world, deploy(controller, request("one")));
   await done(world, deploy(controller, request("one", unrouted)));
-  await world.clock.until(() => controller.executor.placed.size === 0, 10_000);
+  await world.clock.until(() => controller.executor.routing.placed.size === 0, 10_000);
   assert.deepEqual(await world.router.observe(), { rules: [], sets: [] });
   await done(world, deploy(controller, request("one")));
   const { rules, sets } = await world.router.observe();

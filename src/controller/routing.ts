@@ -1,0 +1,140 @@
+import type { EventData } from "../ledger/event.ts";
+import { environmentKey, settingsFor, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
+import { formatRoute, type Route } from "../model/content.ts";
+import type { InstanceName, SetName } from "../model/names.ts";
+import type { RouteRule } from "../model/observation.ts";
+import { provenAtSwitch } from "../rollout/plan.ts";
+import type { Step } from "../rollout/step.ts";
+import { baselineWindowMs } from "../rollout/watch.ts";
+import type { ExecutorOptions } from "./executor.ts";
+
+/**
+ * Which instances have places in the router, and what answers each route. What is in effect is kept here; a new process
+ * asks the router again.
+ */
+export class Routing {
+  /** Rules in effect, by route. */
+  readonly rules = new Map<string, RouteRule>();
+  /** Instances the router knows, by set; sorted. */
+  readonly placed = new Map<SetName, readonly InstanceName[]>();
+  /** Switches under way, by environment: such a rule may be in effect already. */
+  readonly flips = new Map<string, RouteRule>();
+  readonly #options: ExecutorOptions;
+
+  constructor(options: ExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Learns from the router what is in effect. */
+  async adopt(): Promise<void> {
+    const observed = await this.#options.ports.router.observe();
+    this.rules.clear();
+    this.placed.clear();
+    for (const rule of observed.rules) this.rules.set(formatRoute(rule.route), rule);
+    for (const { set, endpoints } of observed.sets) {
+      if (endpoints.length > 0) this.placed.set(set, endpoints.map(({ instance }) => instance).sort());
+    }
+  }
+
+  /** Gives a set's instances their places; none: the set's own place is freed. */
+  async place(step: Extract<Step, { kind: "place" }>): Promise<void> {
+    const { ports, fleet, signal } = this.#options;
+    const endpoints = step.instances.flatMap((name) => {
+      const instance = fleet.get(name);
+      return instance === undefined || instance.address === null
+        ? []
+        : [{ instance: name, address: instance.address, port: instance.port }];
+    });
+    await ports.router.place({ set: step.set, endpoints }, signal);
+    if (endpoints.length === 0) this.placed.delete(step.set);
+    else this.placed.set(step.set, endpoints.map(({ instance }) => instance).sort());
+  }
+
+  /** Lets a release answer its route, and records that it does. */
+  async switch(record: EnvironmentRecord, step: Extract<Step, { kind: "switch" }>): Promise<void> {
+    const { recorder, ports, share, askedAt } = this.#options;
+    const { app, environment, live } = record;
+    const release = record.releases.get(step.release);
+    const set = record.sets.get(step.set);
+    if (release === undefined || set === undefined || record.active !== step.release) return;
+    const from = live?.set ?? null;
+    const warm = set.role === "warm";
+    const { route } = settingsFor(record, set.name);
+    if (record.switching === null)
+      recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
+    const key = environmentKey(app, environment);
+    if (route !== null) {
+      const rule: RouteRule = { route, stable: set.name };
+      this.flips.set(key, rule);
+      try {
+        await this.change(route, rule);
+      } finally {
+        this.flips.delete(key);
+      }
+    }
+    // Ended meanwhile: what answers the route is put right by the next plan.
+    if (record.active !== step.release) return;
+    const asked = askedAt(record, step.release);
+    // A daemon that was started since knows only what the ledger tells of the request.
+    const tookMs = asked === undefined ? ports.clock.now() - release.sinceMs : ports.clock.monotonic() - asked;
+    const elapsedMs = Math.max(0, Number(tookMs.toFixed(2)));
+    const baseline = from === null ? { requests: 0, errors: 0 } : share(from, baselineWindowMs);
+    const events: EventData[] = [];
+    const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
+    if (watched !== undefined) events.push(endOfWatch(record, watched, release));
+    const { settings, cause } = release;
+    if (settings !== null) events.push({ kind: "environment.changed", app, environment, settings, cause });
+    events.push({
+      kind: "traffic.switched",
+      app,
+      environment,
+      release: step.release,
+      set: set.name,
+      from,
+      elapsedMs,
+      warm,
+      baseline,
+    });
+    const proven = provenAtSwitch(record, release);
+    if (proven !== undefined)
+      events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
+    recorder.append(...events);
+  }
+
+  /** Changes what answers a route; null: nothing. */
+  async change(route: Route, rule: RouteRule | null): Promise<void> {
+    const { router } = this.#options.ports;
+    try {
+      await router.route(route, rule, this.#options.signal);
+    } catch (error) {
+      // It may have come into effect or not: only the router knows.
+      const observed = await router.observe().catch(() => undefined);
+      const found = observed?.rules.find((one) => formatRoute(one.route) === formatRoute(route));
+      if (found !== undefined) this.rules.set(formatRoute(route), found);
+      throw error;
+    }
+    if (rule === null) this.rules.delete(formatRoute(route));
+    else this.rules.set(formatRoute(route), rule);
+  }
+}
+
+/** What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it. */
+function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: ReleaseRecord): EventData {
+  const { app, environment } = record;
+  const { held } = record.watch ?? { held: null };
+  if (watched.type === "deploy" && held !== null && next.type === "deploy") {
+    const reason = `replaced by v${next.number} while it was held for a person: ${held.reason}`;
+    return { kind: "release.taken_back", app, environment, release: watched.number, figures: null, reason };
+  }
+  if (next.type === "rollback" && watched.type === "deploy") {
+    return {
+      kind: "release.taken_back",
+      app,
+      environment,
+      release: watched.number,
+      figures: null,
+      reason: `rolled back by ${next.cause.who} while it was watched`,
+    };
+  }
+  return { kind: "release.proven", app, environment, release: watched.number, reason: "replaced" };
+}
