@@ -73,6 +73,14 @@ test("wantedSecrets() tells what is wrong with a provider, without anything that
   );
 });
 
+test("wantedSecrets() refuses what cannot be a variable before anything is built", async (t) => {
+  const folder = folderFor(t);
+  const ask = (variable: boolean) =>
+    wantedSecrets([{ name, variable, from: shell("printf 'a\\000b'") }], { folder }, new AbortController().signal);
+  await assert.rejects(ask(true), /holds a NUL byte: it can be a file, but not a variable/);
+  assert.equal((await ask(false)).length, 1);
+});
+
 test("wantedSecrets() ends a command that hangs, with all that it started", async (t) => {
   const folder = folderFor(t);
   const script = `sleep 1000 & echo $! > child; echo ${canary}; wait`;

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { WantedSecret } from "../model/api.ts";
 import type { SecretDefinition, SecretSource } from "../model/definition.ts";
-import { mostSecretBytes, whyNoValue, withoutLineEnd, type SecretName } from "../model/secret.ts";
+import { mostSecretBytes, whyNoValue, whyNoVariableValue, withoutLineEnd, type SecretName } from "../model/secret.ts";
 import type { Project } from "./project.ts";
 import { readSecretFile } from "./secret-input.ts";
 import { takenVariable } from "./secret-variables.ts";
@@ -29,6 +29,9 @@ export function wantedSecrets(
       const value = withoutLineEnd(await readSource(name, from, folder, signal, commandMs));
       const problem = whyNoValue(value);
       if (problem !== undefined) throw failed(name, `what ${sourceText(from)} gave cannot be used: ${problem}`);
+      const noVariable = variable ? whyNoVariableValue(value) : undefined;
+      if (noVariable !== undefined)
+        throw failed(name, `what ${sourceText(from)} gave ${noVariable}: it can be a file, but not a variable`);
       return { name, variable, value: value.toString("base64") };
     }),
   );

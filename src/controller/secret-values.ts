@@ -64,19 +64,9 @@ export async function prepareSecrets(
   wanted: readonly WantedSecret[],
   cause: Cause,
 ): Promise<void> {
-  const record = recordAt(controller, place);
-  const missing = wanted.filter(({ name, value }) => value === undefined && currentVersion(record, name) === undefined);
-  if (missing.length > 0)
-    throw missingSecrets(
-      place,
-      missing.map(({ name }) => name),
-      knownSecrets(record),
-    );
+  await checkKept(controller, place, wanted);
   for (const { name, variable, value: text } of wanted) {
-    if (text === undefined) {
-      await checkValue(controller, place, name, variable);
-      continue;
-    }
+    if (text === undefined) continue;
     const value = Buffer.from(text, "base64");
     if (variable) refuseNoVariable(name, value);
     await controller.secretChanges.run(environmentKey(place.app, place.environment), async () => {
@@ -84,6 +74,19 @@ export async function prepareSecrets(
         await addVersion(controller, place, { name, value, from: "provider" }, cause);
     });
   }
+}
+
+/**
+ * Whether those of them that come without a value have one that can be read.
+ *
+ * @throws {OperatorError} as `prepareSecrets`
+ */
+export async function checkKept(controller: Controller, place: Place, wanted: readonly WantedSecret[]): Promise<void> {
+  const record = recordAt(controller, place);
+  const kept = wanted.filter(({ value }) => value === undefined);
+  const missing = kept.map(({ name }) => name).filter((name) => currentVersion(record, name) === undefined);
+  if (missing.length > 0) throw missingSecrets(place, missing, knownSecrets(record));
+  for (const { name, variable } of kept) await checkValue(controller, place, name, variable);
 }
 
 /** The current version of each. */

@@ -214,6 +214,7 @@ export const volumeRemoveSchema = z.strictObject({
   snapshot: snapshotName.optional(),
   yes: z.boolean(),
 });
+export const secretCheckSchema = z.strictObject({ app: appName, environment: environmentName, secrets: wantedSecrets });
 export const secretRemoveSchema = z.strictObject({ ...asked, name: secretName, yes: z.boolean() });
 export const passphraseSchema = z.strictObject({ passphrase: text(mostText).min(1).nullable() });
 

@@ -2,9 +2,11 @@ import type { FastifyInstance } from "fastify";
 import type { Controller } from "../controller/controller.ts";
 import { removeSecret, revokeSecret, secretRows, setSecret, type SecretOutcome } from "../controller/secrets.ts";
 import { knownEnvironment } from "../controller/known.ts";
+import { checkKept } from "../controller/secret-values.ts";
 import type {
   PassphraseRequest,
   Ping,
+  SecretCheckRequest,
   SecretRemoveRequest,
   SecretResult,
   SecretRevokeRequest,
@@ -18,6 +20,7 @@ import {
   oneEnvironmentSchema,
   parseWith,
   passphraseSchema,
+  secretCheckSchema,
   secretRemoveSchema,
   secretRevokeSchema,
   secretSetSchema,
@@ -66,6 +69,10 @@ export function addSecretRoutes(
       await secrets.protect(passphrase);
       return isLocked();
     });
+  });
+  app.post("/v1/secret/check", (request): Promise<object> => {
+    const { secrets: wanted, ...place } = parseWith(secretCheckSchema, request.body, "check") as SecretCheckRequest;
+    return checkKept(controller, place, wanted).then(() => ({}));
   });
   app.get("/v1/secrets", (request): Promise<SecretsReport> => {
     const query = parseWith(oneEnvironmentSchema, request.query, "query");

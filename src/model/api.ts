@@ -17,6 +17,7 @@
  *   POST /v1/secret/remove SecretRemoveRequest                 → stream of StreamLine<SecretResult>
  *   POST /v1/secret/unlock, /v1/secret/protect  PassphraseRequest → stream of StreamLine<SecretsLock>
  *   GET  /v1/secrets?app=&environment=                         → SecretsReport
+ *   POST /v1/secret/check    SecretCheckRequest                → {}, or why a deploy would be refused
  *   GET  /v1/volumes?app=&environment=                         → VolumeRow[]
  *   POST /v1/volume/snapshot VolumeSnapshotRequest             → stream of StreamLine<VolumeResult>
  *   POST /v1/volume/restore  VolumeRestoreRequest              → stream of StreamLine<VolumeResult>
@@ -135,6 +136,13 @@ export interface SecretRemoveRequest extends Asked {
   readonly name: SecretName;
   /** Also where releases that a rollback can reach need it. */
   readonly yes: boolean;
+}
+
+/** Whether a deploy would find the values of secrets that it brings none of. */
+export interface SecretCheckRequest {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly secrets: readonly WantedSecret[];
 }
 
 export interface SecretResult {

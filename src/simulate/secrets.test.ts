@@ -4,7 +4,7 @@ import { changeConfig } from "../controller/config.ts";
 import type { Controller } from "../controller/controller.ts";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
-import { hideSecrets } from "../controller/secret-values.ts";
+import { checkKept, hideSecrets } from "../controller/secret-values.ts";
 import { removeSecret, revokeSecret, secretRows, setSecret } from "../controller/secrets.ts";
 import { environmentStatus } from "../controller/status.ts";
 import type { WantedSecret } from "../model/api.ts";
@@ -65,7 +65,12 @@ test("a deploy of a secret without a value, or of one that cannot be read, is re
   );
   assert.match(error.message, /DATABSE_URL, OTHER have no values/);
   assert.match(error.hint, /did you mean DATABASE_URL\?/);
+  // Asked beforehand it is the same; a value that the deploy brings is not looked for.
+  const asks = (...secrets: readonly WantedSecret[]) => checkKept(controller, asked, secrets);
+  await fails(world, asks(wanted("DATABSE_URL")), "SECRET_MISSING");
+  await done(world, asks(wanted("DATABASE_URL"), wanted("OTHER", "given")));
   world.secrets.damage({ ...asked, name: parseSecretName("DATABASE_URL"), version: 1 });
+  await fails(world, asks(wanted("DATABASE_URL")), "SECRET_UNREADABLE");
   await fails(world, deploy(controller, withSecrets("code", wanted("DATABASE_URL"))), "SECRET_UNREADABLE");
   assert.equal(recordOf(controller).lastRelease, before);
   // A new value mends it.

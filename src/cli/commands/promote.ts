@@ -1,18 +1,21 @@
 import { Command } from "commander";
 import { factsOf, readImage } from "../../build/image-state.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { StatusReport } from "../../model/api.ts";
+import type { StatusReport, WantedSecret } from "../../model/api.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Definition } from "../../model/definition.ts";
 import { parseAppName, parseEnvironmentName, type EnvironmentName } from "../../model/names.ts";
 import { formatDuration } from "../../model/quantities.ts";
 import { openStore } from "../build-project.ts";
+import { checkSecrets } from "../check-secrets.ts";
 import { createContext, withShared, type Context } from "../context.ts";
+import { definedConfig } from "../defined-config.ts";
 import { deployArtifact } from "../deploy-artifact.ts";
 import { inOrderOfNeeds } from "../in-order.ts";
 import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { contextsOf } from "../several.ts";
+import { wantedSecrets } from "../secret-providers.ts";
 
 type Environment = Definition["environments"][number];
 
@@ -36,6 +39,13 @@ export function promoteCommand(): Command {
       const projects = await loadProjects(options);
       const promotions = projects.map((project) => ({ project, ...chooseStep(project.definition, names) }));
       const digests = await provenArtifacts(context, promotions);
+      const secrets: (readonly WantedSecret[])[] = [];
+      for (const { project, to } of promotions) {
+        const wanted = await wantedSecrets(to.secrets ?? [], project, context.signal);
+        await checkSecrets(context, { app: project.definition.app, environment: to.name }, wanted);
+        definedConfig(project.definition, to, project.folder);
+        secrets.push(wanted);
+      }
       const contexts = contextsOf(context, projects);
       const store = openStore(context);
       await inOrderOfNeeds(
@@ -46,7 +56,8 @@ export function promoteCommand(): Command {
             const digest = digests[index] as Digest;
             const { image } = await readImage(store, digest);
             const artifact = { digest, facts: factsOf(image.config) };
-            await deployArtifact(contexts.of(project), project, to, artifact, { ...options, promote: true });
+            const promoted = { ...options, promote: true };
+            await deployArtifact(contexts.of(project), project, to, artifact, promoted, secrets[index]);
           },
           leftOut: (need) => contexts.of(project).output.line(`left as it is: it needs ${need}, which did not go live`),
         })),

@@ -5,8 +5,10 @@ import type { Definition } from "../../model/definition.ts";
 import type { AppName } from "../../model/names.ts";
 import { buildProject } from "../build-project.ts";
 import { withBuild, type BuildOptions } from "../build-options.ts";
+import { checkSecrets } from "../check-secrets.ts";
 import { createContext, withTarget, type Context } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
+import { definedConfig } from "../defined-config.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { inOrderOfNeeds, type OrderedWork } from "../in-order.ts";
 import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
@@ -39,10 +41,13 @@ export function upCommand(): Command {
         refusePromoted(project.definition.app, environment);
         // What cannot be had is told before a long build.
         const secrets = await wantedSecrets(environment.secrets ?? [], project, context.signal);
+        definedConfig(project.definition, environment, project.folder);
         chosen.push({ project, environment, secrets });
       }
       // A machine that cannot run the daemon says so before a long build.
       await ensureDaemon(context, options);
+      for (const { project, environment, secrets } of chosen)
+        await checkSecrets(context, { app: project.definition.app, environment: environment.name }, secrets);
       const contexts = contextsOf(context, projects);
       const works: OrderedWork[] = [];
       for (const one of chosen) {
