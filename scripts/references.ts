@@ -38,6 +38,7 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   NO_ROLLBACK_TARGET: "There is no earlier release to go back to.",
   SECRET_MISSING: "A secret that the definition lists has no value in this environment, or there is none of that name.",
   SECRET_NEEDED: "Releases that a rollback may reach need this secret; nothing was removed or revoked.",
+  VOLUME_LOST: "A volume that the live release has is there no more; an empty one is not made in its place.",
   VOLUME_NEEDED: "a volume or snapshot is to be removed for good, without --yes.",
   SECRET_UNREADABLE: "A secret's value or the key of secrets is gone or damaged. What runs goes on.",
   SECRETS_LOCKED: "The key of secrets waits for its passphrase, or it was another one.",

@@ -211,6 +211,11 @@ export class Controller {
     return this.#limits.problemOf(record);
   }
 
+  /** Why what is live could not be started, in words. */
+  startProblem(record: EnvironmentRecord): string | undefined {
+    return record.live === null ? undefined : this.executor.startProblems.get(record.live.set);
+  }
+
   /** Remembers when a release was asked for, so that its time counts from there. @param askedAtMs monotonic */
   asked(record: EnvironmentRecord, release: number, askedAtMs: number): void {
     this.#traffic.asked(record, release, askedAtMs);

@@ -2,6 +2,7 @@ import { OperatorError, asOperatorError, causeText } from "../errors/operator-er
 import type { Failure } from "../ledger/event.ts";
 import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, webProcess, type ProcessName, type SetName } from "../model/names.ts";
+import { volumesOf } from "../model/volumes.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
 import type { Health } from "../rollout/health.ts";
@@ -10,6 +11,7 @@ import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import type { TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
+import { refuseLostVolumes } from "./lost-volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import { Routing } from "./routing.ts";
@@ -43,6 +45,8 @@ export interface ExecutorOptions {
 /** Carries out steps. */
 export class Executor {
   readonly routing: Routing;
+  /** Why what is live could not be started when it was last tried. */
+  readonly startProblems = new Map<SetName, string>();
   readonly #options: ExecutorOptions;
   readonly #tasks: TaskRunner;
   readonly #volumes: VolumeRunner;
@@ -162,13 +166,17 @@ export class Executor {
       await ports.runtime.prepare(set.content.artifact, signal, set.environment);
       // Its rollout may have been ended meanwhile, or another have gone live.
       if (set.role === "ending" || (isWorker(process) && set.role !== "live")) return;
+      await refuseLostVolumes(ports.volumes, record, volumesOf(set.content.settings, process, set));
       const wanted = { process, count: step.count, nextOrdinal, ...(ending === undefined ? {} : { ending }) };
       await ports.runtime.ensure(instanceSet(set), wanted, signal);
       this.#waitingSince.delete(set.name);
+      this.startProblems.delete(set.name);
     } catch (error) {
       await fleet.refresh();
       if (signal.aborted) return;
       if (this.#isToWait(set, error)) throw error;
+      const { message, hint } = asOperatorError(error);
+      if (set.role === "live") this.startProblems.set(set.name, `${message} (${hint})`);
       if (isWorker(process)) return this.#workersFailed(record, set, process, error);
       const isFull = asOperatorError(error).code === "DISK_FULL";
       if ((isFull && isAutomatic(record)) || !this.#abortActive(record, set, error)) throw error;

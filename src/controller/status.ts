@@ -41,6 +41,8 @@ export interface StatusInput {
   readonly waitsFor?: readonly AppName[];
   /** Why it is not limited as it should be. */
   readonly limitProblem?: string | undefined;
+  /** Why what is live cannot be started. */
+  readonly startProblem?: string | undefined;
 }
 
 /** A rollback is held to be ready only on probes not older than this, in ms. */
@@ -270,10 +272,11 @@ interface Shown {
 function warningsOf(
   record: EnvironmentRecord,
   { rows, rollback, healthy, workers }: Shown,
-  { nowMs, waitsFor = [], limitProblem }: StatusInput,
+  { nowMs, waitsFor = [], limitProblem, startProblem }: StatusInput,
 ): readonly string[] {
   const warnings: string[] = [];
   if (limitProblem !== undefined) warnings.push(limitProblem);
+  if (startProblem !== undefined) warnings.push(startProblem);
   if (waitsFor.length > 0) warnings.push(`waits for ${waitsFor.join(", ")} to serve before it starts`);
   const { live, settings, watch } = record;
   if (live !== null && healthy < settings.instances)

@@ -1,6 +1,7 @@
 import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
-import { keptReleaseSnapshots, releaseSnapshot, type VolumeId } from "../model/volumes.ts";
+import { allVolumesOf, keptReleaseSnapshots, releaseSnapshot, type VolumeId } from "../model/volumes.ts";
 import type { VolumeStep } from "../rollout/volumes.ts";
+import { refuseLostVolumes } from "./lost-volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -29,6 +30,8 @@ export class VolumeRunner {
     const stopListening = recorder.listen(() => isOver() && over.abort());
     const next = record.sets.get(record.releases.get(step.release)?.set ?? step.set);
     try {
+      if (next !== undefined)
+        await refuseLostVolumes(this.#options.ports.volumes, record, allVolumesOf(next.content.settings, next));
       await (step.kind === "yield"
         ? this.#yield(record, step)
         : this.#snapshot(record, step, AbortSignal.any([signal, over.signal])));

@@ -217,7 +217,12 @@ export function createServer(options: ServerOptions): FastifyInstance {
       environmentStatus(
         record,
         isNow
-          ? { ...input, waitsFor: controller.waitsFor(record), limitProblem: controller.limitProblem(record) }
+          ? {
+              ...input,
+              waitsFor: controller.waitsFor(record),
+              limitProblem: controller.limitProblem(record),
+              startProblem: controller.startProblem(record),
+            }
           : input,
       ),
     );

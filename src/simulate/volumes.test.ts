@@ -409,3 +409,24 @@ test("an exclusive volume is never attached twice: deploys, rollbacks, failures,
   assert.ok(attached > 100, `${attached} handovers`);
   t.diagnostic(`${attached} handovers`);
 });
+
+test("a volume of what is live that is gone is named, and no empty one takes its place; put back, all goes on", async () => {
+  const world = createWorld({ trusting: true });
+  const controller = await live1(world);
+  const putBack = world.volumes.lose(id);
+  const error = await fails(world, deploy(controller, wanting("two")), "VOLUME_LOST");
+  assert.match(error.message, /shop\/production\/data, which v1 has/);
+  const [first] = running(controller);
+  assert.equal(first, "shop-production-v1-1", "what is live has not been ended for it");
+  assert.ok(!kindsOf(world).includes("set.yielded"));
+  world.machine.exit(first ?? assert.fail(), 1);
+  await world.clock.advance(10_000);
+  assert.deepEqual(running(controller), []);
+  assert.deepEqual(await world.volumes.list(), []);
+  assert.match(controller.startProblem(recordOf(controller)) ?? "", /Cannot find volume shop\/production\/data/);
+  putBack();
+  await world.clock.advance(120_000);
+  assert.equal(running(controller).length, 1);
+  assert.equal(controller.startProblem(recordOf(controller)), undefined);
+  await controller.stop();
+});

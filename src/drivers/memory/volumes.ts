@@ -10,6 +10,8 @@ export type MemoryFiles = Map<string, string>;
 export interface MemoryVolumes extends VolumeStore {
   /** What lies in a volume, or in a snapshot of it. */
   files(id: VolumeId, snapshot?: string): MemoryFiles | undefined;
+  /** Takes a volume away, as a disk that is not mounted does. @returns what puts it back */
+  lose(id: VolumeId): () => void;
   /** From now on there is no room for anything new; false: there is again. */
   fill(full: boolean): void;
 }
@@ -52,6 +54,11 @@ export function createMemoryVolumes(clock: Pick<Clock, "wall">): MemoryVolumes {
     files: (id, snapshot) => {
       const found = held.get(formatVolume(id));
       return snapshot === undefined ? found?.files : found?.snapshots.get(snapshot)?.files;
+    },
+    lose: (id) => {
+      const found = existing(id);
+      held.delete(formatVolume(id));
+      return () => void held.set(formatVolume(id), found);
     },
     fill: (isFull) => void (full = isFull),
     list: async () => [...held].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => shown(one)),

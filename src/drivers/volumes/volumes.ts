@@ -91,7 +91,7 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
 
   async function read(id: VolumeId): Promise<StoredVolume | undefined> {
     const facts = await readFacts<VolumeFacts>(join(placeOf(id), volumeFile));
-    if (facts === undefined) return undefined;
+    if (facts === undefined || !existsSync(join(placeOf(id), dataFolder))) return undefined;
     const snapshots: StoredSnapshot[] = [];
     for (const name of named(snapshotsOf(id), parseSnapshotName)) {
       const known = await readFacts<Omit<StoredSnapshot, "name">>(join(snapshotsOf(id), name, snapshotFile));
@@ -150,6 +150,10 @@ export function createVolumeStore(options: VolumeStoreOptions): VolumeStore {
           if (readdirSync(known.path).length === 0) await give(known.path);
           return known;
         }
+        if (existsSync(placeOf(id)))
+          throw new OperatorError("VOLUME_LOST", `Cannot use volume ${formatVolume(id)}: ${placeOf(id)} is not whole`, {
+            hint: `it lacks ${volumeFile} or ${dataFolder}: put back what is missing, or move the folder away to begin with an empty volume`,
+          });
         await mkdir(folder, { recursive: true, mode: 0o700 });
         await made(join(folder, id.app, id.environment), id.name, async (place) => {
           const data = join(place, dataFolder);
