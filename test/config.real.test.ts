@@ -64,6 +64,10 @@ test("config is read back from inside instances after up, set, unset and rollbac
   assert.match(refused.stderr, /did you mean LEVEL\?/);
   const secret = await site.bronze(["config", "set", ["TOKEN=ghp", "abcdefghijklmnopqrstuvwxyz0123456789"].join("_")]);
   assert.deepEqual([secret.status, secret.stderr.includes("abcdef")], [10, false]);
+  // What is new may be meant: it is set, and the nearest is named.
+  const near = await site.bronze(["config", "set", "LEVLE=warn"]);
+  assert.equal(near.status, 0, near.stderr);
+  assert.match(near.stderr, /LEVLE is new here: did you mean LEVEL\?/);
   assert.match(secret.stderr, /TOKEN \(github-token\)[^]*bronze secret set TOKEN/);
   site.write({ "production.env": "MODE=one\nMODE=two\nnot this\n" });
   const broken = await site.bronze(["up"]);

@@ -92,11 +92,29 @@ async function change(
   // The first override may come before the first deploy.
   if (changes.set !== undefined) await ensureDaemon(context, {});
   const target: Target = await findKnownTarget(context, options);
+  const { set } = changes;
+  if (set !== undefined) await noteMistyped(context, target, Object.keys(set));
   const body: ConfigRequest = { ...target, who: whoAsks(), why: options.why ?? "", ...changes };
   const result = await followRelease<DeployResult | null>(context, "/v1/config", body);
   if (result !== null) return printRelease(context, target, result, options);
   context.output.line(`${target.app} ${target.environment}: nothing is live; ${kept}`);
   context.output.record({ ...target, release: null });
+}
+
+/** A variable that nobody knows yet may be one that somebody knows by another name; it is set all the same. */
+async function noteMistyped(context: Context, target: Target, names: readonly string[]): Promise<void> {
+  const report = await context.client
+    .get<ConfigReport>("/v1/config", { ...target }, context.signal)
+    .catch(() => undefined);
+  if (report === undefined) return;
+  const known = [...Object.keys(report.config), ...report.overrides.map(({ name }) => name)];
+  for (const name of names) {
+    const near = known.includes(name) ? undefined : nearestName(name, known);
+    if (near !== undefined)
+      context.output.note(
+        `${name} is new here: did you mean ${near}? If so: bronze config unset ${name}, then set ${near}`,
+      );
+  }
 }
 
 function assigned(assignments: readonly string[], absent: readonly string[]): ConfigOverrides {
