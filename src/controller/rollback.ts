@@ -50,7 +50,13 @@ export async function rollback(controller: Controller, request: RollbackRequest)
       }),
     );
     controller.tick(keyOf(record));
-    return { record, release: live, created: false, ...(isIrreversible(active) && { leaves: [active.number] }) };
+    return {
+      record,
+      release: live,
+      created: false,
+      ended: active.number,
+      ...(isIrreversible(active) && { leaves: [active.number] }),
+    };
   }
   if (live !== undefined && named !== undefined && digestNow(record, named) === live.digest)
     return { record, release: live, created: false };

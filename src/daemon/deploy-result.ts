@@ -6,12 +6,13 @@ import { overrideRows } from "../model/config.ts";
 
 /** What a caller who asked for a release is told of it. */
 export function deployResult(outcome: ReleaseOutcome, routerUrl: string): DeployResult {
-  const { record, release, created } = outcome;
+  const { record, release, created, ended } = outcome;
   const leaves = outcome.leaves ?? (created ? release.leaves : []);
   return {
     release: release.number,
     of: release.of,
     created,
+    ...(ended === undefined ? {} : { ended }),
     digest: release.digest,
     state: releaseState(release),
     watchMs: record.settings.watchMs,

@@ -310,6 +310,8 @@ export interface DeployResult {
   readonly of: number | null;
   /** False: that content was live already and no release was made. */
   readonly created: boolean;
+  /** The release whose rollout was ended by a rollback before it had traffic; what was live stays so. */
+  readonly ended?: number;
   readonly digest: Digest;
   readonly state: ReleaseState;
   readonly watchMs: number;
