@@ -107,11 +107,13 @@ export function withoutClashes(
   steps: readonly Step[],
   view: EnvironmentView,
 ): readonly Step[] {
+  const yields = steps.find((step) => step.kind === "yield");
   return steps.filter((step) => {
     if (step.kind !== "ensure") return true;
     const set = record.sets.get(step.set);
     const process = step.process ?? webProcess;
-    if (set === undefined || yieldingProcesses(record, set).has(process)) return false;
+    // What is being started as it is told to end has a volume that nobody sees it have.
+    if (set === undefined || yields?.set === set.name || yieldingProcesses(record, set).has(process)) return false;
     return holdersOf(record, volumesOf(set.content.settings, process, set), view.instances).length === 0;
   });
 }
