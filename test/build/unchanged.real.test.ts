@@ -57,7 +57,7 @@ function clone(t: TestContext): Clone {
       return { digest: digest.trim(), byLauncher: /everything looks as it did/.test(readFileSync(said, "utf8")) };
     },
     look: (env = {}) => {
-      const script = join(launcher, "../../scripts/unchanged.sh");
+      const script = join(launcher, "../scripts/unchanged.sh");
       return execFileSync("sh", ["-c", 'sh "$0" "$1" || true', script, project], {
         env: { ...own, ...env },
         encoding: "utf8",
