@@ -149,7 +149,9 @@ export class Fleet {
       if (this.#forgotten.has(one.name)) continue;
       seen.add(one.name);
       const known = this.#instances.get(one.name);
-      if (known === undefined) this.#adopt(one);
+      // One that was found half-made, and was made anew under its name, is another.
+      const isAnew = known?.phase === "broken" && one.phase !== "broken";
+      if (known === undefined || isAnew) this.#adopt(one);
       else if (known.phase === "running" && one.phase !== "running") this.#markExited(one.name, one.exit, one.phase);
       else if (known.address !== one.address || known.pid !== one.pid || known.orphaned !== one.orphaned) {
         const { address, pid, orphaned } = one;

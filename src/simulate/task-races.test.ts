@@ -5,7 +5,8 @@ import type { ControllerPorts } from "../controller/ports.ts";
 import { defaultRunSettings, type ReleaseTask } from "../model/content.ts";
 import type { Check } from "../model/tasks.ts";
 import { mortal } from "./mortal.ts";
-import { done, fails, live, request } from "./testing.ts";
+import { app, done, environment, fails, live, request } from "./testing.ts";
+import { instanceName, releaseProcess, setName } from "../model/names.ts";
 import { createWorld, type World } from "./world.ts";
 
 const migrate: ReleaseTask = { run: ["migrate"], reversible: true, deadlineMs: 60_000 };
@@ -93,4 +94,54 @@ test("a check that was recorded and not started as its daemon was killed finds t
   assert.match(world.machine.ran[0]?.task.environment["BRONZE_PREVIEW_URL"] ?? "", /^http:/);
   assert.equal(live(second), 1);
   await second.stop();
+});
+
+test("a task that a daemon left half-made is made anew by the next one, and comes to its end", async () => {
+  const world = createWorld();
+  const dies = await world.startController(
+    (ports) => ({
+      ...ports,
+      runtime: {
+        ...ports.runtime,
+        startTask: (_set, _task, signal) =>
+          new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      },
+    }),
+    "boot",
+  );
+  await done(world, deploy(dies, request("one")));
+  world.machine.behaveTask("migrate", { exitMs: 3_000 });
+  deploy(dies, migrating("two")).catch(() => {});
+  await world.clock.advance(500);
+  await dies.stop();
+
+  let isHalfMade = true;
+  const next = await world.startController(
+    (ports) => ({
+      ...ports,
+      runtime: {
+        ...ports.runtime,
+        async observe() {
+          const seen = await ports.runtime.observe();
+          const [like] = seen;
+          const name = instanceName(setName(app, environment, 2), 1, releaseProcess);
+          const half = { name, set: setName(app, environment, 2), process: releaseProcess, ordinal: 1 };
+          if (!isHalfMade || like === undefined) return seen;
+          return [...seen, { ...like, ...half, phase: "broken", address: null, pid: null, startedAtMs: 0 }];
+        },
+        startTask(set, task, signal) {
+          isHalfMade = false;
+          return ports.runtime.startTask(set, task, signal);
+        },
+      },
+    }),
+    "boot",
+  );
+  await world.clock.advance(10_000);
+  assert.equal(live(next), 2);
+  assert.deepEqual(
+    world.machine.ran.map(({ instance }) => instance),
+    [instanceName(setName(app, environment, 2), 1, releaseProcess)],
+  );
+  await next.stop();
 });

@@ -15,7 +15,7 @@ import type { World } from "./world.ts";
 
 /** Helpers of the tests that run a whole world: one app, asked for things by one person. */
 export const app = parseAppName("shop");
-const environment = parseEnvironmentName("production");
+export const environment = parseEnvironmentName("production");
 export const asked = { app, environment, who: "ada", why: "" };
 
 export function request(text: string, settings: Partial<EnvironmentSettings> = {}, run: Partial<RunSettings> = {}) {
