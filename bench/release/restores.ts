@@ -75,7 +75,11 @@ async function play(
     return digestOf(value);
   };
   const deploy = (artifact: Digest, value?: string): Promise<Asked> => {
-    const secret = { name: parseSecretName("TOKEN"), variable: false, ...(value === undefined ? {} : { value }) };
+    const secret = {
+      name: parseSecretName("TOKEN"),
+      variable: false,
+      ...(value === undefined ? {} : { value: Buffer.from(value).toString("base64") }),
+    };
     return bronze.deploy(artifact, {}, { instances }, { secrets: [secret] });
   };
   /** What each release is, as it was asked for. */
