@@ -5,7 +5,7 @@ import { rollback } from "../controller/rollback.ts";
 import type { DeployRequest } from "../model/api.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
 import type { Check } from "../model/tasks.ts";
-import { mortal, type Moment } from "./mortal.ts";
+import { startMortal, type Moment } from "./mortal.ts";
 import { asked, done, live, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -58,15 +58,7 @@ function wanted(operation: (typeof operations)[number]): DeployRequest {
 async function killAt(operation: (typeof operations)[number], at: number, moment: Moment): Promise<number> {
   const world = await prepared(operation);
   const before = [...world.journal.read()].length;
-  let isAsked = false;
-  let points = 0;
-  const first = await world.startController((ports) =>
-    mortal(ports, () => {
-      if (isAsked) points += 1;
-      return isAsked && points === at ? moment : undefined;
-    }),
-  );
-  isAsked = true;
+  const { controller: first, points } = await startMortal(world, at, moment);
   const work = isDeploy(operation) ? deploy(first, wanted(operation)) : rollback(first, asked);
   work.catch(() => {});
   // As long as the operation takes; a daemon that died early is away for that time.
@@ -105,7 +97,7 @@ async function killAt(operation: (typeof operations)[number], at: number, moment
   assert.deepEqual(ran, accepted && operation === "deploy with tasks" ? ["unit", "migrate", "smoke"] : [], what);
   assert.deepEqual([record.tasks.size, second.fleet.tasks()], [0, []], `${what}: tasks`);
   await second.stop();
-  return points;
+  return points();
 }
 
 for (const operation of operations) {

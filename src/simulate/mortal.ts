@@ -1,4 +1,6 @@
+import type { Controller } from "../controller/controller.ts";
 import type { ControllerPorts } from "../controller/ports.ts";
+import type { World } from "./world.ts";
 
 /** When it dies: before the call comes into effect, or after. */
 export type Moment = "before" | "after";
@@ -77,4 +79,27 @@ export function mortal(ports: ControllerPorts, next: () => Moment | undefined): 
     secrets: through(ports.secrets),
     journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },
   };
+}
+
+/**
+ * Starts a daemon that dies at one of the appends and effects from now on.
+ *
+ * @param at which of them, from 1 on
+ * @returns the daemon's controller, and how many of them there were so far
+ */
+export async function startMortal(
+  world: World,
+  at: number,
+  moment: Moment,
+): Promise<{ readonly controller: Controller; readonly points: () => number }> {
+  let started = false;
+  let count = 0;
+  const controller = await world.startController((ports) =>
+    mortal(ports, () => {
+      if (started) count += 1;
+      return started && count === at ? moment : undefined;
+    }),
+  );
+  started = true;
+  return { controller, points: () => count };
 }

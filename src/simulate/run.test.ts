@@ -7,8 +7,8 @@ import { rollback } from "../controller/rollback.ts";
 import { endCommand, runCommand } from "../controller/run-command.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { RunRequest } from "../model/api.ts";
-import { app, asked, done, live, recordOf, request, states } from "./testing.ts";
-import { createWorld, type World } from "./world.ts";
+import { app, asked, done, live, recordOf, request, states, oneLive } from "./testing.ts";
+import type { World } from "./world.ts";
 
 const wanted = (command: string, change: Partial<RunRequest> = {}): RunRequest => ({
   ...asked,
@@ -21,14 +21,6 @@ const wanted = (command: string, change: Partial<RunRequest> = {}): RunRequest =
 const ran = (world: World) => world.machine.ran.map(({ instance }) => instance.replace("shop-production-", ""));
 const ended = (controller: Controller) =>
   [...recordOf(controller).tasks.values()].map(({ ended: end }) => (end === null ? null : [end.how, end.code]));
-
-async function oneLive(): Promise<{ world: World; controller: Controller }> {
-  const world = createWorld();
-  const controller = await world.startController(undefined, "boot");
-  await done(world, deploy(controller, request("one")));
-  await world.clock.advance(61_000);
-  return { world, controller };
-}
 
 /** Only what is live is left, and nothing has changed about it. */
 async function assertClean(world: World, controller: Controller): Promise<void> {

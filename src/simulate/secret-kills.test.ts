@@ -5,7 +5,7 @@ import { deploy } from "../controller/deploy.ts";
 import { removeSecret, revokeSecret, setSecret } from "../controller/secrets.ts";
 import { currentVersion } from "../ledger/secrets.ts";
 import { parseSecretName } from "../model/secret.ts";
-import { mortal, type Moment } from "./mortal.ts";
+import { startMortal, type Moment } from "./mortal.ts";
 import { asked, done, live, recordOf, request } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -60,15 +60,7 @@ async function prepared(): Promise<World> {
 async function killAt(operation: keyof typeof operations, at: number, moment: Moment): Promise<number> {
   const { ask, current } = operations[operation];
   const world = await prepared();
-  let isAsked = false;
-  let points = 0;
-  const first = await world.startController((ports) =>
-    mortal(ports, () => {
-      if (isAsked) points += 1;
-      return isAsked && points === at ? moment : undefined;
-    }),
-  );
-  isAsked = true;
+  const { controller: first, points } = await startMortal(world, at, moment);
   ask(first).catch(() => {});
   await world.clock.advance(8_000);
   void first.stop();
@@ -92,7 +84,7 @@ async function killAt(operation: keyof typeof operations, at: number, moment: Mo
       assert.ok(kept.includes(`${secret}${version}`), `${what}: ${one.name} has ${secret} v${version}`);
   assert.equal(second.fleet.all().filter(({ set: own }) => own === record.live?.set).length, 2, what);
   await second.stop();
-  return points;
+  return points();
 }
 
 for (const operation of Object.keys(operations) as (keyof typeof operations)[]) {

@@ -11,8 +11,8 @@ import { defaultRunSettings, type ReleaseTask } from "../model/content.ts";
 import type { InstanceName } from "../model/names.ts";
 import { parseSecretName } from "../model/secret.ts";
 import type { Check, TestTask } from "../model/tasks.ts";
-import { app, asked, done, fails, live, recordOf, request, states } from "./testing.ts";
-import { createWorld, type World } from "./world.ts";
+import { app, asked, done, fails, live, recordOf, request, states, oneLive } from "./testing.ts";
+import type { World } from "./world.ts";
 
 const migrate: ReleaseTask = { run: ["migrate"], reversible: true, deadlineMs: 60_000 };
 const unit: TestTask = { run: ["unit"], deadlineMs: 60_000, env: { LEVEL: "all" } };
@@ -40,15 +40,6 @@ const ran = (world: World) => world.machine.ran.map(({ instance }) => instance.r
 const serving = async (world: World) => (await world.router.observe()).rules.map(({ stable }) => stable);
 const kindsAfter = (world: World, seq: number) =>
   [...world.journal.read()].filter((event) => event.seq > seq).map(({ data }) => data.kind);
-
-/** A world in which v1, without any of this, is live and proven. */
-async function oneLive(): Promise<{ world: World; controller: Controller }> {
-  const world = createWorld();
-  const controller = await world.startController(undefined, "boot");
-  await done(world, deploy(controller, request("one")));
-  await world.clock.advance(61_000);
-  return { world, controller };
-}
 
 /** Nothing but the attempt's own events has changed: v1 serves as before, and nothing is left of what was tried. */
 async function assertUnchanged(world: World, controller: Controller): Promise<void> {

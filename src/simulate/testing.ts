@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Controller } from "../controller/controller.ts";
+import { deploy } from "../controller/deploy.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { environmentKey, releaseState, type EnvironmentRecord } from "../ledger/state.ts";
 import { sha256 } from "../model/canonical.ts";
@@ -11,7 +12,7 @@ import {
   type RunSettings,
 } from "../model/content.ts";
 import { parseAppName, parseEnvironmentName } from "../model/names.ts";
-import type { World } from "./world.ts";
+import { createWorld, type World } from "./world.ts";
 
 /** Helpers of the tests that run a whole world: one app, asked for things by one person. */
 export const app = parseAppName("shop");
@@ -72,3 +73,12 @@ export const names = (controller: Controller, set: string) =>
     .all()
     .filter((one) => one.set === set)
     .map(({ name }) => name);
+
+/** A world in which v1, a content like any other, is live and proven. */
+export async function oneLive(): Promise<{ world: World; controller: Controller }> {
+  const world = createWorld();
+  const controller = await world.startController(undefined, "boot");
+  await done(world, deploy(controller, request("one")));
+  await world.clock.advance(61_000);
+  return { world, controller };
+}

@@ -4,7 +4,7 @@ import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
 import type { DeployRequest } from "../model/api.ts";
 import { contentDigest } from "../model/content.ts";
-import { mortal, type Moment } from "./mortal.ts";
+import { startMortal, type Moment } from "./mortal.ts";
 import { asked, done, live, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -40,15 +40,7 @@ async function prepared(operation: Operation): Promise<World> {
 async function killAt(operation: Operation, at: number, moment: Moment): Promise<number> {
   const world = await prepared(operation);
   const before = [...world.journal.read()].length;
-  let isAsked = false;
-  let points = 0;
-  const first = await world.startController((ports) =>
-    mortal(ports, () => {
-      if (isAsked) points += 1;
-      return isAsked && points === at ? moment : undefined;
-    }),
-  );
-  isAsked = true;
+  const { controller: first, points } = await startMortal(world, at, moment);
   const work = operation === "rollback" ? rollback(first, asked) : deploy(first, wanted("two"));
   work.catch(() => {});
   await world.clock.advance(4_000);
@@ -77,7 +69,7 @@ async function killAt(operation: Operation, at: number, moment: Moment): Promise
   const made = operation === "rollback" || came ? ["before-v2"] : [];
   if (came || operation === "rollback") assert.deepEqual(snapshots, [made, made], what);
   await second.stop();
-  return points;
+  return points();
 }
 
 for (const operation of operations) {

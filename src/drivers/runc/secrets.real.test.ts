@@ -7,6 +7,7 @@ import { test, type TestContext } from "node:test";
 import type { Digest } from "../../model/canonical.ts";
 import type { InstanceName } from "../../model/names.ts";
 import type { SecretName } from "../../model/secret.ts";
+import { readText } from "../../linux/files.ts";
 import { web } from "../../ports/runtime.suite.ts";
 import type { InstanceSet } from "../../ports/runtime.ts";
 import { busyboxLayer, createBench, eventually, layerTar, putImage, type Bench } from "./fixture.suite.ts";
@@ -102,7 +103,7 @@ test("an instance sees its secrets as files of its user and as variables, and no
   for (const other of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry) && Number(entry) !== pid)) {
     if (namespaceOf(Number(other)) !== namespaceOf(process.pid)) continue;
     for (const file of ["cmdline", "environ"]) {
-      const text = Number(other) === process.pid ? "" : readOrEmpty(`/proc/${other}/${file}`);
+      const text = Number(other) === process.pid ? "" : (readText(`/proc/${other}/${file}`) ?? "");
       assert.ok(!text.includes(canary), `${file} of ${other}`);
     }
   }
@@ -163,14 +164,6 @@ test("secrets appear also where the image has /run as a link, or a tmpfs lies on
 function namespaceOf(pid: number): string {
   try {
     return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return "";
-  }
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
   } catch {
     return "";
   }
