@@ -23,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   build: async () => (await import("./build.ts")).buildBench,
   volume: async () => (await import("./volume.ts")).volumeBench,
   dockerfiles: async () => (await import("./dockerfiles.ts")).dockerfilesBench,
+  trust: async () => (await import("./trust.ts")).trustBench,
 };
 
 const { values, positionals } = parseArgs({

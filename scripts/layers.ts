@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
 const root = dirname(import.meta.dirname);
-const pure = ["definition", "image", "policy", "rollout", "drift", "trust", "ledger"];
+const pure = ["definition", "image", "policy", "rollout", "drift", "trust", "scan", "ledger"];
 const below: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   model: ["errors"],

@@ -1,0 +1,11 @@
+import type { BenchOptions, BenchResult } from "./lib/figures.ts";
+import { runParts, type Parts } from "./lib/parts.ts";
+
+const parts: Parts = {
+  "debian-order": async () => (await import("./trust/debian-order.ts")).debianOrder,
+};
+
+/** Evidence and trust: what it costs, and whether it is right. */
+export function trustBench(options: BenchOptions): Promise<BenchResult> {
+  return runParts(parts, options);
+}
