@@ -13,7 +13,7 @@ import {
 } from "../model/names.ts";
 import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
-import { nextDeadlineMs, planEnvironment, type EnvironmentView } from "../rollout/plan.ts";
+import { nextDeadlineMs, planEnvironment, type EnvironmentView, type Planner } from "../rollout/plan.ts";
 import { isUsable } from "../rollout/ready.ts";
 import { ensureKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
@@ -55,6 +55,7 @@ export class Controller {
   /** Versions of secrets are given one after the other, by environment. */
   readonly secretChanges = createQueue();
   readonly #log: Log;
+  readonly #planner: Planner;
   readonly #stopping = new AbortController();
   readonly #running = new Map<string, Promise<void>>();
   readonly #retries = new Map<string, { readonly notBeforeMs: number; readonly delayMs: number }>();
@@ -69,10 +70,19 @@ export class Controller {
   #ticking = false;
   readonly #dirty = new Set<string>();
 
-  /** @param recorder of `ports.journal`, where there is one already */
-  constructor(ports: ControllerPorts, log: Log, recorder = new Recorder(ports.journal, ports.clock)) {
+  /**
+   * @param recorder of `ports.journal`, where there is one already
+   * @param planner what decides; the simulator shows with another one that it would be found out
+   */
+  constructor(
+    ports: ControllerPorts,
+    log: Log,
+    recorder = new Recorder(ports.journal, ports.clock),
+    planner: Planner = planEnvironment,
+  ) {
     this.ports = ports;
     this.#log = log;
+    this.#planner = planner;
     this.recorder = recorder;
     this.fleet = new Fleet({
       runtime: ports.runtime,
@@ -254,7 +264,7 @@ export class Controller {
     for (let replans = 0; replans < mostReplans; replans += 1) {
       const now = this.ports.clock.now();
       const view = this.view(record);
-      const steps = planEnvironment(record, view, now);
+      const steps = this.#planner(record, view, now);
       this.#tellOthers(key, record, view);
       if (!steps.some((step) => this.#begin(key, record, step))) {
         this.#schedule(key, nextDeadlineMs(record, view, now));

@@ -68,6 +68,9 @@ export interface EnvironmentView extends TasksView, NeedsView {
   readonly recent: TrafficShare;
 }
 
+/** Decides what is to be done now for one environment. */
+export type Planner = (record: EnvironmentRecord, view: EnvironmentView, nowMs: number) => readonly Step[];
+
 /**
  * What is to be done now for one environment. Equal input gives an equal plan; a plan applied and observed gives, in
  * the end, an empty one.
