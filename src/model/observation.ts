@@ -62,9 +62,13 @@ export interface RoutedSet {
 /** One route and what answers it. */
 export interface RouteRule {
   readonly route: Route;
+  /** Answers what the others do not. */
   readonly stable: SetName;
-  /** Share of requests that another set answers, in 1/10000. */
-  readonly canary?: { readonly set: SetName; readonly weight: number };
+  /**
+   * Other sets, at most 3, and the share of requests that each answers, in 1/10000; together at most 10,000. With weight 0
+   * a set has only the requests that ask for it by name. The first is the one that `canary` names.
+   */
+  readonly canaries?: readonly { readonly set: SetName; readonly weight: number }[];
   /** Requests wait, for as long as this rule holds and no longer than a minute each; absent: they do not. */
   readonly hold?: boolean;
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Route } from "../model/content.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
-import type { Endpoint, Router, RouterBeginning } from "./router.ts";
+import { weightsOf } from "../model/route-rule.ts";
+import type { Endpoint, Router, RouterBeginning, RouteRule } from "./router.ts";
 
 /** A request that its instance has not answered. */
 export interface HeldRequest {
@@ -16,7 +17,12 @@ export interface RouterBench {
   readonly router: Router;
   /** Something that answers requests with its own name. */
   endpoint(instance: InstanceName): Promise<Endpoint>;
-  request(host: string, path: string): Promise<{ readonly status: number; readonly instance: string }>;
+  /** @param headers by lower-case name */
+  request(
+    host: string,
+    path: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<{ readonly status: number; readonly instance: string }>;
   hold(host: string, path: string): Promise<HeldRequest>;
   /** The daemon ends and another starts. @returns its router, started */
   leave(): Promise<Router>;
@@ -29,6 +35,9 @@ const signal = new AbortController().signal;
 const anywhere: Route = { host: null, path: "/" };
 const v1 = "shop-production-v1" as SetName;
 const v2 = "shop-production-v2" as SetName;
+const v3 = "shop-production-v3" as SetName;
+const v4 = "shop-production-v4" as SetName;
+const v5 = "shop-production-v5" as SetName;
 const nameOf = (set: SetName, ordinal: number): InstanceName => `${set}-${ordinal}` as InstanceName;
 
 /** What every router does. @param open gives a started one that routes nothing */
@@ -49,6 +58,23 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     for (let ordinal = 1; ordinal <= count; ordinal += 1) endpoints.push(await bench.endpoint(nameOf(set, ordinal)));
     await bench.router.place({ set, endpoints }, signal);
     return endpoints;
+  }
+
+  /** Makes requests, some at a time. @returns how many of them each set answered, all with 200 */
+  async function shares(bench: RouterBench, requests: number): Promise<Record<string, number>> {
+    const found: Record<string, number> = {};
+    let left = requests;
+    const lane = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1;
+        const { status, instance } = await bench.request("shop.example", "/");
+        assert.equal(status, 200);
+        const set = instance.replace(/-[0-9]+$/, "");
+        found[set] = (found[set] ?? 0) + 1;
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, lane));
+    return found;
   }
 
   /** Waits for what the request log tells a moment later. */
@@ -174,20 +200,163 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     },
   );
 
-  check("route() gives a canary its share, all at 10000 and nothing at 0", async (bench) => {
+  check("route() gives a canary all at 10000 and nothing at 0", async (bench) => {
     await place(bench, v1, 1);
     await place(bench, v2, 1);
-    for (const [weight, least, most] of [
-      [0, 0, 0],
-      [5_000, 60, 140],
-      [10_000, 200, 200],
+    for (const [weight, set] of [
+      [0, v1],
+      [10_000, v2],
     ] as const) {
-      await bench.router.route(anywhere, { route: anywhere, stable: v1, canary: { set: v2, weight } }, signal);
-      let canary = 0;
-      for (let n = 0; n < 200; n += 1)
-        if ((await bench.request("shop.example", "/")).instance === `${v2}-1`) canary += 1;
-      assert.ok(canary >= least && canary <= most, `${canary} of 200 at ${weight}`);
+      await bench.router.route(anywhere, { route: anywhere, stable: v1, canaries: [{ set: v2, weight }] }, signal);
+      assert.deepEqual(await shares(bench, 200), { [set]: 200 });
     }
+  });
+
+  check("route() gives each of several sets its share, and the stable one the rest", async (bench) => {
+    for (const set of [v1, v2, v3, v4]) await place(bench, set, set === v4 ? 2 : 1);
+    const canaries = [
+      { set: v2, weight: 100 },
+      { set: v3, weight: 1_000 },
+      { set: v4, weight: 5_000 },
+    ];
+    const rule = { route: anywhere, stable: v1, canaries };
+    await bench.router.route(anywhere, rule, signal);
+    assert.deepEqual((await bench.router.observe()).rules, [rule]);
+    const requests = 5_000;
+    const found = await shares(bench, requests);
+    for (const { set, weight } of weightsOf(rule)) {
+      const share = weight / 10_000;
+      // Six standard deviations: chance alone fails this once in a hundred million runs.
+      const most = 6 * Math.sqrt(requests * share * (1 - share));
+      const distance = Math.abs((found[set] ?? 0) - requests * share);
+      assert.ok(distance <= most, `${found[set] ?? 0} of ${requests} at ${weight}: ${distance} off, ${most} allowed`);
+    }
+    assert.equal(
+      Object.values(found).reduce((sum, count) => sum + count, 0),
+      requests,
+    );
+  });
+
+  check("route() refuses weights beyond all requests, too many sets, and one twice; nothing changes", async (bench) => {
+    for (const set of [v1, v2, v3, v4, v5]) await place(bench, set, 1);
+    const before = { route: anywhere, stable: v1, canaries: [{ set: v2, weight: 3 }] };
+    await bench.router.route(anywhere, before, signal);
+    const canary = (set: SetName, weight: number) => ({ set, weight });
+    for (const canaries of [
+      [canary(v2, 10_001)],
+      [canary(v2, -1)],
+      [canary(v2, 0.5)],
+      [canary(v2, 6_000), canary(v3, 4_001)],
+      [canary(v2, 1), canary(v2, 1)],
+      [canary(v1, 1)],
+      [v2, v3, v4, v5].map((set) => canary(set, 1)),
+    ]) {
+      const change = bench.router.route(anywhere, { route: anywhere, stable: v1, canaries }, signal);
+      await assert.rejects(change, { code: "ARGUMENT_INVALID" }, JSON.stringify(canaries));
+    }
+    assert.deepEqual((await bench.router.observe()).rules, [before]);
+  });
+
+  check("route() sends who asks for a set by header or cookie there, whatever the weights", async (bench) => {
+    for (const set of [v1, v2, v3]) await place(bench, set, 1);
+    const header = (value: string) => ({ "x-bronze-release": value });
+    const cookie = (value: string) => ({ cookie: `a=stable; bronze-release=${value}; b=canary` });
+    const cases: readonly (readonly [Readonly<Record<string, string>>, SetName | null])[] = [
+      [header("stable"), v1],
+      [header("canary"), v2],
+      [header("v1"), v1],
+      [header("v2"), v2],
+      [header("v3"), v3],
+      [header("V3"), v3],
+      [cookie("stable"), v1],
+      [cookie("canary"), v2],
+      [cookie("v3"), v3],
+      [{ ...header("stable"), ...cookie("canary") }, v1],
+      [{ ...header("v3"), ...cookie("stable") }, v3],
+      [{ ...header(""), ...cookie("v3") }, v3],
+      [{ ...header("v4"), ...cookie("v1") }, null],
+      [header("v4"), null],
+      [header("v"), null],
+      [header("production-v1"), null],
+      [header("hold"), null],
+      [header("-"), null],
+      [cookie(""), null],
+      [{ cookie: "x-bronze-release=v3; bronze-releases=v3" }, null],
+      [{}, null],
+    ];
+    // The weights leave all requests to one set, in turn to each: who asks for nothing known goes there.
+    for (const [whole, weights] of [
+      [v1, [0, 0]],
+      [v2, [10_000, 0]],
+      [v3, [0, 10_000]],
+    ] as const) {
+      const canaries = [v2, v3].map((set, index) => ({ set, weight: weights[index] ?? 0 }));
+      await bench.router.route(anywhere, { route: anywhere, stable: v1, canaries }, signal);
+      for (const [headers, set] of cases) {
+        const { instance } = await bench.request("shop.example", "/", headers);
+        assert.equal(instance, `${set ?? whole}-1`, `${JSON.stringify(headers)} with all requests to ${whole}`);
+      }
+    }
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    for (const wish of ["v2", "canary"])
+      assert.equal((await bench.request("shop.example", "/", header(wish))).instance, `${v1}-1`);
+  });
+
+  check("route() lets a canary without an instance leave its share to the stable set", async (bench) => {
+    await place(bench, v1, 1);
+    const [canary] = await place(bench, v2, 1);
+    const canaries = [{ set: v2, weight: 10_000 }];
+    await bench.router.route(anywhere, { route: anywhere, stable: v1, canaries }, signal);
+    assert.deepEqual(await shares(bench, 5), { [v2]: 5 });
+    await bench.router.drain(v2, [canary!.instance]);
+    assert.deepEqual(await shares(bench, 5), { [v1]: 5 });
+    await bench.router.place({ set: v2, endpoints: [await bench.endpoint(nameOf(v2, 2))] }, signal);
+    assert.deepEqual(await shares(bench, 5), { [v2]: 5 });
+  });
+
+  check("route() changes weights, and no request that is in flight or just comes is lost", async (bench) => {
+    const rule = (weight: number) => ({ route: anywhere, stable: v1, canaries: [{ set: v2, weight }] });
+    await place(bench, v1, 2);
+    await place(bench, v2, 2);
+    await bench.router.route(anywhere, rule(5_000), signal);
+    const open = await Promise.all(Array.from({ length: 8 }, () => bench.hold("shop.example", "/hold")));
+    let going = true;
+    const statuses = new Map<number, number>();
+    const lanes = Array.from({ length: 8 }, async () => {
+      while (going) {
+        const { status } = await bench.request("shop.example", "/");
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        // One that is answered at once must leave the others their turn.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    });
+    for (let round = 0; round < 5; round += 1)
+      for (const weight of [1, 100, 2_500, 10_000, 5_000, 0]) await bench.router.route(anywhere, rule(weight), signal);
+    going = false;
+    await Promise.all(lanes);
+    assert.deepEqual([...statuses.keys()], [200]);
+    // What was in flight when its set lost all later requests is answered by it still.
+    for (const held of open) assert.equal(await held.finish(), true, held.instance);
+  });
+
+  check("route() lets a set answer several routes, one as canary and one by itself", async (bench) => {
+    const preview: Route = { host: "preview.example", path: "/" };
+    await place(bench, v1, 1);
+    await place(bench, v2, 1);
+    const rules: RouteRule[] = [
+      { route: anywhere, stable: v1, canaries: [{ set: v2, weight: 0 }] },
+      { route: preview, stable: v2 },
+    ];
+    for (const rule of rules) await bench.router.route(rule.route, rule, signal);
+    assert.deepEqual((await bench.router.observe()).rules, rules);
+    assert.equal((await bench.request("shop.example", "/")).instance, `${v1}-1`);
+    assert.equal((await bench.request("preview.example", "/")).instance, `${v2}-1`);
+    for (const rule of rules) {
+      await assert.rejects(bench.router.place({ set: v2, endpoints: [] }, signal), { code: "ROUTER_FAILED" });
+      await bench.router.route(rule.route, rule.stable === v2 ? null : { route: anywhere, stable: v1 }, signal);
+    }
+    await bench.router.place({ set: v2, endpoints: [] }, signal);
+    assert.equal((await bench.request("preview.example", "/")).instance, `${v1}-1`);
   });
 
   check("place() adds and removes endpoints, is idempotent, and frees the set with none", async (bench) => {
@@ -279,7 +448,7 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
   check("observe() tells another daemon what is in effect, and requests are answered all along", async (bench) => {
     const endpoints = await place(bench, v1, 2);
     await place(bench, v2, 1);
-    const rule = { route: anywhere, stable: v1, canary: { set: v2, weight: 100 } };
+    const rule = { route: anywhere, stable: v1, canaries: [{ set: v2, weight: 100 }] };
     await bench.router.route(anywhere, rule, signal);
     const before = await bench.router.observe();
     assert.deepEqual(before.rules, [rule]);
@@ -299,7 +468,7 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
     await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
     const rules = [
       { route: anywhere, stable: v2 },
-      { route: { host: "shop.example", path: "/" }, stable: v1 },
+      { route: { host: "shop.example", path: "/" }, stable: v1, canaries: [{ set: v3, weight: 0 }] },
     ];
     const address = bench.router.address();
     const next = await bench.reboot({ rules, running: new Set([nameOf(v1, 1)]) });

@@ -29,7 +29,10 @@ export interface Router {
 
   /**
    * Replaces the rule of one route (null takes it away): atomic, and in effect for every later request when it resolves.
-   * The set must have been placed.
+   * Its sets must have been placed; a set may answer several routes.
+   *
+   * A request whose header or cookie names a set of its rule (`setAskedFor`) goes there whatever the weights. A canary of
+   * which no instance takes requests leaves its share to the stable set, but not those that ask for it by name.
    */
   route(route: Route, rule: RouteRule | null, signal: AbortSignal): Promise<void>;
 

@@ -9,6 +9,7 @@ import {
 } from "../ledger/state.ts";
 import type { CondemnType } from "../ledger/event.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
+import { leadsTo, sameRule } from "../model/route-rule.ts";
 import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import {
   isWorker,
@@ -326,12 +327,12 @@ function planNoEndpoints(
   placed: readonly InstanceName[],
   view: EnvironmentView,
 ): readonly InstanceName[] | undefined {
-  return placed.length === 0 || view.rules.some((rule) => rule.stable === set.name) ? undefined : [];
+  return placed.length === 0 || view.rules.some((rule) => leadsTo(rule, set.name)) ? undefined : [];
 }
 
 function planEnding(set: SetRecord, instances: readonly InstanceView[], view: EnvironmentView): readonly Step[] {
   // Nothing of it is ended while a route may still lead to it.
-  if (view.rules.some((rule) => rule.stable === set.name)) return [];
+  if (view.rules.some((rule) => leadsTo(rule, set.name))) return [];
   if (instances.length === 0) return [{ kind: "forget", set: set.name }];
   return instances.flatMap(({ name, process, phase }) =>
     isWorker(process)
@@ -363,8 +364,7 @@ function planRoutes(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
     const serving = servingOf(onlyWeb(bySet.get(live.set)), view.placed.get(live.set) ?? []);
     const hold = set !== undefined && holdsRequests(record, set, right?.hold === true, serving);
     const rule: RouteRule = { route, stable: live.set, ...(hold ? { hold } : {}) };
-    const isThere = right?.stable === live.set;
-    if (isThere ? (right.hold === true) !== hold : view.placed.has(live.set)) {
+    if (right?.stable === live.set ? !sameRule(right, rule) : view.placed.has(live.set)) {
       steps.push({ kind: "route", route, rule });
       return steps;
     }

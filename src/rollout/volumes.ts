@@ -2,6 +2,7 @@ import { crashesOf } from "../ledger/crashes.ts";
 import { isRouted, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import { workersOf } from "../model/processes.ts";
+import { leadsTo } from "../model/route-rule.ts";
 import { allVolumesOf, clashes, formatVolume, hasExclusive, volumesOf, type AttachedVolume } from "../model/volumes.ts";
 import type { EnvironmentView, InstanceView } from "./plan.ts";
 import type { Step } from "./step.ts";
@@ -127,7 +128,8 @@ export function planYielding(
 ): readonly Step[] {
   const yielding = yieldingProcesses(record, set);
   if (yielding.size === 0) return [];
-  const waiting = !isRouted(record, set.name) || view.rules.every(({ stable, hold }) => stable !== set.name || hold);
+  const waiting =
+    !isRouted(record, set.name) || view.rules.every((rule) => !leadsTo(rule, set.name) || rule.hold === true);
   return instances
     .filter(({ name, process, phase }) => {
       const isDue = yielding.has(process) && phase === "running" && !set.condemned.has(name);

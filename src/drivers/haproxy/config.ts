@@ -1,4 +1,5 @@
 import type { RouterLayout } from "./layout.ts";
+import { mostCanaries, releaseCookie, releaseHeader, wholeWeight } from "../../model/route-rule.ts";
 import { holdMark } from "./routes.ts";
 import type { PlacedSet, PoolRecord } from "./record.ts";
 
@@ -61,8 +62,7 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
     `    http-request lua.wait if { var(txn.rule) -m end "${holdMark}" } !{ stopping }`,
     '    http-request return status 404 content-type "text/plain; charset=utf-8" string "404 no route for this host and path\\n" unless { var(txn.rule) -m found } or { stopping }',
     "    http-request set-var(txn.pick) var(txn.rule),field(1,|)",
-    "    http-request set-var(txn.weight) var(txn.pick),field(3,:),add(0)",
-    "    http-request set-var(txn.pick) var(txn.rule),field(2,|) if { rand(10000),sub(txn.weight) lt 0 }",
+    ...renderCanaries(),
     "# A worker that a reload replaced knows no later change: the last request on each of its connections goes to its successor.",
     "    use_backend successor if { stopping }",
     "    use_backend %[var(txn.pick),field(1,:)]",
@@ -73,6 +73,35 @@ export function renderConfig(record: PoolRecord, layout: RouterLayout, host: str
   for (let backend = 0; backend < record.backends; backend += 1)
     lines.push(...renderBackend(backend, placed.get(backend), record.slotsEach));
   return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Which set of a rule with several answers: by chance, unless the request names one. Where a rule has one set alone each
+ * line costs a look at a variable that is not there.
+ */
+function renderCanaries(): string[] {
+  const several = "{ var(txn.roll) -m found }";
+  const named = "{ var(txn.wish) -m found }";
+  const part = (place: number): string => `var(txn.rule),field(${place},|)`;
+  const lines = [`    http-request set-var(txn.roll) rand(${wholeWeight}) if { var(txn.rule) -m sub "|b" }`];
+  // The sums rise: the smallest that is above the number drawn has the last word.
+  for (let canary = mostCanaries; canary >= 1; canary -= 1) {
+    const drawn = `{ ${part(1)},field(${canary + 2},:),sub(txn.roll) gt 0 }`;
+    const pick = `http-request set-var(txn.pick) ${part(canary + 1)}`;
+    lines.push(`    ${pick} if ${several} ${drawn}`);
+  }
+  const isUp = "{ var(txn.pick),field(1,:),nbsrv gt 0 }";
+  lines.push(`    http-request set-var(txn.pick) ${part(1)} if ${several} !${isUp}`);
+  for (const source of [`req.cook(${releaseCookie})`, `req.hdr(${releaseHeader})`])
+    lines.push(`    http-request set-var(txn.wish) ${source},lower if ${several} { ${source},length gt 0 }`);
+  ["stable", "canary"].forEach((word, index) =>
+    lines.push(`    http-request set-var(txn.pick) ${part(index + 1)} if ${named} { var(txn.wish) -m str ${word} }`),
+  );
+  for (let place = 1; place <= mostCanaries + 1; place += 1) {
+    const isNamed = `{ ${part(place)},field(2,:),field(-1,-),strcmp(txn.wish) eq 0 }`;
+    lines.push(`    http-request set-var(txn.pick) ${part(place)} if ${named} ${isNamed}`);
+  }
+  return lines;
 }
 
 function renderBackend(backend: number, placed: PlacedSet | undefined, slotsEach: number): string[] {

@@ -132,7 +132,7 @@ check(
     await fixture.router.route(anywhere, { route: anywhere, stable: setOf(1) }, signal);
     await fixture.router.route(
       anywhere,
-      { route: anywhere, stable: setOf(2), canary: { set: setOf(1), weight: 300 } },
+      { route: anywhere, stable: setOf(2), canaries: [{ set: setOf(1), weight: 300 }] },
       signal,
     );
     const before = await fixture.router.observe();

@@ -81,7 +81,13 @@ export interface Answer {
 export function send(
   port: number,
   path: string,
-  options: { readonly host?: string; readonly agent?: Agent; readonly method?: string; readonly body?: string } = {},
+  options: {
+    readonly host?: string;
+    readonly agent?: Agent;
+    readonly method?: string;
+    readonly body?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
@@ -90,7 +96,7 @@ export function send(
         port,
         path,
         method: options.method ?? "GET",
-        headers: { host: options.host ?? "shop.example" },
+        headers: { ...options.headers, host: options.host ?? "shop.example" },
         agent: options.agent ?? false,
       },
       (response) => {

@@ -8,7 +8,7 @@ export interface RouterLayout {
   /** Slots, ports and sizes: what the configuration is rendered from. */
   readonly record: string;
   readonly config: string;
-  /** Routes: host and path → set, canary set and weight. */
+  /** Routes: host and path → sets and their shares. */
   readonly routes: string;
   /** The Lua program that lets requests wait. */
   readonly hold: string;

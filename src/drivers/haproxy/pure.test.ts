@@ -171,20 +171,36 @@ test("assignSlots() is idempotent and keeps instances drained until they have go
 test("encodeRule() and decodeRule() are inverse, through the map file too", () => {
   const rules: RouteRule[] = [
     { route: { host: null, path: "/" }, stable: setOf(1) },
-    { route: { host: "shop.example", path: "/api/" }, stable: setOf(1), canary: { set: setOf(2), weight: 250 } },
+    { route: { host: "shop.example", path: "/api/" }, stable: setOf(1), canaries: [{ set: setOf(2), weight: 250 }] },
+    {
+      route: { host: null, path: "/" },
+      stable: setOf(1),
+      canaries: [
+        { set: setOf(2), weight: 0 },
+        { set: setOf(3), weight: 9_000 },
+        { set: setOf(4), weight: 1_000 },
+      ],
+      hold: true,
+    },
   ];
   for (const rule of rules) {
     const entry = encodeRule(rule, (set) => Number(set.slice(-1)));
     const [[key, value]] = [...parseRoutes(renderRoutes(new Map([[entry.key, entry.value]])))] as [[string, string]];
     assert.deepEqual(decodeRule({ key, value }), rule);
   }
+  // What an earlier version wrote reads the same.
+  assert.deepEqual(decodeRule({ key: "*/", value: "b3:shop-production-v1:250|b5:shop-production-v2" }), {
+    route: { host: null, path: "/" },
+    stable: setOf(1),
+    canaries: [{ set: setOf(2), weight: 250 }],
+  });
 });
 
 test("encodeRule() refuses weights, hosts and paths that could not stand in a map or a command", () => {
   const rule: RouteRule = { route: { host: null, path: "/" }, stable: setOf(1) };
   const bad: RouteRule[] = [
-    { ...rule, canary: { set: setOf(1), weight: 10_001 } },
-    { ...rule, canary: { set: setOf(1), weight: 0.5 } },
+    { ...rule, canaries: [{ set: setOf(2), weight: 10_001 }] },
+    { ...rule, canaries: [{ set: setOf(2), weight: 0.5 }] },
     { ...rule, route: { host: "Shop", path: "/" } },
     { ...rule, route: { host: "a b", path: "/" } },
     { ...rule, route: { host: null, path: "/a" } },

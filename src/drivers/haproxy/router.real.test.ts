@@ -7,8 +7,8 @@ routerSuite("createHaproxyRouter()", async () => {
   return {
     router: fixture.router,
     endpoint: fixture.backends.endpoint,
-    request: async (host, path) => {
-      const answer = await send(port, path, { host });
+    request: async (host, path, headers = {}) => {
+      const answer = await send(port, path, { host, headers });
       await answer.body;
       return { status: answer.status, instance: answer.instance };
     },

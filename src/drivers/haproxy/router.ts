@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { InstanceName, SetName } from "../../model/names.ts";
+import { setsOfRule } from "../../model/route-rule.ts";
 import type { Places } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { RoutedSet, Router, RouterBeginning, RouteRule } from "../../ports/router.ts";
@@ -304,10 +305,6 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
       }),
     detach: () => inTurn(detach),
   };
-}
-
-function setsOfRule({ stable, canary }: RouteRule): SetName[] {
-  return canary === undefined ? [stable] : [stable, canary.set];
 }
 
 function setsOf(value: string): string[] {

@@ -1,6 +1,7 @@
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Route } from "../../model/content.ts";
 import type { SetName } from "../../model/names.ts";
+import { problemOfRule } from "../../model/route-rule.ts";
 import type { RouteRule } from "../../ports/router.ts";
 
 /** What a rule ends in while requests wait. */
@@ -14,8 +15,9 @@ export interface RouteEntry {
 
 /**
  * A rule as one line of the map: everything about a route is one value, so one `set map` changes all of it at once.
- * `b3:shop-production-v12:0`, with a canary of 2.5 % `b3:shop-production-v12:250|b5:shop-production-v13`, and with
- * `|hold` at its end while requests are to wait.
+ * `b3:shop-production-v12:0`; with a canary of 2.5 % `b3:shop-production-v12:250|b5:shop-production-v13`; further canaries
+ * follow, and what stands beside the stable set are sums: `b3:S:250:1250|b5:C|b6:D` gives C 2.5 % and D 10 %. At its end
+ * is `|hold` while requests are to wait.
  *
  * @throws {OperatorError} `NOT_FOUND` when a set has no backend, `ARGUMENT_INVALID` for a weight or route out of range
  */
@@ -31,28 +33,38 @@ export function encodeRule(rule: RouteRule, backendOf: (set: SetName) => number 
       },
     );
   };
-  const weight = rule.canary?.weight ?? 0;
-  if (!Number.isInteger(weight) || weight < 0 || weight > 10_000) {
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot use ${weight} as a canary's weight: 0 to 10000 needed`, {
+  const problem = problemOfRule(rule);
+  if (problem !== undefined) {
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot use a rule with ${problem}`, {
       hint: "weights are in 1/10000 of the requests",
     });
   }
-  const canary = rule.canary === undefined ? "" : `|${part(rule.canary.set)}`;
+  const { canaries = [] } = rule;
+  let sum = 0;
+  const sums = canaries.length === 0 ? [0] : canaries.map(({ weight }) => (sum += weight));
+  const others = canaries.map(({ set }) => `|${part(set)}`).join("");
   const hold = rule.hold === true ? holdMark : "";
-  return { key: routeKey(rule.route), value: `${part(rule.stable)}:${weight}${canary}${hold}` };
+  return { key: routeKey(rule.route), value: `${part(rule.stable)}:${sums.join(":")}${others}${hold}` };
 }
 
 /** The rule behind a map line, or undefined when the line is not one of ours. */
 export function decodeRule(entry: RouteEntry): RouteRule | undefined {
-  const match = /^b[0-9]+:([^:|]+):([0-9]+)(?:\|b[0-9]+:([^:|]+))?(\|hold)?$/.exec(entry.value);
+  const match = /^b[0-9]+:([^:|]+)((?::[0-9]+){1,3})((?:\|b[0-9]+:[^:|]+){0,3})(\|hold)?$/.exec(entry.value);
   const slash = entry.key.indexOf("/");
   if (match === null || slash < 1) return undefined;
+  const [, stable, sums = "", others = "", hold] = match;
   const host = entry.key.slice(0, slash);
+  const upTo = sums.slice(1).split(":").map(Number);
+  const sets = others.split("|").slice(1);
+  const canaries = sets.map((other, index) => ({
+    set: other.slice(other.indexOf(":") + 1) as SetName,
+    weight: (upTo[index] ?? 0) - (upTo[index - 1] ?? 0),
+  }));
   return {
     route: { host: host === "*" ? null : host, path: entry.key.slice(slash) },
-    stable: match[1] as SetName,
-    ...(match[3] === undefined ? {} : { canary: { set: match[3] as SetName, weight: Number(match[2]) } }),
-    ...(match[4] === undefined ? {} : { hold: true }),
+    stable: stable as SetName,
+    ...(canaries.length === 0 ? {} : { canaries }),
+    ...(hold === undefined ? {} : { hold: true }),
   };
 }
 

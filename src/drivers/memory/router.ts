@@ -1,7 +1,9 @@
 import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Route } from "../../model/content.ts";
-import type { RoutedSet, Router, RouteRule, TrafficCounts } from "../../ports/router.ts";
+import { leadsTo, problemOfRule, setAskedFor, setsOfRule, weightsOf, wholeWeight } from "../../model/route-rule.ts";
+import type { Endpoint, RoutedSet, Router, RouteRule, TrafficCounts } from "../../ports/router.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { MemoryRequestLog } from "./request-log.ts";
 
 /** A request that an instance has and has not answered yet. */
 export interface OpenRequest {
@@ -26,7 +28,8 @@ export interface Waiting {
 
 /** The router in memory, with the way for requests to come in. */
 export interface MemoryRouter extends Router {
-  request(host: string, path: string): OpenRequest | OwnAnswer | Waiting;
+  /** @param headers by lower-case name */
+  request(host: string, path: string, headers?: Readonly<Record<string, string>>): OpenRequest | OwnAnswer | Waiting;
   /** Lines of the request log get lost. */
   loseLog(): void;
   /** The daemon's end: counts are gone, what is in effect stays. */
@@ -35,29 +38,36 @@ export interface MemoryRouter extends Router {
   reboot(): void;
 }
 
-const boundsMs = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, Number.POSITIVE_INFINITY];
-
-interface Tally {
-  requests: number;
-  readonly classes: [number, number, number, number, number];
-  aborted: number;
-  readonly latency: number[];
-}
-
 interface Placed {
   readonly endpoints: RoutedSet["endpoints"];
   readonly out: Set<InstanceName>;
+  /** Those that take new requests. */
+  ready: readonly Endpoint[];
   turn: number;
 }
 
-/** A router without processes: same rules, requests by a call. Canaries get their share exactly, not by chance. */
+/** One set of a rule, and what it has earned of the next request. */
+interface Share {
+  readonly set: SetName;
+  readonly weight: number;
+  credit: number;
+}
+
+interface Routed {
+  /** Host and path, which a request's begin with. */
+  readonly prefix: string;
+  readonly rule: RouteRule;
+  readonly shares: readonly Share[];
+}
+
+/** A router without processes: same rules, requests by a call. Sets get their shares exactly, not by chance. */
 export function createMemoryRouter(): MemoryRouter {
   const sets = new Map<SetName, Placed>();
-  const rules = new Map<string, RouteRule & { credit: number }>();
-  let tallies = new Map<SetName, Tally>();
-  let open = new Set<{ set: SetName; instance: InstanceName }>();
-  let gap = false;
-  let epoch = 1;
+  /** The longest prefix first, those of a host before those of any. */
+  let rules: readonly Routed[] = [];
+  const log = new MemoryRequestLog();
+  const open = new Set<{ readonly set: SetName; readonly instance: InstanceName }>();
+  const openAt = new Map<InstanceName, number>();
   let runs = false;
   let released = Promise.withResolvers<void>();
 
@@ -66,60 +76,101 @@ export function createMemoryRouter(): MemoryRouter {
     released = Promise.withResolvers();
   }
 
-  const key = (route: Route): string => `${route.host ?? "*"}${route.path}`;
+  const prefixOf = (route: Route): string => `${route.host ?? "*"}${route.path}`;
 
-  function tally(set: SetName, status: number | null, latencyMs: number): void {
-    const counts = tallies.get(set) ?? {
-      requests: 0,
-      classes: [0, 0, 0, 0, 0],
-      aborted: 0,
-      latency: boundsMs.map(() => 0),
-    };
-    tallies.set(set, counts);
-    counts.requests += 1;
-    if (status === null) counts.aborted += 1;
-    else increment(counts.classes, Math.floor(status / 100) - 1);
-    increment(
-      counts.latency,
-      boundsMs.findIndex((bound) => latencyMs <= bound),
-    );
+  function setRule(route: Route, rule: RouteRule | null): void {
+    const prefix = prefixOf(route);
+    const next = rules.filter((one) => one.prefix !== prefix);
+    if (rule !== null) {
+      const { stable, canaries = [], hold } = rule;
+      const kept = {
+        route,
+        stable,
+        ...(canaries.length === 0 ? {} : { canaries }),
+        ...(hold === true ? { hold } : {}),
+      };
+      next.push({ prefix, rule: kept, shares: weightsOf(kept).map((share) => ({ ...share, credit: 0 })) });
+    }
+    const anyHost = ({ rule: { route: of } }: Routed): number => Number(of.host === null);
+    rules = next.sort((a, b) => anyHost(a) - anyHost(b) || b.prefix.length - a.prefix.length);
   }
 
-  function find(host: string, path: string): (RouteRule & { credit: number }) | undefined {
-    const name = host.toLowerCase().replace(/:[0-9]+$/, "");
-    for (const wanted of [name, "*"]) {
-      const full = `${wanted}${path.split("?")[0]}/`;
-      const best = [...rules.keys()].filter((prefix) => full.startsWith(prefix)).sort((a, b) => b.length - a.length)[0];
-      if (best !== undefined) return rules.get(best);
+  function find(host: string, path: string): Routed | undefined {
+    if (rules.length === 0) return undefined;
+    const query = path.indexOf("?");
+    const asked = `${query < 0 ? path : path.slice(0, query)}/`;
+    let own: string | undefined;
+    for (const routed of rules) {
+      if (routed.rule.route.host === null) {
+        if (asked.startsWith(routed.rule.route.path)) return routed;
+      } else {
+        own ??= `${host.toLowerCase().replace(/:[0-9]+$/, "")}${asked}`;
+        if (own.startsWith(routed.prefix)) return routed;
+      }
     }
     return undefined;
+  }
+
+  /** Whose turn it is: after any 10,000 requests each had exactly its weight, and nearly so at any time. */
+  function pick(shares: readonly Share[]): SetName | undefined {
+    let most: Share | undefined;
+    for (const share of shares) {
+      share.credit += share.weight;
+      if (share.weight > 0 && (most === undefined || share.credit > most.credit)) most = share;
+    }
+    if (most !== undefined) most.credit -= wholeWeight;
+    return most?.set;
+  }
+
+  function decide({ rule, shares }: Routed, headers: Readonly<Record<string, string>> | undefined): SetName {
+    if (rule.canaries === undefined) return rule.stable;
+    const asked = headers === undefined ? undefined : setAskedFor(rule, headers);
+    if (asked !== undefined) return asked;
+    const picked = pick(shares);
+    return picked === undefined || (sets.get(picked)?.ready.length ?? 0) === 0 ? rule.stable : picked;
+  }
+
+  function takeOut(set: SetName, instances: readonly InstanceName[]): void {
+    const placed = sets.get(set);
+    if (placed === undefined) return;
+    for (const instance of instances) placed.out.add(instance);
+    placed.ready = placed.endpoints.filter(({ instance }) => !placed.out.has(instance));
+  }
+
+  function close(request: { readonly set: SetName; readonly instance: InstanceName }): boolean {
+    if (!open.delete(request)) return false;
+    const left = (openAt.get(request.instance) ?? 1) - 1;
+    if (left === 0) openAt.delete(request.instance);
+    else openAt.set(request.instance, left);
+    return true;
   }
 
   return {
     async start({ rules: wanted, running }) {
       if (runs) return;
       runs = true;
-      const routed = new Set(
-        wanted.flatMap(({ stable, canary }) => (canary === undefined ? [stable] : [stable, canary.set])),
-      );
       for (const [set, placed] of sets) {
         const endpoints = placed.endpoints.filter(({ instance }) => running.has(instance));
         if (endpoints.length > 0) sets.set(set, { ...placed, endpoints });
         else sets.delete(set);
+        takeOut(set, []);
       }
-      for (const set of routed) if (!sets.has(set)) sets.set(set, { endpoints: [], out: new Set(), turn: 0 });
-      rules.clear();
-      for (const rule of wanted) rules.set(key(rule.route), { ...rule, credit: 0 });
+      for (const set of wanted.flatMap(setsOfRule))
+        if (!sets.has(set)) sets.set(set, { endpoints: [], out: new Set(), ready: [], turn: 0 });
+      rules = [];
+      for (const rule of wanted) setRule(rule.route, rule);
     },
     async place({ set, endpoints }, signal) {
       signal.throwIfAborted();
       if (endpoints.length > 0) {
         // What is drained stays so for as long as it is placed.
+        const before = sets.get(set);
         const out = new Set(
-          endpoints.map(({ instance }) => instance).filter((instance) => sets.get(set)?.out.has(instance) === true),
+          endpoints.map(({ instance }) => instance).filter((instance) => before?.out.has(instance) === true),
         );
-        sets.set(set, { endpoints: [...endpoints], out, turn: sets.get(set)?.turn ?? 0 });
-      } else if ([...rules.values()].some((rule) => rule.stable === set || rule.canary?.set === set)) {
+        sets.set(set, { endpoints: [...endpoints], out, ready: [], turn: before?.turn ?? 0 });
+        takeOut(set, []);
+      } else if (rules.some(({ rule }) => leadsTo(rule, set))) {
         throw new OperatorError(
           "ROUTER_FAILED",
           `Cannot free the place of "${set}": a route still leads to it, it must be routed away first`,
@@ -132,108 +183,81 @@ export function createMemoryRouter(): MemoryRouter {
     },
     async route(route, rule, signal) {
       signal.throwIfAborted();
-      if (rule === null) {
-        rules.delete(key(route));
-        return letGo();
+      const problem = rule === null ? undefined : problemOfRule(rule);
+      if (problem !== undefined) {
+        throw new OperatorError("ARGUMENT_INVALID", `Cannot use a rule with ${problem}`, {
+          hint: "weights are in 1/10000 of the requests",
+        });
       }
-      for (const set of [rule.stable, rule.canary?.set]) {
-        if (set === undefined || sets.has(set)) continue;
+      const unknown = rule === null ? undefined : setsOfRule(rule).find((set) => !sets.has(set));
+      if (unknown !== undefined) {
         throw new OperatorError(
           "NOT_FOUND",
-          `Cannot route to "${set}": it has no place in the router, it must be placed first`,
+          `Cannot route to "${unknown}": it has no place in the router, it must be placed first`,
           { hint: "this is a fault of Bronze itself; report it" },
         );
       }
-      rules.set(key(route), { ...rule, route, credit: 0 });
+      setRule(route, rule);
       letGo();
     },
     async inFlight(set) {
       const result = new Map<InstanceName, number>();
-      for (const { instance } of sets.get(set)?.endpoints ?? [])
-        result.set(instance, [...open].filter((request) => request.instance === instance).length);
+      for (const { instance } of sets.get(set)?.endpoints ?? []) result.set(instance, openAt.get(instance) ?? 0);
       return result;
     },
     async drain(set, instances) {
-      for (const instance of instances) sets.get(set)?.out.add(instance);
+      takeOut(set, instances);
     },
     async cut(set, instances) {
-      for (const instance of instances) sets.get(set)?.out.add(instance);
+      takeOut(set, instances);
       for (const request of open) {
         if (request.set !== set || !instances.includes(request.instance)) continue;
-        open.delete(request);
-        tally(set, null, 0);
+        close(request);
+        log.add(set, null, 0);
       }
     },
     async observe() {
       return {
-        rules: [...rules.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { credit: _, ...rule }]) => rule),
+        rules: rules.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1)).map(({ rule }) => rule),
         sets: [...sets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([set, { endpoints }]) => ({ set, endpoints })),
       };
     },
-    traffic() {
-      const result = new Map<SetName, TrafficCounts>();
-      for (const [set, counts] of tallies) {
-        const [c1, c2, c3, c4, c5] = counts.classes;
-        const status = { "1xx": c1, "2xx": c2, "3xx": c3, "4xx": c4, "5xx": c5 };
-        result.set(set, {
-          epoch: String(epoch),
-          requests: counts.requests,
-          status,
-          aborted: counts.aborted,
-          gap,
-          latency: { boundsMs, counts: [...counts.latency] },
-        });
-      }
-      return result;
-    },
+    traffic: () => log.counts(),
     address: () => ({ host: "127.0.0.1", port: 80 }),
     async stop() {
-      open = new Set();
+      open.clear();
+      openAt.clear();
       runs = false;
     },
-    request(host, path) {
-      const rule = find(host, path);
-      if (rule === undefined) return { status: 404 };
-      if (rule.hold === true) return { waits: released.promise };
-      rule.credit += rule.canary?.weight ?? 0;
-      let set = rule.stable;
-      if (rule.canary !== undefined && rule.credit >= 10_000) {
-        rule.credit -= 10_000;
-        set = rule.canary.set;
-      }
+    request(host, path, headers) {
+      const routed = find(host, path);
+      if (routed === undefined) return { status: 404 };
+      if (routed.rule.hold === true) return { waits: released.promise };
+      const set = decide(routed, headers);
       const placed = sets.get(set);
-      const ready = placed?.endpoints.filter((endpoint) => !placed.out.has(endpoint.instance)) ?? [];
-      const chosen = placed === undefined ? undefined : ready[placed.turn % ready.length];
+      const chosen = placed?.ready[placed.turn % placed.ready.length];
       if (placed === undefined || chosen === undefined) {
-        tally(set, 503, 0);
+        log.add(set, 503, 0);
         return { status: 503 };
       }
       placed.turn += 1;
       const { instance } = chosen;
       const request = { set, instance };
       open.add(request);
+      openAt.set(instance, (openAt.get(instance) ?? 0) + 1);
       const isOpen = (): boolean => open.has(request);
       const end = (status: number | null, latencyMs: number): void => {
-        if (open.delete(request)) tally(set, status, latencyMs);
+        if (close(request)) log.add(set, status, latencyMs);
       };
       return { set, instance, isOpen, end };
     },
-    loseLog() {
-      gap = true;
-    },
+    loseLog: () => log.lose(),
     reboot() {
       runs = false;
-      open = new Set();
+      open.clear();
+      openAt.clear();
       this.restart();
     },
-    restart() {
-      tallies = new Map();
-      gap = false;
-      epoch += 1;
-    },
+    restart: () => log.restart(),
   };
-}
-
-function increment(counters: number[], index: number): void {
-  counters[index] = (counters[index] ?? 0) + 1;
 }
