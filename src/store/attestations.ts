@@ -1,0 +1,130 @@
+import { mediaTypes } from "../image/media-types.ts";
+import { describe, parseObject, type BlobDescriptor } from "../image/oci.ts";
+import { emptyConfig, serialiseReferrer } from "../image/referrer.ts";
+import { isDigest, type Digest } from "../model/canonical.ts";
+import type { Signer } from "../ports/signer.ts";
+import type { Blobs, Referrer, Store } from "../ports/store.ts";
+import { bundleType, mostBundleBytes, readBundle, serialiseBundle } from "../trust/bundle.ts";
+import { mostStatementBytes, serialiseStatement, type Statement } from "../trust/statement.ts";
+import { judgeBundle, type FoundBundle } from "../trust/verify.ts";
+import { OperatorError } from "../errors/operator-error.ts";
+
+/** A signed statement of the store. */
+export interface Attestation extends FoundBundle {
+  /** What the manifest says is in it; the bundle itself decides. Null: it does not say. */
+  readonly predicateType: string | null;
+}
+
+/** sigstore's names for what a referrer's manifest tells of its bundle. */
+const kindAnnotation = "dev.sigstore.bundle.predicateType";
+const contentAnnotation = "dev.sigstore.bundle.content";
+
+/** How many bundles of an artifact are looked at, and how much of them: beyond that, nobody put them there in good faith. */
+const mostBundles = 1000;
+const mostBytesInAll = 128 * 2 ** 20;
+
+/**
+ * Signs a statement and keeps it beside the artifact that it is about, as one of its referrers; on disk when it resolves. A
+ * statement that the store has, signed by the key that signs now, is not signed again.
+ *
+ * @returns digest of the manifest that carries it
+ * @throws {OperatorError} `NOT_FOUND` when the store lacks the artifact, `ARGUMENT_INVALID` for a statement of more than 16 MiB,
+ * what the signer throws, `DISK_FULL`
+ */
+export async function attest(
+  store: Pick<Store, "read" | "write" | "attach" | "referrers">,
+  signer: Signer,
+  statement: Statement,
+): Promise<Digest> {
+  const { subject: artifact, predicateType } = statement;
+  const payload = serialiseStatement(statement);
+  if (payload.byteLength > mostStatementBytes)
+    throw new OperatorError(
+      "ARGUMENT_INVALID",
+      `Cannot sign a statement about ${artifact}: it has ${payload.byteLength} bytes, at most ${mostStatementBytes} are signed`,
+      { hint: "say less in it, or name what it is about by digest" },
+    );
+  const subject = await describeArtifact(store, artifact);
+  const known = await signedBefore(store, signer, artifact, predicateType, payload);
+  if (known !== undefined) return known;
+  const { keyId, signature } = await signer.sign(payload);
+  const bundle = serialiseBundle(keyId, payload, signature);
+  await Promise.all([store.write(bundle), store.write(emptyConfig)]);
+  const manifest = serialiseReferrer({
+    subject,
+    artifactType: bundleType,
+    layers: [describe(bundleType, bundle)],
+    annotations: { [contentAnnotation]: "dsse-envelope", [kindAnnotation]: predicateType },
+  });
+  return (await store.attach(manifest)).digest;
+}
+
+/**
+ * The signed statements about an artifact, in order of their manifests' digests; none of them is verified. Those that the store
+ * has lost, or whose bytes were changed, are given without bytes, so that verification names them.
+ *
+ * @param predicateTypes only those that say they are of these kinds, and those that do not say
+ */
+export async function attestationsOf(
+  store: Pick<Store, "read" | "referrers">,
+  artifact: Digest,
+  predicateTypes?: readonly string[],
+): Promise<readonly Attestation[]> {
+  const found: Attestation[] = [];
+  let bytesInAll = 0;
+  for (const referrer of await store.referrers(artifact, bundleType)) {
+    const predicateType = referrer.annotations?.[kindAnnotation] ?? null;
+    if (predicateTypes !== undefined && predicateType !== null && !predicateTypes.includes(predicateType)) continue;
+    if (found.length === mostBundles || bytesInAll > mostBytesInAll) break;
+    const bytes = await readBundleOf(store, referrer);
+    bytesInAll += bytes.byteLength;
+    found.push({ manifest: referrer.digest, predicateType, bytes });
+  }
+  return found;
+}
+
+async function readBundleOf(store: Pick<Blobs, "read">, { digest }: Referrer): Promise<Uint8Array> {
+  const [layer, second] = layersOf(await store.read(digest));
+  if (layer === undefined || second !== undefined) return nothing;
+  return store.read(layer, mostBundleBytes).catch(() => nothing);
+}
+
+const nothing = new Uint8Array();
+
+/** Of a referrer's manifest, which anybody may have written. */
+function layersOf(manifest: Buffer): readonly Digest[] {
+  const { layers } = parseObject(manifest, "manifest");
+  if (!Array.isArray(layers) || layers.length > 10) return [];
+  return (layers as ({ readonly digest?: unknown } | null)[]).flatMap((layer) => {
+    const digest = layer?.digest;
+    return typeof digest === "string" && isDigest(digest) ? [digest] : [];
+  });
+}
+
+/** The manifest that carries the same statement, with a signature of the key that signs now that holds. */
+async function signedBefore(
+  store: Pick<Store, "read" | "referrers">,
+  signer: Signer,
+  artifact: Digest,
+  predicateType: string,
+  payload: Buffer,
+): Promise<Digest | undefined> {
+  const same = (await attestationsOf(store, artifact, [predicateType])).filter(({ bytes }) => {
+    const bundle = readBundle(bytes);
+    return typeof bundle !== "string" && bundle.payload.equals(payload);
+  });
+  if (same.length === 0) return undefined;
+  const trust = await signer.trust();
+  return same.find((one) => {
+    // Whether its window is open does not matter: what it is about, and who signed it.
+    const { problem, key } = judgeBundle(one, artifact, trust, {}, Number.NaN);
+    return problem === null && key === trust.log.active?.id;
+  })?.manifest;
+}
+
+/** @throws {OperatorError} `NOT_FOUND` */
+async function describeArtifact(store: Pick<Store, "read">, artifact: Digest): Promise<BlobDescriptor> {
+  const bytes = await store.read(artifact);
+  const { mediaType } = parseObject(bytes, "manifest");
+  return describe(typeof mediaType === "string" ? mediaType : mediaTypes.manifest, bytes);
+}
