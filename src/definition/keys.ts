@@ -9,6 +9,10 @@ export interface KeySet {
   readonly later: readonly string[];
 }
 
+/** Where the values of a metric may come from. */
+export const metricSources = ["errors", "router", "prometheus", "http", "command"] as const;
+const metricHome = "environments.NAME.strategy.STRATEGY.analysis[]";
+
 const keySet = (home: string, known: string, later: string): KeySet => ({
   home,
   known: known.split(" "),
@@ -57,6 +61,14 @@ export const keySets = {
   check: keySet("checks", "run path status deadline", ""),
   rollback: keySet("environments.NAME.rollback", "keepWarm within watch", "analysis automatic"),
   limits: keySet("environments.NAME.limits", "memory cpu pids", "swap io"),
+  metric: keySet(
+    metricHome,
+    `name ${metricSources.join(" ")} interval count delay success failure failureLimit inconclusiveLimit errorLimit successLimit`,
+    "template datadog cloudwatch",
+  ),
+  errorRule: keySet(`${metricHome}.errors`, "floor ratio requests", ""),
+  prometheus: keySet(`${metricHome}.prometheus`, "url query", "headers insecure timeout"),
+  httpMetric: keySet(`${metricHome}.http`, "url json", "method headers body timeout"),
   strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),
 } as const;
 
@@ -72,6 +84,10 @@ const listed: readonly KeySet[] = [
   keySets.check,
   keySets.apps,
   keySets.limits,
+  keySets.metric,
+  keySets.errorRule,
+  keySets.prometheus,
+  keySets.httpMetric,
 ];
 
 /** What other tools call our keys. */

@@ -69,6 +69,11 @@ export class Reader {
     return isScalar(node) && node.value === text;
   }
 
+  startsWith(place: Place, text: string): boolean {
+    const node = this.#plain(place);
+    return isScalar(node) && typeof node.value === "string" && node.value.startsWith(text);
+  }
+
   isList(place: Place): boolean {
     return isSeq(this.#plain(place));
   }
