@@ -20,6 +20,7 @@ import {
   type ProcessName,
 } from "../model/names.ts";
 import { maxInstances, mostWorkers } from "../model/processes.ts";
+import { isNone, mostSteps, plainStrategy, wholeWeight } from "../model/strategy.ts";
 import { isTakenPath, mostVolumes, parseSnapshotName, parseVolumeName } from "../model/volumes.ts";
 import { mostSecretBytes, mostSecrets, parseSecretName, whyNoVariable, type SecretName } from "../model/secret.ts";
 
@@ -138,10 +139,42 @@ const route = z.strictObject({
     .regex(/^\/([^\s?#]*\/)?$/),
 });
 
+const amount = z.union([
+  z.int().min(0).max(maxInstances),
+  z
+    .string()
+    .regex(/^([0-9]|[1-9][0-9]|100)%$/)
+    .transform((share) => share as `${number}%`),
+]);
+const strategy = z.union([
+  z.literal("blue-green").transform(() => plainStrategy),
+  z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("recreate") }),
+    z
+      .strictObject({ kind: z.literal("rolling"), maxSurge: amount, maxUnavailable: amount })
+      .refine(({ maxSurge, maxUnavailable }) => !isNone(maxSurge) || !isNone(maxUnavailable), "replaces no instance"),
+    z.strictObject({ kind: z.literal("blue-green"), holdMs: ms.nullable(), preview: route.optional() }),
+    z.strictObject({
+      kind: z.literal("canary"),
+      steps: z
+        .array(
+          z.strictObject({
+            weight: z.int().min(1).max(wholeWeight),
+            holdMs: ms.nullable(),
+            analyse: z.boolean(),
+          }),
+        )
+        .min(1)
+        .max(mostSteps)
+        .refine((steps) => steps.every(({ weight }, at) => weight > (steps[at - 1]?.weight ?? 0)), "must grow"),
+    }),
+  ]),
+]);
+
 const environmentSettings = z.strictObject({
   instances: z.int().min(1).max(maxInstances),
   processes: workerCounts.optional(),
-  strategy: z.literal("blue-green"),
+  strategy,
   deadlineMs: ms.min(1),
   keepWarmMs: ms,
   withinMs: ms.nullable(),

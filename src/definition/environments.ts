@@ -11,6 +11,7 @@ import { keySets } from "./keys.ts";
 import { readCounts, type Counts } from "./processes.ts";
 import type { Place, Reader } from "./reader.ts";
 import { readSecrets } from "./secrets.ts";
+import { readStrategy } from "./strategy.ts";
 import { readPositiveDuration } from "./run.ts";
 import { readChecks } from "./tasks.ts";
 
@@ -121,19 +122,6 @@ function readEnvironment(
     );
     return undefined;
   }
-}
-
-function readStrategy(reader: Reader, place: Place): "blue-green" | undefined {
-  const fields = reader.isMap(place) ? reader.map(place, keySets.strategy) : undefined;
-  const name = fields === undefined ? reader.text(place) : [...fields.keys()][0];
-  if (name === undefined || (name === "blue-green" && fields === undefined)) return name;
-  if (name === "rolling" || name === "canary")
-    return reader.problem(place, `${name} is not yet supported by this version; it has blue-green`, "later");
-  const near = nearestName(name, ["blue-green", "rolling", "canary"]);
-  return reader.problem(
-    place,
-    `unknown strategy "${name}"${near === undefined ? "" : `, did you mean "${near}"?`} This version has blue-green`,
-  );
 }
 
 /** Every `from` names another environment, and following them ends at one without. */

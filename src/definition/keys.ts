@@ -69,7 +69,11 @@ export const keySets = {
   errorRule: keySet(`${metricHome}.errors`, "floor ratio requests", ""),
   prometheus: keySet(`${metricHome}.prometheus`, "url query", "headers insecure timeout"),
   httpMetric: keySet(`${metricHome}.http`, "url json", "method headers body timeout"),
-  strategy: keySet("environments.NAME.strategy", "rolling canary blue-green", ""),
+  strategy: keySet("environments.NAME.strategy", "rolling canary blue-green recreate", ""),
+  rolling: keySet("environments.NAME.strategy.rolling", "maxSurge maxUnavailable", ""),
+  blueGreen: keySet("environments.NAME.strategy.blue-green", "hold preview", ""),
+  canary: keySet("environments.NAME.strategy.canary", "steps each", ""),
+  canaryStep: keySet("environments.NAME.strategy.canary.steps", "weight hold analyse", ""),
 } as const;
 
 /**
@@ -88,6 +92,7 @@ const listed: readonly KeySet[] = [
   keySets.errorRule,
   keySets.prometheus,
   keySets.httpMetric,
+  keySets.canaryStep,
 ];
 
 /** What other tools call our keys. */

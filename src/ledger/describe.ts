@@ -1,11 +1,12 @@
 import { digestHex } from "../model/canonical.ts";
-import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
+import { formatRoute, type WrittenSettings } from "../model/content.ts";
 import { instanceName } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText, leftText } from "../model/tasks.ts";
 import { secretText } from "../model/secret.ts";
+import { weightText } from "../model/strategy.ts";
 import { exitText } from "./crashes.ts";
-import type { EventData } from "./event.ts";
+import type { Cause, EventData } from "./event.ts";
 import { replacedText } from "./secrets.ts";
 
 /** One plain sentence about an event, for history and progress; without app and environment. */
@@ -53,8 +54,22 @@ export function describeEvent(data: EventData): string {
         : data.requests === 0
           ? `v${data.release}: no requests came during the rollout`
           : `v${data.release}: ${data.failed} of ${data.requests} requests failed during the rollout`;
+    case "rollout.stepped":
+      return `v${data.release} at step ${data.step}, ${weightText(data.weight)} of the requests: ${data.reason}`;
+    case "rollout.paused":
+      return `v${data.release} paused${data.cause === undefined ? "" : ` by ${data.cause.who}`}: ${data.reason}`;
+    case "rollout.resumed":
+      return `v${data.release} resumed${causeSuffix(data.cause)}`;
+    case "rollout.hurried":
+      return `v${data.release} goes live as soon as it is ready, without its remaining steps, as ${data.cause.who} asked`;
     case "rollout.aborted":
       return `v${data.release} aborted: ${data.failure.summary}`;
+    case "content.quarantined":
+      return `the content of v${data.release} is not put live again: ${data.reason}`;
+    case "content.allowed":
+      return `content ${digestHex(data.digest).slice(0, 12)} may be put live again${causeSuffix(data.cause)}`;
+    case "decision.made":
+      return `v${data.release}: ${data.sentence}`;
     case "release.proven":
       return `v${data.release} proven (${data.reason})`;
     case "release.taken_back":
@@ -122,7 +137,11 @@ export function describeEvent(data: EventData): string {
   }
 }
 
-function workersText({ processes = {} }: EnvironmentSettings): string {
+function causeSuffix(cause: Cause | undefined): string {
+  return cause === undefined ? "" : ` by ${cause.who}${cause.why === "" ? "" : `, ${cause.why}`}`;
+}
+
+function workersText({ processes = {} }: WrittenSettings): string {
   return Object.entries(processes)
     .map(([process, count]) => `${count} ${process}, `)
     .join("");

@@ -1,8 +1,8 @@
 import type { ErrorCode } from "../errors/codes.ts";
 import type { Promotion } from "../model/api.ts";
-import type { Digest } from "../model/canonical.ts";
+import type { Digest, Json } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
-import type { Content, EnvironmentSettings } from "../model/content.ts";
+import type { Content, WrittenSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 import type { Counts } from "../model/processes.ts";
 import type { SecretName } from "../model/secret.ts";
@@ -58,6 +58,15 @@ export interface WatchFigures {
  */
 export type CondemnType = "unhealthy" | "late" | "drift" | "surplus" | "broken" | "secret" | "idle" | "yields";
 
+/** Who makes a rollout stand still: a step that waits for a person, a person, or an analysis that cannot tell. */
+export type PausedBy = "plan" | "person" | "analysis";
+
+/** How many `web` instances a set is to have. */
+export interface SetCount {
+  readonly set: SetName;
+  readonly count: number;
+}
+
 /** Everything that can happen, one kind each. All state is a fold of these. */
 export type EventData =
   | {
@@ -72,7 +81,7 @@ export type EventData =
   | { readonly kind: "clock.jumped"; readonly byMs: number }
   | (InEnvironment & {
       readonly kind: "environment.changed";
-      readonly settings: EnvironmentSettings;
+      readonly settings: WrittenSettings;
       /** Numbers that a person asked for, which hold for what is on its way too; absent: all that `settings` have do. */
       readonly counts?: Counts;
       readonly cause: Cause;
@@ -112,7 +121,7 @@ export type EventData =
       /** The rollout ends by then, in ms after this event. */
       readonly deadlineMs: number;
       /** Settings of the environment that come into effect with it, at its switch; absent: they stay as they are. */
-      readonly settings?: EnvironmentSettings;
+      readonly settings?: WrittenSettings;
       /** What its config was made of; absent: nothing. */
       readonly configOrigin?: ConfigOrigin;
       /** The release by which its artifact was proven in the environment before; absent: there is none before. */
@@ -149,7 +158,60 @@ export type EventData =
       readonly requests: number | null;
       readonly failed: number | null;
     })
-  | (InEnvironment & { readonly kind: "rollout.aborted"; readonly release: number; readonly failure: Failure })
+  /** A step of its strategy was reached; the router gives it its share from here on. */
+  | (InEnvironment & {
+      readonly kind: "rollout.stepped";
+      readonly release: number;
+      /** 1, 2, 3, … */
+      readonly step: number;
+      /** Share of the requests that the release is to have, in 1/10000. */
+      readonly weight: number;
+      readonly reason: string;
+      /** Of a rolling rollout: how many instances each set is to have now. */
+      readonly counts?: readonly SetCount[];
+      /** Of a rolling rollout: how many instances were wanted in all when these counts were made. */
+      readonly instances?: number;
+    })
+  /** It stands still until it is resumed; its deadline does not run. */
+  | (InEnvironment & {
+      readonly kind: "rollout.paused";
+      readonly release: number;
+      readonly by: PausedBy;
+      readonly reason: string;
+      readonly cause?: Cause;
+    })
+  | (InEnvironment & { readonly kind: "rollout.resumed"; readonly release: number; readonly cause?: Cause })
+  /** Its remaining steps are left out: it goes live as soon as it is ready. */
+  | (InEnvironment & { readonly kind: "rollout.hurried"; readonly release: number; readonly cause: Cause })
+  | (InEnvironment & {
+      readonly kind: "rollout.aborted";
+      readonly release: number;
+      readonly failure: Failure;
+      /** Its healthy instances serve until what is live is whole again; absent: they have no requests from here on. */
+      readonly leaving?: boolean;
+    })
+  /** A content proved bad in the environment: nothing puts it live there until a newer one went live, or a person allows it. */
+  | (InEnvironment & {
+      readonly kind: "content.quarantined";
+      readonly digest: Digest;
+      /** The release that showed it. */
+      readonly release: number;
+      readonly reason: string;
+    })
+  | (InEnvironment & { readonly kind: "content.allowed"; readonly digest: Digest; readonly cause: Cause })
+  /** What was decided about a release by itself, and on which numbers. */
+  | (InEnvironment & {
+      readonly kind: "decision.made";
+      readonly release: number;
+      /** Name of the function that decided. */
+      readonly rule: string;
+      /** All that it was given; of bounded size. */
+      readonly inputs: Json;
+      /** What it came to. */
+      readonly outcome: Json;
+      /** The same in one plain sentence. */
+      readonly sentence: string;
+    })
   | (InEnvironment & {
       readonly kind: "release.proven";
       readonly release: number;

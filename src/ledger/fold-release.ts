@@ -1,5 +1,5 @@
 import { configDigest } from "../model/config.ts";
-import type { Content } from "../model/content.ts";
+import { readWrittenSettings, type Content } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
 import type { ConfigOrigin, EventData } from "./event.ts";
 import { renewSecrets } from "./secrets.ts";
@@ -31,13 +31,14 @@ export function createRelease(
     sinceMs: atMs,
     deadlineMs: data.deadlineMs,
     deadlineAtMs: atMs + data.deadlineMs,
-    settings: data.settings ?? null,
+    settings: data.settings === undefined ? null : readWrittenSettings(data.settings),
     configOrigin: data.configOrigin ?? noConfig,
     configVersion: configVersion(record, data.content.config),
     promoted: data.promoted ?? null,
     leaves: data.leaves ?? [],
     before: record.live?.release ?? null,
     rollout: "progressing",
+    progress: { step: 0, weight: 0, sinceMs: atMs, paused: null, hurried: false, instances: null },
     proof: null,
     endedAtMs: null,
     elapsedMs: null,
@@ -54,7 +55,7 @@ export function createRelease(
   record.lastRelease = data.release;
   record.active = data.release;
   const known = record.sets.get(data.set);
-  if (known?.role === "ending") {
+  if (known?.role === "ending" || known?.role === "leaving") {
     // It was started for a rollout that this one superseded, and runs what this one wants.
     known.role = "next";
     known.sinceMs = atMs;
@@ -69,6 +70,7 @@ export function createRelease(
       digest: data.digest,
       content: data.content,
       role: "next",
+      count: null,
       sinceMs: atMs,
       retiredBecause: null,
       yieldsTo: null,
@@ -112,6 +114,7 @@ export function switchTraffic(
   release.warm = data.warm;
   release.proof = "watching";
   if (release.type === "rollback") record.lastRollbackMs = data.elapsedMs;
+  endQuarantines(record, release);
   record.line = lineAfter(record.line, release);
   record.configOrigin = release.configOrigin;
   record.live = { release: data.release, set: data.set, sinceMs: atMs };
@@ -133,15 +136,27 @@ export function switchTraffic(
     from.sinceMs = atMs;
     from.takenBack = release.type === "rollback";
     renewSecrets(record, from);
+    // Not all of it is there any more: it would have to be started anew like any other.
+    if (from.count !== null) retire(from, `v${data.release} took its instances' place one after the other`, atMs);
   }
   const set = record.sets.get(data.set);
   if (set !== undefined) {
     set.role = "live";
+    set.count = null;
     set.sinceMs = atMs;
     set.takenBack = false;
+    // Those of rollouts that came to nothing have served for it until now.
+    for (const other of record.sets.values())
+      if (other.role === "leaving") retire(other, `v${data.release} is live`, atMs);
     // Its workers start anew: what they did when it was live before says nothing about this time.
     for (const process of set.crashes.keys()) if (process !== webProcess) set.crashes.delete(process);
   }
+}
+
+/** What proved bad may be tried again once something newer went live. */
+function endQuarantines({ quarantined }: EnvironmentRecord, release: ReleaseRecord): void {
+  if (release.type !== "deploy") return;
+  for (const [digest, { release: shown }] of quarantined) if (shown < release.number) quarantined.delete(digest);
 }
 
 /** A deploy appends to the line; a rollback cuts off what comes after its target, or appends a target outside of it. */
@@ -162,7 +177,8 @@ export function abortRollout(
   if (record.active === data.release) record.active = null;
   if (record.switching?.release === data.release) record.switching = null;
   const set = record.sets.get(release.set);
-  if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
+  if (set?.role === "next" && data.leaving === true) set.role = "leaving";
+  else if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
   // What stood back for it comes again.
   for (const other of record.sets.values()) if (other.yieldsTo?.release === data.release) other.yieldsTo = null;
 }

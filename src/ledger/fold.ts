@@ -1,4 +1,4 @@
-import { defaultEnvironmentSettings, type EnvironmentSettings } from "../model/content.ts";
+import { defaultEnvironmentSettings, readWrittenSettings, type EnvironmentSettings } from "../model/content.ts";
 import {
   splitInstanceName,
   webProcess,
@@ -18,6 +18,7 @@ import {
   switchTraffic,
   type Moment,
 } from "./fold-release.ts";
+import { hurryRollout, pauseRollout, resumeRollout, stepRollout } from "./fold-rollout.ts";
 import { answerCheck, endTask, loseTasks, passTests, runTask, startTask, stopTasks } from "./fold-tasks.ts";
 import { endSecret, setSecret } from "./secrets.ts";
 import {
@@ -76,7 +77,11 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
       else state.networks.set(data.environment, { subnet: data.subnet, number: data.number ?? 0 });
       return;
     case "environment.changed":
-      return changeSettings(environmentOf(state, data.app, data.environment), data.settings, data.counts);
+      return changeSettings(
+        environmentOf(state, data.app, data.environment),
+        readWrittenSettings(data.settings),
+        data.counts,
+      );
     case "tests.passed":
       return passTests(state, environmentOf(state, data.app, data.environment), data);
     default: {
@@ -124,8 +129,24 @@ function applyToEnvironment(
       return;
     case "traffic.switched":
       return switchTraffic(record, data, moment);
+    case "rollout.stepped":
+      return stepRollout(record, data, atMs);
+    case "rollout.paused":
+      return pauseRollout(record, data, atMs);
+    case "rollout.resumed":
+      return resumeRollout(record, data.release, atMs);
+    case "rollout.hurried":
+      return hurryRollout(record, data.release, atMs);
     case "rollout.aborted":
       return abortRollout(record, data, moment);
+    case "content.quarantined":
+      record.quarantined.set(data.digest, { release: data.release, reason: data.reason, sinceMs: atMs });
+      return;
+    case "content.allowed":
+      record.quarantined.delete(data.digest);
+      return;
+    case "decision.made":
+      return;
     case "rollout.measured": {
       releaseOf(record, data.release).measured = { requests: data.requests, failed: data.failed };
       if (data.requests !== null && data.failed !== null)
@@ -274,6 +295,7 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
     active: null,
     switching: null,
     watch: null,
+    quarantined: new Map(),
     sets: new Map(),
     tasks: new Map(),
     taskOrdinals: new Map(),

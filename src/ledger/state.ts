@@ -5,7 +5,7 @@ import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } fro
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { SecretName } from "../model/secret.ts";
 import type { Crashes } from "./crashes.ts";
-import type { Cause, CondemnType, ConfigOrigin, Failure } from "./event.ts";
+import type { Cause, CondemnType, ConfigOrigin, Failure, PausedBy } from "./event.ts";
 import type { SecretRecord } from "./secrets.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
 
@@ -39,6 +39,8 @@ export interface ReleaseRecord {
   /** The release that was live when it was asked for; null: none. */
   readonly before: number | null;
   rollout: "progressing" | "completed" | "aborted";
+  /** How far its strategy has come; it stays as it was when the rollout ended. */
+  progress: RolloutProgress;
   /** After the switch. */
   proof: "watching" | "proven" | "taken back" | null;
   /** Time of day. */
@@ -58,6 +60,21 @@ export interface ReleaseRecord {
   readonly snapshots: Map<string, string | null>;
   /** Tasks and checks of its rollout that came to an end, in order. */
   readonly tasks: TaskResult[];
+}
+
+/** How far a rollout has come by its strategy. */
+export interface RolloutProgress {
+  /** The newest that was reached, from 1; 0: none yet. */
+  readonly step: number;
+  /** Share of the requests that it is to have, in 1/10000. */
+  readonly weight: number;
+  /** Since when it is at this step; time that it was paused is left out. */
+  readonly sinceMs: number;
+  readonly paused: { readonly sinceMs: number; readonly by: PausedBy; readonly reason: string } | null;
+  /** The remaining steps are left out. */
+  readonly hurried: boolean;
+  /** Of a rolling rollout: how many instances were wanted in all when its sets got their numbers; null: they have none yet. */
+  readonly instances: number | null;
 }
 
 /** What came of a task or check of a rollout. */
@@ -103,7 +120,10 @@ export interface SetRecord {
   /** Of a set that stands by they change when one of its secrets ends. */
   digest: Digest;
   content: Content;
-  role: "next" | "live" | "warm" | "ending";
+  /** `leaving`: of a rolling rollout that was ended; it serves until what is live is whole again. */
+  role: "next" | "live" | "warm" | "leaving" | "ending";
+  /** How many `web` instances a rolling rollout lets it have; null: as many as the settings say. */
+  count: number | null;
   /** When it left traffic; for warm and ending ones. */
   sinceMs: number;
   retiredBecause: string | null;
@@ -140,6 +160,14 @@ export interface WatchRecord {
   held: { readonly to: number; readonly reason: string } | null;
 }
 
+/** Why a content is not put live. */
+export interface Quarantine {
+  /** The release that showed it. */
+  readonly release: number;
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
 /** One app in one environment, folded from the ledger. */
 export interface EnvironmentRecord {
   readonly app: AppName;
@@ -161,6 +189,8 @@ export interface EnvironmentRecord {
   /** The intent to switch, until its result is known. */
   switching: { readonly release: number; readonly set: SetName; readonly from: SetName | null } | null;
   watch: WatchRecord | null;
+  /** Contents that proved bad. */
+  readonly quarantined: Map<Digest, Quarantine>;
   readonly sets: Map<SetName, SetRecord>;
   /** Tasks that have not ended, and the newest of those that people asked for. */
   readonly tasks: Map<InstanceName, TaskRecord>;
@@ -239,6 +269,7 @@ export function nextTaskOrdinal(record: EnvironmentRecord, set: SetName, process
 
 /** A release's state in one word, for people and the API. */
 export function releaseState(release: ReleaseRecord): ReleaseState {
+  if (release.rollout === "progressing" && release.progress.paused !== null) return "paused";
   if (release.rollout === "progressing" || release.rollout === "aborted") return release.rollout;
   return release.proof ?? "watching";
 }

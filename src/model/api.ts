@@ -395,7 +395,7 @@ export interface InstanceStatus {
   readonly set: SetName;
   readonly process: ProcessName;
   readonly release: number;
-  readonly role: "live" | "next" | "warm" | "ending";
+  readonly role: "live" | "next" | "warm" | "leaving" | "ending";
   readonly health: "starting" | "healthy" | "unhealthy" | "unknown" | "exited";
   readonly address: string | null;
   readonly pid: number | null;

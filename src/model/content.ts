@@ -2,6 +2,7 @@ import { canonicalJson, sha256, type Digest, type Json } from "./canonical.ts";
 import type { Check } from "./tasks.ts";
 import type { Config } from "./config.ts";
 import type { AppName } from "./names.ts";
+import { plainStrategy, readWrittenStrategy, type Strategy, type WrittenStrategy } from "./strategy.ts";
 
 /** How the daemon asks an instance whether it is well. */
 export interface HealthSettings {
@@ -136,7 +137,7 @@ export interface EnvironmentSettings {
   readonly instances: number;
   /** Of each other process; 1 where nothing is said. */
   readonly processes?: { readonly [process: string]: number };
-  readonly strategy: "blue-green";
+  readonly strategy: Strategy;
   /** Longest time a rollout may take, in ms. */
   readonly deadlineMs: number;
   /** How long a replaced content's instances are kept warm, in ms. */
@@ -157,13 +158,20 @@ export interface EnvironmentSettings {
 
 export const defaultEnvironmentSettings: EnvironmentSettings = {
   instances: 1,
-  strategy: "blue-green",
+  strategy: plainStrategy,
   deadlineMs: 600_000,
   keepWarmMs: 1_800_000,
   withinMs: null,
   watchMs: 60_000,
   route: { host: null, path: "/" },
 };
+
+/** Settings as ledgers and clients of any version write them. */
+export type WrittenSettings = Omit<EnvironmentSettings, "strategy"> & { readonly strategy: WrittenStrategy };
+
+export function readWrittenSettings({ strategy, ...rest }: WrittenSettings): EnvironmentSettings {
+  return { ...rest, strategy: readWrittenStrategy(strategy) };
+}
 
 /** `host/path` as people write it; `*` stands for any host. `none`, which is no route's text, where there is none. */
 export function formatRoute(route: Route | null): string {

@@ -37,7 +37,7 @@ const report = {
       url: "http://127.0.0.1:8080/",
       settings: {
         instances: 1,
-        strategy: "blue-green",
+        strategy: { kind: "blue-green", holdMs: 0 },
         deadlineMs: 1,
         keepWarmMs: 1,
         withinMs: null,

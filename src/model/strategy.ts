@@ -1,0 +1,85 @@
+import type { Route } from "./content.ts";
+
+/** A number of instances, or a share of those that are wanted. */
+export type Amount = number | `${number}%`;
+
+export function isNone(amount: Amount): boolean {
+  return amount === 0 || amount === "0%";
+}
+
+/** How the next content takes over from what is live. First deploys and rollbacks do without. */
+export type Strategy =
+  /** Requests wait, what is live ends, then what comes starts. */
+  | { readonly kind: "recreate" }
+  /** A few instances at a time: each has requests as soon as it is ready, and an old one ends for it. */
+  | { readonly kind: "rolling"; readonly maxSurge: Amount; readonly maxUnavailable: Amount }
+  /** All at once, when all are ready. */
+  | {
+      readonly kind: "blue-green";
+      /** Between ready and the switch, in ms; 0: none; null: until a person resumes. */
+      readonly holdMs: number | null;
+      /** Where the next content answers before the switch; absent: nowhere but by header and cookie. */
+      readonly preview?: Route;
+    }
+  /** A growing share of the requests; the instances that answered them serve on. */
+  | { readonly kind: "canary"; readonly steps: readonly CanaryStep[] };
+
+/** One step of a canary. */
+export interface CanaryStep {
+  /** Share of the requests, in 1/10000. */
+  readonly weight: number;
+  /** In ms; null: until a person resumes. */
+  readonly holdMs: number | null;
+  /** Whether what it answers is judged before it goes on. */
+  readonly analyse: boolean;
+}
+
+export type StrategyKind = Strategy["kind"];
+export const strategyKinds: readonly StrategyKind[] = ["recreate", "rolling", "blue-green", "canary"];
+
+/** All requests, in 1/10000. */
+export const wholeWeight = 10_000;
+/** Most steps of a canary. */
+export const mostSteps = 100;
+/** Longest time that a rollout stands still for a person; then it is ended. In ms. */
+export const longestPauseMs = 86_400_000;
+
+/** Without another word: all at once. */
+export const plainStrategy: Strategy = { kind: "blue-green", holdMs: 0 };
+
+const defaultSteps = [500, 2_500, 5_000];
+/** How long a step of a canary is held where nothing is said, in ms. */
+export const defaultStepMs = 120_000;
+
+/** What a strategy is that is asked for by its name alone. */
+export function strategyNamed(kind: StrategyKind): Strategy {
+  switch (kind) {
+    case "recreate":
+      return { kind };
+    case "rolling":
+      return { kind, maxSurge: "25%", maxUnavailable: "25%" };
+    case "blue-green":
+      return plainStrategy;
+    case "canary":
+      return { kind, steps: defaultSteps.map((weight) => ({ weight, holdMs: defaultStepMs, analyse: true })) };
+  }
+}
+
+/** Time that a rollout is meant to stand still by itself, in ms; what a person is waited for is not in it. */
+export function plannedHoldMs(strategy: Strategy): number {
+  if (strategy.kind === "blue-green") return strategy.holdMs ?? 0;
+  if (strategy.kind === "canary") return strategy.steps.reduce((sum, { holdMs }) => sum + (holdMs ?? 0), 0);
+  return 0;
+}
+
+/** `5 %`, `12.5 %`: a share of 1/10000. */
+export function weightText(weight: number): string {
+  return `${weight / 100} %`;
+}
+
+/** What ledgers and clients of earlier versions say, as it is now. */
+export type WrittenStrategy = Strategy | "blue-green";
+
+export function readWrittenStrategy(written: WrittenStrategy): Strategy {
+  return written === "blue-green" ? plainStrategy : written;
+}
