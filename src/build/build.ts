@@ -195,6 +195,7 @@ async function finish(
   const cached = (await options.store.stat(digest)) !== undefined;
   const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
   await options.stage.publish([...image.layers.map((layer) => layer.digest), ...named]);
+  await options.attest?.(digest);
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,

@@ -67,6 +67,8 @@ export interface BuildOptions {
   readonly signal: AbortSignal;
   /** A name in the store for the result. */
   readonly tagAs?: string;
+  /** Says what is to be said about an artifact that was made here: it is in the store, and has no name yet. */
+  readonly attest?: (artifact: Digest) => Promise<void>;
 }
 
 /** What an image says about how it wants to be run. */

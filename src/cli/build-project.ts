@@ -6,13 +6,16 @@ import { readSource, type Source } from "../build/source.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Store } from "../ports/store.ts";
+import { attest } from "../store/attestations.ts";
 import { createLocalStore } from "../store/local.ts";
+import { signatureOf } from "../trust/statement.ts";
 import { createBuildProgress } from "./build-progress.ts";
 import { cacheBounds } from "./cache-bounds.ts";
 import { readBuildOptions, type BuildOptions } from "./build-options.ts";
 import type { Context } from "./context.ts";
 import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
+import { openKeyring } from "./keyring.ts";
 import { openRegistry, type RegistryOptions } from "./registry.ts";
 import { settingNotes } from "./run-settings.ts";
 import { clearSteps } from "./step-leftovers.ts";
@@ -68,18 +71,22 @@ export async function buildProject(
     logFolder: join(cacheDir, "logs"),
   });
   const steps = lazyStepRunner(cacheDir);
+  const store = openStore(context);
   try {
     await clearSteps(cacheDir);
     const artifact = await givingWay(() =>
       buildArtifact(definition.build, {
         projectDir: folder,
-        store: openStore(context),
+        store,
         registry: openRegistry(context, options),
         cacheDir,
         steps: steps.get,
         report: progress.report,
         signal,
         tagAs: newestTag(definition.app),
+        attest: async (artifact) => {
+          await attest(store, openKeyring(context), signatureOf(artifact));
+        },
         noCache: options.noCache === true,
         ...(options.source === undefined ? {} : { source: options.source }),
         ...given,

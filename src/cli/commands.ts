@@ -168,6 +168,18 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/install.ts")).installCommand(),
   },
   {
+    name: "attest",
+    summary: "sign a statement about an artifact",
+    common: false,
+    load: async () => (await import("./commands/attest.ts")).attestCommand(),
+  },
+  {
+    name: "key",
+    summary: "the keys that sign what is built here",
+    common: false,
+    load: async () => (await import("./commands/key.ts")).keyCommand(),
+  },
+  {
     name: "audit",
     summary: "verify the ledger's hash chain",
     common: false,

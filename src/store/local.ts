@@ -17,6 +17,8 @@ export interface LocalStore extends Store {
   blobs(): Promise<readonly { readonly digest: Digest; readonly path: string }[]>;
   /** Whether a blob is there, without waiting. */
   has(digest: Digest): boolean;
+  /** Every digest that manifests refer to as their subject, sorted. */
+  subjects(): Promise<readonly Digest[]>;
   /** The file that says which manifest a name is for. */
   tagPath(name: string): string;
   /** Takes a blob away whose bytes are not its digest's: kept under `damaged/HEX`. @returns where */
@@ -109,6 +111,14 @@ export function createLocalStore(dir: string): LocalStore {
       // Last, so that what is listed is there. That it is listed is all the entry says: the rest says the manifest.
       await blobs.place(async () => ({ target: join(list, digestHex(digest)), result: undefined }), list);
       return descriptor;
+    },
+
+    async subjects() {
+      const names = (await readdir(referrersDir).catch(ignoreMissing)) ?? [];
+      return names
+        .map((name) => `sha256:${name}`)
+        .filter(isDigest)
+        .sort();
     },
 
     async referrers(subject, artifactType) {

@@ -102,9 +102,11 @@ export function readKeyLog(text: string): KeyLog | string {
 function takeEntry(log: KeyLog, line: string): KeyLog | string {
   const parsed = asObject(parseJson(Buffer.from(line)));
   const entry = readEntry(asObject(parsed?.["entry"]));
-  if (entry === undefined) return "it is malformed";
+  const signatures = readSignatures(parsed?.["signatures"]);
+  if (entry === undefined || signatures === undefined) return "it is malformed";
   // What was signed is the canonical form, so there may be no other one.
-  if (canonicalJson(parsed as Json) !== line) return "it is not in the form in which entries are written";
+  if (canonicalJson({ entry: entry as unknown as Json, signatures }) !== line)
+    return "it is not in the form in which entries are written";
   if (entry.sequence !== log.entries.length)
     return `it says that it is entry ${entry.sequence}: one is missing or moved`;
   if (entry.previous !== log.head) return "it does not follow from the entry before: one was changed, removed or moved";
@@ -116,7 +118,7 @@ function takeEntry(log: KeyLog, line: string): KeyLog | string {
   if (typeof made === "string") return made;
   if (made !== null && log.keys.some(({ id }) => id === made.id)) return "it brings a key that was there before";
   const wanted = [log.active, made].filter((key) => key !== null);
-  const problem = signedBy(entry, parsed?.["signatures"], wanted);
+  const problem = signedBy(entry, signatures, wanted);
   if (problem !== undefined) return problem;
   return {
     entries: [...log.entries, entry],
@@ -150,18 +152,32 @@ function madeBy(entry: KeyLogEntry): LoggedKey | string | null {
   return { id: entry.key, publicKey, key, createdAt, notBefore, notAfter, state: "active", ...ended };
 }
 
-function signedBy(entry: KeyLogEntry, signatures: unknown, keys: readonly LoggedKey[]): string | undefined {
-  if (!Array.isArray(signatures) || signatures.length !== keys.length)
-    return "it lacks a signature, or has one too many";
+type EntrySignature = { readonly keyid: string; readonly sig: string };
+
+function signedBy(
+  entry: KeyLogEntry,
+  signatures: readonly EntrySignature[],
+  keys: readonly LoggedKey[],
+): string | undefined {
+  if (signatures.length !== keys.length) return "it lacks a signature, or has one too many";
   const payload = Buffer.from(canonicalJson(entry as unknown as Json));
   for (const [index, { id, key }] of keys.entries()) {
-    const { keyid, sig } = asObject(signatures[index]) ?? {};
-    const signature = typeof sig === "string" ? readBase64(sig) : undefined;
+    const { keyid, sig } = signatures[index] ?? { keyid: "", sig: "" };
+    const signature = readBase64(sig);
     if (keyid !== id || signature === undefined) return `it is not signed by ${shortKey(id)}`;
     if (!verifyPayload(key, { payloadType: entryType, payload, signature }))
       return `the signature of ${shortKey(id)} does not hold`;
   }
   return undefined;
+}
+
+function readSignatures(value: unknown): readonly EntrySignature[] | undefined {
+  if (!Array.isArray(value) || value.length > 2) return undefined;
+  const signatures = value.map((one: unknown) => {
+    const { keyid, sig } = asObject(one) ?? {};
+    return typeof keyid === "string" && typeof sig === "string" ? { keyid, sig } : undefined;
+  });
+  return signatures.every((one) => one !== undefined) ? signatures : undefined;
 }
 
 function readEntry(value: { readonly [key: string]: unknown } | undefined): KeyLogEntry | undefined {

@@ -1,4 +1,4 @@
-import { digestHex, sha256, type Digest } from "../model/canonical.ts";
+import { digestHex, isDigest, sha256, type Digest } from "../model/canonical.ts";
 import type { KeyId } from "./envelope.ts";
 import type { KeyLog, LoggedKey } from "./key-log.ts";
 
@@ -76,4 +76,10 @@ function lost({ stands }: LoggedKey, list: Uint8Array | undefined): string {
 /** The key that is said to have signed, else all: a bundle of another tool need not say. */
 export function candidateKeys({ keys }: KeyLog, keyId: KeyId | null): readonly LoggedKey[] {
   return keyId === null ? keys : keys.filter(({ id }) => id === keyId);
+}
+
+/** The statements that a list names. */
+export function listedIn(list: Uint8Array): readonly Digest[] {
+  const lines = Buffer.from(list).toString("latin1").split("\n");
+  return lines.map((line) => `sha256:${line}`).filter(isDigest);
 }

@@ -25,6 +25,11 @@ export const predicateTypes = {
   testResult: "https://in-toto.io/attestation/test-result/v0.1",
 } as const;
 
+/** The plain signature of an artifact: a statement that says nothing more. */
+export function signatureOf(artifact: Digest): Statement {
+  return { subject: artifact, predicateType: predicateTypes.signature, predicate: {} };
+}
+
 /**
  * The one serialiser of statements: canonical JSON, so that equal statements have equal bytes.
  *

@@ -156,10 +156,7 @@ async function append(
   let previous = log.head;
   let lines = "";
   entries.forEach((entry, index) => {
-    const line = signEntry(
-      { ...entry, sequence: log.entries.length + index, previous } as KeyLogEntry,
-      signers[index] ?? [],
-    );
+    const line = signEntry({ ...entry, sequence: log.entries.length + index, previous }, signers[index] ?? []);
     previous = sha256(line);
     lines += `${line}\n`;
   });

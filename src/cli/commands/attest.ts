@@ -1,0 +1,92 @@
+import { createReadStream } from "node:fs";
+import { Command } from "commander";
+import { OperatorError } from "../../errors/operator-error.ts";
+import { attest } from "../../store/attestations.ts";
+import {
+  asObject,
+  isPredicateType,
+  mostStatementBytes,
+  parseJson,
+  serialiseStatement,
+  type Statement,
+} from "../../trust/statement.ts";
+import { openStore } from "../build-project.ts";
+import { createContext, withShared, type SharedOptions } from "../context.ts";
+import { openKeyring } from "../keyring.ts";
+import { findImage } from "../store-image.ts";
+
+interface AttestOptions extends SharedOptions {
+  readonly type: string;
+  readonly predicate: string;
+}
+
+export function attestCommand(): Command {
+  return withShared(new Command("attest"))
+    .description(
+      "Signs a statement about an artifact with this machine's key and keeps it beside the artifact, as cosign does; `bronze push` and `bronze save` take it along.",
+    )
+    .argument("<artifact>", "digest or name in the store")
+    .requiredOption(
+      "--type <uri>",
+      "what kind of statement it is: https://in-toto.io/attestation/vulns/v0.2",
+      parseKind,
+    )
+    .requiredOption("--predicate <file>", "what is said: a file with one JSON object")
+    .action(async (artifact: string, options: AttestOptions) => {
+      const context = createContext(options);
+      const store = openStore(context);
+      const subject = await findImage(context, store, artifact, "attest artifact");
+      const predicate = await readPredicate(options.predicate, context.signal);
+      const statement: Statement = { subject, predicateType: options.type, predicate };
+      checkForm(statement, options.predicate);
+      const manifest = await attest(store, openKeyring(context), statement);
+      context.output.line(manifest);
+      context.output.record({ artifact: subject, predicateType: options.type, manifest });
+    });
+}
+
+function parseKind(text: string): string {
+  if (isPredicateType(text)) return text;
+  throw new OperatorError(
+    "ARGUMENT_INVALID",
+    `Cannot use "${text.slice(0, 200)}" as a kind of statement: it is no URI`,
+    {
+      hint: "name its predicate type in full, like https://cyclonedx.org/bom",
+    },
+  );
+}
+
+/** Numbers that are none, halves of characters and what is nested too deeply have no canonical form. */
+function checkForm(statement: Statement, path: string): void {
+  try {
+    serialiseStatement(statement);
+  } catch (cause) {
+    throw refused(path, "it holds what canonical JSON cannot carry", cause);
+  }
+}
+
+function refused(path: string, state: string, cause?: unknown): OperatorError {
+  return new OperatorError("ARGUMENT_INVALID", `Cannot use "${path}" as what is to be said: ${state}`, {
+    hint: "name a file with one JSON object",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+async function readPredicate(path: string, signal: AbortSignal): Promise<Statement["predicate"]> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const piece of createReadStream(path, { signal }) as AsyncIterable<Buffer>) {
+      size += piece.byteLength;
+      if (size > mostStatementBytes) break;
+      pieces.push(piece);
+    }
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw refused(path, "it cannot be read", cause);
+  }
+  if (size > mostStatementBytes) throw refused(path, `it has more than ${mostStatementBytes} bytes`);
+  const predicate = asObject(parseJson(Buffer.concat(pieces)));
+  if (predicate === undefined) throw refused(path, "it holds no JSON object");
+  return predicate as Statement["predicate"];
+}
