@@ -4,15 +4,18 @@ import { mediaTypes } from "../image/media-types.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256, type Digest } from "../model/canonical.ts";
 import type { BuildDefinition } from "../model/definition.ts";
-import { createBases, noRegistry } from "./bases.ts";
+import { createBases, noRegistry, type Bases } from "./bases.ts";
 import { openBuildCache, type BuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
 import { buildDockerfile } from "./dockerfile/execute.ts";
 import { createdAt } from "./dockerfile/stage-state.ts";
+import { gatherEvidence, noEvidence, type Evidence, type EvidenceInput } from "./evidence/evidence.ts";
+import { keepMaterials } from "./evidence/materials.ts";
+import { createRecorder, type Recorder } from "./evidence/recorder.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { digestOfUsed } from "./lock-file.ts";
 import { imageName, takeNamedImage } from "./named-image.ts";
-import type { BuildOptions, BuiltArtifact } from "./options.ts";
+import type { BuildEvent, BuildOptions, BuiltArtifact } from "./options.ts";
 import { hideSecrets } from "./secrets/hide.ts";
 import { refuseSecrets, type SecretsVerdict } from "./secrets/refuse.ts";
 import { tellWhenSlow } from "./slow-work.ts";
@@ -29,25 +32,38 @@ const mostMended = 10;
  * `MACHINE_LACKS`, `DISK_FULL`, `INTERRUPTED`
  */
 export async function buildArtifact(build: BuildDefinition, given: BuildOptions): Promise<BuiltArtifact> {
-  const options = { ...given, report: hideSecrets(given.report, given.secrets ?? []) };
+  let recorder: Recorder | undefined;
+  const report = (event: BuildEvent): void => {
+    recorder?.event(event);
+    given.report(event);
+  };
+  const options = { ...given, report: hideSecrets(report, given.secrets ?? []) };
+  const once = (more: Partial<BuildOptions> = {}): Promise<BuiltArtifact> => {
+    recorder = given.evidence === undefined ? undefined : createRecorder();
+    return buildOnce(build, { ...options, ...more }, recorder);
+  };
   try {
     // Each time, at least one damaged blob is gone.
     for (let mended = 0; mended < mostMended; mended++) {
       try {
-        return await buildOnce(build, options);
+        return await once();
       } catch (error) {
         if (!isDamagedBlob(error)) throw error;
         options.report({ kind: "note", text: "a layer in the build cache was damaged: it is made anew" });
       }
     }
-    return await buildOnce(build, { ...options, noCache: true });
+    return await once({ noCache: true });
   } catch (error) {
     if (options.signal.aborted && !(error instanceof OperatorError)) throw interrupted("the build");
     throw error;
   }
 }
 
-async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise<BuiltArtifact> {
+async function buildOnce(
+  build: BuildDefinition,
+  options: BuildOptions,
+  recorder: Recorder | undefined,
+): Promise<BuiltArtifact> {
   if (build.kind === "image") {
     const name = await imageName(build.path, options.projectDir);
     if (name !== undefined) return takeNamedImage(name, options);
@@ -78,7 +94,7 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
       return written;
     };
     const store: Store = { ...options.store, stat, read, path, write };
-    const made = await makeImage(build, options, store, cache, source);
+    const made = await makeImage(build, options, store, cache, source, recorder);
     if (made.image.layers.length === 0)
       throw new OperatorError("BUILD_FAILED", "Cannot make an image: it has no files", {
         hint: "COPY something into it",
@@ -90,7 +106,21 @@ async function buildOnce(build: BuildDefinition, options: BuildOptions): Promise
     const image = await tellWhenSlow(report, { step: "compress", text: "compress new layers" }, () =>
       compressed(build, made.image, store, cache, signal),
     );
-    return await finish({ ...made, image }, secrets, source, { ...options, stage });
+    const evidence =
+      options.evidence === undefined || recorder === undefined
+        ? noEvidence
+        : await gatherEvidence({
+            build,
+            options,
+            evidence: options.evidence,
+            facts: recorder.facts,
+            source,
+            image,
+            lock: made.lock,
+            blobs: store,
+            cache,
+          });
+    return await finish({ ...made, image }, secrets, source, evidence, { ...options, stage });
   } finally {
     await cache.close(addedBytes);
   }
@@ -118,6 +148,8 @@ async function compressed(
 interface MadeImage {
   readonly image: ImageState;
   readonly annotations: { readonly [name: string]: string };
+  /** What of bronze.lock was used. */
+  readonly lock?: NonNullable<EvidenceInput["lock"]>;
   readonly warnings: readonly string[];
   readonly debian?: NonNullable<BuiltArtifact["debian"]>;
 }
@@ -128,18 +160,21 @@ async function makeImage(
   store: Store,
   cache: BuildCache,
   source: Source,
+  recorder: Recorder | undefined,
 ): Promise<MadeImage> {
   if (build.kind === "debian") {
     const { buildRecipe } = await import("./debian/recipe.ts");
     const { pinsToJson } = await import("./debian/pins.ts");
-    const { image, pins, skipped } = await buildRecipe(build, { ...options, store }, cache, source.epoch);
+    const { image, pins, skipped } = await buildRecipe(build, { ...options, store }, cache, source.epoch, recorder);
     const packages = pins.packages.map((item) => `${item.name}=${item.version} ${item.sha256}`);
+    const digest = digestOfUsed({ debian: pinsToJson(pins) });
     const annotations = {
       "bronze.debian.suite": build.suite,
       "bronze.debian.packages": packages.join("\n"),
-      "bronze.lock.digest": digestOfUsed({ debian: pinsToJson(pins) }),
+      "bronze.lock.digest": digest,
     };
-    return { image, annotations, warnings: [], debian: { packages: pins.packages, skipped } };
+    const lock = { digest, published: pins.published };
+    return { image, annotations, lock, warnings: [], debian: { packages: pins.packages, skipped } };
   }
   // Bases that are fetched are the store's, with their names.
   const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
@@ -151,15 +186,28 @@ async function makeImage(
     secrets: options.secrets ?? [],
     store,
     cache,
-    bases,
+    bases: recorder === undefined ? bases : recordingBases(bases, recorder),
+    recorder,
     steps: options.steps,
     epoch: source.epoch,
     report: options.report,
     signal: options.signal,
   });
   const used = bases.used();
-  const annotations = used === undefined ? {} : { "bronze.lock.digest": digestOfUsed({ bases: used }) };
-  return { image, annotations, warnings };
+  if (used === undefined) return { image, annotations: {}, warnings };
+  const digest = digestOfUsed({ bases: used });
+  return { image, annotations: { "bronze.lock.digest": digest }, lock: { digest }, warnings };
+}
+
+function recordingBases(bases: Bases, recorder: Recorder): Bases {
+  return {
+    ...bases,
+    async resolve(name, platform) {
+      const digest = await bases.resolve(name, platform);
+      recorder.base({ name, platform, digest });
+      return digest;
+    },
+  };
 }
 
 /** Puts the layers and what names them into the store. */
@@ -167,6 +215,7 @@ async function finish(
   { image, annotations, warnings, debian }: MadeImage,
   secrets: SecretsVerdict,
   source: Source,
+  evidence: Evidence,
   options: BuildOptions & { readonly stage: Stage },
 ): Promise<BuiltArtifact> {
   const created = createdAt(source.epoch);
@@ -194,8 +243,11 @@ async function finish(
   const digest = sha256(manifest);
   const cached = (await options.store.stat(digest)) !== undefined;
   const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
-  await options.stage.publish([...image.layers.map((layer) => layer.digest), ...named]);
-  await options.attest?.(digest);
+  const { materials, statements } = evidence;
+  const kept = materials.map(({ descriptor }) => descriptor.digest);
+  await options.stage.publish([...image.layers.map((layer) => layer.digest), ...kept, ...named]);
+  if (materials.length > 0) await keepMaterials(options.store, describe(mediaTypes.manifest, manifest), materials);
+  await options.attest?.(digest, statements);
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,

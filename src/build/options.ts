@@ -4,6 +4,7 @@ import type { NetworkUse } from "../ports/step-runner.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import type { PinnedPackage } from "./debian/pins.ts";
+import type { EvidenceOptions, MadeStatement } from "./evidence/evidence.ts";
 import type { SkippedScript } from "./debian/scripts.ts";
 import type { Source } from "./source.ts";
 
@@ -65,10 +66,16 @@ export interface BuildOptions {
   readonly source?: Promise<Source>;
   readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
+  /** What its evidence is to say of the definition; absent: none is made. */
+  readonly evidence?: EvidenceOptions;
   /** A name in the store for the result. */
   readonly tagAs?: string;
-  /** Says what is to be said about an artifact that was made here: it is in the store, and has no name yet. */
-  readonly attest?: (artifact: Digest) => Promise<void>;
+  /**
+   * Says what is to be said about an artifact that was made here: it is in the store, and has no name yet.
+   *
+   * @param statements what the build can prove of itself
+   */
+  readonly attest?: (artifact: Digest, statements: readonly MadeStatement[]) => Promise<void>;
 }
 
 /** What an image says about how it wants to be run. */

@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { createBuildCache } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { lockFileName } from "./lock-file.ts";
+import { folderIn, ignoredIn, shareableAddress, workTreeOf } from "./repository.ts";
 
 /** Where the built files come from. */
 export interface Source {
@@ -10,6 +13,12 @@ export interface Source {
   readonly commit: string | null;
   /** True: the files differ from the commit. */
   readonly dirty: boolean;
+  /** Where the repository comes from, without credentials: an address that others can use; null: nobody knows. */
+  readonly repository: string | null;
+  /** The project's folder in the repository; "" is its root. */
+  readonly folder: string;
+  /** What is in the project's folder and git ignores, paths in the project; null: unknown. */
+  readonly ignored: readonly string[] | null;
   readonly warnings: readonly string[];
 }
 
@@ -45,7 +54,8 @@ export async function readSource(projectDir: string, options: SourceOptions): Pr
         throw error;
       },
     );
-  const status = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind"];
+  const status = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--ignored=traditional"];
+  const remote = git("config", "--get", "remote.origin.url");
   // What a build pins is no change of the source that it was made from.
   const state = await git(...status, "--", ".", `:(exclude)${lockFileName}`);
   const commit = state === undefined ? undefined : (commitIn(state) ?? (await git("rev-parse", "--verify", "HEAD")));
@@ -55,16 +65,35 @@ export async function readSource(projectDir: string, options: SourceOptions): Pr
       fixed === undefined
         ? ["no git commit here: files in the image are dated 1970-01-01, and the artifact names no source commit"]
         : [];
-    return { epoch: fixed ?? 0, commit: null, dirty: false, warnings };
+    await remote;
+    const nowhere = { commit: null, dirty: false, repository: null, folder: "", ignored: null } as const;
+    return { epoch: fixed ?? 0, ...nowhere, warnings };
   }
-  const dirty = state?.split("\n").some((line) => !line.startsWith("# ")) === true;
+  const dirty = state?.split("\n").some((line) => !line.startsWith("# ") && !line.startsWith("! ")) === true;
   return {
     epoch: time,
     commit,
     dirty,
+    ...placeOf(projectDir, state ?? "", await remote),
     warnings: dirty
       ? [`the project has changes that are not committed: the artifact is marked dirty against ${commit.slice(0, 12)}`]
       : [],
+  };
+}
+
+function placeOf(
+  projectDir: string,
+  state: string,
+  remote: string | undefined,
+): Pick<Source, "repository" | "folder" | "ignored"> {
+  const workTree = workTreeOf(projectDir);
+  const folder = workTree === undefined ? "" : folderIn(workTree, projectDir);
+  // Files of other repositories are no part of the commit; nor is what the first lines that are not kept would have said.
+  const isWhole = workTree !== undefined && !existsSync(join(workTree, ".gitmodules")) && commitIn(state) !== undefined;
+  return {
+    repository: remote === undefined ? null : shareableAddress(remote),
+    folder,
+    ignored: isWhole ? ignoredIn(state, folder) : null,
   };
 }
 

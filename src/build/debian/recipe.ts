@@ -3,7 +3,9 @@ import type { ContainerConfig } from "../../image/oci.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Descriptor } from "../../ports/store.ts";
 import type { DebianRecipe } from "../../model/definition.ts";
+import type { StepLayer } from "../../ports/step-runner.ts";
 import type { BuildCache } from "../cache.ts";
+import type { Recorder } from "../evidence/recorder.ts";
 import type { LayerPart } from "../layer/compose.ts";
 import { openContext, type Context } from "../layer/context.ts";
 import { findArchives, type Archive } from "./archives.ts";
@@ -33,6 +35,7 @@ export async function buildRecipe(
   options: BuildOptions,
   cache: BuildCache,
   epoch: number,
+  recorder?: Recorder,
 ): Promise<BuiltRecipe> {
   const sources = resolveOptions(recipe.suite, options);
   const [request, ...others] = requestsOf(recipe);
@@ -40,17 +43,26 @@ export async function buildRecipe(
   const pins = await resolvePackages(request, sources);
   const debs = createDebCache({ ...options, archives: sources.archives });
   const base = await packageLayer(request, pins, { ...options, cache, debs, epoch });
-  const context = await openContext(options.projectDir, cache, options.signal);
+  recorder?.packages(pins.packages);
+  const record = recorder?.stage(0);
+  record?.({ name: "packages", text: `debian ${requestName(request)}`, layer: asLayer(base.layer) });
+  const context = await openContext(options.projectDir, cache, options.signal, undefined, recorder);
   const parts = await recipeParts(recipe, context);
   if (parts.every((part) => part.kind === "folder" && part.path === ""))
     return { pins, skipped: base.skipped, image: imageOf(recipe, request, [base.layer], epoch) };
   const layering = { store: options.store, cache, signal: options.signal, epoch, base: [base.layer] };
   const layer = await asStep(options.report, "files", "copy files of the project", async () => {
-    const made = await buildLayer(parts, layering);
+    const made = await buildLayer(parts, layering, recorder === undefined ? {} : { record: recorder.layer });
     return { result: made.layer, cached: made.cached };
   });
   await context.save();
+  record?.({ name: "files", text: "files of the project", layer: asLayer(layer) });
   return { pins, skipped: base.skipped, image: imageOf(recipe, request, [base.layer, layer], epoch) };
+}
+
+/** A layer that nobody has compressed yet. */
+function asLayer(descriptor: Descriptor): StepLayer {
+  return { descriptor, diffId: descriptor.digest };
 }
 
 function imageOf(

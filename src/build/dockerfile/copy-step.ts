@@ -2,6 +2,7 @@ import { fromBytePath, toBytePath } from "../../image/tar-entry.ts";
 import { isDigest, type Digest, type Json } from "../../model/canonical.ts";
 import type { StepLayer } from "../../ports/step-runner.ts";
 import { openImageTree } from "../layer/image-tree.ts";
+import type { DownloadFact, Recorder } from "../evidence/recorder.ts";
 import type { BaseTree } from "../layer/base-tree.ts";
 import { skipRule } from "../layer/ignore.ts";
 import type { Owner, Placement } from "../layer/placement.ts";
@@ -40,6 +41,17 @@ export interface CopyContext extends LayerPlace {
   readonly isPublished: boolean;
   /** The project's folder. */
   readonly projectDir: string;
+  readonly recorder?: Recorder | undefined;
+}
+
+/** The layer, the line of history, and what was fetched for it. */
+interface CopiedLayer extends FileLayer {
+  readonly history: string;
+  readonly downloads: readonly DownloadFact[];
+}
+
+interface FillContext extends CopyContext {
+  readonly downloads: DownloadFact[];
 }
 
 /** COPY or ADD with its variables put in. */
@@ -53,14 +65,14 @@ interface PreparedCopy extends CopyInstruction {
 /**
  * Makes the layer of a COPY or ADD.
  *
- * @returns the layer, and the line of history
  * @throws {InstructionProblem} {SyntaxError} {OperatorError} `BUILD_FAILED`, `VERIFICATION_FAILED`
  */
 export async function carryOutCopy(
   state: StageState,
   instruction: CopyInstruction,
   context: CopyContext,
-): Promise<FileLayer & { readonly history: string }> {
+): Promise<CopiedLayer> {
+  const downloads: DownloadFact[] = [];
   const copy = prepare(state, instruction, context.escape);
   const history = historyOf(copy);
   const owner = copy.chown === null ? null : await resolveOwner(copy.chown, imageLayers(state), ownerOptions(context));
@@ -71,15 +83,17 @@ export async function carryOutCopy(
       context,
       async (placement) => {
         if (!copy.link) await placeFolders(state, base, placement, context);
-        await fill(copy, from, { base, placement, owner, mode: copy.change, path: copy.path, ...context }, context);
+        const target = { base, placement, owner, mode: copy.change, path: copy.path, ...context };
+        await fill(copy, from, target, { ...context, downloads });
       },
       {
         isPublished: context.isPublished,
         ...(from === null ? { step: [context.projectDir, copy.path, history] } : {}),
+        ...(from === null && context.recorder !== undefined ? { record: context.recorder.layer } : {}),
       },
     );
   };
-  if (copy.from === null) return { ...(await made(null)), history };
+  if (copy.from === null) return { ...(await made(null)), history, downloads };
   const layers = await context.layersOf(copy.from);
   const { sources, path, chmod, link, parents, exclude } = copy;
   const key: Json = {
@@ -98,7 +112,7 @@ export async function carryOutCopy(
   const layer = await rememberedLayer("copies", key, context, async () =>
     made(await openImageTree(layers, ownerOptions(context))),
   );
-  return { ...layer, history };
+  return { ...layer, history, downloads };
 }
 
 function prepare(state: StageState, instruction: CopyInstruction, escape: string): PreparedCopy {
@@ -142,7 +156,7 @@ async function fill(
   copy: PreparedCopy,
   from: SourceTree | null,
   target: CopyTarget & { readonly placement: Placement; readonly owner: Owner | null },
-  context: CopyContext,
+  context: FillContext,
 ): Promise<void> {
   const needsFolder = !copy.parents && copy.sources.length + copy.contents.length > 1 && !target.path.endsWith("/");
   if (needsFolder && !target.placement.isFolder(targetFolder(target)))
@@ -179,9 +193,10 @@ function targetFolder(target: CopyTarget): string {
   return toBytePath(target.path.slice(1));
 }
 
-async function addUrl(copy: PreparedCopy, address: string, target: CopyTarget, context: CopyContext): Promise<void> {
+async function addUrl(copy: PreparedCopy, address: string, target: CopyTarget, context: FillContext): Promise<void> {
   const { store: blobs, cache, signal } = context;
   const file = await download(address, copy.digest, { blobs, cache, signal });
+  context.downloads.push({ address, digest: file.digest, size: file.size });
   if (copy.digest === null)
     context.note(`ADD ${address}: it was ${file.digest}; --checksum=${file.digest} keeps it that`);
   if (copy.unpack === true && (await unpackInto({ ...file, name: address }, target, context))) return;

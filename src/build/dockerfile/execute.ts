@@ -7,6 +7,7 @@ import type { StepLayer, StepRunner } from "../../ports/step-runner.ts";
 import type { Store } from "../../ports/store.ts";
 import type { Bases } from "../bases.ts";
 import type { BuildCache } from "../cache.ts";
+import type { Recorder } from "../evidence/recorder.ts";
 import type { ImageState } from "../image-state.ts";
 import { openContext, type Context } from "../layer/context.ts";
 import type { BuildEvent, SecretValue } from "../options.ts";
@@ -44,6 +45,8 @@ export interface DockerfileOptions {
   readonly epoch: number;
   readonly report: (event: BuildEvent) => void;
   readonly signal: AbortSignal;
+  /** Writes down what is done; absent: nobody. */
+  readonly recorder?: Recorder | undefined;
 }
 
 export interface BuiltDockerfile {
@@ -60,8 +63,10 @@ const mostBytes = 2 ** 20;
  * @throws {OperatorError} naming file and line of what cannot be done
  */
 export async function buildDockerfile(options: DockerfileOptions): Promise<BuiltDockerfile> {
-  const { path: file, buildArgs, report } = options;
-  const parsed = parseDockerfile(await readDockerfile(options.projectDir, file), file);
+  const { path: file, buildArgs, report, recorder } = options;
+  const text = await readDockerfile(options.projectDir, file);
+  recorder?.read(file, Buffer.from(text));
+  const parsed = parseDockerfile(text, file);
   const plan = planDockerfile(parsed, { file, target: options.target, buildArgs, platform: machinePlatform() });
   const note = (text: string): void => report({ kind: "note", text });
   const warnings = parsed.warnings.map(({ line, message }) => `${file}, line ${line}: ${message}`);
@@ -81,7 +86,7 @@ export async function buildDockerfile(options: DockerfileOptions): Promise<Built
     // bronze.lock may be among the files that are copied: it says all there is to say before they are read.
     const needed = plan.stages.filter((_, index) => plan.needed.has(index));
     await options.bases.pin(imagesOf(plan, needed));
-    return openContext(options.projectDir, options.cache, signal, [`${file}.dockerignore`, ".dockerignore"]);
+    return openContext(options.projectDir, options.cache, signal, [`${file}.dockerignore`, ".dockerignore"], recorder);
   };
   const project = (): Promise<Context> => (opened ??= open());
   const build = new StageBuilder({ ...options, signal }, parsed, plan, async () => (await project()).tree);
@@ -192,8 +197,10 @@ class StageBuilder {
   }
 
   #contextOf(stage: PlannedStage): StageContext {
-    const { path: file, store, cache, epoch, signal, secrets, buildArgs, report, projectDir } = this.#options;
+    const { path: file, store, cache, epoch, signal, secrets, buildArgs, report, projectDir, recorder } = this.#options;
     return {
+      recorder,
+      record: recorder?.stage(stage.index),
       file,
       store,
       cache,

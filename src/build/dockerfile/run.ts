@@ -5,6 +5,7 @@ import { isDigest, type Digest, type Json } from "../../model/canonical.ts";
 import type { StepLayer, StepMount, StepRequest, StepResult } from "../../ports/step-runner.ts";
 import type { Blobs } from "../../ports/store.ts";
 import type { BuildCache } from "../cache.ts";
+import type { Recorder } from "../evidence/recorder.ts";
 import type { LayerBytes } from "../layer/contents.ts";
 import type { SecretValue } from "../options.ts";
 import { proxyVariables } from "./arguments.ts";
@@ -25,6 +26,7 @@ export interface RunContext extends LayerPlace {
   readonly secrets: readonly SecretValue[];
   /** The project's files. */
   readonly project: () => Promise<SourceTree>;
+  readonly recorder?: Recorder | undefined;
   /** The layers of a stage or image that `from=` names. */
   readonly layersOf: (name: string) => Promise<readonly StepLayer[]>;
 }
@@ -36,6 +38,8 @@ export interface PreparedRun {
   readonly key: Json;
   /** The line of history. */
   readonly history: string;
+  /** Names of the secrets that it sees. */
+  readonly secrets: readonly string[];
 }
 
 const scriptFolder = "/dev/pipes";
@@ -90,6 +94,7 @@ export async function prepareRun(
       mounts: mounts.flatMap((mount) => (mount.kind === "secret" ? [] : [mountKey(mount)])),
     },
     history: historyOf(state, words),
+    secrets: secretNames.filter(({ given }) => given).map(({ id }) => id),
   };
 }
 
@@ -171,12 +176,17 @@ async function fileMount(
   }
   const tree = await context.project();
   // A layer of just these files: what .dockerignore names is not seen, and its digest says what was.
-  const { layer } = await makeFileLayer(new Map(), context, async (placement) => {
-    await copyFiles(
-      { tree, checkout: true, pattern: source === "" ? "." : source, parents: false, exclude: null },
-      { ...context, placement, base: new Map(), path: "/source", owner: null, mode: null },
-    );
-  });
+  const { recorder } = context;
+  const { layer } = await makeFileLayer(
+    new Map(),
+    context,
+    (placement) =>
+      copyFiles(
+        { tree, checkout: true, pattern: source === "" ? "." : source, parents: false, exclude: null },
+        { ...context, placement, base: new Map(), path: "/source", owner: null, mode: null },
+      ).then(() => undefined),
+    recorder === undefined ? {} : { record: recorder.layer },
+  );
   return { kind: "bind", target, from: { layers: layer === null ? [] : [layer], path: "/source" }, writable };
 }
 

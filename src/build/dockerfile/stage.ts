@@ -8,6 +8,8 @@ import type { CopyInstruction, Instruction, RunInstruction } from "./instruction
 import { asProblem } from "./parse.ts";
 import { sourcesOf } from "./plan.ts";
 import { dockerfileError, InstructionProblem } from "./problems.ts";
+import type { RunFact, StepFact } from "../evidence/recorder.ts";
+import { canonicalJson, sha256 } from "../../model/canonical.ts";
 import { prepareRun, runOrRecall, type RunContext } from "./run.ts";
 import { withHistory, type StageState } from "./stage-state.ts";
 import type { StepReport, StepWork } from "./steps.ts";
@@ -17,6 +19,8 @@ export interface StageContext extends CopyContext, ConfigContext {
   /** The Dockerfile's name, for messages. */
   readonly file: string;
   readonly secrets: RunContext["secrets"];
+  /** Takes down what was done. */
+  readonly record?: ((fact: StepFact) => void) | undefined;
   readonly step: <T>(report: StepReport, work: (step: StepWork) => Promise<T>) => Promise<T>;
   readonly run: (
     request: Parameters<typeof prepareRun>[0],
@@ -59,12 +63,13 @@ export async function carryOut(
 
 async function copy(
   state: StageState,
-  instruction: CopyInstruction,
+  instruction: CopyInstruction & Pick<Instruction, "text">,
   context: StageContext,
   step: StepWork,
 ): Promise<StageState> {
-  const { layer, cached, history } = await step.busy(() => carryOutCopy(state, instruction, context));
+  const { layer, cached, history, downloads } = await step.busy(() => carryOutCopy(state, instruction, context));
   if (cached) step.cached();
+  context.record?.({ name: step.name, text: instruction.text, layer, downloads });
   // With --link the folders of WORKDIR are still to be made: the layer stands for itself.
   const folders = instruction.link ? state.folders : [];
   return withHistory({ ...state, folders }, history, context.epoch, layer);
@@ -72,7 +77,7 @@ async function copy(
 
 async function run(
   before: StageState,
-  instruction: RunInstruction,
+  instruction: RunInstruction & Pick<Instruction, "text">,
   context: StageContext,
   step: StepWork,
 ): Promise<StageState> {
@@ -83,8 +88,26 @@ async function run(
   );
   if (cached) step.cached();
   else step.network(result.network);
+  context.record?.({
+    name: step.name,
+    text: instruction.text,
+    layer: result.layer,
+    run: runFact(prepared, result, cached),
+  });
   const after = withHistory(state, prepared.history, context.epoch, result.layer);
   return result.aside === null ? after : { ...after, root: [...after.root, result.aside] };
+}
+
+function runFact({ request, key, secrets }: PreparedStep, { aside, network }: StepResult, cached: boolean): RunFact {
+  return {
+    key: sha256(canonicalJson(key)),
+    network: request.network,
+    usedNetwork: network.sentPackets + network.receivedBytes > 0,
+    aside,
+    secrets,
+    below: request.layers.map(({ diffId }) => diffId),
+    cached,
+  };
 }
 
 /** The stage with the folders that WORKDIR wants, where they are not there. */

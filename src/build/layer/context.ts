@@ -7,6 +7,7 @@ import { digestHex, sha256 } from "../../model/canonical.ts";
 import { createTemporaries } from "../../store/temporary.ts";
 import { openMemo } from "../cache/memo.ts";
 import type { BuildCache } from "../cache.ts";
+import type { Recorder } from "../evidence/recorder.ts";
 import { createContents, type Contents } from "./contents.ts";
 import { globSource, hasWildcard, readIgnoreRule } from "./ignore.ts";
 import type { SourceTree } from "./source-tree.ts";
@@ -36,9 +37,10 @@ export async function openContext(
   cache: BuildCache,
   signal: AbortSignal,
   ignoreFiles: readonly string[] = [".dockerignore"],
+  recorder?: Recorder,
 ): Promise<Context> {
   const root = realpathSync(projectDir);
-  const tree = openTree(root, readIgnoreRule(root, ignoreFiles));
+  const tree = openTree(root, readIgnoreRule(root, ignoreFiles, recorder?.read));
   const memo = await openMemo(
     join(cache.folder("memos"), digestHex(sha256(root))),
     createTemporaries(cache.folder("tmp")),
@@ -67,17 +69,18 @@ export async function openContext(
     return found.map((file) => file.path).sort();
   };
   const contents = createContents(memo);
+  const files: SourceTree = {
+    at: tree.at,
+    walk: tree.walk,
+    bytes(file) {
+      // Every file of this tree is one that was found here; whoever asks for bytes puts them into a layer.
+      contents.expect(file as FoundFile);
+      return contents.of(file as FoundFile);
+    },
+  };
   return {
     contents,
-    tree: {
-      at: tree.at,
-      walk: tree.walk,
-      bytes(file) {
-        // Every file of this tree is one that was found here; whoever asks for bytes puts them into a layer.
-        contents.expect(file as FoundFile);
-        return contents.of(file as FoundFile);
-      },
-    },
+    tree: recorder?.watch(files) ?? files,
     async find(pattern) {
       const clean = cleanPattern(pattern);
       const paths = hasWildcard(clean) ? await expand(clean) : [locate(root, clean)];
@@ -88,6 +91,7 @@ export async function openContext(
           return true;
         });
         if (files.length > 0) found.push({ path, files });
+        recorder?.files(files);
       }
       if (found.length > 0) return found;
       throw new OperatorError("BUILD_FAILED", `Cannot copy "${pattern}" from the project: nothing there matches it`, {

@@ -6,11 +6,19 @@ import type { SkipRule } from "./walk.ts";
 /**
  * The rules of `.dockerignore`, last match wins, "!" takes back. A pattern also covers what is below it.
  * `.git` at the top stays out always: it differs between clones of one commit.
+ *
+ * @param taken gets the file that counts
  */
-export function readIgnoreRule(projectDir: string, names: readonly string[] = [".dockerignore"]): SkipRule {
+export function readIgnoreRule(
+  projectDir: string,
+  names: readonly string[] = [".dockerignore"],
+  taken?: (name: string, bytes: Buffer) => void,
+): SkipRule {
   for (const name of names) {
     try {
-      return parseIgnoreRule(readFileSync(join(projectDir, name), "utf8"));
+      const bytes = readFileSync(join(projectDir, name));
+      taken?.(name, bytes);
+      return parseIgnoreRule(bytes.toString("utf8"));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

@@ -34,9 +34,13 @@ export async function writeLayer(store: Store, sources: Iterable<TarSource>, sig
 }
 
 /** Makes a layer of files, or finds the one that was made of the very same members before. */
-export async function buildLayer(parts: readonly LayerPart[], request: LayerRequest): Promise<MadeLayer> {
+export async function buildLayer(
+  parts: readonly LayerPart[],
+  request: LayerRequest,
+  use: LayerUse = {},
+): Promise<MadeLayer> {
   const tree = await readBaseTree(request.store, request.base, request.cache);
-  return layerOf(composeLayer(tree, parts, request.epoch), request);
+  return layerOf(composeLayer(tree, parts, request.epoch), request, use);
 }
 
 /**
@@ -58,6 +62,7 @@ export async function layerOf(
       isDigest(known.digest) &&
       (await store.stat(known.digest)) === known.size
     ) {
+      use.record?.(known.digest, sources);
       return {
         layer: { mediaType: mediaTypes.layer, digest: known.digest, size: Number(known.size) },
         cached: true,
@@ -75,6 +80,7 @@ export async function layerOf(
     cache.write("shapes", shape, true),
     writing.save(layer.digest),
   ]);
+  use.record?.(layer.digest, sources);
   return { layer, cached: false };
 }
 

@@ -22,6 +22,8 @@ export interface LayerUse {
   readonly step?: Json;
   /** True: it becomes a layer of the image, so secrets are looked for while it is written. */
   readonly isPublished?: boolean;
+  /** Gets the layer's members when all their contents have names, also where it was made before. */
+  readonly record?: (layer: Digest, members: readonly LayerSource[]) => void;
 }
 
 /** The members of a layer on their way into it. */

@@ -6,6 +6,7 @@ import { canonicalJson } from "../../model/canonical.ts";
 import type { SecretAllowance } from "../../model/definition.ts";
 import { nearestName } from "../../model/nearest.ts";
 import type { Blobs } from "../../ports/store.ts";
+import { isProxyArgument } from "../dockerfile/arguments.ts";
 import type { ImageState } from "../image-state.ts";
 import { globSource } from "../layer/ignore.ts";
 import { contentRules, fileRules } from "./rules.ts";
@@ -134,6 +135,11 @@ function variablesOf({ config, base }: ImageState): readonly (readonly [name: st
 
 const secretName =
   /(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|SECRET_?KEY|ACCESS_?KEY|CREDENTIALS?)$/i;
+
+/** Whether what is called so is to be kept to oneself: passwords, keys, and proxies, whose addresses may hold passwords. */
+export function hasSecretName(name: string): boolean {
+  return secretName.test(name) || isProxyArgument(name);
+}
 
 function suspiciousNames(image: ImageState): readonly string[] {
   const isSecret = ([name, value]: readonly [name: string, value: string]): boolean =>

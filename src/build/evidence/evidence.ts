@@ -1,0 +1,120 @@
+import type { Digest } from "../../model/canonical.ts";
+import type { BuildDefinition } from "../../model/definition.ts";
+import type { Blobs, Descriptor } from "../../ports/store.ts";
+import { predicateTypes, type Statement } from "../../trust/statement.ts";
+import type { BuildCache } from "../cache.ts";
+import { runCommand } from "../command.ts";
+import { machinePlatform } from "../dockerfile/base-image.ts";
+import type { ImageState } from "../image-state.ts";
+import type { BuildOptions } from "../options.ts";
+import type { Source } from "../source.ts";
+import { isContextKept, keepContext } from "./context-kept.ts";
+import { listContext } from "./context-list.ts";
+import { gatherRuns, writeLog } from "./log.ts";
+import { materialTypes, putMaterial, type Material } from "./materials.ts";
+import { makeProvenance, type DefinitionPlace } from "./provenance.ts";
+import type { BuildFacts } from "./recorder.ts";
+
+/** Something that is said about an artifact, before it is signed. */
+export type MadeStatement = Omit<Statement, "subject">;
+
+/** What a build leaves besides its image. */
+export interface Evidence {
+  readonly statements: readonly MadeStatement[];
+  /** Blobs to keep beside the artifact. */
+  readonly materials: readonly Material[];
+}
+
+/** Of a build that tells nothing. */
+export const noEvidence: Evidence = { statements: [], materials: [] };
+
+/** What evidence is to say that the build does not know. */
+export interface EvidenceOptions {
+  readonly place: DefinitionPlace;
+  /** What builds, versions by name. */
+  readonly tools: { readonly [name: string]: string };
+}
+
+export interface EvidenceInput {
+  readonly build: Exclude<BuildDefinition, { readonly kind: "image" }>;
+  readonly options: Pick<BuildOptions, "target" | "buildArgs" | "secrets" | "signal">;
+  readonly evidence: EvidenceOptions;
+  readonly facts: BuildFacts;
+  readonly source: Source;
+  readonly image: ImageState;
+  /** What of bronze.lock was used. */
+  readonly lock: { readonly digest: Digest; readonly published?: string } | undefined;
+  readonly blobs: Blobs;
+  readonly cache: BuildCache;
+}
+
+/**
+ * Puts together what a build may tell of itself: blobs among `blobs`, which are to be published with the artifact, and
+ * statements to be signed.
+ */
+export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
+  const { build, options, evidence, facts, source, blobs, cache } = input;
+  const runs = await gatherRuns(facts, cache, () => runnerVersions(options.signal));
+  const log = await putMaterial(blobs, "build log", materialTypes.log, writeLog(facts, runs));
+  const list = listContext(facts.files, facts.read);
+  const isKept = isContextKept(facts, source);
+  const context = isKept ? await keepContext(list, input) : [];
+  const outputs = await keptOutputs(facts, input.image, blobs);
+  const provenance = makeProvenance({
+    place: evidence.place,
+    build,
+    target: options.target,
+    buildArgs: options.buildArgs ?? new Map(),
+    secrets: (options.secrets ?? []).map(({ id }) => id),
+    givenEpoch: process.env["SOURCE_DATE_EPOCH"] || undefined,
+    platform: machinePlatform(),
+    source,
+    facts,
+    runs,
+    lock: input.lock,
+    context: { digest: list.digest, isKept },
+    contextMaterials: context,
+    log,
+    kept: new Set([...input.image.diffIds, ...outputs.map(({ descriptor }) => descriptor.digest)]),
+    tools: evidence.tools,
+  });
+  return {
+    statements: [
+      {
+        predicateType: predicateTypes.provenance,
+        predicate: provenance as unknown as MadeStatement["predicate"],
+      },
+    ],
+    materials: [log, ...context, ...outputs],
+  };
+}
+
+/**
+ * What steps got from the network cannot be had again: their layers are kept, those that the image has not got itself, with
+ * what they set aside as far as a step that is run again stands on it, and files that were fetched.
+ */
+async function keptOutputs(facts: BuildFacts, image: ImageState, blobs: Blobs): Promise<readonly Material[]> {
+  const inImage = new Set(image.layers.map(({ digest }) => digest));
+  const needed = new Set(facts.steps.flatMap(({ run }) => (run === undefined || run.usedNetwork ? [] : run.below)));
+  const kept: Material[] = [];
+  const keep = async (title: string, descriptor: Descriptor): Promise<void> => {
+    if (inImage.has(descriptor.digest)) return;
+    // What a step set aside may be gone from the cache where nothing has asked for it since.
+    if ((await blobs.stat(descriptor.digest)) === descriptor.size) kept.push({ title, descriptor });
+  };
+  for (const { name, layer, run, downloads = [] } of facts.steps) {
+    for (const { digest, size } of downloads)
+      await keep(`download of step ${name}`, { mediaType: materialTypes.download, digest, size });
+    if (run?.usedNetwork !== true) continue;
+    if (layer !== null) await keep(`step ${name}`, layer.descriptor);
+    if (run.aside !== null && needed.has(run.aside.diffId)) await keep(`left by step ${name}`, run.aside.descriptor);
+  }
+  return kept;
+}
+
+/** What runs programs of steps. */
+async function runnerVersions(signal: AbortSignal): Promise<{ readonly [name: string]: string }> {
+  const { stdout } = await runCommand("runc", ["--version"], { signal, timeoutMs: 10_000 });
+  const version = /^runc version (\S+)/m.exec(stdout)?.[1];
+  return version === undefined ? {} : { runc: version };
+}
