@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { BuildCache } from "../build/cache.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { sha256, type Digest } from "../model/canonical.ts";
 import type { Definition, DefinitionFile, ListedDefinition, NeedPlace } from "../model/definition.ts";
 import { rememberedDefinition } from "./remembered-definition.ts";
 import { takeVariables } from "./secret-variables.ts";
@@ -10,6 +11,8 @@ import { takeVariables } from "./secret-variables.ts";
 export interface Project {
   readonly definition: Definition;
   readonly folder: string;
+  /** The definition's file: its name in the folder, and the digest of its bytes. */
+  readonly file: { readonly name: string; readonly digest: Digest };
 }
 
 export const defaultFile = "bronze.yaml";
@@ -26,9 +29,13 @@ const mostRead = 512 * 1024;
 export async function readProjects(file: string, cache?: BuildCache): Promise<readonly Project[] | undefined> {
   const read = await readDefinitionFile(file, cache);
   if (read === undefined) return undefined;
-  if (read.kind === "apps")
-    return read.definitions.map((definition) => ({ definition, folder: dirname(resolve(file)) }));
+  if (read.kind === "apps") return read.definitions.map((definition) => projectOf(definition, file, read.digest));
   return listedProjects(file, read.paths);
+}
+
+function projectOf(definition: Definition, file: string, digest: Digest): Project {
+  const path = resolve(file);
+  return { definition, folder: dirname(path), file: { name: basename(path), digest } };
 }
 
 async function readDefinitionFile(file: string, cache?: BuildCache) {
@@ -41,7 +48,7 @@ async function readDefinitionFile(file: string, cache?: BuildCache) {
   };
   const read = cache === undefined ? await parse() : await rememberedDefinition(cache, { bytes, file }, parse);
   if (read.kind === "apps") for (const definition of read.definitions) takeVariables(definition, process.env);
-  return read;
+  return { ...read, digest: sha256(bytes) };
 }
 
 async function listedProjects(list: string, paths: readonly ListedDefinition[]): Promise<readonly Project[]> {
@@ -61,7 +68,7 @@ async function listedProjects(list: string, paths: readonly ListedDefinition[]):
     for (const definition of read.definitions) {
       if (projects.some((other) => other.definition.app === definition.app))
         return refuse(listed, `"${file}" defines ${definition.app}, which another one defines already`);
-      projects.push({ definition, folder: dirname(resolve(file)) });
+      projects.push(projectOf(definition, file, read.digest));
     }
     for (const need of read.needs) needs.push({ ...need, file });
   }

@@ -114,12 +114,13 @@ export function makeProvenance(input: ProvenanceInput): Provenance {
 
 function sourceResource({ repository, commit, dirty, folder }: Source): readonly Resource[] {
   if (commit === null) return [];
+  const annotations = { ...(dirty ? { dirty } : {}), ...(folder === "" ? {} : { folder }) };
   return [
     {
       name: resourceNames.source,
       ...(repository === null ? {} : { uri: `git+${repository}@${commit}` }),
       digest: { gitCommit: commit },
-      annotations: { ...(dirty ? { dirty } : {}), ...(folder === "" ? {} : { folder }) },
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     },
   ];
 }
