@@ -219,7 +219,7 @@ function platformOf(platforms: BasePin["platforms"], platform: string, name: str
 }
 
 /** For builds that look into the store only. */
-export const noRegistry: Registry = { resolve: refuse, pull: refuse, push: refuse };
+export const noRegistry: Registry = { resolve: refuse, pull: refuse, pullReferrers: refuse, push: refuse };
 
 async function refuse(first: ImageReference | Digest, second: unknown): Promise<never> {
   const reference = typeof first === "string" ? (second as ImageReference) : first;

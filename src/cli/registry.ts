@@ -29,6 +29,8 @@ export function openRegistry({ places }: Pick<Context, "places">, options: Regis
   return {
     resolve: async (reference, signal) => (await open()).resolve(reference, signal),
     pull: async (reference, digest, blobs, given) => (await open()).pull(reference, digest, blobs, given),
+    pullReferrers: async (reference, subject, store, given) =>
+      (await open()).pullReferrers(reference, subject, store, given),
     push: async (digest, reference, blobs, given) => (await open()).push(digest, reference, blobs, given),
   };
 }

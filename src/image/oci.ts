@@ -8,6 +8,8 @@ export interface BlobDescriptor {
   readonly digest: Digest;
   readonly size: number;
   readonly annotations?: { readonly [key: string]: string };
+  /** In an index: what kind of thing it is, where it is no image. */
+  readonly artifactType?: string;
   readonly platform?: { readonly architecture: string; readonly os: string; readonly variant?: string };
 }
 
@@ -137,7 +139,10 @@ export function parseIndex(bytes: Uint8Array): readonly BlobDescriptor[] {
   const manifests = parseObject(bytes, "index")["manifests"];
   if (!Array.isArray(manifests) || manifests.length > 1000)
     throw malformed("index", "no list of at most 1000 manifests");
-  return manifests.map((entry) => parseDescriptor(entry, "manifest"));
+  return manifests.map((entry) => {
+    const artifactType = text(asObject(entry)?.["artifactType"]);
+    return { ...parseDescriptor(entry, "manifest"), ...(artifactType === undefined ? {} : { artifactType }) };
+  });
 }
 
 /** Reads an image config. @throws {OperatorError} `VERIFICATION_FAILED` */

@@ -17,6 +17,9 @@ export interface ReferrerManifest {
   readonly annotations: { readonly [key: string]: string };
 }
 
+/** What is taken at once of what refers to an image: whoever may write to a repository can put any number of manifests there. */
+export const mostReferrers = { count: 100, bytes: 512 * 2 ** 20 } as const;
+
 /** The empty JSON object that stands where a manifest has no config. @see OCI image specification, "Guidance for an Empty Descriptor" */
 export const emptyConfig = Buffer.from("{}");
 

@@ -1,6 +1,6 @@
 import type { ImageReference } from "../image/reference.ts";
 import type { Digest } from "../model/canonical.ts";
-import type { Blobs, Descriptor } from "./store.ts";
+import type { Blobs, Descriptor, Referrer, Store } from "./store.ts";
 
 /** What a name of a registry points at. */
 export interface ResolvedImage {
@@ -27,6 +27,8 @@ export interface PullOptions extends TransferOptions {
 export interface PushOptions extends TransferOptions {
   /** Blobs that another repository of the same registry may have: then they need not be sent. */
   readonly alsoIn?: ReadonlyMap<Digest, string>;
+  /** Manifests whose subject the image is, to be put there with it. */
+  readonly referrers?: readonly Referrer[];
 }
 
 /** Images of others, over the OCI distribution protocol. @see OCI distribution specification 1.1 */
@@ -38,6 +40,18 @@ export interface Registry {
    * is there is not fetched again; what a broken transfer left is gone on with.
    */
   pull(reference: ImageReference, manifest: Digest, blobs: Blobs, options: PullOptions): Promise<void>;
+  /**
+   * Brings what is said about an image into the store: signatures, attestations. At most a hundred of them and 512 MB; more are
+   * left there.
+   *
+   * @returns how many there are, and how many of them the store has now
+   */
+  pullReferrers(
+    reference: ImageReference,
+    subject: Digest,
+    store: Pick<Store, "stat" | "write" | "attach">,
+    options: TransferOptions,
+  ): Promise<{ readonly found: number; readonly taken: number }>;
   /** Puts an image there, under the reference's tag where it has one, bytes as they are. What is there is not sent. */
   push(manifest: Digest, reference: ImageReference, blobs: Blobs, options: PushOptions): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { ImageReference } from "../image/reference.ts";
 import type { Registry } from "../ports/registry.ts";
 import { pullImage } from "./pull.ts";
 import { pushImage } from "./push.ts";
+import { pullReferrers } from "./referrers.ts";
 import { resolveImage } from "./resolve.ts";
 import { createSession, type Session } from "./session.ts";
 import { certificateFolders, createAgents } from "./trust.ts";
@@ -40,6 +41,8 @@ export function createRegistry(settings: RegistrySettings): Registry {
     resolve: (reference, signal) => resolveImage(sessionFor(reference, [], signal), reference),
     pull: (reference, digest, blobs, options) =>
       pullImage(sessionFor(reference, [], options.signal), reference, digest, blobs, { ...options, folder }),
+    pullReferrers: (reference, subject, store, options) =>
+      pullReferrers(sessionFor(reference, [], options.signal), reference, subject, store, { ...options, folder }),
     async push(digest, reference, blobs, options) {
       const others = new Set(options.alsoIn?.values());
       const scopes = [

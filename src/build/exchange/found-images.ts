@@ -6,6 +6,7 @@ import { isDigest, type Digest } from "../../model/canonical.ts";
 import type { Blobs, Descriptor } from "../../ports/store.ts";
 import { machineArchitecture } from "../image-state.ts";
 import { importRefused } from "./import-refused.ts";
+import { isReferrer } from "./referrers.ts";
 import type { Layout } from "./layout.ts";
 
 /** One of the images that an archive or folder holds. */
@@ -58,7 +59,8 @@ function nameOf(label: string): readonly string[] {
 function fitting(path: string, index: Buffer): readonly BlobDescriptor[] {
   const machine = machineArchitecture();
   const images = parseIndex(index).filter(
-    ({ mediaType, platform }) =>
+    ({ mediaType, platform, ...entry }) =>
+      !isReferrer({ mediaType, ...entry }) &&
       (isIndexType(mediaType) || mediaType === mediaTypes.manifest || mediaType === mediaTypes.dockerManifest) &&
       (platform === undefined || (platform.os === "linux" && platform.architecture === machine)),
   );

@@ -10,6 +10,7 @@ import type { BuildEvent, BuiltArtifact } from "../options.ts";
 import { imagesOfIndex, imagesOfSave, type FoundImage } from "./found-images.ts";
 import { importRefused } from "./import-refused.ts";
 import { openLayout, type Layout } from "./layout.ts";
+import { takeReferrers } from "./referrers.ts";
 import { checkParts } from "./take.ts";
 
 export interface ImportOptions {
@@ -51,12 +52,16 @@ export async function importImages(path: string, options: ImportOptions): Promis
     const images = choose(path, await findImages(path, layout, stage), options.name, name);
     const imported: ImportedImage[] = [];
     const blobs: Digest[] = [];
+    const referrers: Buffer[] = [];
     for (const image of images) {
       const taken = await takeImage(path, await image.take(), layout, stage, options);
-      blobs.push(...taken.blobs);
+      const said = await takeReferrers(path, taken.image.digest, layout, stage);
+      blobs.push(...taken.blobs, ...said.blobs);
+      referrers.push(...said.manifests);
       imported.push({ ...taken.image, names: name === undefined ? image.names : [name] });
     }
     await stage.publish(blobs);
+    for (const manifest of referrers) await store.attach(manifest);
     for (const { digest, names } of imported)
       for (const each of [knownName(digest), ...names]) await store.tag(each, digest);
     return imported;

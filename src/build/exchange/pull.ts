@@ -44,6 +44,9 @@ export async function pullImage(reference: ImageReference, options: PullOptions)
   const step = createTransferStep(report, "pull", name);
   const { progress } = step;
   const fetched = await step.run(() => takeImage(reference, digest, { store, registry, platform, signal, progress }));
+  const { found, taken } = await registry.pullReferrers(reference, digest, store, { signal });
+  if (taken < found)
+    report({ kind: "note", text: `${found} things are said about ${name} there; only ${taken} of them were taken` });
   await markPulled(store, reference, digest);
   const tag = storeName(reference);
   if (tag !== null) await store.tag(tag, digest);

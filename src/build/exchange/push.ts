@@ -5,6 +5,7 @@ import type { Registry } from "../../ports/registry.ts";
 import type { Store } from "../../ports/store.ts";
 import type { BuildEvent } from "../options.ts";
 import { createTransferStep } from "../transfer-step.ts";
+import { wholeReferrers } from "./referrers.ts";
 import { isIndex } from "./take.ts";
 
 export interface PushOptions {
@@ -15,7 +16,7 @@ export interface PushOptions {
 }
 
 /**
- * Puts an image of the store into a registry. Layers that another repository of that registry has, as far as names in the
+ * Puts an image of the store into a registry, and with it what the store has that is said about it. Layers that another repository of that registry has, as far as names in the
  * store tell, are not sent.
  *
  * @throws {OperatorError} `NOT_FOUND`, `REGISTRY_FAILED`, `VERIFICATION_FAILED`, `ARGUMENT_INVALID` for an index, `INTERRUPTED`
@@ -28,7 +29,8 @@ export async function pushImage(
   const name = fullName({ ...target, digest });
   const alsoIn = await layersAt(store, target);
   const step = createTransferStep(report, "push", name);
-  await step.run(() => registry.push(digest, target, store, { signal, progress: step.progress, alsoIn }));
+  const referrers = (await wholeReferrers(store, digest)).map(({ referrer }) => referrer);
+  await step.run(() => registry.push(digest, target, store, { signal, progress: step.progress, alsoIn, referrers }));
   return { name, digest };
 }
 

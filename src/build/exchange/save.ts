@@ -5,10 +5,11 @@ import { layerCompression, mediaTypes } from "../../image/media-types.ts";
 import { parseConfig, parseManifest, parseObject, serialiseIndex, type BlobDescriptor } from "../../image/oci.ts";
 import { fullName, shortName, type ImageReference } from "../../image/reference.ts";
 import { writeTar, type TarSource } from "../../image/tar-write.ts";
-import { canonicalJson, digestHex, type Digest, type Json } from "../../model/canonical.ts";
+import { canonicalJson, digestHex, sha256, type Digest, type Json } from "../../model/canonical.ts";
 import type { Stage, Store } from "../../ports/store.ts";
 import { streamOf } from "../layer/blob.ts";
 import { layerTar } from "../layer/blob.ts";
+import { referrersAnnotation, savedReferrers } from "./referrers.ts";
 import { isIndex } from "./take.ts";
 
 /** For whom an archive is: OCI readers, `docker load` of any Docker since 1.10, or both in one. */
@@ -27,7 +28,7 @@ export interface SaveOptions {
 }
 
 /**
- * Images of the store as one archive: equal images and names, equal bytes. Blobs are shared by both readers; only layers
+ * Images of the store as one archive, with what the store has that is said about them: equal images, names and referrers, equal bytes. Blobs are shared by both readers; only layers
  * compressed by zstd, which Docker of those days does not know, are there for it as plain tar as well.
  *
  * @param write takes the archive's bytes
@@ -42,6 +43,7 @@ export async function saveImages(
   const stage = await store.stage();
   try {
     const blobs = new Map<Digest, { readonly path: string; readonly size: number }>();
+    const indexes = new Map<Digest, Buffer>();
     const entries: BlobDescriptor[] = [];
     const list: Json[] = [];
     const add = async (from: Stage, digest: Digest): Promise<void> => {
@@ -56,11 +58,18 @@ export async function saveImages(
       const { mediaType } = parseObject(bytes, "manifest");
       const manifest = parseManifest(bytes);
       const image = parseConfig(await store.read(manifest.config.digest));
+      const said = format === "docker" ? undefined : await savedReferrers(store, digest);
+      for (const blob of said?.blobs ?? []) await add(stage, blob);
+      if (said !== undefined) indexes.set(sha256(said.index), said.index);
+      const annotations = {
+        ...(name === null ? {} : namesOf(name)),
+        ...(said === undefined ? {} : { [referrersAnnotation]: sha256(said.index) }),
+      };
       entries.push({
         mediaType: typeof mediaType === "string" ? mediaType : mediaTypes.manifest,
         digest,
         size: bytes.byteLength,
-        ...(name === null ? {} : { annotations: namesOf(name) }),
+        ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
       });
       if (format !== "docker") for (const layer of manifest.layers) await add(stage, layer.digest);
       if (format !== "docker") await add(stage, digest);
@@ -93,9 +102,10 @@ export async function saveImages(
     const sources: TarSource[] = [
       folder("blobs"),
       folder("blobs/sha256"),
-      ...[...blobs]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([digest, { path, size }]) => file(blobPath(digest), size, () => readPieces(path))),
+      ...[
+        ...[...blobs].map(([digest, { path, size }]) => file(blobPath(digest), size, () => readPieces(path))),
+        ...[...indexes].map(([digest, bytes]) => file(blobPath(digest), bytes.byteLength, () => [bytes])),
+      ].sort((a, b) => (a.entry.path < b.entry.path ? -1 : 1)),
       ...documents.map(([path, bytes]) => file(path, bytes.byteLength, () => [bytes])),
     ];
     await write(streamOf(writeTar(sources), signal));
