@@ -12,6 +12,7 @@ import { renderFigures, type Bench } from "./lib/figures.ts";
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   rollback: async () => (await import("./rollback.ts")).rollbackBench,
   release: async () => (await import("./release.ts")).releaseBench,
+  rollout: async () => (await import("./rollout.ts")).rolloutBench,
   deploy: async () => (await import("./deploy.ts")).deployBench,
   start: async () => (await import("./start.ts")).startBench,
   cli: async () => (await import("./cli.ts")).cliBench,

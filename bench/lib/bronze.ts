@@ -61,6 +61,7 @@ export interface Bronze {
     settings: Partial<RunSettings>,
     environment: Partial<EnvironmentSettings>,
     others?: Partial<DeployRequest>,
+    progress?: (line: Extract<StreamLine<unknown>, { kind: "progress" }>) => void,
   ): Promise<Asked>;
   /** The same for another app than the bench's own. */
   deployAs(app: AppName, artifact: Digest, environment: Partial<EnvironmentSettings>): Promise<Asked>;
@@ -113,9 +114,14 @@ export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
     await stop();
     throw error;
   }
-  const ask = async (path: string, body: object): Promise<Asked> => {
+  const ask = async (
+    path: string,
+    body: object,
+    progress: Parameters<Bronze["deploy"]>[4] = () => {},
+  ): Promise<Asked> => {
     const askedAtMs = machineMs();
     for await (const line of client.stream<StreamLine<DeployResult>>("POST", path, { body: { ...target, ...body } })) {
+      if (line.kind === "progress") progress(line);
       if (line.kind === "result") return { result: line.result, askedAtMs, answeredAtMs: machineMs() };
       if (line.kind === "error") throw fromErrorRecord(line.error);
     }
@@ -133,14 +139,19 @@ export async function startBronze(folder = "bronze-bench"): Promise<Bronze> {
     settings: Partial<RunSettings>,
     environment: Partial<EnvironmentSettings>,
     others: Partial<DeployRequest> = {},
+    progress?: Parameters<Bronze["deploy"]>[4],
   ): Promise<Asked> =>
-    ask("/v1/deploy", {
-      artifact,
-      settings: { ...defaultRunSettings, ...settings },
-      config: {},
-      environmentSettings: { ...defaultEnvironmentSettings, watchMs: 0, ...environment },
-      ...others,
-    });
+    ask(
+      "/v1/deploy",
+      {
+        artifact,
+        settings: { ...defaultRunSettings, ...settings },
+        config: {},
+        environmentSettings: { ...defaultEnvironmentSettings, watchMs: 0, ...environment },
+        ...others,
+      },
+      progress,
+    );
   const url = new URL(ping.url);
   return {
     places,

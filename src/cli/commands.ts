@@ -138,6 +138,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/secret.ts")).secretCommand(),
   },
   {
+    name: "rollout",
+    summary: "how far a rollout is; pause, resume, complete or abort it",
+    common: false,
+    load: async () => (await import("./commands/rollout.ts")).rolloutCommand(),
+  },
+  {
     name: "volume",
     summary: "what instances keep: volumes and their snapshots",
     common: false,

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { DeployResult, ReleaseRow } from "../model/api.ts";
+import type { Definition } from "../model/definition.ts";
 import { leftText } from "../model/tasks.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { renderOverrides } from "../render/overrides.ts";
@@ -8,11 +9,17 @@ import { renderRelease } from "../render/status.ts";
 import type { Context, TargetOptions } from "./context.ts";
 import { follow } from "./follow.ts";
 import type { Target } from "./project.ts";
+import { parseStrategy, strategyHelp } from "./strategy-option.ts";
 
 /** Options of commands that make a release. */
 export interface ReleaseOptions extends TargetOptions {
   readonly why?: string;
   readonly wait?: "live" | "proven";
+}
+
+/** Options of commands that put something new live. */
+export interface StrategyOptions {
+  readonly strategy?: string;
 }
 
 /** What Ctrl-C does not stop. */
@@ -28,6 +35,23 @@ export function withReleaseOptions(command: Command): Command {
         .default("live"),
     );
 }
+
+export function withStrategy(command: Command): Command {
+  return command.option("--strategy <strategy>", `how it takes over this time: ${strategyHelp}`);
+}
+
+/**
+ * An environment with the strategy that was asked for.
+ *
+ * @throws {OperatorError} `USAGE`
+ */
+export function environmentWith(environment: DefinedEnvironment, { strategy }: StrategyOptions): DefinedEnvironment {
+  if (strategy === undefined) return environment;
+  const { settings } = environment;
+  return { ...environment, settings: { ...settings, strategy: parseStrategy(strategy, settings.strategy) } };
+}
+
+type DefinedEnvironment = Definition["environments"][number];
 
 /** Prints the release that is live now; with `--wait proven` only after its watch has passed. */
 export async function printRelease(

@@ -1,10 +1,4 @@
-import {
-  releaseState,
-  settingsFor,
-  type EnvironmentRecord,
-  type ReleaseRecord,
-  type SetRecord,
-} from "../ledger/state.ts";
+import { releaseState, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import { digestNow, lostSecrets, replacedSecrets, replacedText } from "../ledger/secrets.ts";
 import { crashMemoryMs } from "../ledger/crashes.ts";
 import type {
@@ -18,6 +12,7 @@ import type {
   UnkeptPlace,
   WorkerStatus,
 } from "../model/api.ts";
+import type { RouteRule } from "../model/observation.ts";
 import { splitInstanceName, webProcess, type AppName, type InstanceName } from "../model/names.ts";
 import { overrideRows } from "../model/config.ts";
 import { diffContents } from "../model/difference.ts";
@@ -26,6 +21,7 @@ import { isUsable, readyInstances } from "../rollout/ready.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
 import { leftBehind, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
+import { rolloutStatus } from "./rollout-status.ts";
 import { stopFirst, stopsFor } from "./volume-status.ts";
 import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
 
@@ -37,6 +33,8 @@ export interface StatusInput {
   readonly unkept?: ReadonlyMap<InstanceName, readonly UnkeptPlace[]>;
   readonly nowMs: number;
   readonly routerUrl: string;
+  /** What the router has in effect; absent: of a moment that is past. */
+  readonly rules?: readonly RouteRule[];
   /** Apps that it waits for before it starts. */
   readonly waitsFor?: readonly AppName[];
   /** Why it is not limited as it should be. */
@@ -83,7 +81,13 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
                 : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
           },
     overrides: overrideRows(record.configOrigin.defined, record.configOrigin.overrides),
-    rollout: rolloutStatus(record, instances, input.nowMs),
+    rollout: rolloutStatus(record, instances, input.rules ?? null, input.nowMs),
+    quarantined: [...record.quarantined].map(([digest, { release: shown, reason, sinceMs }]) => ({
+      digest,
+      release: shown,
+      reason,
+      sinceMs: Math.max(0, input.nowMs - sinceMs),
+    })),
     tasks: tasksOf(record, input.nowMs),
     wanted: live === null ? 0 : settings.instances,
     healthy,
@@ -204,25 +208,6 @@ function instanceStatus(
     probedAgoMs: instance.health.lastPassedAtMs === null ? null : Math.max(0, nowMs - instance.health.lastPassedAtMs),
     drift: instance.drift,
     unkept: unkept?.get(instance.name) ?? [],
-  };
-}
-
-function rolloutStatus(
-  record: EnvironmentRecord,
-  instances: readonly FleetInstance[],
-  nowMs: number,
-): EnvironmentStatus["rollout"] {
-  const release = record.active === null ? undefined : record.releases.get(record.active);
-  const set = release === undefined ? undefined : record.sets.get(release.set);
-  if (release === undefined || set === undefined) return null;
-  const own = instances.filter((instance) => instance.set === set.name);
-  return {
-    release: release.number,
-    of: release.of,
-    healthy: readyInstances(set, own, nowMs).length,
-    wanted: settingsFor(record, set.name).instances,
-    sinceMs: Math.max(0, nowMs - release.sinceMs),
-    deadlineInMs: Math.max(0, release.deadlineAtMs - nowMs),
   };
 }
 

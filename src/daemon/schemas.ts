@@ -268,6 +268,8 @@ export const deploySchema = z.strictObject({
   request: requestName,
 });
 export const rollbackSchema = z.strictObject({ ...asked, request: requestName, to: release.optional() });
+export const rolloutSchema = z.strictObject({ ...asked, action: z.enum(["pause", "resume", "complete", "abort"]) });
+export const allowSchema = z.strictObject({ ...asked, release });
 export const configSchema = z.strictObject({
   ...asked,
   request: requestName,

@@ -45,6 +45,7 @@ import { addConfigRoutes } from "./config-routes.ts";
 import { deployResult } from "./deploy-result.ts";
 import { addLogRoutes, type LogQuery } from "./log-routes.ts";
 import { isAbout, withProgress, type Filter } from "./progress.ts";
+import { addRolloutRoutes } from "./rollout-routes.ts";
 import { addVolumeRoutes } from "./volume-routes.ts";
 import { addSecretRoutes } from "./secret-routes.ts";
 import { streamWork } from "./stream.ts";
@@ -119,6 +120,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       ),
     );
   });
+  addRolloutRoutes(app, options);
   addConfigRoutes(app, options);
   addRunRoute(app, options);
   addSecretRoutes(app, options);
@@ -219,6 +221,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
         isNow
           ? {
               ...input,
+              rules: [...controller.executor.routing.rules.values()],
               waitsFor: controller.waitsFor(record),
               limitProblem: controller.limitProblem(record),
               startProblem: controller.startProblem(record),

@@ -5,6 +5,8 @@
  *   GET  /v1/ping                                              → Ping
  *   POST /v1/deploy    DeployRequest                           → stream of StreamLine<DeployResult>
  *   POST /v1/rollback  RollbackRequest                         → stream of StreamLine<DeployResult>
+ *   POST /v1/rollout   RolloutRequest                          → stream of StreamLine<RolloutResult>
+ *   POST /v1/allow     AllowRequest                            → stream of StreamLine<RolloutResult>
  *   POST /v1/config    ConfigRequest                           → stream of StreamLine<DeployResult | null>
  *   GET  /v1/config?app=&environment=                          → ConfigReport
  *   POST /v1/scale     ScaleRequest                            → stream of StreamLine<{}>
@@ -36,6 +38,7 @@ import type { Digest } from "./canonical.ts";
 import type { Config, ConfigOverrides, OverrideRow } from "./config.ts";
 import type { Change } from "./difference.ts";
 import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
+import type { StrategyKind } from "./strategy.ts";
 import type { TestTask } from "./tasks.ts";
 import type { SecretName } from "./secret.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "./names.ts";
@@ -78,6 +81,31 @@ export interface DeployRequest extends Asked, Named {
   /** Refused unless the artifact is what is live there now. */
   readonly promote?: boolean;
   readonly commit?: string;
+}
+
+/** Changes the rollout under way. */
+export interface RolloutRequest extends Asked {
+  /** `complete`: its remaining steps are left out, and it is waited for until it is live. */
+  readonly action: "pause" | "resume" | "complete" | "abort";
+}
+
+/** Lets the content of a release be deployed again that proved bad. */
+export interface AllowRequest extends Asked {
+  readonly release: number;
+}
+
+/** What came of either. */
+export interface RolloutResult {
+  readonly release: number;
+  readonly digest: Digest;
+  readonly state: ReleaseState;
+  /** False: it was so already. */
+  readonly changed: boolean;
+  /** The release that is live; null: none. */
+  readonly serving: number | null;
+  /** The newest step that was reached, from 1, and its share of the requests in 1/10000. */
+  readonly step: number;
+  readonly weight: number;
 }
 
 /** Runs a command in a one-off instance. */
@@ -475,6 +503,55 @@ export interface Figures {
   readonly instance_age_hours: number | null;
 }
 
+/** A rollout under way. Weights are in 1/10000 of the requests. */
+export interface RolloutStatus {
+  readonly release: number;
+  readonly of: number | null;
+  readonly type: "deploy" | "rollback";
+  readonly strategy: StrategyKind;
+  readonly healthy: number;
+  readonly wanted: number;
+  readonly sinceMs: number;
+  readonly deadlineInMs: number;
+  /** The newest step that was reached, from 1; 0: none yet. */
+  readonly step: number;
+  /** How many the strategy has; null: as many as it takes. */
+  readonly steps: number | null;
+  /** What the release is to have at its step. */
+  readonly weight: number;
+  /** Oldest first: what serves, and what comes. */
+  readonly sets: readonly RolloutSet[];
+  /** Time until the step is over; null: no time ends it. */
+  readonly holdLeftMs: number | null;
+  readonly paused: {
+    readonly by: "plan" | "person" | "analysis";
+    readonly reason: string;
+    readonly forMs: number;
+    /** Then it is ended. */
+    readonly endsInMs: number;
+  } | null;
+  /** Its remaining steps are left out. */
+  readonly hurried: boolean;
+}
+
+export interface RolloutSet {
+  readonly release: number;
+  readonly role: InstanceStatus["role"];
+  /** `web` instances that are ready, of those it has. */
+  readonly ready: number;
+  readonly instances: number;
+  /** What the router gives it; null: it has no route, or nobody knows any more. */
+  readonly weight: number | null;
+}
+
+export interface QuarantinedContent {
+  readonly digest: Digest;
+  /** The release that showed it. */
+  readonly release: number;
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
 export interface EnvironmentStatus {
   readonly app: AppName;
   readonly environment: EnvironmentName;
@@ -494,14 +571,9 @@ export interface EnvironmentStatus {
   } | null;
   /** Overrides of the definition's config that are in effect, or are kept for what comes first. */
   readonly overrides: readonly OverrideRow[];
-  readonly rollout: {
-    readonly release: number;
-    readonly of: number | null;
-    readonly healthy: number;
-    readonly wanted: number;
-    readonly sinceMs: number;
-    readonly deadlineInMs: number;
-  } | null;
+  readonly rollout: RolloutStatus | null;
+  /** Contents that proved bad here; nothing puts them live until a newer release went live, or a person allows it. */
+  readonly quarantined: readonly QuarantinedContent[];
   /** One-off instances under way. */
   readonly tasks: readonly TaskStatus[];
   /** Of `web`. */

@@ -1,8 +1,7 @@
 import type { SetName } from "./names.ts";
 import type { RouteRule } from "./observation.ts";
+import { wholeWeight } from "./strategy.ts";
 
-/** Shares of requests are told in parts of this. */
-export const wholeWeight = 10_000;
 /** A rolling rollout that is superseded, twice in a row, has as many sets beside the stable one. */
 export const mostCanaries = 3;
 /** A request with this header or, without it, this cookie goes to the side it names: `stable`, `canary`, or `vN`. */

@@ -11,6 +11,7 @@ import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText, leftText } from "../model/tasks.ts";
 import { renderOverrides } from "./overrides.ts";
 import type { Paint } from "./paint.ts";
+import { renderQuarantined, renderRollout } from "./rollout.ts";
 import { renderTable } from "./table.ts";
 
 /** `v13`, or `v13 (= v11)` where the content is an earlier release's. */
@@ -72,7 +73,9 @@ function renderOverview(environments: readonly EnvironmentStatus[], paint: Paint
 function trouble({ rollout, instances, warnings }: EnvironmentStatus, paint: Paint): string {
   const drifted = instances.filter(({ drift }) => drift.length > 0).length;
   return [
-    ...(rollout === null ? [] : [`rollout to ${renderRelease(rollout.release, rollout.of)}`]),
+    ...(rollout === null
+      ? []
+      : [`rollout to ${renderRelease(rollout.release, rollout.of)}${rollout.paused === null ? "" : ", paused"}`]),
     ...(drifted === 0 ? [] : [paint.bad(`${drifted} drifted`)]),
     ...(warnings.length === 0 ? [] : [paint.warn(warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`)]),
   ].join(", ");
@@ -84,7 +87,8 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
     ...renderLive(status, paint),
     ...renderOverrides(status.overrides),
     ...renderStopFirst(status),
-    ...renderRollout(status),
+    ...renderRollout(status.rollout, paint),
+    ...renderQuarantined(status.quarantined),
     ...renderTasks(status),
     ...renderInstances(status.instances, paint),
     ...renderUnkept(status.instances),
@@ -112,14 +116,6 @@ function renderLive({ live, healthy, wanted, workers }: EnvironmentStatus, paint
 function renderWorker({ process, healthy, wanted }: WorkerStatus, paint: Paint): string {
   const count = `${healthy}/${wanted} ${process}`;
   return healthy < wanted ? paint.bad(count) : paint.good(count);
-}
-
-function renderRollout({ rollout }: EnvironmentStatus): readonly string[] {
-  if (rollout === null) return [];
-  const { release, of, healthy, wanted, sinceMs, deadlineInMs } = rollout;
-  return [
-    `rollout to ${renderRelease(release, of)}: ${healthy}/${wanted} healthy after ${formatDuration(sinceMs)}, deadline in ${formatDuration(deadlineInMs)}`,
-  ];
 }
 
 function renderStopFirst({ stopFirst }: EnvironmentStatus): readonly string[] {

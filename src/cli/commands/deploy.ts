@@ -7,21 +7,28 @@ import { createContext, withTarget, type Context } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { chooseEnvironment, loadProject } from "../project.ts";
-import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import {
+  environmentWith,
+  goesOn,
+  withReleaseOptions,
+  withStrategy,
+  type ReleaseOptions,
+  type StrategyOptions,
+} from "../release.ts";
 import { settingNotes } from "../run-settings.ts";
 import { findImage } from "../store-image.ts";
 import { withHttp } from "./serve.ts";
 
 export function deployCommand(): Command {
-  return withHttp(withReleaseOptions(withTarget(new Command("deploy"))))
+  return withHttp(withStrategy(withReleaseOptions(withTarget(new Command("deploy")))))
     .description(
       "Puts an artifact of the local store live with this folder's definition; without one the newest that was built here.",
     )
     .argument("[artifact]", "digest, its first characters as status and releases show them, or name in the store")
-    .action(async (artifact: string | undefined, options: ReleaseOptions & HttpOptions) => {
+    .action(async (artifact: string | undefined, options: ReleaseOptions & StrategyOptions & HttpOptions) => {
       const context = createContext(options, goesOn);
       const project = await loadProject(options);
-      const environment = chooseEnvironment(project.definition, options.environment);
+      const environment = environmentWith(chooseEnvironment(project.definition, options.environment), options);
       const deployable = await findArtifact(
         context,
         openStore(context),

@@ -13,7 +13,14 @@ import { definedConfig } from "../defined-config.ts";
 import { deployArtifact } from "../deploy-artifact.ts";
 import { inOrderOfNeeds } from "../in-order.ts";
 import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
-import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import {
+  environmentWith,
+  goesOn,
+  withReleaseOptions,
+  withStrategy,
+  type ReleaseOptions,
+  type StrategyOptions,
+} from "../release.ts";
 import { contextsOf } from "../several.ts";
 import { wantedSecrets } from "../secret-providers.ts";
 
@@ -27,17 +34,20 @@ interface Promotion {
 }
 
 export function promoteCommand(): Command {
-  return withReleaseOptions(withShared(new Command("promote")))
+  return withStrategy(withReleaseOptions(withShared(new Command("promote"))))
     .description(
       "Releases what is live and proven in the environment before, the same digest, with the config and settings of this one; exit 6 naming what is missing. Of several apps all or none.",
     )
     .argument("<environments...>", "[from] to; from is what the definition of to says")
     .option("--app <name>", "only this app of the definition", parseAppName)
     .option("--file <path>", "definition", "bronze.yaml")
-    .action(async (names: readonly string[], options: ReleaseOptions) => {
+    .action(async (names: readonly string[], options: ReleaseOptions & StrategyOptions) => {
       const context = createContext(options, goesOn);
       const projects = await loadProjects(options);
-      const promotions = projects.map((project) => ({ project, ...chooseStep(project.definition, names) }));
+      const promotions = projects.map((project) => {
+        const { from, to } = chooseStep(project.definition, names);
+        return { project, from, to: environmentWith(to, options) };
+      });
       const digests = await provenArtifacts(context, promotions);
       const secrets: (readonly WantedSecret[])[] = [];
       for (const { project, to } of promotions) {

@@ -13,12 +13,19 @@ import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { inOrderOfNeeds, type OrderedWork } from "../in-order.ts";
 import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
-import { goesOn, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import {
+  environmentWith,
+  goesOn,
+  withReleaseOptions,
+  withStrategy,
+  type ReleaseOptions,
+  type StrategyOptions,
+} from "../release.ts";
 import { contextsOf, refuseForSeveral } from "../several.ts";
 import { wantedSecrets } from "../secret-providers.ts";
 import { withHttp } from "./serve.ts";
 
-type UpOptions = ReleaseOptions & HttpOptions & RegistryOptions & BuildOptions;
+type UpOptions = ReleaseOptions & StrategyOptions & HttpOptions & RegistryOptions & BuildOptions;
 
 interface Chosen {
   readonly project: Project;
@@ -27,7 +34,7 @@ interface Chosen {
 }
 
 export function upCommand(): Command {
-  return withBuild(withRegistry(withHttp(withReleaseOptions(withTarget(new Command("up"))))))
+  return withBuild(withRegistry(withHttp(withStrategy(withReleaseOptions(withTarget(new Command("up")))))))
     .description(
       "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again. Of several apps each goes live when those that it needs serve.",
     )
@@ -37,7 +44,7 @@ export function upCommand(): Command {
       refuseForSeveral(projects, options);
       const chosen: Chosen[] = [];
       for (const project of projects) {
-        const environment = chooseEnvironment(project.definition, options.environment);
+        const environment = environmentWith(chooseEnvironment(project.definition, options.environment), options);
         refusePromoted(project.definition.app, environment);
         // What cannot be had is told before a long build.
         const secrets = await wantedSecrets(environment.secrets ?? [], project, context.signal);

@@ -1,5 +1,6 @@
 import type { RouterLayout } from "./layout.ts";
-import { mostCanaries, releaseCookie, releaseHeader, wholeWeight } from "../../model/route-rule.ts";
+import { mostCanaries, releaseCookie, releaseHeader } from "../../model/route-rule.ts";
+import { wholeWeight } from "../../model/strategy.ts";
 import { holdMark } from "./routes.ts";
 import type { PlacedSet, PoolRecord } from "./record.ts";
 

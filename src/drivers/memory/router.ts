@@ -1,6 +1,7 @@
 import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Route } from "../../model/content.ts";
-import { leadsTo, problemOfRule, setAskedFor, setsOfRule, weightsOf, wholeWeight } from "../../model/route-rule.ts";
+import { leadsTo, problemOfRule, setAskedFor, setsOfRule, weightsOf } from "../../model/route-rule.ts";
+import { wholeWeight } from "../../model/strategy.ts";
 import type { Endpoint, RoutedSet, Router, RouteRule } from "../../ports/router.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { MemoryRequestLog } from "./request-log.ts";

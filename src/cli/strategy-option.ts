@@ -1,0 +1,87 @@
+import { OperatorError } from "../errors/operator-error.ts";
+import { nearestName } from "../model/nearest.ts";
+import { parseDurationMs } from "../model/quantities.ts";
+import {
+  defaultStepMs,
+  isNone,
+  strategyKinds,
+  strategyNamed,
+  type Amount,
+  type CanaryStep,
+  type Strategy,
+} from "../model/strategy.ts";
+
+/** How a hold says that a person resumes. */
+const person = "person";
+
+export const strategyHelp =
+  "recreate, rolling[:SURGE/UNAVAILABLE], blue-green[:HOLD] or canary[:PERCENT[@HOLD],…]; a HOLD is 90s, 10m or person";
+
+/**
+ * The strategy that `--strategy` asks for: `rolling:1/0`, `blue-green:10m`, `canary:5,25@10m,50@person`. What is not said
+ * is as the definition has it, where that has the same strategy, else as the strategy's name alone means.
+ *
+ * @throws {OperatorError} `USAGE`
+ */
+export function parseStrategy(text: string, defined: Strategy): Strategy {
+  const colon = text.indexOf(":");
+  const name = colon < 0 ? text : text.slice(0, colon);
+  const rest = colon < 0 ? undefined : text.slice(colon + 1);
+  const kind = strategyKinds.find((known) => known === name);
+  if (kind === undefined) {
+    const near = nearestName(name, strategyKinds);
+    throw refused(text, near === undefined ? "there is no such strategy" : `did you mean "${near}"?`);
+  }
+  const base = defined.kind === kind ? defined : strategyNamed(kind);
+  if (rest === undefined) return base;
+  switch (base.kind) {
+    case "recreate":
+      throw refused(text, "recreate has nothing to set");
+    case "rolling":
+      return { ...base, ...readAmounts(text, rest) };
+    case "blue-green":
+      return { ...base, holdMs: readHold(text, rest) };
+    case "canary":
+      return { ...base, steps: readSteps(text, rest, base.steps.at(-1)?.analyse ?? true) };
+  }
+}
+
+function readAmounts(text: string, rest: string): { readonly maxSurge: Amount; readonly maxUnavailable: Amount } {
+  const [maxSurge, maxUnavailable, more] = rest.split("/").map((part) => readAmount(text, part));
+  if (maxSurge === undefined || maxUnavailable === undefined || more !== undefined)
+    throw refused(text, "two amounts needed, like rolling:1/0 or rolling:25%/25%");
+  if (isNone(maxSurge) && isNone(maxUnavailable)) throw refused(text, "with 0 and 0 no instance could be replaced");
+  return { maxSurge, maxUnavailable };
+}
+
+function readAmount(text: string, part: string): Amount {
+  if (/^([0-9]|[1-9][0-9]|100)%$/.test(part)) return part as Amount;
+  if (/^(0|[1-9][0-9]{0,4})$/.test(part)) return Number(part);
+  throw refused(text, `"${part}" is neither a number of instances nor a percentage from 0% to 100%`);
+}
+
+function readSteps(text: string, rest: string, analyse: boolean): readonly CanaryStep[] {
+  let before = 0;
+  return rest.split(",").map((part) => {
+    const [percent = "", hold, more] = part.split("@");
+    const weight = /^[0-9]{1,3}(\.[0-9]{1,2})?%?$/.test(percent) ? Math.round(Number.parseFloat(percent) * 100) : 0;
+    if (more !== undefined || weight < 1 || weight > 10_000)
+      throw refused(text, `"${part}" is no step: a percentage from 0.01 to 100, and @HOLD if need be`);
+    if (weight <= before) throw refused(text, `${percent} is not more than the step before it`);
+    before = weight;
+    return { weight, holdMs: hold === undefined ? defaultStepMs : readHold(text, hold), analyse };
+  });
+}
+
+function readHold(text: string, hold: string): number | null {
+  if (hold === person) return null;
+  try {
+    return parseDurationMs(hold);
+  } catch {
+    throw refused(text, `"${hold}" is neither a duration like 10m nor ${person}`);
+  }
+}
+
+function refused(text: string, why: string): OperatorError {
+  return new OperatorError("USAGE", `Cannot use --strategy ${text.slice(0, 200)}: ${why}`, { hint: strategyHelp });
+}
