@@ -33,6 +33,11 @@ export interface MemoryRouter extends Router {
   request(host: string, path: string, headers?: Readonly<Record<string, string>>): OpenRequest | OwnAnswer | Waiting;
   /** Lines of the request log get lost. */
   loseLog(): void;
+  /** What is in effect, at once: rules, and the endpoints of a set that get new requests. */
+  rules(): readonly RouteRule[];
+  taking(set: SetName): readonly Endpoint[];
+  /** Sets that have a place. */
+  placed(): Iterable<SetName>;
   /** The daemon's end: counts are gone, what is in effect stays. */
   restart(): void;
   /** The machine's end: what was in effect is gone, and counts with it; the next `start` begins anew. */
@@ -253,6 +258,9 @@ export function createMemoryRouter(): MemoryRouter {
       return { set, instance, isOpen, end };
     },
     loseLog: () => log.lose(),
+    rules: () => rules.map(({ rule }) => rule),
+    taking: (set) => sets.get(set)?.ready ?? [],
+    placed: () => sets.keys(),
     reboot() {
       runs = false;
       open.clear();

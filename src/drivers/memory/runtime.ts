@@ -70,6 +70,16 @@ export interface TaskBehaviour {
 
 const brief: TaskBehaviour = { exitMs: 10, code: 0, output: [], failure: null };
 
+/** An instance as it is in truth, whatever anybody has seen of it. */
+export interface TrueInstance {
+  readonly seen: ObservedInstance;
+  readonly set: InstanceSet;
+  /** When it answers requests, monotonic. */
+  readonly readyAtMs: number;
+  /** What it answers; null: nothing. */
+  readonly status: number | null;
+}
+
 interface Running {
   readonly set: InstanceSet;
   seen: ObservedInstance;
@@ -100,6 +110,12 @@ export interface MemoryMachine {
   cutPower(): void;
   /** Lets its supervisor die. */
   orphan(name: InstanceName): void;
+  /** Whoever was starting instances ends: those that have no process yet are left half-made. */
+  interrupt(): void;
+  /** All there are, in the order in which they were started. */
+  instances(): Iterable<TrueInstance>;
+  /** One that is there. */
+  instance(name: InstanceName): TrueInstance | undefined;
   /** From now on it answers probes with this; null: not at all. */
   answer(name: InstanceName, status: number | null): void;
   /** From now on `inspect` sees this. */
@@ -128,6 +144,8 @@ export function createMemoryMachine(options: {
   readonly volumes?: VolumeStore;
   /** Lets instances have volumes that are another's, so that it shows whether anybody asks for that. */
   readonly trusting?: boolean;
+  /** What an instance that is started now does; undefined: what `behave` says. */
+  readonly behaves?: (set: InstanceSet, process: ProcessName, ordinal: number) => Behaviour | undefined;
 }): MemoryMachine {
   const { clock } = options;
   const instances = new Map<InstanceName, Running>();
@@ -146,6 +164,8 @@ export function createMemoryMachine(options: {
   const trespassers: InstanceName[] = [];
   const hidden: string[] = [];
   let counter = 0;
+
+  const byAddress = new Map<string, Running>();
 
   const pass = (ms: number): Promise<void> =>
     ms <= 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve));
@@ -198,7 +218,7 @@ export function createMemoryMachine(options: {
     process: ProcessName,
     ordinal: number,
     signal: AbortSignal,
-    behaviour = behaviourOf(set.digest, process),
+    behaviour = options.behaves?.(set, process, ordinal) ?? behaviourOf(set.digest, process),
     task?: Task,
   ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
@@ -234,6 +254,8 @@ export function createMemoryMachine(options: {
     };
     instances.set(name, running);
     await pass(behaviour.startMs);
+    // Left half-made meanwhile, or gone.
+    if (instances.get(name) !== running || running.seen.phase !== "running") return;
     if (signal.aborted || behaviour.failure !== null) {
       instances.delete(name);
       signal.throwIfAborted();
@@ -241,12 +263,9 @@ export function createMemoryMachine(options: {
         hint: "look at its command",
       });
     }
-    running.seen = {
-      ...seen,
-      address: `10.128.${number >>> 8}.${number & 255}`,
-      pid: 1000 + number,
-      startedAtMs: clock.now(),
-    };
+    const address = `10.${128 + (number >>> 16)}.${(number >>> 8) & 255}.${number & 255}`;
+    running.seen = { ...running.seen, address, pid: 1000 + number, startedAtMs: clock.now() };
+    byAddress.set(address, running);
     const end = (): void => {
       if (instances.get(name) === running) exit(name, behaviour.exitCode);
     };
@@ -276,7 +295,8 @@ export function createMemoryMachine(options: {
     const name = instanceName(set.name, task.ordinal, task.process);
     const there = instances.get(name)?.seen;
     if (there !== undefined && there.phase !== "broken") return;
-    if (there !== undefined)
+    // One without an address was only half made: it never ran.
+    if (there !== undefined && there.address !== null)
       throw new OperatorError(
         "RUNTIME_FAILED",
         `Cannot start instance "${name}": it ran, and nobody saw how it ended`,
@@ -303,7 +323,12 @@ export function createMemoryMachine(options: {
         ]);
     }
     exit(name, 137);
-    if (instances.get(name) === running) instances.delete(name);
+    if (instances.get(name) === running) forget(name, running);
+  }
+
+  function forget(name: InstanceName, { seen }: Running): void {
+    instances.delete(name);
+    if (seen.address !== null) byAddress.delete(seen.address);
   }
 
   function inspect(name: InstanceName): Awaited<ReturnType<Runtime["inspect"]>> {
@@ -395,6 +420,7 @@ export function createMemoryMachine(options: {
             hint: "remove them first",
           });
         instances.clear();
+        byAddress.clear();
         prepared.clear();
         for (const listener of own) listeners.delete(listener);
         for (const listener of ownOrphan) orphanListeners.delete(listener);
@@ -412,8 +438,8 @@ export function createMemoryMachine(options: {
     exit,
     prober: {
       async probe({ address, path }, timeoutMs) {
-        const found = [...instances.values()].find(({ seen }) => seen.address === address && seen.phase === "running");
-        if (found === undefined || found.status === null) {
+        const found = byAddress.get(address);
+        if (found?.seen.phase !== "running" || found.status === null) {
           await pass(timeoutMs);
           return { kind: "timeout", latencyMs: timeoutMs };
         }
@@ -426,7 +452,17 @@ export function createMemoryMachine(options: {
       void behaviours.set(keyOf(content, process), { ...wellBehaved, ...behaviour }),
     behaveTask: (commandOrProcess, behaviour) => void taskBehaviours.set(commandOrProcess, { ...brief, ...behaviour }),
     ran,
-    cutPower: () => instances.clear(),
+    cutPower() {
+      instances.clear();
+      byAddress.clear();
+    },
+    interrupt() {
+      for (const running of instances.values())
+        if (running.seen.phase === "running" && running.seen.address === null)
+          running.seen = { ...running.seen, phase: "broken" };
+    },
+    instances: () => instances.values(),
+    instance: (name) => instances.get(name),
     orphan(name) {
       change(name, (running) => (running.seen = { ...running.seen, orphaned: true }));
       for (const listener of orphanListeners) listener(name);
