@@ -40,6 +40,8 @@ const firstRetryMs = 250;
 const slowestRetryMs = 10_000;
 /** Longest wait for a deadline before it is worked out anew, in ms: timers end at 2^31, and clocks are put right. */
 const longestWaitMs = 60_000;
+/** Most keys that are remembered: few sets are there at any time. */
+const mostKeys = 1_000;
 /** More replans than this at one moment mean that two rules contradict each other. */
 const mostReplans = 100;
 
@@ -67,6 +69,8 @@ export class Controller {
   /** Whether an instance of each environment serves, as others were told last. */
   readonly #serving = new Map<string, boolean>();
   readonly #background = new Set<() => void>();
+  /** Keys of sets' environments: worked out once, asked for all the time. */
+  readonly #keys = new Map<SetName, string>();
   #ticking = false;
   readonly #dirty = new Set<string>();
 
@@ -102,7 +106,7 @@ export class Controller {
         if (health.state === "healthy" && !(record.sets.get(instance.set)?.proven.has(instance.name) ?? true)) {
           this.#recordHealthy(record, instance);
         }
-        if (health.state !== before.state || health.failures > 0 || record.active !== null) this.tick(keyOf(record));
+        if (isNews(record, instance, before)) this.tick(keyOf(record));
       },
     });
     this.#traffic = new TrafficWatch({
@@ -446,8 +450,14 @@ export class Controller {
   }
 
   #recordOfSet(set: SetName): EnvironmentRecord | undefined {
-    const parts = splitInstanceName(`${set}-1`);
-    return parts === undefined ? undefined : this.state.environments.get(environmentKey(parts.app, parts.environment));
+    let key = this.#keys.get(set);
+    if (key === undefined) {
+      const parts = splitInstanceName(`${set}-1`);
+      key = parts === undefined ? "" : environmentKey(parts.app, parts.environment);
+      if (this.#keys.size >= mostKeys) this.#keys.clear();
+      this.#keys.set(set, key);
+    }
+    return this.state.environments.get(key);
   }
 
   #every(ms: number, callback: () => void): void {
@@ -471,6 +481,16 @@ export class Controller {
     const error = asOperatorError(thrown);
     this.#log("warn", message, { error: error.toJSON() });
   }
+}
+
+/**
+ * Whether a probe told what a plan may follow from: a change, the first answer there is, which a missed deadline is judged
+ * by, and that a warm set which is to go live still answers. What time alone brings is planned for when it comes.
+ */
+function isNews(record: EnvironmentRecord, { set, health }: FleetInstance, before: FleetInstance["health"]): boolean {
+  if (health.state !== before.state || health.probes === 1) return true;
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  return active?.set === set && record.sets.get(set)?.role === "warm";
 }
 
 /** Whether an environment is as it should be: all wanted instances do their work, nothing is on its way. */

@@ -4,6 +4,8 @@ import { canonicalJson, type Json } from "../model/canonical.ts";
 import { noLimits, type EnvironmentLimits } from "../model/content.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 
+const unlimited = canonicalJson(noLimits as unknown as Json);
+
 export interface LimitKeeperOptions {
   readonly ports: ControllerPorts;
   readonly log: Log;
@@ -25,9 +27,11 @@ export class LimitKeeper {
   look(record: EnvironmentRecord): void {
     const key = environmentKey(record.app, record.environment);
     const wanted = wantedLimits(record);
-    const text = canonicalJson(wanted as Json);
     const before = this.#asked.get(key);
-    if (before === text || (before === undefined && wanted === null)) return;
+    // Nearly always nobody is limited at all.
+    if (before === undefined && wanted === null) return;
+    const text = wanted === noLimits ? unlimited : canonicalJson(wanted as Json);
+    if (before === text) return;
     this.#asked.set(key, text);
     const { ports, signal, log } = this.#options;
     ports.runtime.confine(record.app, record.environment, wanted, signal).then(

@@ -286,7 +286,8 @@ test("planEnvironment() replaces a drifted instance before it ends it", () => {
     reason: "entered",
   });
   const steps = planEnvironment(story.record, served(liveTwo, set(1)), story.nowMs);
-  assert.deepEqual(steps, [{ kind: "ensure", set: set(1), count: 3, ordinals: [1] }]);
+  const ending = [instance(1, 2).name];
+  assert.deepEqual(steps, [{ kind: "ensure", set: set(1), count: 2, ordinals: [1], ending }]);
   const three = [...liveTwo, instance(1, 3)];
   assert.deepEqual(
     planEnvironment(story.record, served(three, set(1)), story.nowMs).map((step) => [

@@ -224,7 +224,15 @@ function planSet(
     !(isFirstStart && instances.some(({ name, phase }) => phase === "exited" && !set.proven.has(name)))
   ) {
     const ordinals = Array.from({ length: missing }, (_, i) => nextOrdinalOf(set, webProcess) + i);
-    steps.push({ kind: "ensure", set: set.name, count: running.length + missing, ordinals });
+    // By name, and not by number: one of them may be gone when it is carried out.
+    const ending = running.filter(({ name }) => set.condemned.has(name)).map(({ name }) => name);
+    steps.push({
+      kind: "ensure",
+      set: set.name,
+      count: wanted,
+      ordinals,
+      ...(ending.length === 0 ? {} : { ending }),
+    });
   }
   for (const { name } of alive.filter(({ orphaned }) => orphaned)) {
     const reason = "its supervisor ended: nobody would tell how it ends";

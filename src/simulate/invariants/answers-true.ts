@@ -1,0 +1,34 @@
+import { OperatorError } from "../../errors/operator-error.ts";
+import type { ReleaseOutcome } from "../../controller/begin.ts";
+import type { Invariant } from "./invariant.ts";
+
+/** Who asks is answered while the daemon lives: that it is so when it is, else why not, in an error for people. */
+export const answersTrue: Invariant = {
+  name: "answers-true",
+  watch(stage, fail) {
+    let open = 0;
+    return {
+      started: () => void (open = 0),
+      asked: (_, times) => void (open += times),
+      answer(act, outcome) {
+        open -= 1;
+        if ("error" in outcome) {
+          const { error } = outcome;
+          if (!(error instanceof OperatorError) || error.code === "INTERNAL")
+            fail(
+              `${act.kind} is answered with ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+            );
+          return;
+        }
+        if (act.kind !== "deploy" && act.kind !== "rollback") return;
+        const { number } = (outcome.result as ReleaseOutcome).release;
+        const release = stage.record?.releases.get(number);
+        if (release?.rollout !== "completed")
+          fail(`${act.kind} is answered with v${number}, whose rollout is ${release?.rollout ?? "unknown"}`);
+      },
+      rest() {
+        if (open > 0) fail(`${open} requests were never answered`);
+      },
+    };
+  },
+};

@@ -1,0 +1,76 @@
+import type { InstanceName } from "../../model/names.ts";
+import type { Invariant } from "./invariant.ts";
+
+/** Whatever a daemon changes in the world follows from what the ledger says at that moment. */
+export const ledgerExplains: Invariant = {
+  name: "ledger-explains",
+  watch(stage, fail) {
+    const announced = new Map<string, number>();
+    let newest = 0;
+
+    function judgeEnd(name: InstanceName): void {
+      const there = stage.machine.instance(name);
+      if (there?.seen.phase !== "running") return;
+      const set = stage.record?.sets.get(there.seen.set);
+      if (set === undefined || set.role === "ending" || set.condemned.has(name)) return;
+      fail(`${name} is ended, and no event says why`);
+    }
+
+    return {
+      event({ data }) {
+        if (data.kind === "instances.starting") announced.set(`${data.set} ${data.process ?? "web"}`, data.count);
+        else if (data.kind === "release.created") {
+          if (data.release !== newest + 1) fail(`v${data.release} follows v${newest}`);
+          newest = data.release;
+        }
+      },
+      powerCut: () => void (newest = stage.record?.lastRelease ?? 0),
+      before(effect) {
+        const { record } = stage;
+        switch (effect.kind) {
+          case "ensure":
+            if (announced.get(`${effect.set} ${effect.process}`) !== effect.count)
+              fail(`${effect.count} instances of ${effect.set} are started, and no event says so`);
+            return;
+          case "remove":
+            return effect.instances.forEach(judgeEnd);
+          case "place": {
+            const known = record?.sets.get(effect.set);
+            if (effect.instances.length > 0 && known === undefined)
+              fail(`${effect.set} is placed, and the ledger knows no such set`);
+            return;
+          }
+          case "route": {
+            const { rule } = effect;
+            if (rule === null) return;
+            if (rule.stable !== record?.live?.set && rule.stable !== record?.switching?.set)
+              fail(`the route is led to ${rule.stable}, and no event says so`);
+            return;
+          }
+          default:
+        }
+      },
+      rest() {
+        const theirs = stage.controller?.state;
+        if (theirs !== undefined && summary(theirs) !== summary(stage.state))
+          fail(`a daemon's state is not what the ledger says: ${summary(theirs)}; ${summary(stage.state)}`);
+      },
+    };
+  },
+};
+
+function summary({
+  environments,
+  seq,
+}: {
+  readonly environments: ReadonlyMap<string, unknown>;
+  readonly seq: number;
+}): string {
+  return JSON.stringify([seq, [...environments]], (_, value: unknown) =>
+    value instanceof Map
+      ? [...(value as Map<unknown, unknown>)]
+      : value instanceof Set
+        ? [...(value as Set<unknown>)]
+        : value,
+  );
+}

@@ -1,0 +1,51 @@
+import type { SetName } from "../../model/names.ts";
+import { settingsFor } from "../../ledger/state.ts";
+import type { Invariant } from "./invariant.ts";
+
+/**
+ * A set never has more instances than it was ever wanted to have besides those that are to end, and at rest nothing is
+ * there that no set needs: instances, places in the router, artifacts made ready. A daemon that ended waits for nothing.
+ */
+export const nothingLeaks: Invariant = {
+  name: "nothing-leaks",
+  watch(stage, fail) {
+    const most = new Map<SetName, number>();
+    return {
+      event() {
+        const { record } = stage;
+        if (record === undefined) return;
+        for (const { name } of record.sets.values()) {
+          const wanted = settingsFor(record, name).instances;
+          if (wanted > (most.get(name) ?? 0)) most.set(name, wanted);
+        }
+      },
+      look() {
+        const { record, machine } = stage;
+        if (record === undefined) return;
+        const counts = new Map<SetName, number>();
+        for (const { seen } of machine.instances())
+          if (seen.phase === "running") counts.set(seen.set, (counts.get(seen.set) ?? 0) + 1);
+        for (const [name, count] of counts) {
+          const set = record.sets.get(name);
+          const bound = (most.get(name) ?? 0) + (set?.condemned.size ?? 0);
+          if (set !== undefined && count > bound)
+            fail(`${name} has ${count} instances, ${bound} are the most it is to have`);
+        }
+      },
+      rest() {
+        const { record, machine, router } = stage;
+        const sets = record?.sets ?? new Map<SetName, never>();
+        for (const { seen } of machine.instances())
+          if (!sets.has(seen.set)) fail(`${seen.name} is left, and no set needs it`);
+        for (const set of router.placed()) if (!sets.has(set)) fail(`${set} has a place in the router, and is gone`);
+        const needed = new Set([...sets.values()].map(({ content }) => content.artifact));
+        for (const artifact of machine.prepared)
+          if (!needed.has(artifact)) fail(`${artifact} is kept ready for nobody`);
+      },
+      ended() {
+        const timers = stage.life?.timers ?? 0;
+        if (timers > 0) fail(`a daemon that was told to end still waits ${timers} times`);
+      },
+    };
+  },
+};

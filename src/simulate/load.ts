@@ -1,0 +1,99 @@
+import type { OpenRequest } from "../drivers/memory/router.ts";
+import type { InstanceName } from "../model/names.ts";
+import { traitsOf } from "./contents.ts";
+import type { Stage } from "./stage.ts";
+
+interface Running {
+  readonly request: OpenRequest;
+  readonly endsAtMs: number;
+  readonly status: number;
+}
+
+/** Every so many requests one takes long, as uploads and streams do. */
+const longEvery = 40;
+const longMs = 2_500;
+
+/** Clients that ask for a page now and then, through the router. Instances answer by their traits, slower under load. */
+export interface Load {
+  start(): void;
+  stop(): void;
+}
+
+export function createLoad(stage: Stage): Load {
+  const { clock, router, machine, story, tally } = stage;
+  let running: Running[] = [];
+  const busy = new Map<InstanceName, number>();
+  /** Percents that each content owes, so that its share of errors is exact. */
+  const owed = story.contents.map(() => 0);
+  let cancel = (): void => {};
+
+  function finish(): void {
+    const now = stage.nowMs;
+    const left: Running[] = [];
+    for (const one of running) {
+      const { request, endsAtMs, status } = one;
+      const instance = machine.instance(request.instance);
+      if (request.isOpen() && endsAtMs > now && instance?.seen.phase === "running") {
+        left.push(one);
+        continue;
+      }
+      busy.set(request.instance, (busy.get(request.instance) ?? 1) - 1);
+      // Its instance ended under it, or it was cut off.
+      const isWhole = request.isOpen() && instance?.seen.phase === "running";
+      request.end(isWhole ? status : null, 1);
+      if (!isWhole || status >= 500) tally.failed += 1;
+    }
+    running = left;
+  }
+
+  function begin(): void {
+    const request = router.request("shop.example", "/");
+    tally.requests += 1;
+    if ("waits" in request) return;
+    if (!("end" in request)) {
+      tally.failed += 1;
+      for (const watcher of stage.watchers) watcher.request?.(null, request.status);
+      return;
+    }
+    const instance = machine.instance(request.instance);
+    const isUp = instance?.seen.phase === "running" && instance.readyAtMs <= stage.nowMs;
+    const own = isUp ? (instance.status ?? 504) : 503;
+    const status = own < 500 && instance !== undefined ? statusOf(instance.set.content) : own;
+    for (const watcher of stage.watchers) watcher.request?.(request, own);
+    if (instance === undefined || status >= 500) {
+      request.end(status, 1);
+      tally.failed += 1;
+      return;
+    }
+    const { latencyMs, capacity } = traitsOf(story, instance.set.content);
+    const others = busy.get(request.instance) ?? 0;
+    busy.set(request.instance, others + 1);
+    const isLong = tally.requests % longEvery === 0;
+    const tookMs = isLong ? longMs : latencyMs * (1 + Math.max(0, others - capacity) / capacity);
+    running.push({ request, endsAtMs: stage.nowMs + tookMs, status });
+  }
+
+  function statusOf(content: Parameters<typeof traitsOf>[1]): number {
+    const traits = traitsOf(story, content);
+    const index = story.contents.indexOf(traits);
+    const owes = (owed[index] ?? 0) + traits.errorPercent;
+    owed[index] = owes >= 100 ? owes - 100 : owes;
+    return owes >= 100 ? 500 : 200;
+  }
+
+  function tick(): void {
+    finish();
+    begin();
+    for (const watcher of stage.watchers) watcher.look?.();
+    cancel = clock.after(story.everyMs, tick);
+  }
+
+  return {
+    start: () => void (cancel = clock.after(story.everyMs, tick)),
+    stop() {
+      cancel();
+      for (const { request } of running) request.end(null, 0);
+      running = [];
+    },
+  };
+}

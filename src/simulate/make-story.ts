@@ -1,0 +1,105 @@
+import { randomFrom, type Random } from "./random.ts";
+import type { Act, Fault, Story, Traits } from "./story.ts";
+
+/** Most things that people ask for in one run; it ends before where it has come far enough. */
+const mostActs = 40;
+/** Faults come with acts, so many per 100. */
+const faultsPerCent = 80;
+
+/** The story of a seed: the same one each time. */
+export function makeStory(seed: number): Story {
+  const random = randomFrom(seed);
+  const contents = Array.from({ length: random.between(3, 6) }, (_, index) => traits(random, index));
+  const acts: Act[] = [];
+  const faults: Fault[] = [];
+  let atMs = 100;
+  for (let index = 0; index < mostActs; index += 1) {
+    acts.push(act(random, atMs, index, contents.length));
+    // Half of all come while the one before is still under way.
+    const pauseMs = random.chance(50) ? random.below(800) : random.between(800, 5_000);
+    if (random.below(100) < faultsPerCent) faults.push(fault(random, atMs + random.below(pauseMs + 500)));
+    atMs += pauseMs;
+  }
+  faults.sort((a, b) => a.atMs - b.atMs);
+  return { seed, everyMs: random.pick([40, 50, 80]), contents, acts, faults };
+}
+
+/** The first content is a good one: there is something to go back to. */
+function traits(random: Random, index: number): Traits {
+  const good: Traits = {
+    startMs: random.pick([0, 5, 60, 300]),
+    readyMs: random.pick([0, 20, 200, 900]),
+    latencyMs: random.between(2, 60),
+    capacity: random.between(2, 20),
+    errorPercent: 0,
+    exitMs: null,
+    endsOnTerm: !random.chance(10),
+  };
+  if (index === 0 || random.chance(60)) return good;
+  return {
+    ...good,
+    ...random.pick<Partial<Traits>>([
+      { readyMs: null },
+      { readyMs: random.between(2_000, 7_000) },
+      { exitMs: random.below(300) },
+      { exitMs: random.between(1_000, 8_000) },
+      { errorPercent: random.between(8, 100) },
+      { capacity: 1, latencyMs: 400 },
+    ]),
+  };
+}
+
+function act(random: Random, atMs: number, index: number, contents: number): Act {
+  const roll = index === 0 ? 0 : random.below(100);
+  if (roll < 62) {
+    return {
+      atMs,
+      kind: "deploy",
+      content: index === 0 ? 0 : random.below(contents),
+      instances: random.between(4, 8),
+      deadlineMs: random.pick([4_000, 10_000, 60_000]),
+      healthDeadlineMs: random.pick([1_500, 3_000, 10_000]),
+      minReadyMs: random.pick([0, 0, 200, 1_000]),
+      watchMs: random.pick([0, 1_000, 3_000]),
+      keepWarmMs: random.pick([0, 2_000, 20_000]),
+      drainMs: random.pick([0, 500, 3_000]),
+      twice: random.chance(8),
+    };
+  }
+  if (roll < 80) return { atMs, kind: "rollback", back: random.chance(70) ? null : random.between(1, 5) };
+  if (roll < 90) return { atMs, kind: "scale", instances: random.between(4, 8) };
+  if (roll < 98) return { atMs, kind: "config", value: random.below(4) };
+  return { atMs, kind: "down" };
+}
+
+function fault(random: Random, atMs: number): Fault {
+  const which = random.below(1_000);
+  const forMs = random.between(200, 6_000);
+  const roll = random.below(100);
+  if (roll < 22) {
+    // Half of all daemons die at a call, half where they stand.
+    const calls = random.chance(70) ? random.between(1, 60) : 0;
+    const moment = random.pick(["before", "middle", "after"]);
+    return { atMs, kind: "kill", calls, moment, awayMs: random.pick([0, 200, 2_000]) };
+  }
+  if (roll < 36) return { atMs, kind: "exit", which };
+  if (roll < 44) return { atMs, kind: "answer", which, status: random.pick([500, 503, null]), forMs: forMs * 2 };
+  if (roll < 50) return { atMs, kind: "flap", which, everyMs: random.between(300, 2_500), times: random.between(2, 6) };
+  if (roll < 54) return { atMs, kind: "orphan", which };
+  if (roll < 58) return { atMs, kind: "drift", which };
+  if (roll < 63) return { atMs, kind: "slow-starts", byMs: random.between(500, 6_000), forMs };
+  if (roll < 67) return { atMs, kind: "no-starts", full: random.chance(50), forMs };
+  if (roll < 76) {
+    const port = random.pick(["router", "runtime"]);
+    return { atMs, kind: "refused", port, calls: random.between(1, 5), lost: random.chance(50) };
+  }
+  if (roll < 81) return { atMs, kind: "slow-router", byMs: random.between(50, 2_000), calls: random.between(1, 8) };
+  if (roll < 86)
+    return { atMs, kind: "doubled", port: random.pick(["router", "runtime"]), calls: random.between(1, 8) };
+  if (roll < 90) return { atMs, kind: "journal-full", forMs: Math.min(forMs, 2_000) };
+  if (roll < 92) return { atMs, kind: "memory-short", forMs };
+  if (roll < 93) return { atMs, kind: "log-lost" };
+  if (roll < 97)
+    return { atMs, kind: "clock-jump", byMs: random.pick([3_600_000, -3_600_000, 2_500, -86_400_000, 900]) };
+  return { atMs, kind: "power-cut", awayMs: random.pick([0, 1_000, 5_000]) };
+}

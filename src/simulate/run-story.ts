@@ -1,0 +1,125 @@
+import { actText, perform } from "./acts.ts";
+import { Daemons, type Changes } from "./daemons.ts";
+import { createFaults, faultText } from "./faults.ts";
+import { invariants } from "./invariants/all.ts";
+import type { Invariant } from "./invariants/invariant.ts";
+import { createLoad } from "./load.ts";
+import { isAtRest } from "./rest.ts";
+import { Stage, type Tally, type Violation } from "./stage.ts";
+import type { Act, Story } from "./story.ts";
+
+export interface RunOptions {
+  readonly changes?: Changes;
+  /** Default: all. */
+  readonly invariants?: readonly Invariant[];
+  /** Keeps what happened, for people. */
+  readonly tells?: boolean;
+  /** The ledger is chained and kept as on disk, at a cost; default: not. */
+  readonly exactly?: boolean;
+  /** Goes on to the end of the story however much has happened before; default: not. */
+  readonly whole?: boolean;
+}
+
+export interface Run {
+  readonly tally: Tally;
+  /** The first that was broken; null: all held. */
+  readonly violation: Violation | null;
+  /** Acts and faults of the story that came about. */
+  readonly begun: { readonly acts: number; readonly faults: number };
+  readonly told: Stage["told"];
+  readonly stage: Stage;
+}
+
+/** A run has come far enough when so much has happened. */
+const enough = { steps: 520, rollouts: 3, faults: 5 };
+/** Longest time for all to come to rest when nothing goes wrong any more, in ms. */
+const restMs = 400_000;
+const restStepMs = 500;
+/** Nothing may change for so long for it to count as rest, in ms. */
+const quietMs = 1_500;
+
+/** Runs a story to its end, or to the first invariant that does not hold. Equal stories run equally. */
+export async function runStory(story: Story, options: RunOptions = {}): Promise<Run> {
+  const stage = new Stage(story, {
+    invariants: options.invariants ?? invariants,
+    tells: options.tells === true,
+    exactly: options.exactly === true,
+  });
+  const { clock, tally } = stage;
+  const waiting: Act[] = [];
+  const begun = { acts: 0, faults: 0 };
+  const ask = (act: Act): void => {
+    const { controller, life } = stage;
+    if (controller === null || life === null) return void waiting.push(act);
+    stage.tell(() => `ada asks: ${actText(act)}`);
+    const times = act.kind === "deploy" && act.twice ? 2 : 1;
+    for (const watcher of stage.watchers) watcher.asked?.(act, times);
+    for (let time = 0; time < times; time += 1) {
+      perform(controller, stage, act).then(
+        (result) => life.dead || stage.answered(act, { result }),
+        (error: unknown) => life.dead || stage.answered(act, { error }),
+      );
+    }
+  };
+  const daemons: Daemons = new Daemons(
+    stage,
+    options.changes ?? {},
+    () => faults,
+    () => {
+      for (const act of waiting.splice(0)) ask(act);
+    },
+  );
+  const faults = createFaults(stage, daemons);
+  const load = createLoad(stage);
+  const isEnough = (): boolean =>
+    options.whole !== true &&
+    tally.steps >= enough.steps &&
+    tally.rollouts >= enough.rollouts &&
+    tally.faults >= enough.faults;
+  const isBroken = (): boolean => stage.violations.length > 0;
+
+  daemons.start();
+  load.start();
+  while (!isBroken()) {
+    const act = story.acts[begun.acts];
+    const fault = story.faults[begun.faults];
+    if ((act === undefined && fault === undefined) || isEnough()) break;
+    const isFault = act === undefined || (fault !== undefined && fault.atMs < act.atMs);
+    const next = isFault ? fault : act;
+    if (next === undefined) break;
+    await clock.advance(Math.max(0, next.atMs - stage.nowMs));
+    if (isFault && fault !== undefined) {
+      begun.faults += 1;
+      stage.tell(() => `fault: ${faultText(fault)}`);
+      if (faults.strike(fault)) tally.faults += 1;
+    } else if (act !== undefined) {
+      begun.acts += 1;
+      ask(act);
+    }
+  }
+  if (!isBroken()) await end(stage, daemons, faults, load);
+  return { tally, violation: stage.violations[0] ?? null, begun, told: stage.told, stage };
+}
+
+/** Nothing goes wrong any more: all has to come to rest, and to end. */
+async function end(stage: Stage, daemons: Daemons, faults: { clear(): void }, load: { stop(): void }): Promise<void> {
+  const { clock } = stage;
+  stage.tell(() => "nothing goes wrong any more");
+  stage.isOver = true;
+  faults.clear();
+  daemons.spare();
+  const lastMs = stage.nowMs + restMs;
+  let quietSinceMs: number | null = null;
+  while (stage.nowMs < lastMs && stage.violations.length === 0) {
+    await clock.advance(restStepMs);
+    if (!isAtRest(stage)) quietSinceMs = null;
+    else quietSinceMs ??= stage.nowMs;
+    if (quietSinceMs !== null && stage.nowMs - quietSinceMs >= quietMs) break;
+  }
+  load.stop();
+  for (const watcher of stage.watchers) watcher.rest?.();
+  const { controller } = stage;
+  await controller?.stop();
+  await clock.advance(0);
+  for (const watcher of stage.watchers) watcher.ended?.();
+}

@@ -1,0 +1,188 @@
+import type { Controller } from "../controller/controller.ts";
+import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
+import { createMemoryEvidence } from "../drivers/memory/evidence.ts";
+import { createMemoryJournal, type MemoryJournal } from "../drivers/memory/journal.ts";
+import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
+import { createMemoryMachine, type MemoryMachine, type TrueInstance } from "../drivers/memory/runtime.ts";
+import { createMemorySecrets, type MemorySecrets } from "../drivers/memory/secrets.ts";
+import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volumes.ts";
+import type { LedgerEvent } from "../ledger/event.ts";
+import { applyEvent, foldEvents } from "../ledger/fold.ts";
+import { emptyState, environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import type { InstanceName } from "../model/names.ts";
+import type { EvidenceKeeper } from "../ports/evidence.ts";
+
+import { app, environment, traitsOf } from "./contents.ts";
+import type { Invariant, InvariantName, Watcher } from "./invariants/invariant.ts";
+import type { Life } from "./life.ts";
+import type { Act, Story } from "./story.ts";
+
+/** An invariant that did not hold. */
+export interface Violation {
+  readonly invariant: InvariantName;
+  readonly atMs: number;
+  readonly finding: string;
+}
+
+/** How much happened. */
+export interface Tally {
+  /** Applied plan steps, and observations that changed something. */
+  steps: number;
+  faults: number;
+  /** Rollouts of four or more instances. */
+  rollouts: number;
+  requests: number;
+  failed: number;
+  lives: number;
+}
+
+/** Longest time after a fault for which an instance's trouble may go unnoticed, in ms: three probes and their time-outs. */
+const noticeMs = 20_000;
+
+/** Longest time after which a daemon tries again what failed, in ms, and some to do it in. */
+const slowestRetryMs = 12_000;
+
+/** The world of one run as it is in truth, the daemons that come and go in it, and those who watch it. */
+export class Stage {
+  readonly story: Story;
+  readonly clock: VirtualClock = createVirtualClock();
+  readonly volumes: MemoryVolumes;
+  readonly machine: MemoryMachine;
+  readonly router: MemoryRouter;
+  readonly journal: MemoryJournal;
+  readonly evidence: EvidenceKeeper;
+  readonly secrets: MemorySecrets;
+  /** What the ledger on disk says: folded by the simulator itself, whatever daemons make of it. */
+  state: LedgerState = emptyState();
+  /** The daemon that lives; null: none does. */
+  life: Life | null = null;
+  controller: Controller | null = null;
+  readonly tally: Tally = { steps: 0, faults: 0, rollouts: 0, requests: 0, failed: 0, lives: 0 };
+  readonly violations: Violation[] = [];
+  /** What happened, for people; empty unless it is asked for. */
+  readonly told: { readonly atMs: number; readonly text: string }[] = [];
+  readonly isTelling: boolean;
+  readonly watchers: readonly Watcher[];
+  /** Faults that last, and until when; monotonic. */
+  readonly lasting = { slowStarts: { untilMs: 0, byMs: 0 }, noStarts: { untilMs: 0, full: false }, shortUntilMs: 0 };
+  /** Nothing goes wrong any more, and whatever is started does well. */
+  isOver = false;
+  /** Until when something may be late as a port or the journal was in the way, monotonic. */
+  hinderedUntilMs = 0;
+  readonly #touched = new Map<InstanceName, number>();
+
+  constructor(
+    story: Story,
+    options: { readonly invariants: readonly Invariant[]; readonly tells: boolean; readonly exactly: boolean },
+  ) {
+    this.story = story;
+    this.isTelling = options.tells;
+    this.volumes = createMemoryVolumes(this.clock);
+    this.machine = createMemoryMachine({
+      clock: this.clock,
+      volumes: this.volumes,
+      behaves: (set) => {
+        const traits = traitsOf(story, set.content);
+        const { slowStarts } = this.lasting;
+        const behaviour = this.isOver ? { ...traits, readyMs: traits.readyMs ?? 0, exitMs: null } : traits;
+        const isSlow = this.clock.monotonic() < slowStarts.untilMs;
+        return {
+          startMs: behaviour.startMs + (isSlow ? slowStarts.byMs : 0),
+          failure: null,
+          readyMs: behaviour.readyMs,
+          status: 200,
+          exitMs: behaviour.exitMs,
+          exitCode: 1,
+          endsOnTerm: behaviour.endsOnTerm,
+        };
+      },
+    });
+    this.router = createMemoryRouter();
+    this.journal = createMemoryJournal(options.exactly ? {} : { chain: "cheap" });
+    this.evidence = createMemoryEvidence();
+    this.secrets = createMemorySecrets();
+    this.watchers = options.invariants.map(({ name, watch }) =>
+      watch(this, (finding) => this.violations.push({ invariant: name, atMs: this.nowMs, finding })),
+    );
+  }
+
+  /** Since the beginning of the run. */
+  get nowMs(): number {
+    return this.clock.monotonic();
+  }
+
+  get record(): EnvironmentRecord | undefined {
+    return this.state.environments.get(environmentKey(app, environment));
+  }
+
+  tell(text: () => string): void {
+    if (this.isTelling) this.told.push({ atMs: this.nowMs, text: text() });
+  }
+
+  /** What is on disk from now on. */
+  append(events: readonly LedgerEvent[]): void {
+    for (const event of events) {
+      applyEvent(this.state, event);
+      for (const watcher of this.watchers) watcher.event?.(event);
+    }
+  }
+
+  /** The ledger is read again, as after some of it was lost. */
+  refold(): void {
+    this.state = foldEvents(this.journal.read());
+  }
+
+  /** An instance is in trouble that a daemon need not know of yet. */
+  touch(name: InstanceName, forMs = 0): void {
+    this.#touched.set(name, Math.max(this.#touched.get(name) ?? 0, this.nowMs + forMs + noticeMs));
+  }
+
+  /** Whether nothing happened to an instance lately, and its content is not such that it may end at any moment. */
+  isSteady(name: InstanceName): boolean {
+    const instance = this.machine.instance(name);
+    return (
+      (this.#touched.get(name) ?? 0) <= this.nowMs &&
+      instance !== undefined &&
+      traitsOf(this.story, instance.set.content).exitMs === null
+    );
+  }
+
+  /** What was in the way may have made the daemon wait before it tries again. */
+  hinder(forMs: number): void {
+    this.hinderedUntilMs = Math.max(this.hinderedUntilMs, this.nowMs + forMs + slowestRetryMs);
+  }
+
+  /** For how long a daemon has lived with nothing in its way, in ms. */
+  get unhinderedMs(): number {
+    if (this.life === null || this.controller === null) return 0;
+    return Math.max(0, this.nowMs - Math.max(this.life.bornAtMs, this.hinderedUntilMs));
+  }
+
+  /** Whether an instance answers as it should. */
+  isFine(instance: TrueInstance | undefined): boolean {
+    return (
+      instance?.seen.phase === "running" &&
+      instance.status !== null &&
+      instance.status < 500 &&
+      instance.readyAtMs <= this.nowMs
+    );
+  }
+
+  /** Instances that get requests of the app's route now. */
+  takingInstances(): InstanceName[] {
+    const names: InstanceName[] = [];
+    for (const { stable, canaries = [] } of this.router.rules()) {
+      let rest = 10_000;
+      for (const { set, weight } of canaries) {
+        rest -= weight;
+        if (weight > 0) for (const { instance } of this.router.taking(set)) names.push(instance);
+      }
+      if (rest > 0) for (const { instance } of this.router.taking(stable)) names.push(instance);
+    }
+    return names;
+  }
+
+  answered(act: Act, outcome: { readonly result: unknown } | { readonly error: unknown }): void {
+    for (const watcher of this.watchers) watcher.answer?.(act, outcome);
+  }
+}
