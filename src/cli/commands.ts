@@ -180,6 +180,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/attest.ts")).attestCommand(),
   },
   {
+    name: "verify",
+    summary: "whether an artifact and all that is said about it hold",
+    common: false,
+    load: async () => (await import("./commands/verify.ts")).verifyCommand(),
+  },
+  {
     name: "key",
     summary: "the keys that sign what is built here",
     common: false,

@@ -4,8 +4,13 @@ import { shortKey } from "../trust/key-log.ts";
 import type { Context } from "./context.ts";
 
 /** The folder of the machine's signing keys. */
-export function keysFolder({ places }: Pick<Context, "places">): string {
+function keysFolder({ places }: Pick<Context, "places">): string {
   return join(places.state, "keys");
+}
+
+/** The signed log of the keys. */
+export function keyLogPath(context: Pick<Context, "places">): string {
+  return join(keysFolder(context), "log.jsonl");
 }
 
 /** The machine's signing keys; that the first one was made is said once. */

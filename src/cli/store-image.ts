@@ -6,7 +6,9 @@ import { isDigest, type Digest } from "../model/canonical.ts";
 import { parseDigest } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
 import type { Store } from "../ports/store.ts";
-import type { Context } from "./context.ts";
+import { newestTag } from "./build-project.ts";
+import type { Context, TargetOptions } from "./context.ts";
+import { loadProject } from "./project.ts";
 
 /**
  * An image of the store by its name, as Docker reads names, by its digest or the first characters of it.
@@ -22,6 +24,22 @@ export async function findImage(context: Context, store: Store, text: string, ac
   throw new OperatorError("NOT_FOUND", `Cannot ${action} "${text}": the store has no such artifact`, {
     hint: `${near === undefined ? "" : `did you mean ${near}? `}\`bronze build\` makes this folder's, \`bronze pull NAME\` and \`bronze import PATH\` bring others`,
   });
+}
+
+/**
+ * The artifact that a command is about: an app's newest, an image by its name or digest, or the newest of this folder's app.
+ *
+ * @throws {OperatorError} as `findImage` and `loadProject`
+ */
+export async function findArtifact(
+  context: Context,
+  store: Store,
+  text: string | undefined,
+  options: Pick<TargetOptions, "file" | "app">,
+  action: string,
+): Promise<Digest> {
+  const name = text ?? newestTag((await loadProject(options)).definition.app);
+  return findImage(context, store, name, action);
 }
 
 async function named(store: Store, text: string): Promise<Digest | undefined> {

@@ -84,9 +84,14 @@ export async function attestationsOf(
 }
 
 async function readBundleOf(store: Pick<Blobs, "read">, { digest }: Referrer): Promise<Uint8Array> {
-  const [layer, second] = layersOf(await store.read(digest));
-  if (layer === undefined || second !== undefined) return nothing;
-  return store.read(layer, mostBundleBytes).catch(() => nothing);
+  const blob = await attestationBlob(store, digest);
+  return blob === undefined ? nothing : store.read(blob, mostBundleBytes).catch(() => nothing);
+}
+
+/** The blob that holds the bundle of an attestation, by the digest of its manifest; undefined where it names not exactly one. */
+export async function attestationBlob(store: Pick<Blobs, "read">, manifest: Digest): Promise<Digest | undefined> {
+  const [layer, second] = layersOf(await store.read(manifest));
+  return second === undefined ? layer : undefined;
 }
 
 const nothing = new Uint8Array();

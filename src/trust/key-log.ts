@@ -209,6 +209,25 @@ function isDigestOrNull(value: unknown): value is Digest | null {
   return value === null || (typeof value === "string" && isDigest(value));
 }
 
+/** What a public key alone is worth: as if it were the only one, and had always signed. @returns undefined unless it is a PEM of ECDSA P-256 */
+export function logOfKey(pem: string): KeyLog | undefined {
+  const key = readPublicKey(pem);
+  if (key === undefined) return undefined;
+  const times = { createdAt: epoch, notBefore: epoch, notAfter: null, endedAt: null };
+  const only: LoggedKey = {
+    ...times,
+    id: keyIdOf(key),
+    publicKey: pem,
+    key,
+    state: "active",
+    reason: null,
+    stands: null,
+  };
+  return { entries: [], keys: [only], active: only, head: null };
+}
+
+const epoch = "1970-01-01T00:00:00.000Z";
+
 /** How people see a key's id. */
 export function shortKey(id: KeyId): string {
   return id.slice(0, 12);

@@ -8,7 +8,7 @@ import { listedIn } from "../../trust/standing.ts";
 import { counted, renderKeys } from "../../render/keys.ts";
 import type { Keyring, Standing } from "../../drivers/keys/keyring.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
-import { keysFolder, openKeyring } from "../keyring.ts";
+import { keyLogPath, openKeyring } from "../keyring.ts";
 import { standingStatements } from "../standing-statements.ts";
 
 export function keyCommand(): Command {
@@ -106,7 +106,7 @@ function exportCommand(): Command {
       const context = createContext(options);
       const { log } = await openKeyring(context).trust();
       if (options.log === true) {
-        const lines = log.active === null ? "" : await readFile(join(keysFolder(context), "log.jsonl"), "utf8");
+        const lines = log.active === null ? "" : await readFile(keyLogPath(context), "utf8");
         context.output.line(lines.trimEnd());
         context.output.record({ head: log.head, log: lines });
         return;
