@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { defaultAnalysis } from "../model/analysis.ts";
 import { plainStrategy, strategyNamed, type Strategy } from "../model/strategy.ts";
 import { parseStrategy } from "./strategy-option.ts";
 
@@ -16,7 +17,11 @@ test("parseStrategy() reads a name, and what is different from what the name mea
     ["blue-green:person", { kind: "blue-green", holdMs: null }],
     [
       "canary:5,12.5%@90s,50@person",
-      { kind: "canary", steps: [step(500, 120_000), step(1_250, 90_000), step(5_000, null)] },
+      {
+        kind: "canary",
+        steps: [step(500, 120_000), step(1_250, 90_000), step(5_000, null)],
+        analysis: defaultAnalysis,
+      },
     ],
     ["canary", strategyNamed("canary")],
   ];

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { mostTasks } from "../definition/tasks.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { analysis } from "./analysis-schema.ts";
 import type { Digest } from "../model/canonical.ts";
 import {
   configNameProblem,
@@ -151,9 +152,19 @@ const strategy = z.union([
   z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("recreate") }),
     z
-      .strictObject({ kind: z.literal("rolling"), maxSurge: amount, maxUnavailable: amount })
+      .strictObject({
+        kind: z.literal("rolling"),
+        maxSurge: amount,
+        maxUnavailable: amount,
+        analysis: analysis.optional(),
+      })
       .refine(({ maxSurge, maxUnavailable }) => !isNone(maxSurge) || !isNone(maxUnavailable), "replaces no instance"),
-    z.strictObject({ kind: z.literal("blue-green"), holdMs: ms.nullable(), preview: route.optional() }),
+    z.strictObject({
+      kind: z.literal("blue-green"),
+      holdMs: ms.nullable(),
+      preview: route.optional(),
+      analysis: analysis.optional(),
+    }),
     z.strictObject({
       kind: z.literal("canary"),
       steps: z
@@ -167,6 +178,7 @@ const strategy = z.union([
         .min(1)
         .max(mostSteps)
         .refine((steps) => steps.every(({ weight }, at) => weight > (steps[at - 1]?.weight ?? 0)), "must grow"),
+      analysis: analysis.optional(),
     }),
   ]),
 ]);

@@ -54,7 +54,7 @@ export const keySets = {
   environment: keySet(
     "environments.NAME",
     "from instances processes strategy deadline rollback route limits config secrets checks",
-    "approvals window gates policy maxAge analysis runtime tests",
+    "approvals window gates policy maxAge runtime tests",
   ),
   release: keySet("release", "run reversible deadline", ""),
   test: keySet("tests", "run deadline env", "config secrets"),
@@ -70,9 +70,9 @@ export const keySets = {
   prometheus: keySet(`${metricHome}.prometheus`, "url query", "headers insecure timeout"),
   httpMetric: keySet(`${metricHome}.http`, "url json", "method headers body timeout"),
   strategy: keySet("environments.NAME.strategy", "rolling canary blue-green recreate", ""),
-  rolling: keySet("environments.NAME.strategy.rolling", "maxSurge maxUnavailable", ""),
-  blueGreen: keySet("environments.NAME.strategy.blue-green", "hold preview", ""),
-  canary: keySet("environments.NAME.strategy.canary", "steps each", ""),
+  rolling: keySet("environments.NAME.strategy.rolling", "maxSurge maxUnavailable analysis", ""),
+  blueGreen: keySet("environments.NAME.strategy.blue-green", "hold preview analysis", ""),
+  canary: keySet("environments.NAME.strategy.canary", "steps each analysis", ""),
   canaryStep: keySet("environments.NAME.strategy.canary.steps", "weight hold analyse", ""),
 } as const;
 

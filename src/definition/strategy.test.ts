@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
+import { defaultAnalysis } from "../model/analysis.ts";
 import { strategyNamed, type Strategy } from "../model/strategy.ts";
 import { parseDefinition } from "./parse.ts";
 
@@ -24,6 +25,15 @@ const read: readonly (readonly [string, Strategy])[] = [
   ],
   ["canary", strategyNamed("canary")],
   [
+    "{ canary: { steps: [50], analysis: none } }",
+    { kind: "canary", steps: [{ weight: 5_000, holdMs: 120_000, analyse: true }] },
+  ],
+  [
+    "{ rolling: { analysis: default } }",
+    { kind: "rolling", maxSurge: "25%", maxUnavailable: "25%", analysis: defaultAnalysis },
+  ],
+  ["{ blue-green: { analysis: [errors] } }", { kind: "blue-green", holdMs: 0, analysis: defaultAnalysis }],
+  [
     "{ canary: { steps: [5, { weight: 25, hold: person, analyse: false }, 50%], each: 30s } }",
     {
       kind: "canary",
@@ -32,6 +42,7 @@ const read: readonly (readonly [string, Strategy])[] = [
         { weight: 2_500, holdMs: null, analyse: false },
         { weight: 5_000, holdMs: 30_000, analyse: true },
       ],
+      analysis: defaultAnalysis,
     },
   ],
   [
@@ -42,6 +53,7 @@ const read: readonly (readonly [string, Strategy])[] = [
         { weight: 25, holdMs: 120_000, analyse: true },
         { weight: 10_000, holdMs: 120_000, analyse: true },
       ],
+      analysis: defaultAnalysis,
     },
   ],
 ];

@@ -1,3 +1,4 @@
+import { defaultAnalysis, type Analysis } from "../model/analysis.ts";
 import { nearestName } from "../model/nearest.ts";
 import { maxInstances } from "../model/processes.ts";
 import { parseDurationMs } from "../model/quantities.ts";
@@ -13,6 +14,7 @@ import {
   type StrategyKind,
 } from "../model/strategy.ts";
 import type { Route } from "../model/content.ts";
+import { readAnalysis } from "./analysis.ts";
 import { optional } from "./build.ts";
 import { keySets } from "./keys.ts";
 import type { Place, Reader } from "./reader.ts";
@@ -62,7 +64,7 @@ function readRolling(reader: Reader, place: Place): Strategy | undefined {
   const maxUnavailable = optional(fields, "maxUnavailable", (field) => readAmount(reader, field)) ?? "25%";
   if (isNone(maxSurge) && isNone(maxUnavailable))
     return reader.problem(place, "maxSurge and maxUnavailable are both 0: then no instance could be replaced");
-  return { kind: "rolling", maxSurge, maxUnavailable };
+  return { kind: "rolling", maxSurge, maxUnavailable, ...analysisOf(reader, fields, undefined) };
 }
 
 /** A number of instances, or a percentage in text. */
@@ -79,7 +81,8 @@ function readBlueGreen(reader: Reader, place: Place): Strategy {
   const hold = fields.get("hold");
   const preview = optional(fields, "preview", (field) => readPreview(reader, field));
   const holdMs = (hold === undefined ? undefined : readHold(reader, hold)) ?? { ms: 0 };
-  return { kind: "blue-green", holdMs: holdMs.ms, ...(preview === undefined ? {} : { preview }) };
+  const analysis = analysisOf(reader, fields, undefined);
+  return { kind: "blue-green", holdMs: holdMs.ms, ...(preview === undefined ? {} : { preview }), ...analysis };
 }
 
 function readHold(reader: Reader, place: Place): { readonly ms: number | null } | undefined {
@@ -109,11 +112,12 @@ function readPreview(reader: Reader, place: Place): Route | undefined {
 function readCanary(reader: Reader, place: Place): Strategy | undefined {
   const fields = reader.map(place, keySets.canary);
   const each = optional(fields, "each", (field) => readHold(reader, field)) ?? { ms: defaultStepMs };
+  const analysis = analysisOf(reader, fields, defaultAnalysis);
   const list = fields.get("steps");
   if (list === undefined) {
     const named = strategyNamed("canary");
     if (named.kind !== "canary") return named;
-    return { kind: "canary", steps: named.steps.map((step) => ({ ...step, holdMs: each.ms })) };
+    return { kind: "canary", steps: named.steps.map((step) => ({ ...step, holdMs: each.ms })), ...analysis };
   }
   const items = reader.list(list);
   if (items.length > mostSteps) return reader.problem(list, `has ${items.length} steps, at most ${mostSteps} taken`);
@@ -127,7 +131,18 @@ function readCanary(reader: Reader, place: Place): Strategy | undefined {
       return reader.problem(item, "must be more than the step before it: a canary only grows");
     steps.push(step);
   }
-  return { kind: "canary", steps };
+  return { kind: "canary", steps, ...analysis };
+}
+
+/** What `analysis` says; where it says nothing, what is usual. */
+function analysisOf(
+  reader: Reader,
+  fields: ReadonlyMap<string, Place>,
+  usual: Analysis | undefined,
+): { readonly analysis?: Analysis } {
+  const place = fields.get("analysis");
+  const analysis = place === undefined ? usual : readAnalysis(reader, place);
+  return analysis === undefined || analysis === null ? {} : { analysis };
 }
 
 function readStep(reader: Reader, place: Place, eachMs: number | null): CanaryStep | undefined {

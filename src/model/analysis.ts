@@ -71,6 +71,19 @@ export interface Analysis {
   readonly metrics: readonly Metric[];
 }
 
+/** How often a step is made longer because nothing could be measured; then a person is asked. */
+export const mostExtensions = 2;
+/** A step that is held by its analysis alone lasts at least so long, in ms. */
+const leastStepMs = 10_000;
+
+/** How long a step takes in which a release is analysed, in ms: as long as it is held, and until all is measured. */
+export function analysedStepMs({ metrics }: Analysis, holdMs: number): number {
+  const measured = metrics.map(
+    ({ initialDelayMs, intervalMs, count }) => initialDelayMs + ((count ?? 1) - 1) * intervalMs,
+  );
+  return Math.max(holdMs, leastStepMs, ...measured);
+}
+
 export const mostMetrics = 10;
 export const mostMeasurements = 10_000;
 /** Shortest time between two measurements, in ms. */

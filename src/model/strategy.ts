@@ -1,3 +1,4 @@
+import { analysedStepMs, defaultAnalysis, mostExtensions, type Analysis } from "./analysis.ts";
 import type { Route } from "./content.ts";
 
 /** A number of instances, or a share of those that are wanted. */
@@ -12,7 +13,13 @@ export type Strategy =
   /** Requests wait, what is live ends, then what comes starts. */
   | { readonly kind: "recreate" }
   /** A few instances at a time: each has requests as soon as it is ready, and an old one ends for it. */
-  | { readonly kind: "rolling"; readonly maxSurge: Amount; readonly maxUnavailable: Amount }
+  | {
+      readonly kind: "rolling";
+      readonly maxSurge: Amount;
+      readonly maxUnavailable: Amount;
+      /** Measured from its first ready instance to its last; absent: nothing is. */
+      readonly analysis?: Analysis;
+    }
   /** All at once, when all are ready. */
   | {
       readonly kind: "blue-green";
@@ -20,9 +27,16 @@ export type Strategy =
       readonly holdMs: number | null;
       /** Where the next content answers before the switch; absent: nowhere but by header and cookie. */
       readonly preview?: Route;
+      /** Measured between ready and the switch; absent: nothing is. */
+      readonly analysis?: Analysis;
     }
   /** A growing share of the requests; the instances that answered them serve on. */
-  | { readonly kind: "canary"; readonly steps: readonly CanaryStep[] };
+  | {
+      readonly kind: "canary";
+      readonly steps: readonly CanaryStep[];
+      /** Measured at each step that says so; absent: nothing is. */
+      readonly analysis?: Analysis;
+    };
 
 /** One step of a canary. */
 export interface CanaryStep {
@@ -61,15 +75,28 @@ export function strategyNamed(kind: StrategyKind): Strategy {
     case "blue-green":
       return plainStrategy;
     case "canary":
-      return { kind, steps: defaultSteps.map((weight) => ({ weight, holdMs: defaultStepMs, analyse: true })) };
+      return {
+        kind,
+        steps: defaultSteps.map((weight) => ({ weight, holdMs: defaultStepMs, analyse: true })),
+        analysis: defaultAnalysis,
+      };
   }
 }
 
-/** Time that a rollout is meant to stand still by itself, in ms; what a person is waited for is not in it. */
+/**
+ * Time that a rollout may stand still by itself, in ms: as long as it is held, and as its analysis may take. What a person is
+ * waited for is not in it.
+ */
 export function plannedHoldMs(strategy: Strategy): number {
-  if (strategy.kind === "blue-green") return strategy.holdMs ?? 0;
-  if (strategy.kind === "canary") return strategy.steps.reduce((sum, { holdMs }) => sum + (holdMs ?? 0), 0);
-  return 0;
+  if (strategy.kind === "blue-green") return longestStepMs(strategy.holdMs, strategy.analysis);
+  if (strategy.kind !== "canary") return 0;
+  const { steps, analysis } = strategy;
+  return steps.reduce((sum, { holdMs, analyse }) => sum + longestStepMs(holdMs, analyse ? analysis : undefined), 0);
+}
+
+function longestStepMs(holdMs: number | null, analysis: Analysis | undefined): number {
+  if (holdMs === null) return 0;
+  return analysis === undefined ? holdMs : analysedStepMs(analysis, holdMs) * (1 + mostExtensions);
 }
 
 /** `5 %`, `12.5 %`: a share of 1/10000. */
