@@ -16,6 +16,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   build: ["errors", "model", ...pure, "ports", "store"],
   store: ["errors", "model", ...pure, "ports"],
   linux: ["errors", "model", ...pure, "ports"],
+  vulnerabilities: ["errors", "model", ...pure, "ports", "linux"],
   registry: ["errors", "model", ...pure, "ports"],
   drivers: ["errors", "model", ...pure, "ports", "linux"],
   load: ["errors", "model"],
