@@ -3,6 +3,7 @@ import { runParts, type Parts } from "./lib/parts.ts";
 
 const parts: Parts = {
   "debian-order": async () => (await import("./trust/debian-order.ts")).debianOrder,
+  scan: async () => (await import("./trust/scan.ts")).scan,
 };
 
 /** Evidence and trust: what it costs, and whether it is right. */

@@ -198,6 +198,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/audit.ts")).auditCommand(),
   },
   {
+    name: "scan",
+    summary: "known vulnerabilities of an artifact's packages, and their licences",
+    common: false,
+    load: async () => (await import("./commands/scan.ts")).scanCommand(),
+  },
+  {
     name: "completion",
     summary: "completion for bash, zsh or fish",
     common: false,

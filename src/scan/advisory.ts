@@ -23,8 +23,8 @@ export interface Severity {
   readonly score: string;
 }
 
-/** What is known of one vulnerability in one package: all that is kept of what was imported. */
-export interface Advisory {
+/** What a vulnerability is, wherever it is. */
+export interface Said {
   /** `CVE-2024-2961`, `GHSA-…`. */
   readonly id: string;
   /** Other names of the same vulnerability. */
@@ -33,20 +33,25 @@ export interface Advisory {
   readonly bundles?: readonly string[];
   /** One line, at most 200 characters. */
   readonly summary: string;
-  readonly severity: readonly Severity[];
+}
+
+/** Where a vulnerability is, in one package. */
+export interface Affected {
   readonly ranges: readonly AffectedRange[];
   /** Affected versions that no range holds. */
   readonly versions: readonly string[];
+  readonly severity: readonly Severity[];
   /** Why Debian does not mend it in this release; absent: it means to, or nobody said. */
   readonly ignored?: string;
 }
 
-/** An advisory and whom it is about. */
+/** A vulnerability in a package: all that is kept of what was imported. */
 export interface AdvisoryRecord {
   readonly ecosystem: Ecosystem;
   /** As {@link packageName} writes it. */
   readonly name: string;
-  readonly advisory: Advisory;
+  readonly said: Said;
+  readonly affected: Affected;
 }
 
 /** What came of one piece of an imported file. */

@@ -25,20 +25,19 @@ export function readTrackerPackage(source: string, value: unknown): Reading {
       problems.push(`${source}: ${oneLine(id, 60)}: no releases, or no id of a vulnerability`);
       continue;
     }
-    for (const [release, said] of Object.entries(releases)) {
+    const said = { id, aliases: [], summary: oneLine(asText(fields["description"]) ?? "", 200) };
+    for (const [release, stated] of Object.entries(releases)) {
       const ecosystem = debianEcosystem(release);
       if (ecosystem === undefined) continue;
-      const state = readState(asObject(said));
+      const state = readState(asObject(stated));
       if (state === "unclear") problems.push(`${source}: ${id}: ${oneLine(release, 20)}: its state is not known`);
       if (typeof state === "string") continue;
       const { fixed, urgency, ignored } = state;
       records.push({
         ecosystem,
         name: source,
-        advisory: {
-          id,
-          aliases: [],
-          summary: oneLine(asText(fields["description"]) ?? "", 200),
+        said,
+        affected: {
           severity: urgency === undefined ? [] : [{ method: "debian", score: urgency }],
           ranges: [{ introduced: "0", ...(fixed === undefined ? {} : { fixed }) }],
           versions: [],

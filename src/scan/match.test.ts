@@ -1,17 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Advisory, AdvisoryRecord } from "./advisory.ts";
+import type { Affected, AdvisoryRecord, Said } from "./advisory.ts";
 import { readTrackerPackage } from "./debian-tracker.ts";
-import { compareFindings, counts, matchPackages, type Advisories } from "./match.ts";
+import { compareFindings, counts, matchPackages, type Advisories, type Advisory } from "./match.ts";
 import { readPackages } from "./packages.ts";
 
 function lookIn(records: readonly AdvisoryRecord[]): Advisories {
   return (ecosystem, name) =>
-    records.filter((record) => record.ecosystem === ecosystem && record.name === name).map(({ advisory }) => advisory);
+    records
+      .filter((record) => record.ecosystem === ecosystem && record.name === name)
+      .map(({ said, affected }) => ({ affected, said: () => said }));
 }
 
-function advisory(id: string, more: Partial<Advisory> = {}): Advisory {
-  return { id, aliases: [], summary: "", severity: [], ranges: [{ introduced: "0" }], versions: [], ...more };
+function advisory(id: string, said: Partial<Said> = {}, affected: Partial<Affected> = {}): Advisory {
+  return {
+    said: () => ({ id, aliases: [], summary: "", ...said }),
+    affected: { severity: [], ranges: [{ introduced: "0" }], versions: [], ...affected },
+  };
 }
 
 const bill = (...components: readonly unknown[]): object => ({
@@ -135,7 +140,7 @@ test("compareFindings() says what appeared, what is gone and what changed its st
   const packages = readPackages(bill({ purl: "pkg:npm/x@1.0.0" }));
   const scan = (...advisories: readonly Advisory[]) => matchPackages(packages, () => advisories);
   const before = scan(advisory("A"), advisory("B"), advisory("C"));
-  const now = scan(advisory("B"), advisory("C", { ranges: [{ introduced: "0", fixed: "1.1.0" }] }), advisory("D"));
+  const now = scan(advisory("B"), advisory("C", {}, { ranges: [{ introduced: "0", fixed: "1.1.0" }] }), advisory("D"));
   const { appeared, gone, changed } = compareFindings(before, now);
   assert.deepEqual(
     [appeared.map(({ id }) => id), gone.map(({ id }) => id), changed.map(({ now: { id, state } }) => [id, state])],

@@ -1,4 +1,4 @@
-import type { Advisory, Ecosystem, Severity } from "./advisory.ts";
+import type { Affected, Ecosystem, Said, Severity } from "./advisory.ts";
 import type { ListedPackage, LookUp } from "./packages.ts";
 import { affects, versionOrder } from "./version-order.ts";
 
@@ -24,6 +24,12 @@ export interface Finding {
   readonly purls: readonly string[];
 }
 
+/** A vulnerability of a package; what it is called is read only where it is found. */
+export interface Advisory {
+  readonly affected: Affected;
+  said(): Said;
+}
+
 /** Advisories about a package, in order of the data that they came with: the first to know a vulnerability says it. */
 export type Advisories = (ecosystem: Ecosystem, name: string) => readonly Advisory[];
 
@@ -32,16 +38,17 @@ export function matchPackages(packages: readonly ListedPackage[], advisories: Ad
   const findings: Finding[] = [];
   for (const { lookUp, purls } of bySource(packages)) {
     const order = versionOrder(lookUp.ecosystem);
+    const found = advisories(lookUp.ecosystem, lookUp.name).flatMap(({ affected, said }) => {
+      const where = affects(order, affected, lookUp.version);
+      return where === null ? [] : [{ affected, said: said(), fixed: where.fixed }];
+    });
     const seen: { readonly names: Set<string>; readonly finding: Finding }[] = [];
-    for (const advisory of bundlesLast(advisories(lookUp.ecosystem, lookUp.name))) {
-      const affected = affects(order, advisory, lookUp.version);
-      if (affected === null) continue;
-      const { bundles } = advisory;
-      if (bundles?.every((name) => seen.some(({ names }) => names.has(name))) === true) continue;
+    for (const { affected, said, fixed } of bundlesLast(found)) {
+      if (said.bundles?.every((name) => seen.some(({ names }) => names.has(name))) === true) continue;
       // Several sources tell of the same vulnerability by different names: they are gathered, and none is followed.
-      const names = [advisory.id, ...advisory.aliases];
+      const names = [said.id, ...said.aliases];
       const known = seen.find((other) => names.some((name) => other.names.has(name)));
-      if (known === undefined) seen.push({ names: new Set(names), finding: findingOf(advisory, affected.fixed) });
+      if (known === undefined) seen.push({ names: new Set(names), finding: findingOf(said, affected, fixed) });
       else for (const name of names) known.names.add(name);
     }
     for (const { names, finding } of seen) {
@@ -49,10 +56,10 @@ export function matchPackages(packages: readonly ListedPackage[], advisories: Ad
       findings.push({ ...finding, aliases, purls });
     }
 
-    function findingOf(advisory: Advisory, fixed: string | null): Finding {
-      const reason = fixed === null ? (advisory.ignored ?? null) : null;
+    function findingOf({ id, summary }: Said, { severity, ignored }: Affected, fixed: string | null): Finding {
+      const reason = fixed === null ? (ignored ?? null) : null;
       return {
-        id: advisory.id,
+        id,
         aliases: [],
         state: fixed !== null ? "fix available" : reason !== null ? "ignored by Debian" : "no fix",
         ecosystem: lookUp.ecosystem,
@@ -60,8 +67,8 @@ export function matchPackages(packages: readonly ListedPackage[], advisories: Ad
         version: lookUp.version,
         fixed,
         reason,
-        summary: advisory.summary,
-        severity: advisory.severity,
+        summary,
+        severity,
         purls: [],
       };
     }
@@ -69,9 +76,9 @@ export function matchPackages(packages: readonly ListedPackage[], advisories: Ad
   return findings.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
 }
 
-function bundlesLast(advisories: readonly Advisory[]): readonly Advisory[] {
-  const isBundle = ({ bundles }: Advisory): boolean => bundles !== undefined;
-  return [...advisories.filter((advisory) => !isBundle(advisory)), ...advisories.filter(isBundle)];
+function bundlesLast<Found extends { readonly said: Said }>(found: readonly Found[]): readonly Found[] {
+  const isBundle = ({ said }: Found): boolean => said.bundles !== undefined;
+  return [...found.filter((one) => !isBundle(one)), ...found.filter(isBundle)];
 }
 
 /** Binary packages of one source are looked up once. */

@@ -69,7 +69,7 @@ test("readOsv() and affects() tell which versions a range holds, in each ecosyst
       affected: [{ package: { ecosystem, name: "p" }, ranges: [{ type: "ECOSYSTEM", events }], versions }],
     });
     assert.deepEqual(problems, []);
-    const advisory = records[0]?.advisory ?? { ranges: [], versions: [] };
+    const advisory = records[0]?.affected ?? { ranges: [], versions: [] };
     for (const version of [...inside, ...outside]) {
       const normal = order.normal(version);
       assert.ok(normal !== null, version);
@@ -100,8 +100,8 @@ test("readOsv() writes Python's names in the one way, and takes no others for th
 
 test("readOsv() keeps names of the same vulnerability apart from those of a bundle", () => {
   const about = { affected: [{ package: { ecosystem: "Debian:12", name: "x" }, versions: ["1"] }] };
-  const single = readOsv({ id: "DEBIAN-CVE-1", upstream: ["CVE-1"], ...about }).records[0]?.advisory;
+  const single = readOsv({ id: "DEBIAN-CVE-1", upstream: ["CVE-1"], ...about }).records[0]?.said;
   assert.deepEqual([single?.aliases, single?.bundles], [["CVE-1"], undefined]);
-  const bundle = readOsv({ id: "DSA-1", upstream: ["CVE-1", "CVE-2"], ...about }).records[0]?.advisory;
+  const bundle = readOsv({ id: "DSA-1", upstream: ["CVE-1", "CVE-2"], ...about }).records[0]?.said;
   assert.deepEqual([bundle?.aliases, bundle?.bundles], [[], ["CVE-1", "CVE-2"]]);
 });

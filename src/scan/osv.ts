@@ -87,8 +87,8 @@ export function readOsv(entry: unknown): Reading {
     records.push({
       ecosystem,
       name: packageName(ecosystem, name),
-      advisory: {
-        ...said,
+      said,
+      affected: {
         severity: severityOf(about).length > 0 ? severityOf(about) : severity,
         ranges,
         versions: [...new Set(versions)],

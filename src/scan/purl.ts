@@ -20,7 +20,7 @@ const longest = 2_000;
 export function parsePurl(text: string): Purl | undefined {
   if (text.length > longest || !text.startsWith("pkg:")) return undefined;
   const [beforeSubpath = ""] = text.slice("pkg:".length).split("#");
-  const [path = "", query = ""] = splitOnce(beforeSubpath, "?");
+  const [path, query] = splitOnce(beforeSubpath, "?");
   const at = path.lastIndexOf("@");
   // An `@` before the last slash belongs to a scope that was not encoded.
   const hasVersion = at > path.lastIndexOf("/");
@@ -29,7 +29,7 @@ export function parsePurl(text: string): Purl | undefined {
   if (parts.length < 2 || decoded.some((part) => part === undefined)) return undefined;
   const qualifiers = new Map<string, string>();
   for (const pair of query.split("&")) {
-    const [key = "", value = ""] = splitOnce(pair, "=");
+    const [key, value] = splitOnce(pair, "=");
     const said = decode(value);
     if (key !== "" && said !== undefined) qualifiers.set(key.toLowerCase(), said);
   }

@@ -1,6 +1,6 @@
 import { compare as comparePep440, valid as validPep440 } from "@renovatebot/pep440";
 import { compare as compareSemver, valid as validSemver } from "semver";
-import type { Ecosystem } from "./advisory.ts";
+import type { Affected, Ecosystem } from "./advisory.ts";
 import { compareDebianVersions, isDebianVersion } from "./debian-version.ts";
 
 /** How an ecosystem puts versions in order. */
@@ -46,12 +46,6 @@ export function versionOrder(ecosystem: Ecosystem): VersionOrder {
   return { ...order, normal: (version) => (version.length > longest ? null : order.normal(version.trim())) };
 }
 
-/** What of an advisory says where it is. */
-interface Affected {
-  readonly ranges: readonly { readonly introduced: string; readonly fixed?: string; readonly lastAffected?: string }[];
-  readonly versions: readonly string[];
-}
-
 /**
  * Whether a version is affected, and from which on it is not any more.
  *
@@ -60,7 +54,7 @@ interface Affected {
  */
 export function affects(
   order: VersionOrder,
-  { ranges, versions }: Affected,
+  { ranges, versions }: Pick<Affected, "ranges" | "versions">,
   version: string,
 ): { readonly fixed: string | null } | null {
   const reached = (from: string): boolean => from === "0" || order.compare(version, from) >= 0;

@@ -2,13 +2,17 @@ import { closeSync, fsyncSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { diskError } from "../errors/operator-error.ts";
 import { freeBytes, orDiskError } from "../linux/disk.ts";
-import type { Advisory, AdvisoryRecord, Ecosystem } from "../scan/advisory.ts";
+import type { AdvisoryRecord, Affected, Ecosystem, Said } from "../scan/advisory.ts";
+import type { Advisories } from "../scan/match.ts";
 
 const sqliteFull = 13;
 
+// All of a package lies together, in the order of the file.
 const tables = `
   CREATE TABLE said (seq INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
-  CREATE TABLE affected (ecosystem TEXT NOT NULL, name TEXT NOT NULL, said INTEGER NOT NULL, json TEXT NOT NULL) STRICT;`;
+  CREATE TABLE package (id INTEGER PRIMARY KEY, ecosystem TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (ecosystem, name)) STRICT;
+  CREATE TABLE affected (package INTEGER NOT NULL, seq INTEGER NOT NULL, said INTEGER NOT NULL, json TEXT NOT NULL,
+    PRIMARY KEY (package, seq)) STRICT, WITHOUT ROWID;`;
 
 /** Writes what is kept of one imported file. */
 export interface DataSetWriter {
@@ -34,30 +38,34 @@ export function createDataSet(path: string, folder: string): DataSetWriter {
   // Nobody reads it before it is finished and has its name: no log is needed to take anything back.
   guarded(() => database.exec(`PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; ${tables} BEGIN`));
   const insertSaid = database.prepare("INSERT INTO said (json) VALUES (?)");
-  const insertAffected = database.prepare("INSERT INTO affected (ecosystem, name, said, json) VALUES (?, ?, ?, ?)");
+  const insertPackage = database.prepare(
+    "INSERT INTO package (ecosystem, name) VALUES (?, ?) ON CONFLICT DO UPDATE SET name = name RETURNING id",
+  );
+  const insertAffected = database.prepare("INSERT INTO affected (package, seq, said, json) VALUES (?, ?, ?, ?)");
   const count = new Map<Ecosystem, number>();
-  let lastSaid = "";
+  let lastSaid: Said | undefined;
   let lastSeq = 0;
+  let seq = 0;
   let isOpen = true;
   const close = (): void => {
     if (isOpen) database.close();
     isOpen = false;
   };
   return {
-    add({ ecosystem, name, advisory }) {
-      const { id, aliases, bundles, summary, ...affected } = advisory;
-      const said = JSON.stringify({ id, aliases, bundles, summary });
+    add({ ecosystem, name, said, affected }) {
       guarded(() => {
         // One entry tells of several releases or packages in a row.
-        if (said !== lastSaid) lastSeq = Number(insertSaid.run(said).lastInsertRowid);
+        if (said !== lastSaid) lastSeq = Number(insertSaid.run(JSON.stringify(said)).lastInsertRowid);
         lastSaid = said;
-        insertAffected.run(ecosystem, name, lastSeq, JSON.stringify(affected));
+        const { id } = insertPackage.get(ecosystem, name) as { id: number };
+        seq += 1;
+        insertAffected.run(id, seq, lastSeq, pack(affected));
       });
       count.set(ecosystem, (count.get(ecosystem) ?? 0) + 1);
     },
     finish() {
       guarded(() => {
-        database.exec("COMMIT; CREATE INDEX by_name ON affected (ecosystem, name)");
+        database.exec("COMMIT");
         close();
         const fd = openSync(path, "r");
         try {
@@ -77,8 +85,8 @@ export function createDataSet(path: string, folder: string): DataSetWriter {
 
 /** What one imported file says. */
 export interface DataSet {
-  /** In the order of the file. */
-  advisories(ecosystem: Ecosystem, name: string): readonly Advisory[];
+  /** In the order of the file; to be asked for what they say before `close`. */
+  readonly advisories: Advisories;
   close(): void;
 }
 
@@ -86,13 +94,49 @@ export interface DataSet {
 export function openDataSet(path: string): DataSet {
   const database = new DatabaseSync(path, { readOnly: true });
   const select = database.prepare(
-    "SELECT said.json AS said, affected.json AS affected FROM affected JOIN said ON said.seq = affected.said WHERE ecosystem = ? AND name = ? ORDER BY affected.rowid",
+    "SELECT said, json FROM affected JOIN package ON package.id = affected.package WHERE ecosystem = ? AND name = ? ORDER BY seq",
   );
+  const selectSaid = database.prepare("SELECT json FROM said WHERE seq = ?");
+  const said = (seq: number): Said => JSON.parse((selectSaid.get(seq) as { json: string }).json) as Said;
   return {
     advisories: (ecosystem, name) =>
-      (select.all(ecosystem, name) as { said: string; affected: string }[]).map(
-        ({ said, affected }) => ({ ...JSON.parse(said), ...JSON.parse(affected) }) as Advisory,
-      ),
+      (select.all(ecosystem, name) as { said: number; json: string }[]).map(({ said: seq, json }) => ({
+        affected: unpack(json),
+        said: () => said(seq),
+      })),
     close: () => database.close(),
+  };
+}
+
+/** Hundreds of thousands of these are kept: ranges, severities, versions and why it is ignored, without the names of fields. */
+type Packed = readonly [
+  ranges: readonly (readonly [introduced: string, fixed: string | 0, lastAffected?: string])[],
+  severity?: readonly (readonly [method: string, score: string])[],
+  versions?: readonly string[],
+  ignored?: string,
+];
+
+function pack({ ranges, severity, versions, ignored }: Affected): string {
+  const packed: Packed = [
+    ranges.map(({ introduced, fixed, lastAffected }) =>
+      lastAffected === undefined ? [introduced, fixed ?? 0] : [introduced, fixed ?? 0, lastAffected],
+    ),
+    severity.map(({ method, score }) => [method, score]),
+    versions,
+  ];
+  return JSON.stringify(ignored === undefined ? packed : [...packed, ignored]);
+}
+
+function unpack(json: string): Affected {
+  const [ranges, severity = [], versions = [], ignored] = JSON.parse(json) as Packed;
+  return {
+    ranges: ranges.map(([introduced, fixed, lastAffected]) => ({
+      introduced,
+      ...(fixed === 0 ? {} : { fixed }),
+      ...(lastAffected === undefined ? {} : { lastAffected }),
+    })),
+    severity: severity.map(([method, score]) => ({ method, score })),
+    versions,
+    ...(ignored === undefined ? {} : { ignored }),
   };
 }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
-import { importVulnerabilities, openVulnerabilities, vulnerabilityFolder, type ImportResult } from "./folder.ts";
+import { openVulnerabilities, vulnerabilityFolder } from "./folder.ts";
+import { importVulnerabilities, type ImportResult } from "./import.ts";
 import { zipOf } from "./zip-fixture.suite.ts";
 
 const root = mkdtempSync(join(tmpdir(), "bronze-vulnerabilities-"));
@@ -47,7 +48,7 @@ const tracker = {
 
 async function ids(state: string, ecosystem: "npm" | "PyPI" | "Go" | "Debian:12", name: string): Promise<string[]> {
   const data = await openVulnerabilities(state);
-  const found = data?.advisories(ecosystem, name).map(({ id }) => id) ?? [];
+  const found = data?.advisories(ecosystem, name).map(({ said }) => said().id) ?? [];
   data?.close();
   return found;
 }

@@ -5,10 +5,9 @@ import type { Reading } from "../scan/advisory.ts";
 import { readTrackerPackage } from "../scan/debian-tracker.ts";
 import { JsonCutError, JsonCutter, type JsonShape } from "../scan/json-cutter.ts";
 import { readOsv } from "../scan/osv.ts";
+import type { DataFormat } from "./folder.ts";
 import { Unusable } from "./unusable.ts";
 import { zippedJson } from "./zip.ts";
-
-export type DataFormat = "osv" | "debian-tracker";
 
 export interface DataFile {
   readonly digest: Digest;
@@ -60,7 +59,7 @@ export async function readDataFile(
 
 /** By its first bytes. The members of Debian's file are objects; those of an entry of OSV begin with texts and lists. */
 function sniff(head: Buffer): JsonShape | "zip" {
-  if (/^PK(\x03\x04|\x05\x06)/.test(head.toString("latin1", 0, 4))) return "zip";
+  if (["504b0304", "504b0506"].includes(head.toString("hex", 0, 4))) return "zip";
   const text = head.toString("latin1").replace(/^\u00ef\u00bb\u00bf/, "");
   if (/^\s*\[/.test(text)) return "array";
   const member = /^\s*\{\s*"([^"\\]{0,300})"\s*:\s*(\{)?/.exec(text);
