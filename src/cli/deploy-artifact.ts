@@ -1,12 +1,13 @@
 import type { Digest } from "../model/canonical.ts";
-import type { DeployRequest, StatusReport, WantedSecret } from "../model/api.ts";
+import type { DeployPlan, DeployRequest, StatusReport, WantedSecret } from "../model/api.ts";
 import type { Definition } from "../model/definition.ts";
 import type { AppName } from "../model/names.ts";
+import { renderDeployPlan } from "../render/deploy-plan.ts";
 import type { Context } from "./context.ts";
 import { definedConfig } from "./defined-config.ts";
 import { followRelease } from "./follow.ts";
 import type { Project, Target } from "./project.ts";
-import { printRelease, type ReleaseOptions } from "./release.ts";
+import { printRelease, type ReleaseOptions, type StrategyOptions } from "./release.ts";
 import { secretLike } from "./secret-like.ts";
 import { settingsFor, type ImageWishes } from "./run-settings.ts";
 import { wantedSecrets } from "./secret-providers.ts";
@@ -19,7 +20,7 @@ export interface Deployable {
 }
 
 /**
- * Puts an artifact live in an environment of the project and prints the release.
+ * Puts an artifact live in an environment of the project and prints the release; with `--plan` it only tells how.
  *
  * @param given its secrets, where they have been read already
  */
@@ -28,7 +29,7 @@ export async function deployArtifact(
   project: Project,
   environment: Definition["environments"][number],
   artifact: Deployable,
-  options: ReleaseOptions & { readonly promote?: boolean },
+  options: ReleaseOptions & StrategyOptions & { readonly promote?: boolean },
   given?: readonly WantedSecret[],
 ): Promise<void> {
   const { definition, folder } = project;
@@ -54,8 +55,16 @@ export async function deployArtifact(
     ...(options.promote === true ? { promote: true } : {}),
     ...(commit === undefined ? {} : { commit }),
   };
+  if (options.plan === true) return printPlan(context, body);
   await noteMissing(context, target, environment.settings.needs ?? []);
   await printRelease(context, target, await followRelease(context, "/v1/deploy", body), options);
+}
+
+async function printPlan({ client, signal, output }: Context, body: DeployRequest): Promise<void> {
+  for await (const plan of client.stream<DeployPlan>("POST", "/v1/plan", { body }, signal)) {
+    for (const line of renderDeployPlan(plan)) output.line(line);
+    output.record(plan);
+  }
 }
 
 /** Its instances are started when what it needs serves: without a word it would look as if nothing went on. */

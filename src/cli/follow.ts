@@ -4,6 +4,7 @@ import type { DeployResult, Ping, ReleaseRow, StatusReport, StreamLine } from ".
 import { ConnectionLost } from "./api-client.ts";
 import type { Context } from "./context.ts";
 import type { Target } from "./project.ts";
+import { showRollout } from "./rollout-line.ts";
 
 const reconnectMs = 10_000;
 
@@ -33,11 +34,14 @@ export async function followRelease<Result extends object | null = DeployResult>
 ): Promise<Result | DeployResult> {
   // Another release of the same kind, by the same person, may have been made a moment ago.
   const request = crypto.randomUUID();
+  const stopShowing = showRollout(context, body);
   try {
     return await follow<Result>(context, path, { ...body, request });
   } catch (thrown) {
     if (!(thrown instanceof ConnectionLost)) throw thrown;
     return await pickUp(context, path === "/v1/rollback" ? "rollback" : "release", body, request);
+  } finally {
+    stopShowing();
   }
 }
 

@@ -1,5 +1,6 @@
 import { printable } from "../errors/redact.ts";
 import { createPaint, type Paint } from "../render/paint.ts";
+import { cutToWidth } from "../render/width.ts";
 
 /** Where a command's words go: results to stdout, progress and remarks to stderr. */
 export interface Output {
@@ -11,27 +12,50 @@ export interface Output {
   record(value: unknown): void;
   /** Progress and remarks, on stderr. */
   note(text: string): void;
+  /** What goes on now: a line under all others that is drawn over, on a terminal only; "": nothing does any more. */
+  live(text: string): void;
+  /** Whether `live` shows anything. */
+  readonly isLive: boolean;
 }
 
 export interface Streams {
   readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
-  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
   readonly env: { readonly [name: string]: string | undefined };
 }
 
 export function createOutput(streams: Streams, json: boolean): Output {
+  const { stdout, stderr, env } = streams;
+  const isLive = stderr.isTTY === true && env["TERM"] !== "dumb";
+  let living = "";
+  const draw = (text: string): void => {
+    // Back to the line's beginning, what is there erased.
+    if (living !== "" || text !== "") stderr.write(`\r\u001b[K${text}`);
+    living = text;
+  };
+  /** Writes something that stays, above the line that does not. */
+  const above = (write: () => void): void => {
+    const kept = living;
+    draw("");
+    write();
+    draw(kept);
+  };
   return {
     json,
-    paint: createPaint(streams.stdout.isTTY === true && !json, streams.env),
+    paint: createPaint(stdout.isTTY === true && !json, env),
     line: (text) => {
-      if (!json) streams.stdout.write(`${printableLine(text)}\n`);
+      if (!json) above(() => stdout.write(`${printableLine(text)}\n`));
     },
     record: (value) => {
-      if (json) streams.stdout.write(`${JSON.stringify(value)}\n`);
+      if (json) above(() => stdout.write(`${JSON.stringify(value)}\n`));
     },
     note: (text) => {
-      streams.stderr.write(`${printableLine(text)}\n`);
+      above(() => stderr.write(`${printableLine(text)}\n`));
     },
+    live: (text) => {
+      if (isLive) draw(cutToWidth(printable(text), (stderr.columns ?? 80) - 1));
+    },
+    isLive,
   };
 }
 

@@ -20,6 +20,7 @@ export interface ReleaseOptions extends TargetOptions {
 /** Options of commands that put something new live. */
 export interface StrategyOptions {
   readonly strategy?: string;
+  readonly plan?: boolean;
 }
 
 /** What Ctrl-C does not stop. */
@@ -37,7 +38,9 @@ export function withReleaseOptions(command: Command): Command {
 }
 
 export function withStrategy(command: Command): Command {
-  return command.option("--strategy <strategy>", `how it takes over this time: ${strategyHelp}`);
+  return command
+    .option("--strategy <strategy>", `how it takes over this time: ${strategyHelp}`)
+    .option("--plan", "only show the steps that it would take, with instances and shares of the requests");
 }
 
 /**

@@ -19,6 +19,7 @@ export function contextsOf(
         ...output,
         line: (text) => output.line(`${output.paint.bold(app)}: ${text}`),
         note: (text) => output.note(`${output.paint.dim(`${app}:`)} ${text.trimStart()}`),
+        live: (text) => output.live(text === "" ? "" : `${app}: ${text.trimStart()}`),
         record: (value) => void records.set(app, value),
       },
     }),

@@ -3,7 +3,7 @@ import type { Cause } from "../ledger/event.ts";
 import { configOriginInEffect, environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
 import type { DeployRequest } from "../model/api.ts";
 import { effectiveConfig } from "../model/config.ts";
-import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
+import { formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { hasVolumes } from "../model/volumes.ts";
 import { causeOf, type ReleaseOutcome } from "./begin.ts";
@@ -21,18 +21,12 @@ import { changeSettings } from "./settings.ts";
  */
 export async function deploy(controller: Controller, request: DeployRequest): Promise<ReleaseOutcome> {
   const askedAtMs = controller.ports.clock.monotonic();
-  const { app, environment, artifact, settings, environmentSettings, tests } = request;
+  const { app, environment, environmentSettings, tests } = request;
   const wanted = request.secrets ?? [];
-  const { runtime } = controller.ports;
   // Before it gets a number, and long before anything stops for it.
-  if (hasVolumes(settings))
-    await runtime.checkVolumes({ artifact, config: {}, secrets: {}, settings }, controller.signal);
+  await checkVolumes(controller, request);
   await deployMayBegin(controller, app, environment);
-  const allowed = (): ReleaseRecord | undefined => {
-    refuseHeldVolumes(controller.state, { app, environment, content: { settings }, settings: environmentSettings });
-    refuseOwnedRoute(controller, app, environment, environmentSettings);
-    return promotedRelease(controller, request);
-  };
+  const allowed = (): ReleaseRecord | undefined => allowedDeploy(controller, request);
   const causeBy = (proven: ReleaseRecord | undefined): Cause =>
     proven === undefined ? causeOf(request) : promotedCause(request, proven);
   const cause = causeBy(allowed());
@@ -49,12 +43,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
     const proven = allowed();
     const { overrides } = configOriginInEffect(record);
     return {
-      content: {
-        artifact,
-        config: effectiveConfig(request.config, overrides),
-        secrets: currentVersions(record, wanted),
-        settings: { ...settings, ...secretVariables(wanted) },
-      },
+      content: contentOf(record, request),
       configOrigin: { defined: request.config, overrides },
       settings: environmentSettings,
       cause: causeBy(proven),
@@ -63,6 +52,36 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
     };
   };
   return putLive(controller, record, plan, askedAtMs);
+}
+
+/** @throws {OperatorError} `VOLUME_UNFIT` */
+export async function checkVolumes(controller: Controller, { artifact, settings }: DeployRequest): Promise<void> {
+  if (hasVolumes(settings))
+    await controller.ports.runtime.checkVolumes({ artifact, config: {}, secrets: {}, settings }, controller.signal);
+}
+
+/**
+ * Refuses a deploy that must not be, as things are now.
+ *
+ * @returns the release by which it was proven in the environment before; undefined: there is none before
+ * @throws {OperatorError} `VOLUME_HELD`, `ROUTE_OWNED`, `PROMOTION_DENIED`
+ */
+export function allowedDeploy(controller: Controller, request: DeployRequest): ReleaseRecord | undefined {
+  const { app, environment, settings, environmentSettings } = request;
+  refuseHeldVolumes(controller.state, { app, environment, content: { settings }, settings: environmentSettings });
+  refuseOwnedRoute(controller, app, environment, environmentSettings);
+  return promotedRelease(controller, request);
+}
+
+/** What a deploy puts live, given what is kept of its environment now. */
+export function contentOf(record: EnvironmentRecord, request: DeployRequest): Content {
+  const { artifact, config, settings, secrets = [] } = request;
+  return {
+    artifact,
+    config: effectiveConfig(config, configOriginInEffect(record).overrides),
+    secrets: currentVersions(record, secrets),
+    settings: { ...settings, ...secretVariables(secrets) },
+  };
 }
 
 /** What is promoted was built from the commit of then, not from the one this folder is at. */

@@ -7,6 +7,7 @@ import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import type {
   AuditReport,
+  DeployPlan,
   DeployRequest,
   DownRequest,
   DownResult,
@@ -24,6 +25,7 @@ import type { InstanceName } from "../model/names.ts";
 import { deploy } from "../controller/deploy.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "../controller/known.ts";
 import { down, watched } from "../controller/requests.ts";
+import { planDeploy } from "../controller/plan-deploy.ts";
 import { scale } from "../controller/scale.ts";
 import { rollback } from "../controller/rollback.ts";
 import { environmentStatus, releaseRow } from "../controller/status.ts";
@@ -119,6 +121,10 @@ export function createServer(options: ServerOptions): FastifyInstance {
         deployResult(await rollback(controller, body), options.ping().url),
       ),
     );
+  });
+  app.post("/v1/plan", (request): Promise<DeployPlan> => {
+    const body = parseWith(deploySchema, request.body, "deploy request") as DeployRequest;
+    return planDeploy(controller, body);
   });
   addRolloutRoutes(app, options);
   addConfigRoutes(app, options);

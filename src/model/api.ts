@@ -4,6 +4,7 @@
  *
  *   GET  /v1/ping                                              → Ping
  *   POST /v1/deploy    DeployRequest                           → stream of StreamLine<DeployResult>
+ *   POST /v1/plan      DeployRequest                           → DeployPlan
  *   POST /v1/rollback  RollbackRequest                         → stream of StreamLine<DeployResult>
  *   POST /v1/rollout   RolloutRequest                          → stream of StreamLine<RolloutResult>
  *   POST /v1/allow     AllowRequest                            → stream of StreamLine<RolloutResult>
@@ -81,6 +82,40 @@ export interface DeployRequest extends Asked, Named {
   /** Refused unless the artifact is what is live there now. */
   readonly promote?: boolean;
   readonly commit?: string;
+}
+
+/** What a deploy would do now; nothing is changed. */
+export interface DeployPlan {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  /** Number it would get. */
+  readonly release: number;
+  /** The release that is live; null: none. */
+  readonly live: number | null;
+  readonly strategy: StrategyKind;
+  /** `none`: this content is live already; `first`: nothing is live; `stop-first`: what is live ends before it starts. */
+  readonly way: "none" | "first" | "stop-first" | "steps";
+  /** In order; the last one is the switch. Empty where there is nothing to do. */
+  readonly steps: readonly PlannedStep[];
+  /** How long the replaced content stands by for a rollback, in ms; 0: not at all. */
+  readonly keepWarmMs: number;
+  /** Volumes for which what is live ends first. */
+  readonly stopsFor: readonly string[];
+}
+
+/** One step of a rollout that goes well. */
+export interface PlannedStep {
+  /** From 1; null: the switch. */
+  readonly step: number | null;
+  /** `web` instances of what comes and of what is live. */
+  readonly coming: number;
+  readonly live: number;
+  /** Share of the requests that what comes has, in 1/10000. */
+  readonly weight: number;
+  /** Time that it is held at least before the next step, in ms; null: until a person resumes. */
+  readonly holdMs: number | null;
+  /** Whether what it answers is judged before the next step. */
+  readonly analyse: boolean;
 }
 
 /** Changes the rollout under way. */

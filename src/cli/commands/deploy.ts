@@ -35,7 +35,8 @@ export function deployCommand(): Command {
         artifact ?? newestTag(project.definition.app),
         project.definition.run,
       );
-      await ensureDaemon(context, options);
+      // A plan starts nothing.
+      if (options.plan !== true) await ensureDaemon(context, options);
       await deployArtifact(context, project, environment, deployable, options);
     });
 }

@@ -51,8 +51,10 @@ export function upCommand(): Command {
         definedConfig(project.definition, environment, project.folder);
         chosen.push({ project, environment, secrets });
       }
-      // A machine that cannot run the daemon says so before a long build.
-      await ensureDaemon(context, options);
+      // A machine that cannot run the daemon says so before a long build. A plan starts nothing.
+      await (options.plan === true
+        ? context.client.get("/v1/ping", {}, context.signal)
+        : ensureDaemon(context, options));
       for (const { project, environment, secrets } of chosen)
         await checkSecrets(context, { app: project.definition.app, environment: environment.name }, secrets);
       const contexts = contextsOf(context, projects);
@@ -91,8 +93,9 @@ async function deploy(
   const deployOnce = (): Promise<void> => deployArtifact(context, project, environment, artifact, options, secrets);
   await deployOnce().catch(async (thrown: unknown) => {
     // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
-    if (!(thrown instanceof OperatorError) || thrown.code !== "DAEMON_UNREACHABLE" || thrown.details === "final")
-      throw thrown;
+    const isGone =
+      thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final";
+    if (!isGone || options.plan === true) throw thrown;
     await ensureDaemon(context, options);
     await deployOnce();
   });
