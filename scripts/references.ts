@@ -47,7 +47,10 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   ROLLOUT_FAILED: "The rollout was aborted or taken back for another reason.",
   ROLLOUT_SUPERSEDED: "A newer deploy or a rollback took its place.",
   PROMOTION_DENIED: "What is to come live was not proven in the environment before.",
-  KEY_UNUSABLE: "A signing key is gone, may be read by others, or is outside its window. Nothing is signed until it is mended.",
+  KEY_UNUSABLE:
+    "A signing key is gone, may be read by others, or is outside its window. Nothing is signed until it is mended.",
+  ARTIFACT_REVOKED: "The artifact, or an image it was made from, was revoked by a person: it is not released again.",
+  ARTIFACT_UNVERIFIED: "What the environment wants of an artifact's evidence is missing or does not hold.",
   VERIFICATION_FAILED: "Bytes are not what their digest says, or an image was touched.",
   LEDGER_DAMAGED: "The ledger's hash chain does not hold.",
   NOT_REPRODUCIBLE: "Two builds of one source differ; layer, path and field of the first difference are named.",

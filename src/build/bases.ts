@@ -39,6 +39,8 @@ export interface Bases {
   resolve(name: string, platform: string): Promise<Digest>;
   /** Pins what is not pinned yet, without fetching it. Names for which that fails are left to `resolve`. */
   pin(images: readonly { readonly name: string; readonly platform: string }[]): Promise<void>;
+  /** The manifests of all images that were resolved so far, whatever they were named by. */
+  digests(): Promise<readonly Digest[]>;
   /** The pins that were used so far, for the digest of the lock; undefined: none. */
   used(): Json | undefined;
 }
@@ -114,6 +116,7 @@ export function createBases(options: BasesOptions): Bases {
       // What fails is told by `resolve`, whose caller knows where in the file it stands.
       await Promise.allSettled(pinning);
     },
+    digests: () => Promise.all(running.values()),
     used: () => (used.size === 0 ? undefined : Object.fromEntries(used)),
   };
 }

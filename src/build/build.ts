@@ -152,6 +152,8 @@ interface MadeImage {
   readonly lock?: NonNullable<EvidenceInput["lock"]>;
   readonly warnings: readonly string[];
   readonly debian?: NonNullable<BuiltArtifact["debian"]>;
+  /** The images that it was made from, in any stage. */
+  readonly from: readonly Digest[];
 }
 
 async function makeImage(
@@ -174,7 +176,7 @@ async function makeImage(
       "bronze.lock.digest": digest,
     };
     const lock = { digest, published: pins.published };
-    return { image, annotations, lock, warnings: [], debian: { packages: pins.packages, skipped } };
+    return { image, annotations, lock, warnings: [], debian: { packages: pins.packages, skipped }, from: [] };
   }
   // Bases that are fetched are the store's, with their names.
   const bases = createBases({ ...options, registry: options.registry ?? noRegistry });
@@ -194,9 +196,10 @@ async function makeImage(
     signal: options.signal,
   });
   const used = bases.used();
-  if (used === undefined) return { image, annotations: {}, warnings };
+  const from = await bases.digests();
+  if (used === undefined) return { image, annotations: {}, warnings, from };
   const digest = digestOfUsed({ bases: used });
-  return { image, annotations: { "bronze.lock.digest": digest }, lock: { digest }, warnings };
+  return { image, annotations: { "bronze.lock.digest": digest }, lock: { digest }, warnings, from };
 }
 
 function recordingBases(bases: Bases, recorder: Recorder): Bases {
@@ -212,7 +215,7 @@ function recordingBases(bases: Bases, recorder: Recorder): Bases {
 
 /** Puts the layers and what names them into the store. */
 async function finish(
-  { image, annotations, warnings, debian }: MadeImage,
+  { image, annotations, warnings, debian, from }: MadeImage,
   secrets: SecretsVerdict,
   source: Source,
   evidence: Evidence,
@@ -245,6 +248,8 @@ async function finish(
   const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
   const { materials, statements } = evidence;
   const kept = materials.map(({ descriptor }) => descriptor.digest);
+  // Before it is there, so that it never is without: what becomes of it depends on this.
+  await options.store.recordBuild(digest, from);
   await options.stage.publish([...image.layers.map((layer) => layer.digest), ...kept, ...named]);
   if (materials.length > 0) await keepMaterials(options.store, describe(mediaTypes.manifest, manifest), materials);
   await options.attest?.(digest, statements);

@@ -192,6 +192,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/key.ts")).keyCommand(),
   },
   {
+    name: "revoke",
+    summary: "block an artifact or base image, and all that was made from it",
+    common: false,
+    load: async () => (await import("./commands/revoke.ts")).revokeCommand(),
+  },
+  {
     name: "audit",
     summary: "verify the ledger's hash chain",
     common: false,

@@ -7,6 +7,8 @@ import type { Target } from "./project.ts";
 import { showRollout } from "./rollout-line.ts";
 
 const reconnectMs = 10_000;
+/** Events that tell what the error then tells too. */
+const endings = ["rollout.aborted", "trust.refused", "release.refused"];
 
 /** Posts work to the daemon, shows its progress and returns its result. @throws {ConnectionLost} */
 export async function follow<Result>(context: Context, path: string, body: unknown): Promise<Result> {
@@ -20,7 +22,7 @@ export async function follow<Result>(context: Context, path: string, body: unkno
       throw fromErrorRecord(line.error);
     }
     if (held !== undefined) note(held);
-    held = line.step === "rollout.aborted" ? line.text : undefined;
+    held = endings.includes(line.step) ? line.text : undefined;
     if (held === undefined) note(line.text);
   }
   throw new ConnectionLost();

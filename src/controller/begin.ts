@@ -27,22 +27,21 @@ export function isSwitching(controller: Controller, record: EnvironmentRecord): 
   return controller.executor.routing.flips.has(keyOf(record));
 }
 
-/** Records a new release, superseding what is under way. @returns its number @throws {OperatorError} `VOLUME_HELD` */
+/** Records a new release, superseding what is under way. @param before what led to it, recorded with it @returns its number @throws {OperatorError} `VOLUME_HELD` */
 export function create(
   controller: Controller,
   record: EnvironmentRecord,
   release: NewRelease,
   askedAtMs: number,
+  before: readonly EventData[] = [],
 ): number {
   const { app, environment, settings } = record;
   const { content } = release;
   refuseHeldVolumes(controller.state, { app, environment, content, settings: release.settings ?? settings });
-  const events: readonly EventData[] = newRelease(
-    record,
-    release,
-    controller.view(record),
-    controller.ports.clock.now(),
-  );
+  const events: readonly EventData[] = [
+    ...before,
+    ...newRelease(record, release, controller.view(record), controller.ports.clock.now()),
+  ];
   const number = record.lastRelease + 1;
   controller.asked(record, number, askedAtMs);
   // What is switched to at once is followed at once by its result, which takes it to the disk.

@@ -17,7 +17,7 @@ import { changeSettings } from "./settings.ts";
 /**
  * Releases an artifact: a new release, unless its content is live already. Resolves at the switch.
  *
- * @throws {OperatorError} `ROUTE_OWNED`, `VOLUME_HELD`, `VOLUME_UNFIT`, or the failure of the rollout
+ * @throws {OperatorError} `ROUTE_OWNED`, `VOLUME_HELD`, `VOLUME_UNFIT`, `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`, or the failure of the rollout
  */
 export async function deploy(controller: Controller, request: DeployRequest): Promise<ReleaseOutcome> {
   const askedAtMs = controller.ports.clock.monotonic();
@@ -47,6 +47,7 @@ export async function deploy(controller: Controller, request: DeployRequest): Pr
       configOrigin: { defined: request.config, overrides },
       settings: environmentSettings,
       cause: causeBy(proven),
+      isDeploy: true,
       ...(tests && { tests }),
       ...(proven && request.from && { promoted: { environment: request.from, release: proven.number } }),
     };

@@ -14,6 +14,7 @@ import type { Fleet } from "./fleet.ts";
 import { refuseLostVolumes } from "./lost-volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { revokedFailure } from "./refusals.ts";
 import { Routing } from "./routing.ts";
 import { hideSecrets } from "./secret-values.ts";
 import { sleep } from "./sleep.ts";
@@ -84,6 +85,15 @@ export class Executor {
         recorder.append({ kind: "watch.held", app, environment, release, to, figures, reason });
         return true;
       }
+      case "refuse":
+        recorder.append({
+          kind: "rollout.aborted",
+          app,
+          environment,
+          release: step.release,
+          failure: revokedFailure(record, `v${step.release}`, step.reason),
+        });
+        return true;
       case "retire":
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
         return true;

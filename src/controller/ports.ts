@@ -5,6 +5,7 @@ import type { Machine } from "../ports/machine.ts";
 import type { Prober } from "../ports/prober.ts";
 import type { Router } from "../ports/router.ts";
 import type { Runtime } from "../ports/runtime.ts";
+import type { Verifier } from "../ports/verifier.ts";
 import type { VolumeStore } from "../ports/volumes.ts";
 import type { Secrets } from "../ports/secrets.ts";
 
@@ -19,6 +20,7 @@ export interface ControllerPorts {
   readonly evidence: EvidenceKeeper;
   readonly volumes: VolumeStore;
   readonly secrets: Secrets;
+  readonly verifier: Verifier;
 }
 
 /** Says something for the daemon's own log; never the only place where something is told. */

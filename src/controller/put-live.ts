@@ -7,6 +7,7 @@ import { contentDigest, type Content, type EnvironmentSettings } from "../model/
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { testsDigest, type TestTask } from "../model/tasks.ts";
 import { isIrreversible } from "../rollout/tasks.ts";
+import { admit, isAdmitted, newsOf, type Admission, type Candidate } from "./admission.ts";
 import { create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { abortActive, madeOf, superseded } from "./releases.ts";
@@ -23,6 +24,8 @@ export interface Wanted {
   /** What its artifact has to pass first, unless it has; absent: nothing. */
   readonly tests?: readonly TestTask[];
   readonly promoted?: Promotion;
+  /** Its artifact was asked for by name: it has to be let through even where it is live. */
+  readonly isDeploy?: true;
 }
 
 /**
@@ -30,7 +33,7 @@ export interface Wanted {
  *
  * @param plan says what is wanted, given what is now: asked again whenever there was something to wait for; null: nothing
  * @param askedAtMs monotonic: what the rollout's time is counted from
- * @throws {OperatorError} `ARGUMENT_INVALID` for a variable that is config and a secret, what `plan` throws, or the
+ * @throws {OperatorError} `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`, `ARGUMENT_INVALID` for a variable that is config and a secret, what `plan` throws, or the
  *   failure of the rollout
  */
 export async function putLive(
@@ -52,6 +55,7 @@ export async function putLive(
   askedAtMs: number,
 ): Promise<ReleaseOutcome | null> {
   let readable: Content["secrets"] = {};
+  let admission: Admission | undefined;
   for (;;) {
     while (!mayDeploy(controller, record)) await until(controller, () => mayDeploy(controller, record), Infinity);
     const wanted = plan();
@@ -60,7 +64,16 @@ export async function putLive(
     const content = contentNow(record, wanted.content);
     refuseBoth(record, content);
     // From the plan to the record of it nothing is waited for: no other request comes between.
-    if (same(content.secrets, readable)) return begin(controller, record, { ...wanted, content }, askedAtMs);
+    const candidate: Candidate = {
+      content,
+      trust: wanted.settings.trust,
+      cause: wanted.cause,
+      isDeploy: wanted.isDeploy === true,
+    };
+    const isLetThrough = isAdmitted(controller, record, candidate, admission);
+    if (isLetThrough && same(content.secrets, readable))
+      return begin(controller, record, { ...wanted, content }, askedAtMs, admission);
+    if (!isLetThrough) admission = await admit(controller, record, candidate);
     await checkSecrets(controller, record, content);
     readable = content.secrets;
   }
@@ -71,13 +84,17 @@ async function begin(
   record: EnvironmentRecord,
   { content, configOrigin, settings, cause, tests = [], promoted }: Wanted,
   askedAtMs: number,
+  admission: Admission | undefined,
 ): Promise<ReleaseOutcome> {
   const { app, environment } = record;
   const digest = contentDigest(content);
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   const active = record.active === null ? undefined : record.releases.get(record.active);
   if (live?.digest === digest) {
-    controller.recorder.append(...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)));
+    controller.recorder.append(
+      ...newsOf(record, admission),
+      ...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)),
+    );
     const changed = !same(record.settings, settings);
     changeSettings(controller, app, environment, settings, cause);
     changeConfigOrigin(controller, record, configOrigin, cause);
@@ -109,6 +126,7 @@ async function begin(
       ...(promoted === undefined ? {} : { promoted }),
     },
     askedAtMs,
+    admission?.decision,
   );
   return { record, release: await rolloutEnd(controller, record, release), created: true };
 }

@@ -4,9 +4,10 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { RollbackRequest } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
 import { isUnasked } from "../rollout/ready.ts";
-import { hasServed, originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
+import { hasServed, isBlocked, originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { isIrreversible } from "../rollout/tasks.ts";
+import { admitAgain, refuseRevoked } from "./admission.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { servingText } from "./executor.ts";
@@ -15,16 +16,25 @@ import { abortActive, rollbackTo } from "./releases.ts";
 import { checkSecrets } from "./secret-values.ts";
 import { until } from "./until.ts";
 
+/** The release whose artifact was let through to be gone back to; null: none yet. */
+interface Admitted {
+  readonly askedAtMs: number;
+  readonly admitted: number | null;
+}
+
 /** A set that answers no sooner is not worth the wait: new instances serve in about that time. */
 const askAnewMs = 500;
 
 /**
  * Goes back to an earlier release's content, whole. Before a switch it only ends the rollout under way.
  *
- * @throws {OperatorError} `NO_ROLLBACK_TARGET`, `NOT_FOUND`, or the failure of the rollout
+ * @throws {OperatorError} `NO_ROLLBACK_TARGET`, `NOT_FOUND`, `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`, or the failure of the rollout
  */
-export async function rollback(controller: Controller, request: RollbackRequest): Promise<ReleaseOutcome> {
-  const askedAtMs = controller.ports.clock.monotonic();
+export async function rollback(
+  controller: Controller,
+  request: RollbackRequest,
+  { askedAtMs, admitted }: Admitted = { askedAtMs: controller.ports.clock.monotonic(), admitted: null },
+): Promise<ReleaseOutcome> {
   const record = knownEnvironment(controller, request.app, request.environment);
   const cause = causeOf(request);
   const mayBegin = (): boolean => !isSwitching(controller, record);
@@ -70,11 +80,17 @@ export async function rollback(controller: Controller, request: RollbackRequest)
       },
     );
   }
+  if (target.number !== admitted) {
+    await admitAgain(controller, record, target);
+    // What came meanwhile may be what is to be gone back from.
+    return rollback(controller, request, { askedAtMs, admitted: target.number });
+  }
   // Instances that run have theirs.
   if (setOfContent(record, digestNow(record, target)) === undefined) {
     await checkSecrets(controller, record, contentNow(record, originOf(record, target).content));
     while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
   }
+  refuseRevoked(record, target);
   const release = create(controller, record, rollbackTo(record, target, cause, false), askedAtMs);
   return { record, release: await rolloutEnd(controller, record, release), created: true };
 }
@@ -97,5 +113,14 @@ function neverServed({ app, environment }: EnvironmentRecord, { number, content 
 
 function nothingText(record: EnvironmentRecord): string {
   if (record.live === null) return "nothing is live";
-  return `v${record.live.release} is live and there is no earlier proven release`;
+  return `v${record.live.release} is live and there is no earlier proven release${revokedText(record)}`;
+}
+
+function revokedText(record: EnvironmentRecord): string {
+  const revoked = record.line.slice(0, -1).filter((number) => {
+    const release = record.releases.get(number);
+    return release !== undefined && isBlocked(record, release);
+  });
+  const names = revoked.map((number) => `v${number}`).join(", ");
+  return revoked.length === 0 ? "" : ` that is not revoked (${names} ${revoked.length === 1 ? "is" : "are"})`;
 }

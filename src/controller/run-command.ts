@@ -3,6 +3,7 @@ import { nextTaskOrdinal, type EnvironmentRecord, type ReleaseRecord, type TaskR
 import type { RunRequest } from "../model/api.ts";
 import { instanceName, runProcess, webProcess, type ProcessName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
+import { refuseRevoked } from "./admission.ts";
 import { causeOf } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { knownEnvironment, namedRelease } from "./known.ts";
@@ -20,7 +21,7 @@ export interface RunningCommand {
  * Begins to run a command in a one-off instance of the live content, or a named release's; the same request twice is one
  * command.
  *
- * @throws {OperatorError} `NOT_FOUND` when nothing is live, or there is no such release or process; `LOCKED` when too many
+ * @throws {OperatorError} `ARTIFACT_REVOKED`, `NOT_FOUND` when nothing is live, or there is no such release or process; `LOCKED` when too many
  *   run
  */
 export function runCommand(controller: Controller, request: RunRequest): RunningCommand {
@@ -29,6 +30,7 @@ export function runCommand(controller: Controller, request: RunRequest): Running
   const known = [...record.tasks.values()].find(({ cause }) => cause?.request === request.request);
   if (known !== undefined) return { record, task: known };
   const release = contentOf(record, request);
+  refuseRevoked(record, release);
   const like = processOf(release, request.like);
   const open = [...record.tasks.values()].filter(({ ended, cause }) => ended === null && cause !== null).length;
   if (open >= mostCommands) {

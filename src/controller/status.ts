@@ -19,9 +19,11 @@ import { diffContents } from "../model/difference.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { isUsable, readyInstances } from "../rollout/ready.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
+import { whyBlocked } from "../rollout/revoked.ts";
 import { leftBehind, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
 import { rolloutStatus } from "./rollout-status.ts";
+import { trustWarnings } from "./trust-status.ts";
 import { stopFirst, stopsFor } from "./volume-status.ts";
 import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
 
@@ -124,8 +126,14 @@ export function releaseRow(record: EnvironmentRecord, release: ReleaseRecord): R
     failure: release.failure?.summary ?? release.takenBackBecause,
     promoted: release.promoted,
     ...(release.leaves.length === 0 ? {} : { leaves: release.leaves }),
+    ...revokedOf(record, release),
     changes: changesOf(record, release),
   };
+}
+
+function revokedOf(record: EnvironmentRecord, release: ReleaseRecord): Pick<ReleaseRow, "revoked"> {
+  const revoked = whyBlocked(record, release);
+  return revoked === undefined ? {} : { revoked };
 }
 
 function changesOf(record: EnvironmentRecord, release: ReleaseRecord): ReleaseChanges | null {
@@ -266,7 +274,7 @@ function warningsOf(
   const { live, settings, watch } = record;
   if (live !== null && healthy < settings.instances)
     warnings.push(`unhealthy: ${healthy} of ${settings.instances} instances serve`);
-  warnings.push(...workerWarnings(workers));
+  warnings.push(...trustWarnings(record), ...workerWarnings(workers));
   for (const set of record.sets.values()) warnings.push(...crashWarning(set, nowMs));
   for (const row of rows) for (const finding of row.drift) warnings.push(`${row.name} drifted: ${finding}`);
   if (watch !== null && watch.held !== null)

@@ -7,6 +7,7 @@ import { createAgeSecrets } from "../drivers/age/secrets.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { goFirst } from "../linux/priority.ts";
 import { limitCoreDumps } from "../linux/programs.ts";
+import { createKeyFolder } from "../drivers/keys/folder.ts";
 import { createProber } from "../drivers/prober.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
@@ -20,6 +21,7 @@ import type { Ping } from "../model/api.ts";
 import { placesOf } from "../model/places.ts";
 import { createEvidence } from "../store/evidence.ts";
 import { createLocalStore } from "../store/local.ts";
+import { createVerifier } from "../store/verifier.ts";
 import { openLedger } from "./open-ledger.ts";
 import { forgetSocket, listen } from "./socket.ts";
 import { createLiveStorage } from "./storage-live.ts";
@@ -66,6 +68,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const stopped = Promise.withResolvers<{ readonly everything: boolean }>();
 
   const store = createLocalStore(join(places.state, "store"));
+  const keyFolder = createKeyFolder(join(places.state, "keys"));
   const secrets = createAgeSecrets({ state: places.state, now: () => clock.wall() });
   const volumes = createVolumeStore({ folder: volumeFolder(places), wall: () => clock.wall() });
   const runtime = await createRuncRuntime({
@@ -99,6 +102,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       evidence: createEvidence(store),
       volumes,
       secrets,
+      verifier: createVerifier({ store, keys: keyFolder.readTrust, now: () => clock.wall() }),
     },
     log,
     recorder,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { mostTasks } from "../definition/tasks.ts";
+import { revokedModes, trustModes } from "../model/content.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { analysis } from "./analysis-schema.ts";
 import type { Digest } from "../model/canonical.ts";
@@ -205,6 +206,8 @@ const environmentSettings = z.strictObject({
     })
     .optional(),
   needs: z.array(appName).min(1).max(64).optional(),
+  trust: z.enum(trustModes).optional(),
+  revoked: z.enum(revokedModes).optional(),
 });
 
 const refuseVariables = (values: ConfigOverrides, context: z.core.$RefinementCtx): void => {
@@ -316,6 +319,12 @@ export const runSchema = z.strictObject({
   like: z.string().max(100).optional(),
   request: z.string().regex(/^[0-9a-z-]{1,64}$/),
   seen: z.int().min(0),
+});
+export const revokeSchema = z.strictObject({
+  artifact: digest,
+  who: asked.who,
+  why: asked.why,
+  undo: z.boolean().optional(),
 });
 export const storageSchema = z.strictObject({ mend: z.boolean() });
 export const waitSchema = z.strictObject({ app: appName, environment: environmentName, release });

@@ -50,6 +50,7 @@ import { isAbout, withProgress, type Filter } from "./progress.ts";
 import { addRolloutRoutes } from "./rollout-routes.ts";
 import { addVolumeRoutes } from "./volume-routes.ts";
 import { addSecretRoutes } from "./secret-routes.ts";
+import { addTrustRoutes } from "./trust-routes.ts";
 import { streamWork } from "./stream.ts";
 
 /** Largest request body, in bytes. */
@@ -131,6 +132,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   addRunRoute(app, options);
   addSecretRoutes(app, options);
   addVolumeRoutes(app, options);
+  addTrustRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;
     await streamWork(reply, (progress) =>

@@ -1,4 +1,10 @@
-import { defaultEnvironmentSettings, type EnvironmentSettings, type Route } from "../model/content.ts";
+import {
+  defaultEnvironmentSettings,
+  revokedModes,
+  trustModes,
+  type EnvironmentSettings,
+  type Route,
+} from "../model/content.ts";
 import type { Definition } from "../model/definition.ts";
 import { parseEnvironmentName, type EnvironmentName } from "../model/names.ts";
 import { parseDurationMs } from "../model/quantities.ts";
@@ -86,6 +92,8 @@ function readEnvironment(
   const processes = readCounts(reader, fields.get("processes"), counts);
   const defaults = defaultEnvironmentSettings;
   const limits = optional(fields, "limits", (field) => readLimits(reader, field));
+  const trust = optional(fields, "trust", (field) => reader.oneOf(field, trustModes));
+  const revoked = optional(fields, "revoked", (field) => reader.oneOf(field, revokedModes));
   const settings: EnvironmentSettings = {
     instances:
       optional(fields, "instances", (field) => reader.number(field, { min: 1, max: maxInstances, integer: true })) ??
@@ -100,6 +108,8 @@ function readEnvironment(
     ...(limits === undefined ? {} : { limits }),
     ...(shared.needs === undefined ? {} : { needs: shared.needs }),
     ...(checks === undefined || checks.length === 0 ? {} : { checks }),
+    ...(trust === undefined ? {} : { trust }),
+    ...(revoked === undefined ? {} : { revoked }),
   };
   const origin = fields.get("from");
   if (origin !== undefined) origins.set(text, origin);

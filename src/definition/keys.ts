@@ -53,7 +53,7 @@ export const keySets = {
   volume: keySet("run.volumes.NAME", "path shared snapshot app", "size backup"),
   environment: keySet(
     "environments.NAME",
-    "from instances processes strategy deadline rollback route limits config secrets checks",
+    "from instances processes strategy deadline rollback route limits config secrets checks trust revoked",
     "approvals window gates policy maxAge runtime tests",
   ),
   release: keySet("release", "run reversible deadline", ""),

@@ -2,6 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, type Document, type Node } from "yaml"
 import { OperatorError } from "../errors/operator-error.ts";
 import { printableLine } from "../errors/redact.ts";
 import type { DefinitionPlace } from "../model/definition.ts";
+import { nearestName } from "../model/nearest.ts";
 import { adviseKey, type KeySet } from "./keys.ts";
 import type { Lines } from "./lines.ts";
 import type { Problem } from "./problem.ts";
@@ -201,6 +202,19 @@ export class Reader {
     const node = this.#plain(place);
     if (isScalar(node) && typeof node.value === "boolean") return node.value;
     return this.problem(place, "must be true or false");
+  }
+
+  /** One word of a few; the nearest one is named. */
+  oneOf<const Word extends string>(place: Place, words: readonly Word[]): Word | undefined {
+    const text = this.text(place);
+    const word = words.find((one) => one === text);
+    if (text === undefined || word !== undefined) return word;
+    const near = nearestName(text, words);
+    const wanted = `must be ${words.slice(0, -1).join(", ")} or ${words.at(-1) ?? ""}`;
+    return this.problem(
+      place,
+      `${wanted}, not "${text.slice(0, mostShown)}"${near === undefined ? "" : `; did you mean "${near}"?`}`,
+    );
   }
 
   /** Text through one of the model's parsers, whose error becomes the problem. */

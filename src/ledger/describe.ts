@@ -7,6 +7,7 @@ import { secretText } from "../model/secret.ts";
 import { weightText } from "../model/strategy.ts";
 import { exitText } from "./crashes.ts";
 import type { Cause, EventData } from "./event.ts";
+import { shortName } from "./revocations.ts";
 import { replacedText } from "./secrets.ts";
 
 /** One plain sentence about an event, for history and progress; without app and environment. */
@@ -120,6 +121,20 @@ export function describeEvent(data: EventData): string {
       return `v${data.release} passed its tests; the result is attached to ${digestHex(data.artifact).slice(0, 12)}`;
     case "watch.held":
       return `v${data.release} looks bad and is held for a person, since what its release command did is not reversible: ${data.reason}; \`bronze rollback\` goes back to v${data.to} all the same`;
+    case "artifact.revoked":
+      return `artifact ${shortName(data.artifact)} revoked by ${data.cause.who}${data.cause.why === "" ? "" : `: ${data.cause.why}`}`;
+    case "artifact.blocked":
+      return `artifact ${shortName(data.artifact)} is blocked: it was made from ${data.chain.slice(1).map(shortName).join(", made from ")}, which is revoked`;
+    case "artifact.reinstated":
+      return `artifact ${shortName(data.artifact)} is no longer revoked, by ${data.cause.who}${data.cause.why === "" ? "" : `: ${data.cause.why}`}`;
+    case "trust.verified":
+      return `artifact ${shortName(data.artifact)} verified`;
+    case "trust.warned":
+      return `warning: artifact ${shortName(data.artifact)} is not verified: ${data.reasons.join("; ")}`;
+    case "trust.refused":
+      return `artifact ${shortName(data.artifact)} refused: ${data.reasons.join("; ")}`;
+    case "release.refused":
+      return `v${data.release} refused: ${data.failure.summary}`;
     case "app.down":
       return `taken down by ${data.cause.who}`;
     case "layer.imaged":

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../errors/codes.ts";
 import type { Promotion } from "../model/api.ts";
 import type { Digest, Json } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
-import type { Content, WrittenSettings } from "../model/content.ts";
+import type { ArtifactOrigin, Content, TrustMode, WrittenSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 import type { Counts } from "../model/processes.ts";
 import type { SecretName } from "../model/secret.ts";
@@ -65,6 +65,16 @@ export type PausedBy = "plan" | "person" | "analysis";
 export interface SetCount {
   readonly set: SetName;
   readonly count: number;
+}
+
+/** What was decided about an artifact, and by what: another policy or key log may decide otherwise. */
+export interface TrustDecision {
+  readonly artifact: Digest;
+  readonly mode: TrustMode;
+  /** `built`: on this machine, by Bronze. */
+  readonly origin: ArtifactOrigin;
+  /** Digest of the key log; null: there was none. */
+  readonly keyLog: Digest | null;
 }
 
 /** Everything that can happen, one kind each. All state is a fold of these. */
@@ -369,6 +379,31 @@ export type EventData =
       readonly to: number;
       readonly figures: WatchFigures;
       readonly reason: string;
+    })
+  /** An artifact, or an image that artifacts are made from, is to be used no more; why says the cause. */
+  | { readonly kind: "artifact.revoked"; readonly artifact: Digest; readonly cause: Cause }
+  /** An artifact that releases name was made from a revoked one, by this way: from it to what is revoked. */
+  | {
+      readonly kind: "artifact.blocked";
+      readonly artifact: Digest;
+      readonly revoked: Digest;
+      readonly chain: readonly Digest[];
+    }
+  /** A revocation is lifted, with all that it blocked. */
+  | { readonly kind: "artifact.reinstated"; readonly artifact: Digest; readonly cause: Cause }
+  | (InEnvironment & TrustDecision & { readonly kind: "trust.verified" })
+  /** It is not verified, and its environment only warns of that. */
+  | (InEnvironment & TrustDecision & { readonly kind: "trust.warned"; readonly reasons: readonly string[] })
+  /** It is not verified, and its environment wants it to be. */
+  | (InEnvironment & TrustDecision & { readonly kind: "trust.refused"; readonly reasons: readonly string[] })
+  /** A deploy took its number and nothing else: its artifact may not be released. */
+  | (InEnvironment & {
+      readonly kind: "release.refused";
+      readonly release: number;
+      readonly digest: Digest;
+      readonly content: Content;
+      readonly cause: Cause;
+      readonly failure: Failure;
     })
   | { readonly kind: "layer.imaged"; readonly diffId: Digest; readonly imageDigest: Digest; readonly sizeBytes: number }
   | { readonly kind: "image.touched"; readonly artifact: Digest; readonly path: string; readonly finding: string }

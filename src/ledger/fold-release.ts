@@ -1,6 +1,6 @@
 import { configDigest } from "../model/config.ts";
 import { readWrittenSettings, type Content } from "../model/content.ts";
-import { webProcess } from "../model/names.ts";
+import { setName, webProcess } from "../model/names.ts";
 import type { ConfigOrigin, EventData } from "./event.ts";
 import { renewSecrets } from "./secrets.ts";
 import { noConfig, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "./state.ts";
@@ -13,12 +13,60 @@ export interface Moment {
   readonly wallMs: number;
 }
 
-export function createRelease(
-  record: EnvironmentRecord,
-  data: EventOf<"release.created">,
-  { atMs, wallMs }: Moment,
-): void {
+export function createRelease(record: EnvironmentRecord, data: EventOf<"release.created">, moment: Moment): void {
+  const { atMs } = moment;
+  record.releases.set(data.release, releaseRecord(record, data, moment));
+  record.lastRelease = data.release;
+  record.active = data.release;
+  const known = record.sets.get(data.set);
+  if (known?.role === "ending" || known?.role === "leaving") {
+    // It was started for a rollout that this one superseded, and runs what this one wants.
+    known.role = "next";
+    known.sinceMs = atMs;
+    known.retiredBecause = null;
+  }
+  if (known === undefined) {
+    record.sets.set(data.set, {
+      name: data.set,
+      app: data.app,
+      environment: data.environment,
+      release: data.release,
+      digest: data.digest,
+      content: data.content,
+      role: "next",
+      count: null,
+      sinceMs: atMs,
+      retiredBecause: null,
+      yieldsTo: null,
+      takenBack: false,
+      nextOrdinal: new Map(),
+      renewedFrom: new Map(),
+      condemned: new Map(),
+      proven: new Set(),
+      crashes: new Map(),
+    });
+  }
+}
+
+/** A deploy that was refused has a number and a content; nothing of it ever was. */
+export function refuseRelease(record: EnvironmentRecord, data: EventOf<"release.refused">, moment: Moment): void {
+  const set = setName(record.app, record.environment, data.release);
+  const created = { ...data, type: "deploy", of: null, automatic: false, set, deadlineMs: 0 } as const;
   record.releases.set(data.release, {
+    ...releaseRecord(record, created, moment),
+    rollout: "aborted",
+    endedAtMs: moment.wallMs,
+    failure: data.failure,
+  });
+  record.lastRelease = data.release;
+}
+
+function releaseRecord(
+  record: EnvironmentRecord,
+  data: Omit<EventOf<"release.created">, "kind">,
+  { atMs, wallMs }: Moment,
+): ReleaseRecord {
+  return {
     number: data.release,
     type: data.type,
     of: data.of,
@@ -51,37 +99,7 @@ export function createRelease(
     tests: data.tests ?? [],
     testResult: null,
     tasks: [],
-  });
-  record.lastRelease = data.release;
-  record.active = data.release;
-  const known = record.sets.get(data.set);
-  if (known?.role === "ending" || known?.role === "leaving") {
-    // It was started for a rollout that this one superseded, and runs what this one wants.
-    known.role = "next";
-    known.sinceMs = atMs;
-    known.retiredBecause = null;
-  }
-  if (known === undefined) {
-    record.sets.set(data.set, {
-      name: data.set,
-      app: data.app,
-      environment: data.environment,
-      release: data.release,
-      digest: data.digest,
-      content: data.content,
-      role: "next",
-      count: null,
-      sinceMs: atMs,
-      retiredBecause: null,
-      yieldsTo: null,
-      takenBack: false,
-      nextOrdinal: new Map(),
-      renewedFrom: new Map(),
-      condemned: new Map(),
-      proven: new Set(),
-      crashes: new Map(),
-    });
-  }
+  };
 }
 
 /** Equal configs are one version. */

@@ -13,6 +13,7 @@ import {
   abortRollout,
   changeOrigin,
   createRelease,
+  refuseRelease,
   releaseOf,
   retire,
   switchTraffic,
@@ -20,6 +21,7 @@ import {
 } from "./fold-release.ts";
 import { hurryRollout, pauseRollout, resumeRollout, stepRollout } from "./fold-rollout.ts";
 import { answerCheck, endTask, loseTasks, passTests, runTask, startTask, stopTasks } from "./fold-tasks.ts";
+import { changeRevocations } from "./revocations.ts";
 import { endSecret, setSecret } from "./secrets.ts";
 import {
   emptyState,
@@ -82,6 +84,19 @@ export function applyEvent(state: LedgerState, event: LedgerEvent): void {
         readWrittenSettings(data.settings),
         data.counts,
       );
+    case "artifact.revoked":
+    case "artifact.blocked":
+    case "artifact.reinstated":
+      return changeRevocations(state.revocations, data, event.atMs);
+    case "trust.verified":
+    case "trust.warned":
+    case "trust.refused":
+      state.trust.set(data.artifact, {
+        origin: data.origin,
+        keyLog: data.keyLog,
+        reasons: data.kind === "trust.verified" ? [] : data.reasons,
+      });
+      return;
     case "tests.passed":
       return passTests(state, environmentOf(state, data.app, data.environment), data);
     default: {
@@ -106,6 +121,12 @@ type Plain =
   | "layer.imaged"
   | "network.chosen"
   | "environment.changed"
+  | "artifact.revoked"
+  | "artifact.blocked"
+  | "artifact.reinstated"
+  | "trust.verified"
+  | "trust.warned"
+  | "trust.refused"
   | "tests.passed";
 
 function applyToEnvironment(
@@ -124,6 +145,8 @@ function applyToEnvironment(
       return endSecret(record, data);
     case "release.created":
       return createRelease(record, data, moment);
+    case "release.refused":
+      return refuseRelease(record, data, moment);
     case "traffic.switching":
       record.switching = { release: data.release, set: data.set, from: data.from };
       return;
@@ -299,6 +322,8 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
     sets: new Map(),
     tasks: new Map(),
     taskOrdinals: new Map(),
+    revocations: state.revocations,
+    trust: state.trust,
     lastRollbackMs: null,
     lastMeasured: null,
   };

@@ -1,11 +1,12 @@
 import type { Promotion, ReleaseState } from "../model/api.ts";
 import type { Digest } from "../model/canonical.ts";
-import type { Content, EnvironmentSettings } from "../model/content.ts";
+import type { ArtifactOrigin, Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
 import type { SecretName } from "../model/secret.ts";
 import type { Crashes } from "./crashes.ts";
 import type { Cause, CondemnType, ConfigOrigin, Failure, PausedBy } from "./event.ts";
+import { noRevocations, type Revocations } from "./revocations.ts";
 import type { SecretRecord } from "./secrets.ts";
 import { timelineStart, type Timeline } from "./timeline.ts";
 
@@ -196,10 +197,22 @@ export interface EnvironmentRecord {
   readonly tasks: Map<InstanceName, TaskRecord>;
   /** Next ordinal of a task, by set and process. */
   readonly taskOrdinals: Map<string, number>;
+  /** Of the whole state. */
+  readonly revocations: Revocations;
+  /** Of the whole state: what was decided last about each artifact. */
+  readonly trust: ReadonlyMap<Digest, TrustRecord>;
   /** Duration of the newest rollback, in ms. */
   lastRollbackMs: number | null;
   /** Newest measurement of requests during a rollout. */
   lastMeasured: { readonly requests: number; readonly failed: number } | null;
+}
+
+/** Whether an artifact was verified, and by which key log. */
+export interface TrustRecord {
+  readonly origin: ArtifactOrigin;
+  readonly keyLog: Digest | null;
+  /** What is missing or wrong, each in words; empty: it is verified. */
+  readonly reasons: readonly string[];
 }
 
 /** The network of an environment's instances: all apps of it share one, and nobody else has it. */
@@ -215,6 +228,9 @@ export interface LedgerState {
   readonly layerImages: Map<Digest, Digest>;
   /** Tests that each artifact passed, by the digest of their list, and the manifest in the store that says so. */
   readonly passedTests: Map<Digest, Map<Digest, Digest>>;
+  readonly revocations: Revocations;
+  /** What was decided last about each artifact. */
+  readonly trust: Map<Digest, TrustRecord>;
   /** Blobs that were found damaged and set aside; the store may have them whole again. */
   readonly damagedBlobs: Map<Digest, string>;
   /** Of the network that all environments shared in earlier versions. */
@@ -229,6 +245,8 @@ export function emptyState(): LedgerState {
     environments: new Map(),
     layerImages: new Map(),
     passedTests: new Map(),
+    revocations: noRevocations(),
+    trust: new Map(),
     damagedBlobs: new Map(),
     subnet: null,
     networks: new Map(),

@@ -25,6 +25,8 @@
  *   POST /v1/volume/snapshot VolumeSnapshotRequest             → stream of StreamLine<VolumeResult>
  *   POST /v1/volume/restore  VolumeRestoreRequest              → stream of StreamLine<VolumeResult>
  *   POST /v1/volume/remove   VolumeRemoveRequest               → stream of StreamLine<VolumeResult>
+ *   POST /v1/revoke    RevokeRequest                           → stream of StreamLine<RevokeResult>
+ *   GET  /v1/revoked                                           → RevokedRow[]
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
  *   GET  /v1/logs?app=&environment=&instance=&process=&lines=&follow=1 → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
@@ -349,6 +351,45 @@ export interface VolumeRow {
   readonly releases: readonly string[];
 }
 
+/** Of an artifact, or an image that artifacts are made from, whether the store has it or not. */
+export interface RevokeRequest extends Omit<Asked, "app" | "environment"> {
+  readonly artifact: Digest;
+  /** The revocation is lifted. */
+  readonly undo?: boolean;
+}
+
+export interface RevokeResult {
+  readonly artifact: Digest;
+  /** False: it was so already. */
+  readonly changed: boolean;
+  /** Artifacts of the store that were made from it, nearest first, each with the way there. */
+  readonly blocked: readonly { readonly artifact: Digest; readonly chain: readonly Digest[] }[];
+  /** What runs of it, or of what was made from it. */
+  readonly running: readonly RevokedRunning[];
+}
+
+export interface RevokedRunning {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly release: number;
+  readonly live: boolean;
+  readonly artifact: Digest;
+  /** Why it is blocked, in words. */
+  readonly reason: string;
+  readonly instances: readonly InstanceName[];
+  /** In words. */
+  readonly becomes: string;
+}
+
+export interface RevokedRow {
+  readonly artifact: Digest;
+  readonly reason: string;
+  readonly who: string;
+  readonly atMs: number;
+  /** Releases that it blocks, of all environments: `shop production v3`. */
+  readonly releases: readonly string[];
+}
+
 export interface DownRequest extends Omit<Asked, "app" | "environment"> {
   readonly app?: AppName;
   readonly environment?: EnvironmentName;
@@ -430,6 +471,8 @@ export interface ReleaseRow {
   readonly promoted: Promotion | null;
   /** Releases that it went back behind, though their commands ran and are not reversible; absent: behind none. */
   readonly leaves?: readonly number[];
+  /** Why its artifact may not be released again, in words: it is revoked, or was made from what is. Absent: nothing is in the way. */
+  readonly revoked?: string;
   /** What it changed about what was live when it was asked for; null: nothing was. */
   readonly changes: ReleaseChanges | null;
   readonly content?: Content;

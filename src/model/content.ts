@@ -154,7 +154,22 @@ export interface EnvironmentSettings {
   readonly limits?: EnvironmentLimits;
   /** What is asked of a new content before it gets traffic, in order; absent: nothing. */
   readonly checks?: readonly Check[];
+  /** What becomes of artifacts that are not verified; absent: `enforce` for what was built here, `warn` for all others. */
+  readonly trust?: TrustMode;
+  /** What becomes of a live artifact that is revoked; absent: `report`. */
+  readonly revoked?: RevokedMode;
 }
+
+/** `enforce`: only what is verified is released. `warn`: the rest too, and it is told. `off`: nobody looks. */
+export type TrustMode = (typeof trustModes)[number];
+export const trustModes = ["enforce", "warn", "off"] as const;
+
+/** Whether Bronze built an artifact on this machine, as the store has it, or it came from elsewhere, whatever it says of itself. */
+export type ArtifactOrigin = "built" | "imported";
+
+/** `replace`: it is taken back to the nearest earlier release that is not revoked. `report`: it serves on, and it is told. */
+export type RevokedMode = (typeof revokedModes)[number];
+export const revokedModes = ["replace", "report"] as const;
 
 export const defaultEnvironmentSettings: EnvironmentSettings = {
   instances: 1,

@@ -13,6 +13,13 @@ export interface Referrer extends Descriptor {
   readonly artifactType: string;
 }
 
+/** An artifact that was built here. */
+export interface BuildRecord {
+  readonly artifact: Digest;
+  /** Manifests of the images that it was made from, in any stage; sorted. */
+  readonly from: readonly Digest[];
+}
+
 /** Content-addressed blobs. Each write is on disk (fsync, rename, fsync of the folder) before it resolves. */
 export interface Blobs {
   /** Size in bytes, or undefined when the store lacks it. */
@@ -70,6 +77,15 @@ export interface Store extends Blobs {
    * @param artifactType only those of this kind
    */
   referrers(subject: Digest, artifactType?: string): Promise<readonly Referrer[]>;
+  /**
+   * Remembers that an artifact was built here, and from which images; those of several builds add up. What an image says of
+   * itself counts for nothing: only who builds says this.
+   */
+  recordBuild(artifact: Digest, from: readonly Digest[]): Promise<void>;
+  /** Undefined: it was not built here. */
+  buildOf(artifact: Digest): Promise<BuildRecord | undefined>;
+  /** All artifacts that were built here; those that the store has lost too. */
+  builds(): Promise<readonly BuildRecord[]>;
   /** All names, sorted. */
   tags(): Promise<readonly { readonly name: string; readonly digest: Digest }[]>;
 }

@@ -56,7 +56,8 @@ function renderChanges(changes: ReleaseChanges | null): string {
   return parts.length === 0 ? "nothing" : parts.join(", ");
 }
 
-function paintState({ state }: ReleaseRow, paint: Paint): string {
+function paintState({ state, revoked }: ReleaseRow, paint: Paint): string {
+  if (revoked !== undefined) return `${state}, ${paint.bad("revoked")}`;
   if (state === "proven") return paint.good(state);
   return state === "aborted" || state === "taken back" || state === "rolled back" ? paint.bad(state) : state;
 }

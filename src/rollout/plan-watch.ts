@@ -5,6 +5,7 @@ import type { EnvironmentView, InstanceView } from "./plan.ts";
 import { endingWorker } from "./processes.ts";
 import { isUsable, onlyWeb } from "./ready.ts";
 import type { Step } from "./step.ts";
+import { isBlocked, rollbackTarget } from "./target.ts";
 import { isIrreversible } from "./tasks.ts";
 import { judgeWatch } from "./watch.ts";
 
@@ -31,7 +32,10 @@ export function planWatch(
   if (release === undefined || set === undefined || set.yieldsTo !== null) return [];
   const verdict = judgeWatch(view.recent, watch.baseline);
   const dead = allDown(set, onlyWeb(live), watch.startedAtMs, nowMs) ?? endingWorker(set);
-  const to = watch.previous;
+  const previous = watch.previous === null ? undefined : record.releases.get(watch.previous);
+  // What is revoked does not come back, however bad what came for it.
+  const to =
+    previous !== undefined && isBlocked(record, previous) ? (rollbackTarget(record)?.number ?? null) : watch.previous;
   if (verdict.fires || dead !== undefined) {
     const figures = verdict.fires ? verdict.figures : null;
     const reason = verdict.fires ? verdict.reason : (dead ?? "");

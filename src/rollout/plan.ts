@@ -37,6 +37,7 @@ import {
 import { isProven } from "./target.ts";
 import { planWatch } from "./plan-watch.ts";
 import { isUsable, onlyWeb, readyInstances } from "./ready.ts";
+import { planRefusal, planReplacement } from "./revoked.ts";
 import { planRetirements } from "./warm.ts";
 import { holdsRequests, planHandover, planYielding, withoutClashes } from "./volumes.ts";
 import type { TrafficShare } from "./watch.ts";
@@ -84,6 +85,7 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
   const live = record.live === null ? [] : (bySet.get(record.live.set) ?? []);
   const steps: Step[] = [
     ...planWatch(record, view, live, nowMs),
+    ...planReplacement(record),
     ...planActive(record, view, bySet, nowMs).filter((step) => !waits(record, step, waiting)),
   ];
   for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
@@ -148,6 +150,8 @@ function planActive(record: EnvironmentRecord, view: EnvironmentView, bySet: ByS
   const toSwitch: Step = { kind: "switch", release: release.number, set: set.name };
   // The switch was begun and is in effect: it is finished whatever came after, so that state never says otherwise.
   if (record.switching !== null && view.rules.some((rule) => rule.stable === set.name)) return [toSwitch];
+  const refusal = planRefusal(record, release);
+  if (refusal !== undefined) return [refusal];
   if (isTasking(record, release)) return [];
   const preparation = planPreparation(record, release, view);
   const before = preparation ?? planHandover(record, release, view);

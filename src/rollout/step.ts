@@ -31,6 +31,8 @@ export type Step =
       readonly instance: InstanceName | null;
       readonly reason: FailReason;
     }
+  /** What it brings was revoked meanwhile. */
+  | { readonly kind: "refuse"; readonly release: number; readonly reason: string }
   | { readonly kind: "prove"; readonly release: number; readonly reason: "watched" }
   | {
       readonly kind: "take-back";
@@ -87,6 +89,7 @@ export function stepKey(step: Step): string {
       // Both change what answers a route: one at a time.
       return "route";
     case "fail":
+    case "refuse":
     case "prove":
     case "take-back":
     case "warn":

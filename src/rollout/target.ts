@@ -1,11 +1,12 @@
 import type { Digest } from "../model/canonical.ts";
+import { blockOf } from "../ledger/revocations.ts";
 import { digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord, SetRecord } from "../ledger/state.ts";
 import { isIrreversible } from "./tasks.ts";
 
 /**
  * The release a rollback without a version goes to: the nearest earlier proven entry of the line whose content is not
- * what is live.
+ * what is live, and whose artifact is not revoked.
  *
  * @returns undefined when there is nothing to go to
  */
@@ -14,11 +15,17 @@ export function rollbackTarget(record: EnvironmentRecord): ReleaseRecord | undef
   const live = record.releases.get(record.live.release);
   for (let i = record.line.length - 2; i >= 0; i -= 1) {
     const release = record.releases.get(record.line[i] ?? 0);
+    if (release !== undefined && isBlocked(record, release)) continue;
     // With the secrets of now it may be what is live.
     if (release !== undefined && digestNow(record, release) !== live?.digest && isProven(record, release.digest))
       return release;
   }
   return undefined;
+}
+
+/** Whether a release's artifact is revoked, or was made from what is. */
+export function isBlocked({ revocations }: EnvironmentRecord, { content }: ReleaseRecord): boolean {
+  return blockOf(revocations, content.artifact) !== undefined;
 }
 
 /** Whether any release of this content came through its watch, or is a rollback to one that did. */

@@ -1,4 +1,5 @@
 import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
+import { blockOf } from "../ledger/revocations.ts";
 import { digestNow } from "../ledger/secrets.ts";
 import { rollbackTarget } from "./target.ts";
 import { keepsVolumes } from "./volumes.ts";
@@ -44,6 +45,7 @@ export function planRetirements(
   function reasonToRetire(set: SetRecord): string | undefined {
     if (hasTwin(record, set)) return "another set runs its content, since one of its secrets ended";
     if (set.takenBack) return "it was rolled back from";
+    if (blockOf(record.revocations, set.content.artifact) !== undefined) return "its artifact is revoked";
     const volumes = keepsVolumes(record, set);
     if (volumes !== undefined) return volumes;
     // Whoever has a connection to it would go on with it.

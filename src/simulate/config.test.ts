@@ -101,6 +101,7 @@ test("changeConfig() goes on from what is on its way, and a failed one leaves ov
   await done(world, deploy(controller, request("one")));
   const coming = deploy(controller, request("two"));
   coming.catch(() => {});
+  while (recordOf(controller).active === null) await Promise.resolve();
   const changed = await done(world, changeConfig(controller, { ...asked, set: { A: "1" } }));
   await fails(world, coming, "ROLLOUT_SUPERSEDED");
   assert.deepEqual(changed?.release.content.artifact, request("two").artifact);
@@ -118,6 +119,7 @@ test("changeConfig() lets nothing through that has tests to pass yet", async () 
   const tests = [{ run: ["unit"], deadlineMs: 60_000, env: {} }];
   const coming = deploy(controller, { ...request("two"), tests });
   coming.catch(() => {});
+  while (recordOf(controller).active === null) await Promise.resolve();
   await fails(world, changeConfig(controller, { ...asked, set: { A: "1" } }), "TEST_FAILED");
   assert.equal(recordOf(controller).live?.release, 1);
   await controller.stop();

@@ -75,6 +75,7 @@ export class Daemons implements Deaths {
       clock,
       prober: stage.machine.prober,
       evidence: stage.evidence,
+      verifier: stage.verifier,
       volumes: stage.volumes,
       secrets,
       machine: {

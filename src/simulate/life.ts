@@ -62,7 +62,7 @@ export function portsOfLife(
   world: ControllerPorts & { readonly journal: MemoryJournal },
   hooks: LifeHooks,
 ): ControllerPorts {
-  const { clock, journal, router, runtime, prober, evidence, volumes, secrets } = world;
+  const { clock, journal, router, runtime, prober, evidence, verifier, volumes, secrets } = world;
 
   /** A call that only looks, or that nothing but its caller sees. */
   function plain<Args extends readonly unknown[], Result>(call: Call<Args, Result>): Call<Args, Result> {
@@ -249,6 +249,12 @@ export function portsOfLife(
       },
     },
     evidence: { attach: plain((...args) => evidence.attach(...args)) },
+    verifier: {
+      keyLog: plain(() => verifier.keyLog()),
+      verify: plain((...args) => verifier.verify(...args)),
+      descents: plain((...args) => verifier.descents(...args)),
+      descendants: plain((...args) => verifier.descendants(...args)),
+    },
     volumes: {
       ...volumes,
       list: plain(() => volumes.list()),

@@ -75,6 +75,7 @@ export function mortal(ports: ControllerPorts, next: () => Moment | undefined): 
     router: through(ports.router),
     prober: through(ports.prober),
     evidence: through(ports.evidence),
+    verifier: through(ports.verifier),
     volumes: through(ports.volumes),
     secrets: through(ports.secrets),
     journal: { ...journal, append: dying(journal.append), appendIntent: dying(journal.appendIntent) },

@@ -1,6 +1,7 @@
 import type { Controller } from "../controller/controller.ts";
 import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
 import { createMemoryEvidence } from "../drivers/memory/evidence.ts";
+import { createMemoryVerifier, type MemoryVerifier } from "../drivers/memory/verifier.ts";
 import { createMemoryJournal, type MemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine, type TrueInstance } from "../drivers/memory/runtime.ts";
@@ -51,6 +52,7 @@ export class Stage {
   readonly router: MemoryRouter;
   readonly journal: MemoryJournal;
   readonly evidence: EvidenceKeeper;
+  readonly verifier: MemoryVerifier;
   readonly secrets: MemorySecrets;
   /** What the ledger on disk says: folded by the simulator itself, whatever daemons make of it. */
   state: LedgerState = emptyState();
@@ -100,6 +102,7 @@ export class Stage {
     this.router = createMemoryRouter();
     this.journal = createMemoryJournal(options.exactly ? {} : { chain: "cheap" });
     this.evidence = createMemoryEvidence();
+    this.verifier = createMemoryVerifier();
     this.secrets = createMemorySecrets();
     this.watchers = options.invariants.map(({ name, watch }) =>
       watch(this, (finding) => this.violations.push({ invariant: name, atMs: this.nowMs, finding })),

@@ -64,7 +64,8 @@ test("a deploy runs tests, release command and checks in this order, each once, 
   assert.equal(release.number, 2);
   assert.deepEqual(ran(world), ["v2-test-1", "v2-test-2", "v2-release-1", "v2-check-1"]);
   const kinds = kindsAfter(world, seq).filter((kind) => kind !== "task.running" && kind !== "instance.healthy");
-  assert.deepEqual(kinds.slice(0, 12), [
+  assert.deepEqual(kinds.slice(0, 13), [
+    "trust.verified",
     "release.created",
     "task.started",
     "task.ended",

@@ -6,6 +6,7 @@ import { createMemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine } from "../drivers/memory/runtime.ts";
 import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volumes.ts";
+import { createMemoryVerifier, type MemoryVerifier } from "../drivers/memory/verifier.ts";
 import { createMemorySecrets, type MemorySecrets } from "../drivers/memory/secrets.ts";
 import type { Journal } from "../ports/journal.ts";
 
@@ -18,6 +19,7 @@ export interface World {
   readonly evidence: MemoryEvidence;
   readonly volumes: MemoryVolumes;
   readonly secrets: MemorySecrets;
+  readonly verifier: MemoryVerifier;
   /**
    * Starts a controller, as a daemon does; its ports may be changed for it alone. Where a boot is given, it records that
    * it started on it.
@@ -36,6 +38,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
   const journal = createMemoryJournal();
   const evidence = createMemoryEvidence();
   const secrets = createMemorySecrets();
+  const verifier = createMemoryVerifier();
   return {
     clock,
     machine,
@@ -44,6 +47,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
     evidence,
     volumes,
     secrets,
+    verifier,
     cutPower() {
       machine.cutPower();
       router.reboot();
@@ -60,6 +64,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
         evidence,
         volumes,
         secrets: opened,
+        verifier,
         machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
       };
       const controller = new Controller(change(ports), () => {});

@@ -6,6 +6,7 @@ import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
 import { parseReferrer } from "../image/referrer.ts";
 import type { Referrer, Stage, Store } from "../ports/store.ts";
 import { createBlobFolder } from "./blob-folder.ts";
+import { createBuildRecords } from "./builds.ts";
 import { ignoreMissing, syncFolder } from "./durable.ts";
 import { createKeptStage } from "./kept-stage.ts";
 import { blobMissing, checkTagName } from "./refusals.ts";
@@ -28,14 +29,15 @@ export interface LocalStore extends Store {
 }
 
 /**
- * A store in a folder: `blobs/sha256/HEX`, `tags/NAME` (the digest as text), `referrers/SUBJECT/MANIFEST`, `tmp/PID-START-RANDOM` while writing.
+ * A store in a folder: `blobs/sha256/HEX`, `tags/NAME` (the digest as text), `referrers/SUBJECT/MANIFEST`, `builds/ARTIFACT/FROM`, `tmp/PID-START-RANDOM` while writing.
  * Several processes may use it at once. What killed writers left in `tmp` is removed at the next write.
  */
 export function createLocalStore(dir: string): LocalStore {
   const tagsDir = join(dir, "tags");
   const referrersDir = join(dir, "referrers");
-  const blobs = createBlobFolder(dir, { durable: true, folders: [tagsDir, referrersDir] });
+  const blobs = createBlobFolder(dir, { durable: true, folders: [tagsDir, referrersDir, join(dir, "builds")] });
   const { pathOf } = blobs;
+  const builds = createBuildRecords(join(dir, "builds"), blobs);
 
   const damaged = join(dir, "damaged");
 
@@ -131,6 +133,10 @@ export function createLocalStore(dir: string): LocalStore {
       }
       return found.sort((a, b) => (a.digest < b.digest ? -1 : 1));
     },
+
+    recordBuild: builds.record,
+    buildOf: builds.read,
+    builds: builds.all,
 
     async stage(folder) {
       // Clears what killed writers left, also for a build that has nothing to write.

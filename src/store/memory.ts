@@ -8,6 +8,7 @@ import { blobMissing, bytesLie, checkTagName, tooLarge } from "./refusals.ts";
 export function createMemoryStore(): Store {
   const blobs = new Map<Digest, Buffer>();
   const names = new Map<string, Digest>();
+  const builds = new Map<Digest, readonly Digest[]>();
   const referring = new Map<Digest, Map<Digest, Referrer>>();
   const need = (digest: Digest): Buffer => {
     const bytes = blobs.get(digest);
@@ -69,6 +70,14 @@ export function createMemoryStore(): Store {
       [...(referring.get(subject)?.values() ?? [])]
         .filter((one) => artifactType === undefined || one.artifactType === artifactType)
         .sort((a, b) => (a.digest < b.digest ? -1 : 1)),
+    async recordBuild(artifact, from) {
+      builds.set(artifact, [...new Set([...(builds.get(artifact) ?? []), ...from])].sort());
+    },
+    async buildOf(artifact) {
+      const from = builds.get(artifact);
+      return from === undefined ? undefined : { artifact, from };
+    },
+    builds: async () => [...builds].map(([artifact, from]) => ({ artifact, from })),
     tags: async () => [...names].map(([name, digest]) => ({ name, digest })).sort((a, b) => (a.name < b.name ? -1 : 1)),
     async stage() {
       const staged = createMemoryStore();
