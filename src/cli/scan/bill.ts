@@ -10,14 +10,15 @@ import { believedStatements } from "./statements.ts";
 const mostBytes = 64 * 2 ** 20;
 
 /**
- * The packages of an artifact, by the bill of materials that was signed with it.
+ * The packages of an artifact, by the bill of materials that was signed with it. Where there are several, all that any of them lists: none
+ * can hide what another one tells.
  *
  * @throws {OperatorError} `NOT_FOUND` when it has none, `VERIFICATION_FAILED` when none is believed
  */
 export async function packagesOf(store: Store, signer: Signer, artifact: Digest): Promise<readonly ListedPackage[]> {
   const { predicates, problems } = await believedStatements(store, signer, artifact, predicateTypes.sbom);
-  const [bill] = predicates;
-  if (bill !== undefined) return readPackages(bill);
+  const listed = new Map(predicates.flatMap(readPackages).map((each) => [each.purl, each]));
+  if (predicates.length > 0) return [...listed.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
   const [problem] = problems;
   if (problem !== undefined) {
     throw new OperatorError("VERIFICATION_FAILED", `Cannot scan ${artifact}: its bill of materials is not believed`, {
