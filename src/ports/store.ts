@@ -72,7 +72,7 @@ export interface Store extends Blobs {
    */
   attach(manifest: Uint8Array): Promise<Referrer>;
   /**
-   * The manifests whose subject this is, sorted by digest; those that the store has lost are left out.
+   * The manifests whose subject this is, sorted by digest; those that the store has lost, or whose bytes were changed, are left out.
    *
    * @param artifactType only those of this kind
    */

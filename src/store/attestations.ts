@@ -3,7 +3,7 @@ import { describe, parseObject, type BlobDescriptor } from "../image/oci.ts";
 import { emptyConfig, serialiseReferrer } from "../image/referrer.ts";
 import { isDigest, type Digest } from "../model/canonical.ts";
 import type { Signer } from "../ports/signer.ts";
-import type { Blobs, Referrer, Store } from "../ports/store.ts";
+import type { Blobs, Store } from "../ports/store.ts";
 import { bundleType, mostBundleBytes, readBundle, serialiseBundle } from "../trust/bundle.ts";
 import { mostStatementBytes, serialiseStatement, type Statement } from "../trust/statement.ts";
 import { judgeBundle, type FoundBundle } from "../trust/verify.ts";
@@ -20,7 +20,7 @@ const kindAnnotation = "dev.sigstore.bundle.predicateType";
 const contentAnnotation = "dev.sigstore.bundle.content";
 
 /** How many bundles of an artifact are looked at, and how much of them: beyond that, nobody put them there in good faith. */
-const mostBundles = 1000;
+const mostBundles = 5000;
 const mostBytesInAll = 128 * 2 ** 20;
 
 /**
@@ -70,21 +70,27 @@ export async function attestationsOf(
   artifact: Digest,
   predicateTypes?: readonly string[],
 ): Promise<readonly Attestation[]> {
+  const wanted = (await store.referrers(artifact, bundleType))
+    .map(({ digest, annotations }) => ({ digest, predicateType: annotations?.[kindAnnotation] ?? null }))
+    .filter(({ predicateType }) => predicateTypes?.includes(predicateType ?? "") !== false || predicateType === null)
+    .slice(0, mostBundles);
   const found: Attestation[] = [];
-  let bytesInAll = 0;
-  for (const referrer of await store.referrers(artifact, bundleType)) {
-    const predicateType = referrer.annotations?.[kindAnnotation] ?? null;
-    if (predicateTypes !== undefined && predicateType !== null && !predicateTypes.includes(predicateType)) continue;
-    if (found.length === mostBundles || bytesInAll > mostBytesInAll) break;
-    const bytes = await readBundleOf(store, referrer);
-    bytesInAll += bytes.byteLength;
-    found.push({ manifest: referrer.digest, predicateType, bytes });
+  for (let at = 0, bytesInAll = 0; at < wanted.length && bytesInAll <= mostBytesInAll; at += atOnce) {
+    const group = wanted.slice(at, at + atOnce).map(async ({ digest, predicateType }): Promise<Attestation> => {
+      const bytes = await readBundleOf(store, digest);
+      bytesInAll += bytes.byteLength;
+      return { manifest: digest, predicateType, bytes };
+    });
+    found.push(...(await Promise.all(group)));
   }
   return found;
 }
 
-async function readBundleOf(store: Pick<Blobs, "read">, { digest }: Referrer): Promise<Uint8Array> {
-  const blob = await attestationBlob(store, digest);
+/** How many are read at the same time. */
+const atOnce = 8;
+
+async function readBundleOf(store: Pick<Blobs, "read">, manifest: Digest): Promise<Uint8Array> {
+  const blob = await attestationBlob(store, manifest);
   return blob === undefined ? nothing : store.read(blob, mostBundleBytes).catch(() => nothing);
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
 import { parseReferrer } from "../image/referrer.ts";
-import type { Referrer, Stage, Store } from "../ports/store.ts";
+import type { Blobs, Referrer, Stage, Store } from "../ports/store.ts";
 import { createBlobFolder } from "./blob-folder.ts";
 import { createBuildRecords } from "./builds.ts";
 import { ignoreMissing, syncFolder } from "./durable.ts";
@@ -125,13 +125,12 @@ export function createLocalStore(dir: string): LocalStore {
 
     async referrers(subject, artifactType) {
       const names = (await readdir(join(referrersDir, digestHex(subject))).catch(ignoreMissing)) ?? [];
-      const found: Referrer[] = [];
-      for (const digest of names.map((name) => `sha256:${name}`).filter(isDigest)) {
-        if ((await blobs.stat(digest)) === undefined) continue;
-        const { descriptor } = parseReferrer(await blobs.read(digest));
-        if (artifactType === undefined || descriptor.artifactType === artifactType) found.push(descriptor);
-      }
-      return found.sort((a, b) => (a.digest < b.digest ? -1 : 1));
+      const digests = names.map((name) => `sha256:${name}`).filter(isDigest);
+      const found = await Promise.all(digests.map((digest) => describeReferrer(blobs, digest)));
+      return found
+        .filter((one) => one !== undefined)
+        .filter((one) => artifactType === undefined || one.artifactType === artifactType)
+        .sort((a, b) => (a.digest < b.digest ? -1 : 1));
     },
 
     recordBuild: builds.record,
@@ -145,6 +144,16 @@ export function createLocalStore(dir: string): LocalStore {
     },
   };
   return store;
+}
+
+/** @returns undefined where the store has lost it, or its bytes were changed */
+async function describeReferrer(blobs: Pick<Blobs, "read">, digest: Digest): Promise<Referrer | undefined> {
+  try {
+    return parseReferrer(await blobs.read(digest)).descriptor;
+  } catch (error) {
+    if (error instanceof OperatorError && /^(NOT_FOUND|VERIFICATION_FAILED)$/.test(error.code)) return undefined;
+    throw error;
+  }
 }
 
 /** @param folder where staged blobs are until they are published to the folder `blobs` */

@@ -40,7 +40,7 @@ export interface Decision {
   readonly ok: boolean;
   /** Why not, in words for people; empty when it is. */
   readonly reasons: readonly string[];
-  /** All that were found, in the order given. */
+  /** Those that were judged, in the order given. */
   readonly bundles: readonly BundleVerdict[];
 }
 
@@ -53,19 +53,28 @@ export interface Verification {
   readonly policy: TrustPolicy;
   /** Wall clock, ms since the epoch. */
   readonly nowMs: number;
+  /** True: every bundle is judged, also when what is required is there. */
+  readonly all?: boolean;
 }
 
 /**
  * Decides whether an artifact is what its evidence says: pure, without a socket or a file. One good statement of a required kind
  * is enough: whoever can add referrers could else take any artifact down. What is not believed is named.
  */
-export function verifyArtifact({ digest, manifest, bundles, trust, policy, nowMs }: Verification): Decision {
-  const verdicts = bundles.map((found) => judgeBundle(found, digest, trust, policy, nowMs));
+export function verifyArtifact(verification: Verification): Decision {
+  const { digest, manifest, bundles, trust, policy, nowMs, all = false } = verification;
+  const verdicts: BundleVerdict[] = [];
+  const owed = new Set(policy.required);
+  for (const found of bundles) {
+    if (owed.size === 0 && !all) break;
+    const verdict = judgeBundle(found, digest, trust, policy, nowMs);
+    verdicts.push(verdict);
+    if (verdict.problem === null && verdict.predicateType !== null) owed.delete(verdict.predicateType);
+  }
   const actual = sha256(manifest);
   const reasons = actual === digest ? [] : [`its manifest is ${actual}`];
-  for (const kind of policy.required) {
+  for (const kind of owed) {
     const ofKind = verdicts.filter(({ predicateType }) => predicateType === kind);
-    if (ofKind.some(({ problem }) => problem === null)) continue;
     const unread = verdicts.filter(({ predicateType }) => predicateType === null);
     const problems = [...ofKind, ...unread].flatMap(({ problem }) => problem ?? []);
     reasons.push(

@@ -1,11 +1,11 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, lstat, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { publishFile, syncFolder } from "../../linux/files.ts";
 import { digestHex, type Digest } from "../../model/canonical.ts";
-import { keyIdOf, type KeyId } from "../../trust/envelope.ts";
+import { isKeyId, keyIdOf, type KeyId } from "../../trust/envelope.ts";
 import { emptyKeyLog, readKeyLog, type KeyLog } from "../../trust/key-log.ts";
 import { isStandingList, type TrustMaterial } from "../../trust/standing.ts";
 
@@ -19,6 +19,8 @@ export interface KeyFolder {
   readTrust(): Promise<TrustMaterial>;
   /** @throws {OperatorError} `KEY_UNUSABLE` when there is none, it is another one or others may read it */
   readKey(id: KeyId): Promise<KeyObject>;
+  /** A key that is there; for a folder without a log. */
+  unloggedKey(): Promise<KeyObject | undefined>;
   /** Makes a new key, on disk before it resolves. */
   makeKey(): Promise<KeyObject>;
   writeLog(text: string): Promise<void>;
@@ -70,6 +72,15 @@ export function createKeyFolder(path: string): KeyFolder {
     },
 
     readKey: (id) => readKey(keyPath(id), id),
+
+    async unloggedKey() {
+      for (const file of await filesIn(signing)) {
+        const id = basename(file, keySuffix);
+        const key = isKeyId(id) ? await readKey(file, id).catch(() => undefined) : undefined;
+        if (key !== undefined) return key;
+      }
+      return undefined;
+    },
 
     async makeKey() {
       const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });

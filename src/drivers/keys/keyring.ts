@@ -62,10 +62,12 @@ export function createKeyring(path: string, { now, signal, onFirstKey }: Keyring
     locked(async () => {
       const { log } = await folder.readLog();
       if (log.active !== null) return { key: log.active, isNew: false };
-      await folder.clear(log);
-      const made = await folder.makeKey();
+      // A killed process may have made one, and the log may have been lost: no key is destroyed that nothing is known of.
+      const made = (await folder.unloggedKey()) ?? (await folder.makeKey());
       await append(folder, [{ ...bring("created", made, options, now()), stands: null }], [[made]]);
-      return { key: activeOf((await folder.readLog()).log), isNew: true };
+      const after = (await folder.readLog()).log;
+      await folder.clear(after);
+      return { key: activeOf(after), isNew: true };
     });
 
   const replace = async (
