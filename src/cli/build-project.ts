@@ -110,7 +110,8 @@ export async function buildProject(
   }
 }
 
-const tools = { bronze: version, node: process.versions.node };
+/** What builds here, versions by name. */
+export const tools = { bronze: version, node: process.versions.node };
 
 /** For the bench, which measures what evidence costs: builds without it are nothing that a person should have. */
 function evidenceWanted(): boolean {

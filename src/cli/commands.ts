@@ -102,6 +102,18 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/import.ts")).importCommand(),
   },
   {
+    name: "provenance",
+    summary: "how an artifact was made",
+    common: false,
+    load: async () => (await import("./commands/provenance.ts")).provenanceCommand(),
+  },
+  {
+    name: "sbom",
+    summary: "what an artifact is made of",
+    common: false,
+    load: async () => (await import("./commands/sbom.ts")).sbomCommand(),
+  },
+  {
     name: "history",
     summary: "every event, from the ledger",
     common: false,

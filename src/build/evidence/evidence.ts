@@ -1,5 +1,6 @@
 import type { Digest } from "../../model/canonical.ts";
 import type { BuildDefinition } from "../../model/definition.ts";
+import type { StepLayer } from "../../ports/step-runner.ts";
 import type { Blobs, Descriptor } from "../../ports/store.ts";
 import { predicateTypes, type Statement } from "../../trust/statement.ts";
 import type { BuildCache } from "../cache.ts";
@@ -13,6 +14,7 @@ import { listContext } from "./context-list.ts";
 import { gatherRuns, writeLog } from "./log.ts";
 import { materialTypes, putMaterial, type Material } from "./materials.ts";
 import { makeProvenance, type DefinitionPlace } from "./provenance.ts";
+import { billOf } from "./sbom/sbom.ts";
 import type { BuildFacts } from "./recorder.ts";
 
 /** Something that is said about an artifact, before it is signed. */
@@ -60,6 +62,15 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
   const isKept = isContextKept(facts, source);
   const context = isKept ? await keepContext(list, input) : [];
   const outputs = await keptOutputs(facts, input.image, blobs);
+  const { image } = input;
+  const bill = await billOf(layersOf(image), image.base?.layers ?? 0, {
+    blobs,
+    cache,
+    signal: options.signal,
+    made: facts.layers,
+    name: evidence.place.app,
+    tools: evidence.tools,
+  });
   const provenance = makeProvenance({
     place: evidence.place,
     build,
@@ -80,10 +91,8 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
   });
   return {
     statements: [
-      {
-        predicateType: predicateTypes.provenance,
-        predicate: provenance as unknown as MadeStatement["predicate"],
-      },
+      { predicateType: predicateTypes.provenance, predicate: provenance as unknown as MadeStatement["predicate"] },
+      { predicateType: predicateTypes.sbom, predicate: bill },
     ],
     materials: [log, ...context, ...outputs],
   };
@@ -110,6 +119,11 @@ async function keptOutputs(facts: BuildFacts, image: ImageState, blobs: Blobs): 
     if (run.aside !== null && needed.has(run.aside.diffId)) await keep(`left by step ${name}`, run.aside.descriptor);
   }
   return kept;
+}
+
+/** @param image with a descriptor for each of its layers, compressed or not */
+function layersOf({ layers, diffIds }: Pick<ImageState, "layers" | "diffIds">): readonly StepLayer[] {
+  return layers.map((descriptor, index) => ({ descriptor, diffId: diffIds[index] ?? descriptor.digest }));
 }
 
 /** What runs programs of steps. */
