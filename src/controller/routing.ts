@@ -6,7 +6,12 @@ import type { RouteRule } from "../model/observation.ts";
 import { provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
 import { baselineWindowMs } from "../rollout/watch.ts";
+import type { Router } from "../ports/router.ts";
 import type { ExecutorOptions } from "./executor.ts";
+import { sleep } from "./sleep.ts";
+
+/** Time between two looks at a router that does not answer, in ms. */
+const observeAgainMs = 250;
 
 /**
  * Which instances have places in the router, and what answers each route. What is in effect is kept here; a new process
@@ -101,14 +106,27 @@ export class Routing {
     recorder.append(...events);
   }
 
+  /** What is in effect, as soon as the router answers; undefined: this daemon ends before. */
+  async #observed(): Promise<Awaited<ReturnType<Router["observe"]>> | undefined> {
+    const { ports, signal } = this.#options;
+    while (!signal.aborted) {
+      try {
+        return await ports.router.observe();
+      } catch {
+        await sleep(ports.clock, observeAgainMs, signal);
+      }
+    }
+    return undefined;
+  }
+
   /** Changes what answers a route; null: nothing. */
   async change(route: Route, rule: RouteRule | null): Promise<void> {
     const { router } = this.#options.ports;
     try {
       await router.route(route, rule, this.#options.signal);
     } catch (error) {
-      // It may have come into effect or not: only the router knows.
-      const observed = await router.observe().catch(() => undefined);
+      // It may have come into effect or not: only the router knows. Until it tells, nothing is taken from either set.
+      const observed = await this.#observed();
       const found = observed?.rules.find((one) => formatRoute(one.route) === formatRoute(route));
       if (found !== undefined) this.rules.set(formatRoute(route), found);
       throw error;

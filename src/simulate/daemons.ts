@@ -69,7 +69,10 @@ export class Daemons implements Deaths {
     stage.router.restart();
     const secrets = stage.secrets.open();
     const world: Drivers = {
-      runtime: refusing(stage, stage.machine.runtime(secrets)),
+      runtime: refusing(
+        stage,
+        stage.machine.runtime(secrets, () => !life.dead),
+      ),
       router: stage.router,
       journal: stage.journal,
       clock,
@@ -147,7 +150,7 @@ export class Daemons implements Deaths {
     stage.life = null;
     stage.controller = null;
     this.#plan = null;
-    if (isHalfDone) stage.machine.interrupt();
+    stage.machine.interrupt();
     stage.tell(() => `daemon ${life.number} dies${isHalfDone ? " in the midst of a call" : ""}, away for ${awayMs} ms`);
     this.#restart?.();
     this.#restart = stage.clock.after(awayMs, () => {
@@ -184,6 +187,7 @@ export class Daemons implements Deaths {
         if (trouble !== undefined) stage.tell(() => `a call of the ${port} is ${trouble.kind}`);
         return trouble;
       },
+      issued: (effect) => each((watcher) => watcher.issued?.(effect)),
       before: (effect) => {
         stage.tell(() => effectText(effect));
         each((watcher) => watcher.before?.(effect));

@@ -39,6 +39,8 @@ export interface LifeHooks {
   /** It is dead from now on. @param isHalfDone what it was doing is left half done */
   readonly died: (isHalfDone: boolean) => void;
   readonly trouble: (port: "router" | "runtime") => Trouble | undefined;
+  /** It asks for this. */
+  readonly issued: (effect: Effect) => void;
   readonly before: (effect: Effect) => void;
   readonly after: (effect: Effect) => void;
   /** It came into effect and its answer came. */
@@ -99,14 +101,32 @@ export function portsOfLife(
         return never;
       }
       const effect = effectOf === null ? null : effectOf(...args);
+      if (effect !== null) hooks.issued(effect);
       if (moment === "middle") {
         perform(effect, args).catch(() => {});
         hooks.died(true);
         return never;
       }
-      const answer = troubled(port, () => perform(effect, args));
+      const answer = inTurn(port, effect, () => troubled(port, () => perform(effect, args)));
       return moment === "after" ? dieAfter(answer) : answer;
     };
+  }
+
+  /** Changes of the router are made one after the other, as by a driver: one that is slow keeps all up. */
+  let last: Promise<unknown> | null = null;
+  function inTurn<Result>(
+    port: "router" | "runtime",
+    effect: Effect | null,
+    change: () => Promise<Result>,
+  ): Promise<Result> {
+    if (port !== "router" || effect === null) return change();
+    const made = last === null ? change() : last.then(change, change);
+    last = made;
+    const forget = (): void => {
+      if (last === made) last = null;
+    };
+    made.then(forget, forget);
+    return made;
   }
 
   function troubled<Result>(port: "router" | "runtime", perform: () => Promise<Result>): Promise<Result> {

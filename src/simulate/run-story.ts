@@ -35,6 +35,8 @@ const enough = { steps: 520, rollouts: 3, faults: 5 };
 /** Longest time for all to come to rest when nothing goes wrong any more, in ms. */
 const restMs = 400_000;
 const restStepMs = 500;
+/** Longest time that a daemon takes to end what it has begun when it is told to stop, in ms. */
+const stopMs = 60_000;
 /** Nothing may change for so long for it to count as rest, in ms. */
 const quietMs = 1_500;
 
@@ -118,8 +120,8 @@ async function end(stage: Stage, daemons: Daemons, faults: { clear(): void }, lo
   }
   load.stop();
   for (const watcher of stage.watchers) watcher.rest?.();
-  const { controller } = stage;
-  await controller?.stop();
-  await clock.advance(0);
-  for (const watcher of stage.watchers) watcher.ended?.();
+  let ended = stage.controller === null;
+  void stage.controller?.stop().then(() => (ended = true));
+  await clock.until(() => ended, stopMs);
+  for (const watcher of stage.watchers) watcher.ended?.(ended);
 }

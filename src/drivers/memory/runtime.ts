@@ -94,8 +94,13 @@ interface Running {
 
 /** A machine in memory: instances live in it, and daemons with their `runtime()` come and go. */
 export interface MemoryMachine {
-  /** The machine as a (new) daemon sees it. @param secrets where instances' values are read; absent: nowhere */
-  runtime(secrets?: Secrets): Runtime;
+  /**
+   * The machine as a (new) daemon sees it.
+   *
+   * @param secrets where instances' values are read; absent: nowhere
+   * @param lives whether that daemon still does: what a dead one had begun is not gone on with
+   */
+  runtime(secrets?: Secrets, lives?: () => boolean): Runtime;
   /** Answers as the instances would. */
   readonly prober: Prober;
   /** What instances started from now on do: of one content, or of any other; of one process, or of any other. */
@@ -311,7 +316,7 @@ export function createMemoryMachine(options: {
     ran.push({ instance: name, task });
   }
 
-  async function remove(name: InstanceName, graceMs: number, signal: AbortSignal): Promise<void> {
+  async function remove(name: InstanceName, graceMs: number, signal: AbortSignal, lives: () => boolean): Promise<void> {
     const running = instances.get(name);
     if (running === undefined) return;
     if (running.seen.phase === "running" && graceMs > 0) {
@@ -322,6 +327,7 @@ export function createMemoryMachine(options: {
           new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
         ]);
     }
+    if (!lives()) return;
     exit(name, 137);
     if (instances.get(name) === running) forget(name, running);
   }
@@ -357,7 +363,7 @@ export function createMemoryMachine(options: {
       await secrets?.read({ app, environment, name: name as SecretName, version });
   }
 
-  const runtime = (secrets?: Secrets): Runtime => {
+  const runtime = (secrets?: Secrets, lives: () => boolean = () => true): Runtime => {
     const own = new Set<(name: InstanceName, exit: Exit) => void>();
     const ownOrphan = new Set<(name: InstanceName) => void>();
     return {
@@ -366,14 +372,14 @@ export function createMemoryMachine(options: {
         const work = (perSet.get(set.name) ?? Promise.resolve())
           .catch(() => {})
           .then(() => readSecrets(secrets, set))
-          .then(() => ensure(set, wanted, signal));
+          .then(() => (lives() ? ensure(set, wanted, signal) : undefined));
         perSet.set(set.name, work);
         return work;
       },
       startTask,
       observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
       remove: async (names, graceMs, signal) =>
-        void (await Promise.all(names.map((name) => remove(name, graceMs, signal)))),
+        void (await Promise.all(names.map((name) => remove(name, graceMs, signal, lives)))),
       async confine(app, environment, limits, signal) {
         signal.throwIfAborted();
         if (limits === null) limited.delete(`${app} ${environment}`);

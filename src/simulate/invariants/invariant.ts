@@ -23,7 +23,9 @@ export interface Watcher {
   readonly event?: (event: LedgerEvent) => void;
   /** A living daemon was told that these are on disk. */
   readonly acknowledged?: (events: readonly LedgerEvent[], isIntent: boolean) => void;
-  /** A daemon changes the world: just before, and when it is so. */
+  /** A daemon asks for a change of the world. */
+  readonly issued?: (effect: Effect) => void;
+  /** The world is changed: just before, and when it is so. */
   readonly before?: (effect: Effect) => void;
   readonly after?: (effect: Effect) => void;
   /** A client's request came to an instance; null: the router answered by itself. */
@@ -42,8 +44,8 @@ export interface Watcher {
   readonly powerCut?: () => void;
   /** Faults are over, and time enough has passed. */
   readonly rest?: () => void;
-  /** The last daemon was told to end, and did. */
-  readonly ended?: () => void;
+  /** The last daemon was told to end. @param ended it did */
+  readonly ended?: (ended: boolean) => void;
 }
 
 export type Outcome = { readonly result: unknown } | { readonly error: unknown };

@@ -25,7 +25,7 @@ export const ledgerExplains: Invariant = {
         }
       },
       powerCut: () => void (newest = stage.record?.lastRelease ?? 0),
-      before(effect) {
+      issued(effect) {
         const { record } = stage;
         switch (effect.kind) {
           case "ensure":

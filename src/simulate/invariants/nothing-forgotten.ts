@@ -8,31 +8,27 @@ import type { Invariant } from "./invariant.ts";
 export const nothingForgotten: Invariant = {
   name: "nothing-forgotten",
   watch(stage, fail) {
-    const acknowledged: LedgerEvent[] = [];
-    let intents: LedgerEvent[] = [];
+    /** By number; what a daemon wrote and died of was told to nobody. */
+    const acknowledged = new Map<number, LedgerEvent>();
+    let intents: readonly LedgerEvent[] = [];
 
     function judge(): void {
-      let index = 0;
+      let last = 0;
       for (const event of stage.journal.read()) {
-        const expected = acknowledged[index];
-        index += 1;
-        if (expected === undefined) return;
-        if (event.seq !== expected.seq || event.hash !== expected.hash || event.data !== expected.data)
-          return fail(`event ${expected.seq}, ${expected.data.kind}, was acknowledged, and another is in its place`);
+        last = event.seq;
+        const expected = acknowledged.get(event.seq);
+        if (expected === undefined || (event.hash === expected.hash && event.data === expected.data)) continue;
+        return fail(`event ${event.seq}, ${expected.data.kind}, was acknowledged, and another is in its place`);
       }
-      const lost = acknowledged[index];
-      if (lost !== undefined) fail(`event ${lost.seq}, ${lost.data.kind}, was acknowledged, and is gone`);
+      for (const { seq, data } of acknowledged.values())
+        if (seq > last) return fail(`event ${seq}, ${data.kind}, was acknowledged, and is gone`);
     }
 
     return {
       acknowledged(events, isIntent) {
-        if (isIntent) return void intents.push(...events);
-        // Those that a daemon wrote and died of were told to nobody, and are there all the same.
-        const first = intents[0] ?? events[0];
-        for (const event of stage.journal.read(acknowledged.length))
-          if (first !== undefined && event.seq < first.seq) acknowledged.push(event);
-          else break;
-        acknowledged.push(...intents, ...events);
+        if (isIntent) return void (intents = [...intents, ...events]);
+        for (const event of intents) acknowledged.set(event.seq, event);
+        for (const event of events) acknowledged.set(event.seq, event);
         intents = [];
       },
       powerCut: () => void (intents = []),

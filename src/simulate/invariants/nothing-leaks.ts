@@ -42,7 +42,8 @@ export const nothingLeaks: Invariant = {
         for (const artifact of machine.prepared)
           if (!needed.has(artifact)) fail(`${artifact} is kept ready for nobody`);
       },
-      ended() {
+      ended(ended) {
+        if (!ended) return fail("a daemon that was told to end does not");
         const timers = stage.life?.timers ?? 0;
         if (timers > 0) fail(`a daemon that was told to end still waits ${timers} times`);
       },

@@ -12,6 +12,8 @@ export const readyCapacity: Invariant = {
     const { machine } = stage;
     /** What was reached of the promise: a number that was raised is promised once it is there. */
     let promised = 0;
+    /** What was promised when the switch under way began: what is asked for after that comes after it. */
+    let atSwitch = Number.POSITIVE_INFINITY;
     let before: readonly InstanceName[] = [];
 
     const doWell = (): readonly InstanceName[] =>
@@ -21,12 +23,29 @@ export const readyCapacity: Invariant = {
         .takingInstances()
         .filter((name) => !gone.includes(name) && (!stage.isSteady(name) || stage.isFine(machine.instance(name))))
         .length;
+    const wanted = (): number => Math.min(promisedMinimum(stage.record), atSwitch);
     function look(): void {
-      promised = Math.min(promisedMinimum(stage.record), Math.max(promised, capacity([])));
+      const most = wanted();
+      promised = most <= promised ? most : Math.min(most, Math.max(promised, capacity(condemned())));
     }
+    function ofLive(): number {
+      const live = stage.record?.live?.set;
+      if (live === undefined) return 0;
+      return stage.router.taking(live).filter(({ instance }) => stage.isFine(machine.instance(instance))).length;
+    }
+    /** Those that are to end were not to stay when that was decided. */
+    const condemned = (): readonly InstanceName[] =>
+      [...(stage.record?.sets.values() ?? [])].flatMap((set) => [...set.condemned.keys()]);
 
     return {
       look,
+      event({ data }) {
+        if (data.kind === "traffic.switching") atSwitch = promisedMinimum(stage.record);
+        else if (stage.record?.switching == null) atSwitch = Number.POSITIVE_INFINITY;
+        // What was to go live and may have answered already is no part of what is promised now.
+        if (data.kind === "rollout.aborted") promised = Math.min(promised, ofLive());
+        look();
+      },
       powerCut: () => void (promised = 0),
       before(effect) {
         if (effect.kind === "ensure") return;
@@ -40,9 +59,8 @@ export const readyCapacity: Invariant = {
         const lost = before.filter((name) => !now.has(name) || gone.includes(name));
         if (lost.length === 0) return;
         const left = capacity(gone);
-        const wanted = Math.min(promised, promisedMinimum(stage.record));
-        if (left < wanted)
-          fail(`${effect.kind} takes ${lost.join(", ")} out of traffic: ${left} answer, ${wanted} are promised`);
+        if (left < Math.min(promised, wanted()))
+          fail(`${effect.kind} takes ${lost.join(", ")} out of traffic: ${left} answer, ${promised} are promised`);
       },
     };
   },
