@@ -1,14 +1,15 @@
-import type { OperatorError } from "../errors/operator-error.ts";
+import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, EventData, Failure, TrustDecision } from "../ledger/event.ts";
 import { blockOf, blockText, changeRevocations, noRevocations, shortName } from "../ledger/revocations.ts";
-import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
+import type { EnvironmentRecord, LedgerState, ReleaseRecord } from "../ledger/state.ts";
 import type { Digest } from "../model/canonical.ts";
 import { contentDigest, type ArtifactOrigin, type Content, type TrustMode } from "../model/content.ts";
 import type { Verification } from "../ports/verifier.ts";
 import { whyBlocked } from "../rollout/revoked.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError } from "./executor.ts";
-import { revokedFailure, unverifiedFailure } from "./refusals.ts";
+import type { ControllerPorts } from "./ports.ts";
+import { revokedFailure, unverifiedFailure, type Place } from "./refusals.ts";
 
 /** What is to be released, as far as its artifact goes. */
 export interface Candidate {
@@ -31,8 +32,8 @@ export interface Admission {
 }
 
 /** What was decided, where the ledger does not say so yet. */
-export function newsOf({ trust }: EnvironmentRecord, admission: Admission | undefined): readonly EventData[] {
-  return (admission?.decision ?? []).filter((event) => {
+export function newsOf({ trust }: EnvironmentRecord, decision: readonly EventData[]): readonly EventData[] {
+  return decision.filter((event) => {
     if (event.kind !== "trust.verified" && event.kind !== "trust.warned") return true;
     const known = trust.get(event.artifact);
     const reasons = event.kind === "trust.warned" ? event.reasons : [];
@@ -69,33 +70,24 @@ export async function admit(
   record: EnvironmentRecord,
   candidate: Candidate,
 ): Promise<Admission> {
-  const { ports, state, recorder } = controller;
   const { content, trust } = candidate;
   const { artifact } = content;
-  for (;;) {
-    const { changes } = state.revocations;
-    const blocked = await whyRevoked(controller, artifact);
-    const verification = trust === "off" || blocked !== undefined ? undefined : await ports.verifier.verify(artifact);
-    // Another look where something was revoked meanwhile.
-    if (changes !== state.revocations.changes) continue;
-    if (blocked !== undefined)
-      throw refuse(record, candidate, revokedFailure(record, `v${record.lastRelease + 1}`, blocked));
-    const decision = verification === undefined ? [] : [decided(record, artifact, trust, verification)];
-    for (const event of decision)
-      if (event.kind === "trust.refused")
-        throw refuse(record, candidate, unverifiedFailure(record, event, event.reasons), event);
-    return { artifact, trust, changes, decision };
-  }
+  const { changes, blocked, verification } = await judge(controller, artifact, trust).catch((thrown: unknown) => {
+    // Bytes that lie, or are not there, are no matter of policy.
+    throw thrown instanceof OperatorError ? refuse(failureOf(thrown)) : thrown;
+  });
+  if (blocked !== undefined) throw refuse(revokedFailure(record, `v${record.lastRelease + 1}`, blocked));
+  const decision = verification === undefined ? [] : [decided(record, artifact, trust, verification)];
+  for (const event of decision)
+    if (event.kind === "trust.refused") throw refuse(unverifiedFailure(record, event, event.reasons), event);
+  return { artifact, trust, changes, decision };
 
-  function refuse(
-    { app, environment, lastRelease }: EnvironmentRecord,
-    { cause }: Candidate,
-    failure: Failure,
-    ...before: readonly EventData[]
-  ): OperatorError {
-    const release = lastRelease + 1;
+  function refuse(failure: Failure, ...before: readonly EventData[]): OperatorError {
+    const { app, environment } = record;
+    const release = record.lastRelease + 1;
     const digest = contentDigest(content);
-    recorder.append(...before, {
+    const { cause } = candidate;
+    controller.recorder.append(...before, {
       kind: "release.refused",
       app,
       environment,
@@ -107,6 +99,41 @@ export async function admit(
     });
     controller.tick(keyOf(record));
     return failureError(failure);
+  }
+}
+
+/**
+ * What `admit` would say of an artifact; nothing is recorded.
+ *
+ * @throws {OperatorError} as `admit`
+ */
+export async function foreseeAdmission(
+  controller: Controller,
+  place: Place & Pick<EnvironmentRecord, "lastRelease">,
+  artifact: Digest,
+  trust: TrustMode | undefined,
+): Promise<void> {
+  const { blocked, verification } = await judge(controller, artifact, trust);
+  if (blocked !== undefined) throw failureError(revokedFailure(place, `v${place.lastRelease + 1}`, blocked));
+  const event = verification === undefined ? undefined : decided(place, artifact, trust, verification);
+  if (event?.kind === "trust.refused") throw failureError(unverifiedFailure(place, event, event.reasons));
+}
+
+/** Looks at an artifact until nothing was revoked meanwhile. */
+async function judge(
+  { ports, state }: Controller,
+  artifact: Digest,
+  trust: TrustMode | undefined,
+): Promise<{
+  readonly changes: number;
+  readonly blocked: string | undefined;
+  readonly verification: Verification | undefined;
+}> {
+  for (;;) {
+    const { changes } = state.revocations;
+    const blocked = await whyRevoked(ports, state, artifact);
+    const verification = trust === "off" || blocked !== undefined ? undefined : await ports.verifier.verify(artifact);
+    if (changes === state.revocations.changes) return { changes, blocked, verification };
   }
 }
 
@@ -128,7 +155,8 @@ export async function admitAgain(
   if (trust === "off") return;
   const known = state.trust.get(artifact);
   if (known !== undefined && (known.reasons.length === 0 || modeFor(trust, known.origin) === "warn")) {
-    if (known.keyLog === (await ports.verifier.keyLog())) return;
+    // A log that cannot be read changes nothing about what was decided by one that could.
+    if (known.keyLog === (await ports.verifier.keyLog().catch(() => known.keyLog))) return;
   }
   const verification = await ports.verifier.verify(artifact);
   const event = decided(record, artifact, trust, verification);
@@ -144,10 +172,13 @@ export function refuseRevoked(record: EnvironmentRecord, release: ReleaseRecord)
 }
 
 /** In words why an artifact may not be released, whether releases name it or not; undefined: it is not revoked. */
-async function whyRevoked(controller: Controller, artifact: Digest): Promise<string | undefined> {
-  const { revoked } = controller.state.revocations;
+async function whyRevoked(
+  { verifier }: ControllerPorts,
+  { revocations: { revoked } }: LedgerState,
+  artifact: Digest,
+): Promise<string | undefined> {
   if (revoked.size === 0) return undefined;
-  const descents = await controller.ports.verifier.descents(artifact, [...revoked.keys()]);
+  const descents = await verifier.descents(artifact, [...revoked.keys()]);
   const found = noRevocations();
   for (const [digest, { who, reason, atMs }] of revoked)
     changeRevocations(found, { kind: "artifact.revoked", artifact: digest, cause: { who, why: reason } }, atMs);
@@ -157,13 +188,18 @@ async function whyRevoked(controller: Controller, artifact: Digest): Promise<str
   return block === undefined ? undefined : `artifact ${shortName(artifact)} ${blockText(block)}`;
 }
 
+function failureOf({ code, message, hint }: OperatorError): Failure {
+  return { code, summary: message, hint, evidence: [] };
+}
+
 /** What an environment that says nothing does with an artifact. */
-export function modeFor(trust: TrustMode | undefined, origin: ArtifactOrigin): TrustMode {
+function modeFor(trust: TrustMode | undefined, origin: ArtifactOrigin): TrustMode {
   return trust ?? (origin === "built" ? "enforce" : "warn");
 }
 
-function decided(
-  { app, environment }: EnvironmentRecord,
+/** What a verification means where it is asked for. */
+export function decided(
+  { app, environment }: Place,
   artifact: Digest,
   trust: TrustMode | undefined,
   { origin, keyLog, reasons }: Verification,

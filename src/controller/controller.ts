@@ -31,6 +31,7 @@ import { sweepSecrets } from "./secret-sweep.ts";
 import { Recorder } from "./recorder.ts";
 import { automaticRollback } from "./releases.ts";
 import { TrafficWatch } from "./traffic-watch.ts";
+import { lookAtTrust, trustMs } from "./trust-watch.ts";
 
 /** How often the router's counts are looked at, in ms. */
 const sampleMs = 250;
@@ -169,8 +170,10 @@ export class Controller {
         ),
     );
     this.#drift.start((ms, callback) => this.#every(ms, callback));
+    this.#every(trustMs, () => void this.#lookAtTrust());
     this.recorder.listen((event) => this.#onEvent(event));
     this.tickAll();
+    void this.#lookAtTrust();
   }
 
   /** Ends the loop and waits for steps under way; instances and router go on. */
@@ -436,6 +439,12 @@ export class Controller {
   async #sweepSecrets(strangers: "keep" | "remove"): Promise<void> {
     await sweepSecrets(this.ports.secrets, this.state, strangers).catch((error: unknown) =>
       this.#warn("cannot remove values of secrets that have ended", error),
+    );
+  }
+
+  async #lookAtTrust(): Promise<void> {
+    await lookAtTrust([...this.state.environments.values()], this.ports, this.recorder, this.#log).catch(
+      (error: unknown) => this.#warn("cannot verify what is live", error),
     );
   }
 

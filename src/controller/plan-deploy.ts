@@ -5,6 +5,7 @@ import { contentDigest } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
 import { clashes, volumesOf } from "../model/volumes.ts";
 import { planAhead } from "../rollout/plan-ahead.ts";
+import { foreseeAdmission } from "./admission.ts";
 import type { Controller } from "./controller.ts";
 import { allowedDeploy, checkVolumes, contentOf } from "./deploy.ts";
 import { isCurrent, recordAt } from "./secret-values.ts";
@@ -13,7 +14,7 @@ import { isCurrent, recordAt } from "./secret-values.ts";
  * What a deploy would do now, when all goes well; nothing is changed.
  *
  * @throws {OperatorError} what the deploy would be refused for: `ROUTE_OWNED`, `VOLUME_HELD`, `VOLUME_UNFIT`,
- *   `PROMOTION_DENIED`
+ *   `PROMOTION_DENIED`, `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`
  */
 export async function planDeploy(controller: Controller, request: DeployRequest): Promise<DeployPlan> {
   await checkVolumes(controller, request);
@@ -21,6 +22,12 @@ export async function planDeploy(controller: Controller, request: DeployRequest)
   const { app, environment, environmentSettings } = request;
   const { strategy, instances, keepWarmMs } = environmentSettings;
   const record = recordAt(controller, request);
+  await foreseeAdmission(
+    controller,
+    record ?? { app, environment, live: null, lastRelease: 0 },
+    request.artifact,
+    environmentSettings.trust,
+  );
   const isLive = record !== undefined && (await isLiveAlready(controller, record, request));
   const live = record === undefined || record.live === null ? undefined : record.sets.get(record.live.set);
   const report = { app, environment, release: (record?.lastRelease ?? 0) + 1, live: record?.live?.release ?? null };

@@ -92,7 +92,7 @@ async function begin(
   const active = record.active === null ? undefined : record.releases.get(record.active);
   if (live?.digest === digest) {
     controller.recorder.append(
-      ...newsOf(record, admission),
+      ...newsOf(record, admission?.decision ?? []),
       ...abortActive(record, superseded(record, `a deploy of what is live, v${live.number}`)),
     );
     const changed = !same(record.settings, settings);

@@ -2,8 +2,11 @@ import type { Failure, TrustDecision } from "../ledger/event.ts";
 import { shortName } from "../ledger/revocations.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
 
+/** Where something would have been released. */
+export type Place = Pick<EnvironmentRecord, "app" | "environment" | "live">;
+
 /** Why a release was not made, or its rollout ended. @param what `v3` */
-export function revokedFailure(record: EnvironmentRecord, what: string, reason: string): Failure {
+export function revokedFailure(record: Place, what: string, reason: string): Failure {
   return {
     code: "ARTIFACT_REVOKED",
     summary: `Cannot start ${what} of ${record.app} in ${record.environment}: ${reason}`,
@@ -14,7 +17,7 @@ export function revokedFailure(record: EnvironmentRecord, what: string, reason: 
 
 /** Why a release was not made. @param reasons what is missing or wrong */
 export function unverifiedFailure(
-  record: EnvironmentRecord,
+  record: Place,
   { artifact, origin }: TrustDecision,
   reasons: readonly string[],
 ): Failure {
@@ -30,6 +33,6 @@ export function unverifiedFailure(
   };
 }
 
-function servesText({ live }: EnvironmentRecord): string {
+function servesText({ live }: Place): string {
   return live === null ? "no release serves" : `v${live.release} serves on`;
 }

@@ -1,3 +1,4 @@
+import { OperatorError } from "../errors/operator-error.ts";
 import { canonicalJson, sha256, type Digest } from "../model/canonical.ts";
 import { parseManifest } from "../image/oci.ts";
 import type { Store } from "../ports/store.ts";
@@ -23,19 +24,27 @@ export function createVerifier({ store, keys, now }: VerifierOptions): Verifier 
 
     async verify(artifact) {
       const nowMs = now();
-      const trust = await keys();
+      // A log that does not hold is no word against the artifact's own bytes: what it would prove is not proven.
+      const trust = await keys().catch(damagedLog);
       // Read by digest: what is hashed here is what is judged, and by what it will be started.
       const manifest = await store.read(artifact);
       await store.read(parseManifest(manifest).config.digest);
       const origin = (await store.buildOf(artifact)) === undefined ? "imported" : "built";
       const policy = artifactPolicy(origin);
       const bundles = await attestationsOf(store, artifact, policy.required);
+      if (typeof trust === "string") return { origin, keyLog: null, reasons: [trust] };
       const { reasons } = verifyArtifact({ digest: artifact, manifest, bundles, trust, policy, nowMs });
       return { origin, keyLog: nameKeys(trust, nowMs), reasons };
     },
 
     ...createAncestry(store),
   };
+}
+
+/** What is wrong with a key log, in words. */
+function damagedLog(thrown: unknown): string {
+  if (thrown instanceof OperatorError && thrown.code === "VERIFICATION_FAILED") return thrown.message;
+  throw thrown;
 }
 
 /** What signatures are held against, by name: the log, and whose window is not open. */

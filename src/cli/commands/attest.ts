@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
+import type { Digest } from "../../model/canonical.ts";
 import { attest } from "../../store/attestations.ts";
 import {
   asObject,
@@ -8,6 +9,7 @@ import {
   mostStatementBytes,
   parseJson,
   serialiseStatement,
+  signatureOf,
   type Statement,
 } from "../../trust/statement.ts";
 import { openStore } from "../build-project.ts";
@@ -16,33 +18,47 @@ import { openKeyring } from "../keyring.ts";
 import { findImage } from "../store-image.ts";
 
 interface AttestOptions extends SharedOptions {
-  readonly type: string;
-  readonly predicate: string;
+  readonly type?: string;
+  readonly predicate?: string;
 }
 
 export function attestCommand(): Command {
   return withShared(new Command("attest"))
     .description(
-      "Signs a statement about an artifact with this machine's key and keeps it beside the artifact, as cosign does; `bronze push` and `bronze save` take it along.",
+      "Signs a statement about an artifact with this machine's key and keeps it beside the artifact, as cosign does; `bronze push` and `bronze save` take it along. Without --type and --predicate the artifact itself: that you stand for it.",
     )
     .argument("<artifact>", "digest or name in the store")
-    .requiredOption(
-      "--type <uri>",
-      "what kind of statement it is: https://in-toto.io/attestation/vulns/v0.2",
-      parseKind,
-    )
-    .requiredOption("--predicate <file>", "what is said: a file with one JSON object")
+    .option("--type <uri>", "what kind of statement it is: https://in-toto.io/attestation/vulns/v0.2", parseKind)
+    .option("--predicate <file>", "what is said: a file with one JSON object")
     .action(async (artifact: string, options: AttestOptions) => {
       const context = createContext(options);
       const store = openStore(context);
       const subject = await findImage(context, store, artifact, "attest artifact");
-      const predicate = await readPredicate(options.predicate, context.signal);
-      const statement: Statement = { subject, predicateType: options.type, predicate };
-      checkForm(statement, options.predicate);
+      const statement = await statementOf(subject, options, context.signal);
       const manifest = await attest(store, openKeyring(context), statement);
       context.output.line(manifest);
-      context.output.record({ artifact: subject, predicateType: options.type, manifest });
+      context.output.record({ artifact: subject, predicateType: statement.predicateType, manifest });
     });
+}
+
+/** @throws {OperatorError} `USAGE` when only one of kind and predicate is given */
+async function statementOf(
+  subject: Digest,
+  { type, predicate }: AttestOptions,
+  signal: AbortSignal,
+): Promise<Statement> {
+  if (type === undefined && predicate === undefined) return signatureOf(subject);
+  if (type === undefined || predicate === undefined)
+    throw new OperatorError(
+      "USAGE",
+      `Cannot sign a statement: ${type === undefined ? "--type" : "--predicate"} is missing`,
+      {
+        hint: "give both, or neither to sign the artifact itself",
+      },
+    );
+  const statement: Statement = { subject, predicateType: type, predicate: await readPredicate(predicate, signal) };
+  checkForm(statement, predicate);
+  return statement;
 }
 
 function parseKind(text: string): string {
