@@ -9,6 +9,7 @@ import { createSite, get, type DeployResult, type Site } from "./support/bronze.
 
 const signatureType = "https://sigstore.dev/cosign/sign/v1";
 const provenanceType = "https://slsa.dev/provenance/v1";
+const sbomType = "https://cyclonedx.org/bom";
 
 /** Changes bytes of a file behind everybody's back, and gives the way to put them back. */
 function swap(path: string, bytes: (was: Buffer) => Uint8Array): () => void {
@@ -84,6 +85,7 @@ test(
       ["config", blobOf(site, read(site, artifact).config.digest), /VERIFICATION_FAILED.*bytes/s],
       ["signature", blobOf(site, bundleOf(signatureType)), /ARTIFACT_UNVERIFIED.*cosign\/sign\/v1/s],
       ["provenance", blobOf(site, bundleOf(provenanceType)), /ARTIFACT_UNVERIFIED.*slsa\.dev\/provenance\/v1/s],
+      ["SBOM", blobOf(site, bundleOf(sbomType)), /ARTIFACT_UNVERIFIED.*cyclonedx\.org\/bom/s],
       ["provenance's manifest", blobOf(site, evidence.get(provenanceType) ?? ""), /provenance|VERIFICATION_FAILED/],
       ["key log", keyLog, /ARTIFACT_UNVERIFIED.*Cannot trust the key log.*entry 0/s],
     ];

@@ -351,3 +351,23 @@ test("parseDefinition() refuses config that no instance could see, with its plac
     ],
   );
 });
+
+test("parseDefinition() reads trust and revoked of an environment, and names the word that was most likely meant", () => {
+  const settings = (body: string) =>
+    parseDefinition(`${smallest}environments: { production: ${body} }\n`, "bronze.yaml").environments[0]?.settings;
+  assert.deepEqual(settings("{ trust: off, revoked: replace }"), {
+    ...defaultEnvironmentSettings,
+    trust: "off",
+    revoked: "replace",
+  });
+  assert.equal(settings("{}")?.trust, undefined);
+  const { lines } = problemsOf(
+    `${smallest}environments:\n  production:\n    trust: enforced\n    revoked: [x]\n    trsut: warn\n`,
+  );
+  assert.match(
+    lines[0] ?? "",
+    /:5:12 environments\.production\.trust: must be enforce, warn or off, not "enforced"; did you mean "enforce"\?/,
+  );
+  assert.match(lines[1] ?? "", /:6:14 environments\.production\.revoked: must be text/);
+  assert.match(lines[2] ?? "", /:7:5 environments\.production\.trsut: unknown key, did you mean "trust"\?/);
+});

@@ -4,7 +4,7 @@ import { predicateTypes } from "./statement.ts";
 import type { TrustPolicy } from "./verify.ts";
 
 const requiredOf: Readonly<Record<ArtifactOrigin, readonly string[]>> = {
-  built: [predicateTypes.signature, predicateTypes.provenance],
+  built: [predicateTypes.signature, predicateTypes.provenance, predicateTypes.sbom],
   imported: [predicateTypes.signature],
 };
 
