@@ -104,7 +104,7 @@ for (const [what, settings, story, expected] of metrics) {
       ...settings,
     };
     let state = untouchedMetric;
-    const phases = [...story].map((letter) => {
+    const phases = Array.from(story, (letter) => {
       state = afterMeasurement(metric, state, each[letter] ?? value(0));
       return state.phase;
     });

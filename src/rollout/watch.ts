@@ -44,6 +44,7 @@ export function judgeWatch(recent: TrafficShare, baseline: TrafficShare): WatchV
   };
 }
 
-function percent(share: number): string {
+/** `1.5 %`: a share from 0 to 1, for people. */
+export function percent(share: number): string {
   return `${Number((share * 100).toFixed(1))} %`;
 }
