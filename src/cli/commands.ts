@@ -156,6 +156,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/rollout.ts")).rolloutCommand(),
   },
   {
+    name: "why",
+    summary: "what was decided about a release, on which numbers",
+    common: false,
+    load: async () => (await import("./commands/why.ts")).whyCommand(),
+  },
+  {
     name: "volume",
     summary: "what instances keep: volumes and their snapshots",
     common: false,

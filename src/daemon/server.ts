@@ -49,6 +49,7 @@ import { addLogRoutes, type LogQuery } from "./log-routes.ts";
 import { isAbout, withProgress, type Filter } from "./progress.ts";
 import { addRolloutRoutes } from "./rollout-routes.ts";
 import { addVolumeRoutes } from "./volume-routes.ts";
+import { addWhyRoute } from "./why-route.ts";
 import { addSecretRoutes } from "./secret-routes.ts";
 import { addTrustRoutes } from "./trust-routes.ts";
 import { streamWork } from "./stream.ts";
@@ -132,6 +133,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   addRunRoute(app, options);
   addSecretRoutes(app, options);
   addVolumeRoutes(app, options);
+  addWhyRoute(app, options);
   addTrustRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;

@@ -27,6 +27,7 @@
  *   POST /v1/volume/remove   VolumeRemoveRequest               → stream of StreamLine<VolumeResult>
  *   POST /v1/revoke    RevokeRequest                           → stream of StreamLine<RevokeResult>
  *   GET  /v1/revoked                                           → RevokedRow[]
+ *   GET  /v1/why?app=&environment=&release=                    → WhyReport of LedgerEvent
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
  *   GET  /v1/logs?app=&environment=&instance=&process=&lines=&follow=1 → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
@@ -181,6 +182,15 @@ export interface WantedSecret {
   readonly variable: boolean;
   /** In base64, where the definition says where it comes from; absent: the version that is kept. */
   readonly value?: string;
+}
+
+/** What tells why a release came to what it is. */
+export interface WhyReport<Event> {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly release: number;
+  /** Decisions with their inputs, and what people did about it; oldest first. */
+  readonly events: readonly Event[];
 }
 
 export interface SecretSetRequest extends Asked, Named {

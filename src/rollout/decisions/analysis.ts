@@ -21,6 +21,8 @@ export interface StepInputs {
   readonly lengthMs: number;
   /** A person let it go on, whatever was not measured. */
   readonly cleared: boolean;
+  /** It holds nothing up: it is measured while instances are replaced. */
+  readonly beside: boolean;
 }
 
 export interface StepOutcome {
@@ -36,7 +38,7 @@ export interface StepOutcome {
  * is inconclusive, made longer where nothing came to be measured, and then paused: nothing is guessed.
  */
 export function judgeStep(inputs: StepInputs): StepOutcome {
-  const { metrics, elapsedMs, holdMs, lengthMs, cleared } = inputs;
+  const { metrics, elapsedMs, holdMs, lengthMs, cleared, beside } = inputs;
   const phase = assessRun(new Map(metrics.map((metric) => [metric.name, metric])));
   const outcome = (verdict: StepOutcome["verdict"], reason = "", extended = 0): StepOutcome => ({
     verdict,
@@ -48,6 +50,7 @@ export function judgeStep(inputs: StepInputs): StepOutcome {
   // Whoever is waited for sees what was measured.
   if (holdMs === null) return outcome("wait");
   if (phase === "inconclusive") return outcome("pause", reasonOf(metrics, phase));
+  if (beside) return outcome("go on");
   if (elapsedMs < holdMs) return outcome("wait");
   const open = metrics.filter(({ phase: one, wanted, lacks }) => one === "running" && (wanted !== null || lacks));
   if (open.length === 0) return outcome("go on", `nothing was found in ${formatDuration(elapsedMs)}`);
