@@ -3,7 +3,7 @@ import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
 import type { EnvironmentName } from "../model/names.ts";
 import type { AppAddresses } from "../model/observation.ts";
 import { addressesOfApp } from "../rollout/app-names.ts";
-import type { InstanceView } from "../rollout/plan.ts";
+import type { InstanceView } from "../rollout/view.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 
 export interface NameKeeperOptions {

@@ -13,9 +13,10 @@ import {
 } from "../model/names.ts";
 import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
-import { nextDeadlineMs, planEnvironment, type EnvironmentView, type Planner } from "../rollout/plan.ts";
+import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
 import { isUsable } from "../rollout/ready.ts";
 import { ensureKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
+import { allInstances, viewsOf, type EnvironmentView } from "../rollout/view.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
@@ -194,7 +195,7 @@ export class Controller {
     return {
       serving: this.#servingFor(record),
       bootedAtMs: this.state.timeline.boot?.atMs ?? null,
-      instances: this.#instancesOf(record),
+      sets: viewsOf(this.#instancesOf(record)),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.routing.placed,
       rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
@@ -283,7 +284,8 @@ export class Controller {
   }
 
   /** Limits an environment as it is wanted, and lets others of its name know who is there: by name, and those that wait for it by a plan of theirs. */
-  #tellOthers(key: string, record: EnvironmentRecord, { instances }: EnvironmentView): void {
+  #tellOthers(key: string, record: EnvironmentRecord, view: EnvironmentView): void {
+    const instances = allInstances(view);
     this.#limits.look(record);
     void this.#names.look(record, instances);
     const serves = servingApps([record], instances).has(record.app);

@@ -1,5 +1,6 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
-import type { Failure } from "../ledger/event.ts";
+import type { EventData, Failure } from "../ledger/event.ts";
+import { crashesOf } from "../ledger/crashes.ts";
 import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, webProcess, type ProcessName, type SetName } from "../model/names.ts";
 import { volumesOf } from "../model/volumes.ts";
@@ -15,6 +16,7 @@ import { refuseLostVolumes } from "./lost-volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
 import { revokedFailure } from "./refusals.ts";
+import { aborted, quarantine } from "./releases.ts";
 import { Routing } from "./routing.ts";
 import { hideSecrets } from "./secret-values.ts";
 import { sleep } from "./sleep.ts";
@@ -85,14 +87,14 @@ export class Executor {
         recorder.append({ kind: "watch.held", app, environment, release, to, figures, reason });
         return true;
       }
-      case "refuse":
-        recorder.append({
-          kind: "rollout.aborted",
-          app,
-          environment,
-          release: step.release,
-          failure: revokedFailure(record, `v${step.release}`, step.reason),
-        });
+      case "refuse": {
+        const release = record.releases.get(step.release);
+        const failure = revokedFailure(record, `v${step.release}`, step.reason);
+        if (release !== undefined) recorder.append(aborted(record, release, failure, true));
+        return true;
+      }
+      case "step":
+        recorder.append(...steppedEvents(record, step));
         return true;
       case "retire":
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
@@ -230,18 +232,14 @@ export class Executor {
     if (release === undefined || release.set !== set.name || set.role === "live") return false;
     const error = asOperatorError(thrown);
     const cause = causeText(error.cause);
-    this.#options.recorder.append({
-      kind: "rollout.aborted",
-      app: record.app,
-      environment: record.environment,
-      release: release.number,
-      failure: {
+    this.#options.recorder.append(
+      aborted(record, release, {
         code: error.code,
         summary: error.message,
         hint: `${error.hint}; ${servingText(record)}${staysText(release)}`,
         evidence: cause === undefined ? [] : [cause],
-      },
-    });
+      }),
+    );
     return true;
   }
 
@@ -265,6 +263,7 @@ export class Executor {
       wanted: settingsFor(record, set.name).instances,
       afterMs: now - release.sinceMs,
       reason: step.reason,
+      crashes: step.reason === "crashing" ? crashesOf(set, webProcess).last : null,
       instance:
         instance === undefined || facts === undefined
           ? null
@@ -275,13 +274,12 @@ export class Executor {
               settings: set.content.settings,
             },
     });
-    recorder.append({
-      kind: "rollout.aborted",
-      app: record.app,
-      environment: record.environment,
-      release: release.number,
-      failure: { ...failure, hint: `${failure.hint}${staysText(release)}` },
-    });
+    // What nobody let go on in time, or never had an instance, tells nothing about its content.
+    const isBad = step.reason !== "paused" && instance !== undefined;
+    recorder.append(
+      aborted(record, release, { ...failure, hint: `${failure.hint}${staysText(release)}` }),
+      ...(isBad ? quarantine(record, release, failure.summary) : []),
+    );
   }
 
   async #end(record: EnvironmentRecord, step: Extract<Step, { kind: "end" }>): Promise<void> {
@@ -349,6 +347,25 @@ export class Executor {
     }
     await ports.runtime.release([...kept]);
   }
+}
+
+function steppedEvents(
+  { app, environment }: EnvironmentRecord,
+  { release, step, weight, reason, counts, instances, pause }: Extract<Step, { kind: "step" }>,
+): readonly EventData[] {
+  const stepped: EventData = {
+    kind: "rollout.stepped",
+    app,
+    environment,
+    release,
+    step,
+    weight,
+    reason,
+    ...(counts === undefined ? {} : { counts }),
+    ...(instances === undefined ? {} : { instances }),
+  };
+  if (pause === undefined) return [stepped];
+  return [stepped, { kind: "rollout.paused", app, environment, release, by: "plan", reason: pause }];
 }
 
 /** A page that tells of a failure may hold what it failed with. */

@@ -14,7 +14,7 @@ import {
   unknownHealth,
   type Health,
 } from "../rollout/health.ts";
-import type { InstanceView } from "../rollout/plan.ts";
+import type { InstanceView } from "../rollout/view.ts";
 import { workerReadyMs } from "../rollout/processes.ts";
 
 /** An instance with what its probes and the last look for drift told. */

@@ -5,9 +5,12 @@ import type { Promotion } from "../model/api.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";
+import { plannedHoldMs } from "../model/strategy.ts";
 import { settingsThatFit } from "../model/volumes.ts";
 import type { TestTask } from "../model/tasks.ts";
-import { canSwitch, type EnvironmentView } from "../rollout/plan.ts";
+import { hasReady } from "../rollout/plan-active.ts";
+import { hasSteps, strategyOf } from "../rollout/targets.ts";
+import { setView, type EnvironmentView } from "../rollout/view.ts";
 import { isStale } from "../rollout/ready.ts";
 import { leftBehind, originOf, setOfContent } from "../rollout/target.ts";
 import { staysText } from "../rollout/task-outcome.ts";
@@ -34,7 +37,7 @@ export interface NewRelease {
 }
 
 /** What a new release depends on besides the record. */
-export type ViewForRelease = Pick<EnvironmentView, "instances" | "placed">;
+export type ViewForRelease = Pick<EnvironmentView, "sets" | "placed">;
 
 /**
  * The events that create the next release, superseding what is under way. Its number is `record.lastRelease + 1`. It
@@ -49,16 +52,18 @@ export function newRelease(
   const { app, environment } = record;
   const number = record.lastRelease + 1;
   const known = setOfContent(record, release.digest);
-  const stale = known !== undefined && isStale(known, view.instances, nowMs);
+  const stale = known !== undefined && isStale(known, setView(view, known.name).all, nowMs);
   const set = known === undefined || stale ? setName(app, environment, number) : known.name;
   const wanted = release.settings ?? record.settings;
+  const { strategy } = strategyOf(record, { type: release.type, set, settings: wanted });
   // What is ready at once is also meant to be switched to at once: one record on disk in place of two.
   const switching: EventData[] =
     known !== undefined &&
     !stale &&
     record.switching === null &&
     !hasTasks(release, wanted) &&
-    canSwitch(known, wanted, view, nowMs)
+    !hasSteps(strategy) &&
+    hasReady(known, wanted, view, nowMs)
       ? [{ kind: "traffic.switching", app, environment, release: number, set, from: record.live?.set ?? null }]
       : [];
   const retired: EventData[] = stale
@@ -76,7 +81,7 @@ export function newRelease(
       set,
       ...release,
       ...(leaves.length === 0 ? {} : { leaves }),
-      deadlineMs: wanted.deadlineMs,
+      deadlineMs: wanted.deadlineMs + plannedHoldMs(strategy),
     },
     ...switching,
   ];
@@ -84,9 +89,32 @@ export function newRelease(
 
 /** The event that ends the rollout under way, if one is. */
 export function abortActive(record: EnvironmentRecord, failure: Failure): readonly EventData[] {
-  if (record.active === null) return [];
-  const { app, environment, active } = record;
-  return [{ kind: "rollout.aborted", app, environment, release: active, failure }];
+  const release = record.active === null ? undefined : record.releases.get(record.active);
+  return release === undefined ? [] : [aborted(record, release, failure)];
+}
+
+/**
+ * The event that ends a rollout. What a rolling one brought and is healthy serves on until what is live is whole again,
+ * unless it proved bad under traffic.
+ */
+export function aborted(
+  { app, environment }: EnvironmentRecord,
+  { number, progress }: ReleaseRecord,
+  failure: Failure,
+  isBad = false,
+): EventData {
+  const leaving = progress.instances !== null && !isBad;
+  return { kind: "rollout.aborted", app, environment, release: number, failure, ...(leaving ? { leaving } : {}) };
+}
+
+/**
+ * The event by which a content is not put live again that proved bad beside one that serves; none where it is known
+ * already, or nothing serves that it could harm.
+ */
+export function quarantine(record: EnvironmentRecord, release: ReleaseRecord, reason: string): readonly EventData[] {
+  const { app, environment, live, quarantined } = record;
+  if (release.type !== "deploy" || live === null || quarantined.has(release.digest)) return [];
+  return [{ kind: "content.quarantined", app, environment, digest: release.digest, release: release.number, reason }];
 }
 
 export function superseded(record: EnvironmentRecord, by: string): Failure {
@@ -138,8 +166,12 @@ export function automaticRollback(
   const { app, environment } = record;
   const { release, figures, reason } = step;
   const target = record.releases.get(step.to);
-  const takenBack: EventData = { kind: "release.taken_back", app, environment, release, figures, reason };
-  if (target === undefined) return [takenBack];
+  const bad = record.releases.get(release);
+  const takenBack: readonly EventData[] = [
+    { kind: "release.taken_back", app, environment, release, figures, reason },
+    ...(bad === undefined || target === undefined ? [] : quarantine(record, bad, reason)),
+  ];
+  if (target === undefined) return takenBack;
   const cause: Cause = { who: "bronze", why: reason };
-  return [takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), view, nowMs)];
+  return [...takenBack, ...newRelease(record, rollbackTo(record, target, cause, true), view, nowMs)];
 }

@@ -19,6 +19,7 @@ import type { TaskStep } from "../rollout/tasks.ts";
 import type { Fleet } from "./fleet.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
+import { aborted } from "./releases.ts";
 import { hideAllVersions, hideSecrets } from "./secret-values.ts";
 
 export interface TaskRunnerOptions {
@@ -198,7 +199,7 @@ export class TaskRunner {
     const what = commandText(command);
     const refusal = end.refusal === undefined ? {} : { refusal: end.refusal };
     const failure = taskFailure(record, release, { process, index, what, finding, instance, output, ...refusal });
-    recorder.append(ended, { kind: "rollout.aborted", app, environment, release: release.number, failure });
+    recorder.append(ended, aborted(record, release, failure));
   }
 
   /** That its tests failed is known with the artifact, too. @returns what to say where it could not be attached */
@@ -267,7 +268,7 @@ export class TaskRunner {
       instance,
       output: answer.kind === "answered" ? hide([answer.body]).flatMap(linesOfPage) : [],
     });
-    recorder.append(answered, { kind: "rollout.aborted", app, environment, release: release.number, failure });
+    recorder.append(answered, aborted(record, release, failure));
   }
 
   /** Ends what is left of a task. What it wrote stays in the logs. */

@@ -197,6 +197,8 @@ export function abortRollout(
   const set = record.sets.get(release.set);
   if (set?.role === "next" && data.leaving === true) set.role = "leaving";
   else if (set?.role === "next") retire(set, "its rollout was aborted", atMs);
+  // Numbers were its strategy's: what is left of it goes by those of the settings, and by what there is.
+  if (release.progress.instances !== null) for (const other of record.sets.values()) other.count = null;
   // What stood back for it comes again.
   for (const other of record.sets.values()) if (other.yieldsTo?.release === data.release) other.yieldsTo = null;
 }

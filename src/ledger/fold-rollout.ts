@@ -17,7 +17,9 @@ export function stepRollout(record: EnvironmentRecord, data: EventOf<"rollout.st
 
 export function pauseRollout(record: EnvironmentRecord, data: EventOf<"rollout.paused">, atMs: number): void {
   const release = releaseOf(record, data.release);
-  release.progress = { ...release.progress, paused: { sinceMs: atMs, by: data.by, reason: data.reason } };
+  // It stands still since the first time it was told to.
+  const sinceMs = release.progress.paused?.sinceMs ?? atMs;
+  release.progress = { ...release.progress, paused: { sinceMs, by: data.by, reason: data.reason } };
 }
 
 /** Time that it stood still counts for nothing: neither for its deadline nor for its step. */

@@ -198,6 +198,9 @@ function applyToEnvironment(
     case "set.yielded": {
       const set = record.sets.get(data.set);
       if (set !== undefined) set.yieldsTo = { release: data.release, atMs };
+      // What an earlier rollout left ends as well: one content alone comes.
+      for (const other of record.sets.values())
+        if (other.role === "leaving") retire(other, `v${data.release} starts when it has ended`, atMs);
       return;
     }
     case "snapshot.made":

@@ -54,7 +54,7 @@ test("applyEvent() lets a quarantine end with a newer deploy that goes live, or 
   assert.equal(story.record.quarantined.size, 0);
 });
 
-test("applyEvent() lets what a rolling rollout brought serve on when it is ended, and not what was used up", () => {
+test("applyEvent() lets what a rolling rollout brought serve on when it is ended, until something else is live", () => {
   const story = new Story().settings({ instances: 2 }).deployed(1, contentOf("one")).create(2, contentOf("two"));
   const counts = [
     { set: set(1), count: 1 },
@@ -65,15 +65,32 @@ test("applyEvent() lets what a rolling rollout brought serve on when it is ended
   story.tell({ kind: "rollout.aborted", ...inIt, release: 2, failure, leaving: true });
   const roles = () => [...story.record.sets.values()].map(({ role, count }) => [role, count]);
   assert.deepEqual(roles(), [
-    ["live", 1],
-    ["leaving", 1],
+    ["live", null],
+    ["leaving", null],
   ]);
   story.create(3, contentOf("three")).goLive(3);
   assert.deepEqual(roles(), [
-    ["ending", 1],
-    ["ending", 1],
+    ["warm", null],
+    ["ending", null],
     ["live", null],
   ]);
+});
+
+test("applyEvent() keeps nothing warm of what was used up by a rolling rollout", () => {
+  const story = new Story().settings({ instances: 2 }).deployed(1, contentOf("one")).create(2, contentOf("two"));
+  const counts = [
+    { set: set(1), count: 0 },
+    { set: set(2), count: 2 },
+  ];
+  story.tell({ kind: "rollout.stepped", ...inIt, release: 2, step: 1, weight: 0, reason: "", counts, instances: 2 });
+  story.goLive(2);
+  assert.deepEqual(
+    [...story.record.sets.values()].map(({ role, count }) => [role, count]),
+    [
+      ["ending", 0],
+      ["live", null],
+    ],
+  );
 });
 
 test("describeEvent() tells of steps, pauses and quarantines in plain words", () => {

@@ -61,6 +61,9 @@ export const longestPauseMs = 86_400_000;
 /** Without another word: all at once. */
 export const plainStrategy: Strategy = { kind: "blue-green", holdMs: 0 };
 
+/** A quarter of the instances at a time. */
+export const defaultRolling = { kind: "rolling", maxSurge: "25%", maxUnavailable: "25%" } as const satisfies Strategy;
+
 const defaultSteps = [500, 2_500, 5_000];
 /** How long a step of a canary is held where nothing is said, in ms. */
 export const defaultStepMs = 120_000;
@@ -71,7 +74,7 @@ export function strategyNamed(kind: StrategyKind): Strategy {
     case "recreate":
       return { kind };
     case "rolling":
-      return { kind, maxSurge: "25%", maxUnavailable: "25%" };
+      return defaultRolling;
     case "blue-green":
       return plainStrategy;
     case "canary":

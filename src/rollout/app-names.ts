@@ -1,7 +1,7 @@
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import { webProcess, type AppName } from "../model/names.ts";
 import type { AppAddresses } from "../model/observation.ts";
-import type { InstanceView } from "./plan.ts";
+import type { InstanceView } from "./view.ts";
 import { isUsable } from "./ready.ts";
 
 /**

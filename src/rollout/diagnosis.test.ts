@@ -18,6 +18,7 @@ function summary(facts: Partial<InstanceFacts>, health: Partial<Health> = {}): {
     wanted: 2,
     afterMs: 30_000,
     reason: facts.exit === undefined ? "unhealthy" : "exited",
+    crashes: null,
     instance: {
       name: instance(12, 1).name,
       facts: { ...nothing, ...facts },

@@ -1,5 +1,6 @@
 import type { Failure } from "../ledger/event.ts";
 import { formatDuration } from "../model/quantities.ts";
+import { longestPauseMs } from "../model/strategy.ts";
 import type { RunSettings } from "../model/content.ts";
 import type { InstanceName } from "../model/names.ts";
 import type { InstanceFacts } from "../model/observation.ts";
@@ -23,6 +24,8 @@ export interface FailedRollout {
   readonly wanted: number;
   readonly afterMs: number;
   readonly reason: FailReason;
+  /** How the newest of those came to its end that were healthy and keep ending; null: none do. */
+  readonly crashes: string | null;
   readonly instance: FailedInstance | null;
 }
 
@@ -37,16 +40,20 @@ export function diagnose(failed: FailedRollout): Failure {
   const { app, environment, release, serving, instance, ready, wanted } = failed;
   const cause = instance === null ? undefined : causeOf(instance, failed.reason);
   const after = formatDuration(failed.afterMs);
+  const what =
+    failed.reason === "paused"
+      ? `nobody let it go on within ${formatDuration(longestPauseMs)}`
+      : `${ready} of ${wanted} instances healthy after ${after}, ${wanted} needed`;
   const summary =
-    `Cannot complete rollout of ${app} to v${release} in ${environment}: ` +
-    `${ready} of ${wanted} instances healthy after ${after}, ${wanted} needed` +
+    `Cannot complete rollout of ${app} to v${release} in ${environment}: ${what}` +
+    (failed.crashes === null ? "" : `; its instances keep ending: the last ${failed.crashes}`) +
     (cause === undefined ? "" : `; ${instance?.name ?? ""} ${cause.finding}`);
   const traffic = serving === null ? "no release serves" : `all traffic is still on v${serving}`;
   const logs = instance === null ? "" : `; all it wrote: \`bronze logs ${instance.name}\``;
   return {
-    code: failed.reason === "deadline" ? "ROLLOUT_FAILED" : "ROLLOUT_UNHEALTHY",
+    code: failed.reason === "deadline" || failed.reason === "paused" ? "ROLLOUT_FAILED" : "ROLLOUT_UNHEALTHY",
     summary,
-    hint: `${cause?.hint ?? "look at the instances' logs"}; ${traffic}${logs}`,
+    hint: `${cause?.hint ?? (failed.reason === "paused" ? "deploy it again" : "look at the instances' logs")}; ${traffic}${logs}`,
     evidence: instance === null ? [] : evidenceOf(instance),
   };
 }
@@ -72,6 +79,12 @@ function causeOf({ facts, health, settings }: FailedInstance, reason: FailReason
     return {
       finding: `${exit === null ? "tried to write" : "ended after it tried to write"} to ${path}`,
       hint: `an instance's root never changes: add ${written === "" ? "the folder it writes to" : folderOf(written)} to \`run.tmpfs\`, or write below /tmp`,
+    };
+  }
+  if (reason === "failing") {
+    return {
+      finding: `was healthy and failed ${health.failures} probes in a row`,
+      hint: "its last response and lines, above, say why",
     };
   }
   if (reason === "exited" || exit !== null) {

@@ -1,6 +1,6 @@
 import { settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import type { AppName } from "../model/names.ts";
-import type { InstanceView } from "./plan.ts";
+import { hasRunning, setView, type EnvironmentView, type SetView } from "./view.ts";
 
 /** Longest time for which a set that needs others waits for them, in ms. */
 const longestWaitMs = 120_000;
@@ -22,19 +22,18 @@ export interface Missing {
 /**
  * What a set's first instances would miss if they were started now: apps that it needs and that do not serve.
  *
- * @param own all instances of the set; where one runs nothing is missed any more
+ * @param own instances of the set; where one runs nothing is missed any more
  * @returns undefined when nothing is
  */
 export function missingNeeds(
   record: EnvironmentRecord,
   set: SetRecord,
-  own: readonly InstanceView[],
+  own: SetView,
   view: NeedsView,
   nowMs: number,
 ): Missing | undefined {
-  if (own.some(({ phase }) => phase === "running")) return undefined;
   const apps = (settingsFor(record, set.name).needs ?? []).filter((app) => !view.serving.has(app));
-  return apps.length === 0 ? undefined : { apps, waits: nowMs < waitEndMs(record, set, view) };
+  return apps.length === 0 || hasRunning(own) ? undefined : { apps, waits: nowMs < waitEndMs(record, set, view) };
 }
 
 /** When a set stops waiting: counted from when it was wanted, or the machine was started, and well before its rollout would end. */
@@ -46,12 +45,11 @@ export function waitEndMs(record: EnvironmentRecord, set: SetRecord, { bootedAtM
 /** Apps that sets of an environment wait for now. */
 export function waitsFor(
   record: EnvironmentRecord,
-  view: NeedsView & { readonly instances: readonly InstanceView[] },
+  view: NeedsView & Pick<EnvironmentView, "sets">,
   nowMs: number,
 ): readonly AppName[] {
   const missing = [...record.sets.values()].flatMap((set) => {
-    const own = view.instances.filter((instance) => instance.set === set.name);
-    const found = set.role === "ending" ? undefined : missingNeeds(record, set, own, view, nowMs);
+    const found = set.role === "ending" ? undefined : missingNeeds(record, set, setView(view, set.name), view, nowMs);
     return found?.waits === true ? found.apps : [];
   });
   return [...new Set(missing)].sort();

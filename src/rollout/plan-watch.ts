@@ -1,12 +1,12 @@
 import { crashesOf } from "../ledger/crashes.ts";
 import type { EnvironmentRecord, SetRecord } from "../ledger/state.ts";
 import { webProcess } from "../model/names.ts";
-import type { EnvironmentView, InstanceView } from "./plan.ts";
 import { endingWorker } from "./processes.ts";
 import { isUsable, onlyWeb } from "./ready.ts";
 import type { Step } from "./step.ts";
-import { isBlocked, rollbackTarget } from "./target.ts";
+import { isBlocked, isQuarantined, rollbackTarget } from "./target.ts";
 import { isIrreversible } from "./tasks.ts";
+import { setView, type EnvironmentView, type SetView } from "./view.ts";
 import { judgeWatch } from "./watch.ts";
 
 /** All instances of a watched release out of order for so long: it is taken back, in ms. */
@@ -15,13 +15,10 @@ const deadInWatchMs = 3_000;
 /**
  * What becomes of a release under watch: taken back where the rule fires, held for a person where going back would leave
  * behind what its release command did, proven when its time has passed.
- *
- * @param live instances of what is live
  */
 export function planWatch(
   record: EnvironmentRecord,
-  view: Pick<EnvironmentView, "recent">,
-  live: readonly InstanceView[],
+  view: Pick<EnvironmentView, "recent" | "sets">,
   nowMs: number,
 ): readonly Step[] {
   const { watch } = record;
@@ -31,11 +28,11 @@ export function planWatch(
   // What stands back answers nothing, and is not to blame for it.
   if (release === undefined || set === undefined || set.yieldsTo !== null) return [];
   const verdict = judgeWatch(view.recent, watch.baseline);
-  const dead = allDown(set, onlyWeb(live), watch.startedAtMs, nowMs) ?? endingWorker(set);
+  const dead = allDown(set, setView(view, set.name), watch.startedAtMs, nowMs) ?? endingWorker(set);
   const previous = watch.previous === null ? undefined : record.releases.get(watch.previous);
-  // What is revoked does not come back, however bad what came for it.
-  const to =
-    previous !== undefined && isBlocked(record, previous) ? (rollbackTarget(record)?.number ?? null) : watch.previous;
+  // What is revoked, or proved bad itself, does not come back, however bad what came for it.
+  const isUnfit = previous !== undefined && (isBlocked(record, previous) || isQuarantined(record, previous));
+  const to = isUnfit ? (rollbackTarget(record)?.number ?? null) : watch.previous;
   if (verdict.fires || dead !== undefined) {
     const figures = verdict.fires ? verdict.figures : null;
     const reason = verdict.fires ? verdict.reason : (dead ?? "");
@@ -55,13 +52,9 @@ export function planWatch(
 }
 
 /** In words, when every instance that has been healthy is out of order, and has been for a while. */
-function allDown(
-  set: SetRecord,
-  instances: readonly InstanceView[],
-  sinceMs: number,
-  nowMs: number,
-): string | undefined {
-  if (instances.some(isUsable)) return undefined;
+function allDown(set: SetRecord, { plain, odd }: SetView, sinceMs: number, nowMs: number): string | undefined {
+  const instances = onlyWeb(odd);
+  if (plain > 0 || instances.some(isUsable)) return undefined;
   // Those that ended are soon gone: that they keep ending is told by the set. A first one's replacement has its chance.
   const crashes = crashesOf(set, webProcess);
   if (crashes.count > 1 && crashes.atMs >= sinceMs && nowMs - crashes.atMs >= deadInWatchMs)

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { defaultRunSettings, type WorkerSettings } from "../model/content.ts";
 import { instanceName, type InstanceName, type ProcessName } from "../model/names.ts";
-import { planEnvironment, type InstanceView } from "./plan.ts";
+import { planEnvironment } from "./plan.ts";
+import type { InstanceView } from "./view.ts";
 import type { Step } from "./step.ts";
 import { app, contentOf, environment, instance, served, set, Story } from "./testing.ts";
 

@@ -3,7 +3,7 @@ import { isOutdated } from "../ledger/secrets.ts";
 import { nextOrdinalOf, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, type InstanceName, type ProcessName } from "../model/names.ts";
 import { processSettings, wantedInstances, workersOf } from "../model/processes.ts";
-import type { InstanceView } from "./plan.ts";
+import type { InstanceView } from "./view.ts";
 import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
 

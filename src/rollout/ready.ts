@@ -2,7 +2,7 @@ import { isOutdated } from "../ledger/secrets.ts";
 import type { SetRecord } from "../ledger/state.ts";
 import { webProcess } from "../model/names.ts";
 import type { Health } from "./health.ts";
-import type { InstanceView } from "./plan.ts";
+import type { InstanceView } from "./view.ts";
 
 /** A warm set goes live only on probes not older than this, in ms. */
 const freshProbeMs = 2_000;

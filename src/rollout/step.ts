@@ -2,6 +2,7 @@ import type { CondemnType, WatchFigures } from "../ledger/event.ts";
 import type { Route } from "../model/content.ts";
 import { webProcess, type AppName, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
+import type { NextStep } from "./strategies/shape.ts";
 import type { TaskStep } from "./tasks.ts";
 import type { VolumeStep } from "./volumes.ts";
 
@@ -25,6 +26,8 @@ export type Step =
   | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
   | { readonly kind: "switch"; readonly release: number; readonly set: SetName }
   | { readonly kind: "route"; readonly route: Route; readonly rule: RouteRule | null }
+  /** A step of the strategy is reached. */
+  | ({ readonly kind: "step"; readonly release: number } & NextStep)
   | {
       readonly kind: "fail";
       readonly release: number;
@@ -61,8 +64,11 @@ export type Step =
   | TaskStep
   | VolumeStep;
 
-/** Why a rollout cannot come through: an instance ended, never became healthy, or the rollout's own time is over. */
-export type FailReason = "exited" | "unhealthy" | "deadline";
+/**
+ * Why a rollout cannot come through: an instance ended, never became healthy, was healthy and keeps ending or failing its
+ * probes; its own time is over, or that for which a person may keep it waiting.
+ */
+export type FailReason = "exited" | "unhealthy" | "crashing" | "failing" | "deadline" | "paused";
 
 /** Two steps with one key are the same piece of work and never run at the same time. */
 export function stepKey(step: Step): string {
@@ -88,6 +94,7 @@ export function stepKey(step: Step): string {
     case "switch":
       // Both change what answers a route: one at a time.
       return "route";
+    case "step":
     case "fail":
     case "refuse":
     case "prove":

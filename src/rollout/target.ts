@@ -6,7 +6,7 @@ import { isIrreversible } from "./tasks.ts";
 
 /**
  * The release a rollback without a version goes to: the nearest earlier proven entry of the line whose content is not
- * what is live, and whose artifact is not revoked.
+ * what is live, and that neither is revoked nor proved bad.
  *
  * @returns undefined when there is nothing to go to
  */
@@ -15,7 +15,7 @@ export function rollbackTarget(record: EnvironmentRecord): ReleaseRecord | undef
   const live = record.releases.get(record.live.release);
   for (let i = record.line.length - 2; i >= 0; i -= 1) {
     const release = record.releases.get(record.line[i] ?? 0);
-    if (release !== undefined && isBlocked(record, release)) continue;
+    if (release !== undefined && (isBlocked(record, release) || isQuarantined(record, release))) continue;
     // With the secrets of now it may be what is live.
     if (release !== undefined && digestNow(record, release) !== live?.digest && isProven(record, release.digest))
       return release;
@@ -26,6 +26,11 @@ export function rollbackTarget(record: EnvironmentRecord): ReleaseRecord | undef
 /** Whether a release's artifact is revoked, or was made from what is. */
 export function isBlocked({ revocations }: EnvironmentRecord, { content }: ReleaseRecord): boolean {
   return blockOf(revocations, content.artifact) !== undefined;
+}
+
+/** Whether a release's content proved bad here, and nothing has ended that since. */
+export function isQuarantined(record: EnvironmentRecord, release: ReleaseRecord): boolean {
+  return record.quarantined.size > 0 && record.quarantined.has(digestNow(record, release));
 }
 
 /** Whether any release of this content came through its watch, or is a rollback to one that did. */

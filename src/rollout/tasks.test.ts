@@ -6,7 +6,7 @@ import { planEnvironment } from "./plan.ts";
 import { stepKey } from "./step.ts";
 import { isIrreversible, planPreparation, planTasks, taskDeadlines } from "./tasks.ts";
 import { app, contentOf, environment, instance, served, set, Story, view } from "./testing.ts";
-import type { InstanceView } from "./plan.ts";
+import type { InstanceView } from "./view.ts";
 
 const migrate: ReleaseTask = { run: ["migrate"], reversible: true, deadlineMs: 60_000 };
 const withRelease = (text: string, release: ReleaseTask = migrate): Content => {

@@ -18,7 +18,7 @@ import {
   type SetName,
 } from "../model/names.ts";
 import type { TaskEnd, TestTask } from "../model/tasks.ts";
-import type { InstanceView } from "./plan.ts";
+import type { InstanceView } from "./view.ts";
 import type { Step } from "./step.ts";
 import { planRunningSnapshots } from "./volumes.ts";
 

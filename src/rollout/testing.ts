@@ -13,7 +13,7 @@ import {
 } from "../model/content.ts";
 import { instanceName, parseAppName, parseEnvironmentName, setName, webProcess, type SetName } from "../model/names.ts";
 import { startingHealth, type Health } from "./health.ts";
-import type { EnvironmentView, InstanceView } from "./plan.ts";
+import { viewsOf, type EnvironmentView, type InstanceView } from "./view.ts";
 
 /** Helpers of the planners' tests: a small world that is told in events. */
 export const app = parseAppName("shop");
@@ -133,9 +133,9 @@ export function instance(release: number, ordinal: number, change: Partial<Insta
   };
 }
 
-export function view(change: Partial<EnvironmentView> = {}): EnvironmentView {
+export function view({ instances = [], ...change }: ViewChange = {}): EnvironmentView {
   return {
-    instances: [],
+    sets: viewsOf(instances),
     tasks: [],
     placed: new Map(),
     rules: [],
@@ -147,11 +147,13 @@ export function view(change: Partial<EnvironmentView> = {}): EnvironmentView {
   };
 }
 
+type ViewChange = Partial<EnvironmentView> & { readonly instances?: readonly InstanceView[] };
+
 /** A view in which these instances run, are placed, and `live` answers the route. */
 export function served(
   instances: readonly InstanceView[],
   live: SetName | null,
-  change: Partial<EnvironmentView> = {},
+  change: ViewChange = {},
 ): EnvironmentView {
   const placed = new Map(
     [...Map.groupBy(instances, (one) => one.set)].map(

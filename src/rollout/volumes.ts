@@ -1,10 +1,11 @@
 import { crashesOf } from "../ledger/crashes.ts";
 import { isRouted, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
-import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import { webProcess, type ProcessName, type SetName } from "../model/names.ts";
 import { workersOf } from "../model/processes.ts";
 import { leadsTo } from "../model/route-rule.ts";
+import { plainStrategy, type Strategy } from "../model/strategy.ts";
 import { allVolumesOf, clashes, formatVolume, hasExclusive, volumesOf, type AttachedVolume } from "../model/volumes.ts";
-import type { EnvironmentView, InstanceView } from "./plan.ts";
+import { allInstances, setView, type EnvironmentView, type InstanceView } from "./view.ts";
 import type { Step } from "./step.ts";
 
 /** What is to be done about the volumes of a release before its instances start. */
@@ -25,24 +26,44 @@ export type VolumeStep =
       readonly volumes: readonly string[];
     };
 
-/** Processes of a set whose instances have volumes that what another set starts first must have alone, and which. */
-export function yieldingTo(live: SetRecord, next: SetRecord): ReadonlyMap<ProcessName, readonly string[]> {
+/**
+ * Processes of what is live that are to end before what comes starts, and the volumes that both want and only one may have:
+ * all of them where it is to be recreated.
+ */
+export function handoverOf(
+  live: SetRecord,
+  next: SetRecord,
+  strategy: Strategy,
+): ReadonlyMap<ProcessName, readonly string[]> {
   const wanted = volumesOf(next.content.settings, webProcess, next);
   const yielding = new Map<ProcessName, readonly string[]>();
   for (const process of [webProcess, ...workersOf(live.content.settings)]) {
     const both = clashes(volumesOf(live.content.settings, process, live), wanted);
-    if (both.length > 0) yielding.set(process, both.map(formatVolume));
+    if (both.length > 0 || strategy.kind === "recreate") yielding.set(process, both.map(formatVolume));
   }
   return yielding;
+}
+
+/** The same for a release; a rollback goes live beside what is live, where no volume is in its way. */
+function handoverFor(
+  record: EnvironmentRecord,
+  release: ReleaseRecord,
+  live: SetRecord,
+  next: SetRecord,
+): ReadonlyMap<ProcessName, readonly string[]> {
+  const { strategy } = release.settings ?? record.settings;
+  return handoverOf(live, next, release.type === "rollback" ? plainStrategy : strategy);
 }
 
 /** Processes of a set that stand back for the rollout under way. */
 export function yieldingProcesses(record: EnvironmentRecord, set: SetRecord): ReadonlySet<ProcessName> {
   const active = record.active === null ? undefined : record.releases.get(record.active);
   const next = active === undefined ? undefined : record.sets.get(active.set);
-  if (set.yieldsTo === null || set.yieldsTo.release !== active?.number || next === undefined) return new Set();
-  return new Set(yieldingTo(set, next).keys());
+  if (active === undefined || next === undefined || set.yieldsTo?.release !== active.number) return noProcesses;
+  return new Set(handoverFor(record, active, set, next).keys());
 }
+
+const noProcesses: ReadonlySet<ProcessName> = new Set();
 
 /**
  * Snapshots of volumes that its instances have beside those of what is live: made while they are written to, before
@@ -69,22 +90,31 @@ export function planHandover(
   if (next === undefined || next.role !== "next") return undefined;
   const live = record.live === null ? undefined : record.sets.get(record.live.set);
   if (live !== undefined && live.name !== next.name && live.yieldsTo?.release !== release.number) {
-    const volumes = [...new Set([...yieldingTo(live, next).values()].flat())].sort();
-    if (volumes.length > 0) return [{ kind: "yield", release: release.number, set: live.name, volumes }];
+    const handover = handoverFor(record, release, live, next);
+    const volumes = [...new Set([...handover.values()].flat())].sort();
+    if (handover.size > 0) return [{ kind: "yield", release: release.number, set: live.name, volumes }];
   }
   const wanted = volumesOf(next.content.settings, webProcess, next);
-  const held = holdersOf(record, wanted, view.instances).some(({ set }) => set !== next.name);
-  return held ? [] : snapshotsOf(record, release, true);
+  const held = holdersOf(record, wanted, view).some(({ set }) => set !== next.name);
+  return held || isToEndFirst(record, next, view) ? [] : snapshotsOf(record, release, true);
+}
+
+/** Whether anything still runs of what is to have ended before a release starts that is recreated. */
+function isToEndFirst(record: EnvironmentRecord, next: SetRecord, view: EnvironmentView): boolean {
+  const live = record.live === null ? undefined : record.sets.get(record.live.set);
+  if (live === undefined || !yieldingProcesses(record, live).has(webProcess)) return false;
+  const olds = [...record.sets.values()].filter((set) => set !== next && (set === live || set.role === "ending"));
+  return olds.some((set) => setView(view, set.name).all.some(({ phase }) => phase !== "exited"));
 }
 
 /** Instances that have one of these volumes, where not both may: those that ended have nothing any more. */
 function holdersOf(
   record: EnvironmentRecord,
   wanted: readonly AttachedVolume[],
-  instances: readonly InstanceView[],
+  view: EnvironmentView,
 ): readonly InstanceView[] {
   if (wanted.length === 0) return [];
-  return instances.filter(({ set, process, phase }) => {
+  return allInstances(view).filter(({ set, process, phase }) => {
     const own = phase === "exited" ? undefined : record.sets.get(set);
     return own !== undefined && clashes(wanted, volumesOf(own.content.settings, process, own)).length > 0;
   });
@@ -115,31 +145,29 @@ export function withoutClashes(
     const process = step.process ?? webProcess;
     // What is being started as it is told to end has a volume that nobody sees it have.
     if (set === undefined || yields?.set === set.name || yieldingProcesses(record, set).has(process)) return false;
-    return holdersOf(record, volumesOf(set.content.settings, process, set), view.instances).length === 0;
+    return holdersOf(record, volumesOf(set.content.settings, process, set), view).length === 0;
   });
 }
 
 /** Ends what stands back, once no request goes to it any more. */
-export function planYielding(
-  record: EnvironmentRecord,
-  set: SetRecord,
-  instances: readonly InstanceView[],
-  view: EnvironmentView,
-): readonly Step[] {
-  const yielding = yieldingProcesses(record, set);
+export function planYielding(record: EnvironmentRecord, set: SetRecord, view: EnvironmentView): readonly Step[] {
+  const yielding = set.yieldsTo === null ? noProcesses : yieldingProcesses(record, set);
   if (yielding.size === 0) return [];
   const waiting =
     !isRouted(record, set.name) || view.rules.every((rule) => !leadsTo(rule, set.name) || rule.hold === true);
-  return instances
-    .filter(({ name, process, phase }) => {
+  return setView(view, set.name)
+    .all.filter(({ name, process, phase }) => {
       const isDue = yielding.has(process) && phase === "running" && !set.condemned.has(name);
       return isDue && (process !== webProcess || waiting);
     })
     .map(({ name }) => ({ kind: "condemn", instance: name, type: "yields", reason: yieldReason(set) }));
 }
 
-function yieldReason({ yieldsTo }: SetRecord): string {
-  return `v${yieldsTo?.release ?? 0} gets its volumes, which only one may have`;
+function yieldReason({ yieldsTo, content }: SetRecord): string {
+  const release = `v${yieldsTo?.release ?? 0}`;
+  return hasExclusive(content.settings)
+    ? `${release} gets its volumes, which only one may have`
+    : `${release} starts when it has ended`;
 }
 
 /** What was to come back and ended so often in a row is broken. */
@@ -149,16 +177,17 @@ const brokenAfter = 3;
  * Whether requests are to wait: while what is live stands back, and after that until it or what replaced it serves.
  *
  * @param isHolding whether they wait now
+ * @param answering how many of its instances may answer and have their place
  */
 export function holdsRequests(
   record: EnvironmentRecord,
   live: SetRecord,
   isHolding: boolean,
-  serving: readonly InstanceName[],
+  answering: number,
 ): boolean {
   if (yieldingProcesses(record, live).has(webProcess)) return true;
   // What keeps ending is not waited for: then requests are refused, as of any app that is broken.
-  return isHolding && serving.length === 0 && crashesOf(live, webProcess).count < brokenAfter;
+  return isHolding && answering === 0 && crashesOf(live, webProcess).count < brokenAfter;
 }
 
 /** Why a set is not kept warm beside what is live or comes; undefined: its volumes are in nobody's way. */

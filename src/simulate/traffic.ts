@@ -34,3 +34,47 @@ export async function failedWhile(world: World, ms: number): Promise<number> {
 /** The set that answers the first route. */
 export const servedBy = async (world: World): Promise<SetName | undefined> =>
   (await world.router.observe()).rules[0]?.stable;
+
+/** Clients that ask for pages from now on; some take long. */
+export interface Clients {
+  /** @returns how many were not answered, or not to the end, and how many were answered by each set */
+  stop(): { readonly failed: number; readonly answered: ReadonlyMap<SetName, number> };
+}
+
+/** Time between two requests, and how long answers take, in ms; each `longEvery`th is long. */
+const [betweenMs, answerMs, longMs, longEvery] = [5, 20, 2_000, 50];
+
+/** Asks for pages every few ms. A request fails that has no instance, or whose instance ends under it. */
+export function clientsOf(world: World): Clients {
+  let failed = 0;
+  let count = 0;
+  const answered = new Map<SetName, number>();
+  let stopped = false;
+  const ask = (): void => {
+    const request = world.router.request("shop", "/");
+    if ("waits" in request) return void request.waits.then(ask);
+    if (!("end" in request)) {
+      failed += 1;
+      return;
+    }
+    count += 1;
+    world.clock.after(count % longEvery === 0 ? longMs : answerMs, () => {
+      const isWhole = request.isOpen() && world.machine.instance(request.instance)?.seen.phase === "running";
+      request.end(isWhole ? 200 : null, 1);
+      if (isWhole) answered.set(request.set, (answered.get(request.set) ?? 0) + 1);
+      else failed += 1;
+    });
+  };
+  const again = (): void => {
+    if (stopped) return;
+    ask();
+    world.clock.after(betweenMs, again);
+  };
+  again();
+  return {
+    stop() {
+      stopped = true;
+      return { failed, answered };
+    },
+  };
+}

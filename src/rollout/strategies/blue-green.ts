@@ -17,3 +17,11 @@ export function planBlueGreen({ holdMs, analysis }: Omit<BlueGreen, "kind">, inp
   }
   return { counts, weights, ready: passed && nowMs >= progress.sinceMs + (holdMs ?? 0) };
 }
+
+/** When its hold is over, ms since the epoch; null: time alone changes nothing. */
+export function blueGreenHoldEndMs(
+  { holdMs }: Pick<BlueGreen, "holdMs">,
+  { step, sinceMs, paused, hurried }: StrategyInput["progress"],
+): number | null {
+  return holdMs === null || step === 0 || paused !== null || hurried ? null : sinceMs + holdMs;
+}

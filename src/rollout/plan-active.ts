@@ -1,0 +1,111 @@
+import { crashesOf } from "../ledger/crashes.ts";
+import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
+import { webProcess } from "../model/names.ts";
+import { longestPauseMs } from "../model/strategy.ts";
+import { outUntilReplacedMs } from "./health.ts";
+import { isUsable, onlyWeb, readyInstances } from "./ready.ts";
+import { planRefusal } from "./revoked.ts";
+import type { FailReason, Step } from "./step.ts";
+import type { Targets } from "./targets.ts";
+import { isTasking, planChecks, planPreparation } from "./tasks.ts";
+import { isPlaced, setView, type EnvironmentView, type InstanceView, type SetView } from "./view.ts";
+import { planHandover } from "./volumes.ts";
+
+/** What was well and ended so often in a row while its rollout was under way keeps ending. */
+const crashesUntilFailed = 2;
+
+/** What is to be done about the rollout under way, besides about its instances. */
+export function planActive(
+  record: EnvironmentRecord,
+  view: EnvironmentView,
+  targets: Targets,
+  nowMs: number,
+): readonly Step[] {
+  if (record.active === null) return [];
+  const release = record.releases.get(record.active);
+  const set = release === undefined ? undefined : record.sets.get(release.set);
+  if (release === undefined || set === undefined) return [];
+  const toSwitch: Step = { kind: "switch", release: release.number, set: set.name };
+  const wanted = settingsFor(record, set.name);
+  // The switch was begun and is in effect: it is finished whatever came after, so that state never says otherwise.
+  if (record.switching !== null && isSwitched(wanted, set, view)) return [toSwitch];
+  const refusal = planRefusal(record, release);
+  if (refusal !== undefined) return [refusal];
+  if (isTasking(record, release)) return [];
+  const preparation = planPreparation(record, release, view);
+  const before = preparation ?? planHandover(record, release, view);
+  const own = setView(view, set.name);
+  const failure = failureOf(release, set, before === undefined ? own : noInstances, nowMs);
+  if (failure !== undefined) return [failure];
+  if (before !== undefined) return before;
+  const { plan } = targets;
+  const count = plan?.counts.get(set.name) ?? wanted.instances;
+  if (count > 0 && hasReady(set, { ...wanted, instances: count }, view, nowMs)) {
+    const checks = planChecks(record, release, readyInstances(set, own.all, nowMs), view);
+    if (checks !== undefined) return checks;
+  }
+  if (plan?.step !== undefined) return [{ kind: "step", release: release.number, ...plan.step }];
+  const isDue = plan === undefined ? release.progress.paused === null : plan.ready;
+  return isDue && hasReady(set, wanted, view, nowMs) ? [toSwitch] : [];
+}
+
+const noInstances: SetView = { plain: 0, odd: [], all: [] };
+
+function isSwitched({ route }: EnvironmentSettings, set: SetRecord, { rules }: EnvironmentView): boolean {
+  const wanted = formatRoute(route);
+  return rules.some((rule) => rule.stable === set.name && formatRoute(rule.route) === wanted);
+}
+
+/** Whether enough instances of a set are ready, and the router knows those where they are to have traffic. */
+export function hasReady(
+  set: SetRecord,
+  wanted: Pick<EnvironmentSettings, "instances" | "route">,
+  view: Pick<EnvironmentView, "sets" | "placed">,
+  nowMs: number,
+): boolean {
+  const { plain, odd, all } = setView(view, set.name);
+  const placed = view.placed.get(set.name);
+  const isKnown = ({ name }: InstanceView): boolean => wanted.route === null || isPlaced(placed, name);
+  // Of a set that stands by each has to have answered lately.
+  const isWarm = set.role === "warm";
+  const ready = readyInstances(set, isWarm ? all : odd, nowMs);
+  return (isWarm ? 0 : plain) + ready.length >= wanted.instances && ready.every(isKnown);
+}
+
+function failureOf(release: ReleaseRecord, set: SetRecord, own: SetView, nowMs: number): Step | undefined {
+  const fail = (instance: InstanceView | undefined, reason: FailReason): Step => ({
+    kind: "fail",
+    release: release.number,
+    instance: instance?.name ?? null,
+    reason,
+  });
+  const instances = onlyWeb(own.odd);
+  const fresh = instances.filter(({ name }) => !set.proven.has(name) && !set.condemned.has(name));
+  // Half-made ones and those that lost their supervisor say nothing about the content: they are replaced.
+  const exited = fresh.find(({ phase }) => phase === "exited");
+  if (exited !== undefined) return fail(exited, "exited");
+  const late = fresh.find((instance) => isLate(instance, set, nowMs));
+  if (late !== undefined) return fail(late, "unhealthy");
+  const { progress } = release;
+  if (set.role === "next" && crashesOf(set, webProcess).count >= crashesUntilFailed)
+    return fail(
+      instances.find(({ phase }) => phase === "exited"),
+      "crashing",
+    );
+  const isOut = ({ health }: InstanceView): boolean =>
+    health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs + outUntilReplacedMs;
+  // It has had requests, or may have had them: what was well and is not any more is no better for waiting.
+  const out = progress.step === 0 ? undefined : instances.find((one) => !set.condemned.has(one.name) && isOut(one));
+  if (out !== undefined && set.role === "next") return fail(out, "failing");
+  if (progress.paused !== null)
+    return nowMs < progress.paused.sinceMs + longestPauseMs ? undefined : fail(undefined, "paused");
+  if (nowMs < release.deadlineAtMs) return undefined;
+  return fail(instances.find((instance) => !isUsable(instance)) ?? onlyWeb(own.all)[0], "deadline");
+}
+
+/** Past its deadline without a passed probe; one that a daemon has only just found is asked once before it is judged. */
+export function isLate({ health, startedAtMs, address }: InstanceView, set: SetRecord, nowMs: number): boolean {
+  const isAsked = health.probes > 0 || address === null;
+  return health.state === "starting" && isAsked && nowMs >= startedAtMs + set.content.settings.health.deadlineMs;
+}

@@ -1,0 +1,73 @@
+import type { EnvironmentRecord } from "../ledger/state.ts";
+import { formatRoute } from "../model/content.ts";
+import type { RouteRule } from "../model/observation.ts";
+import { mostCanaries, sameRule } from "../model/route-rule.ts";
+import type { SetName } from "../model/names.ts";
+import type { Step } from "./step.ts";
+import type { Targets } from "./targets.ts";
+import type { EnvironmentView } from "./view.ts";
+import { holdsRequests } from "./volumes.ts";
+
+/**
+ * Puts right what answers the environment's routes: by the weights of the rollout under way, after a restart, for a changed
+ * route, at `down`. While a switch is under way that alone decides. One step at a time.
+ */
+export function planRoutes(record: EnvironmentRecord, view: EnvironmentView, targets: Targets): readonly Step[] {
+  if (record.switching !== null) return [];
+  const wanted = [mainRule(record, view, targets), previewRule(record, view, targets)].filter(
+    (rule) => rule !== undefined,
+  );
+  for (const rule of wanted) {
+    const key = formatRoute(rule.route);
+    const there = view.rules.find((one) => formatRoute(one.route) === key);
+    const isRight = there !== undefined && sameRule(there, rule);
+    // What is live keeps its rule without an instance; nothing is given one before it has a place.
+    if (!isRight && (there?.stable === rule.stable || view.placed.has(rule.stable)))
+      return [{ kind: "route", route: rule.route, rule }];
+  }
+  const keys = new Set([
+    formatRoute(record.live === null ? null : record.settings.route),
+    ...wanted.map(({ route }) => formatRoute(route)),
+  ]);
+  const left = view.rules.find(({ route }) => !keys.has(formatRoute(route)));
+  return left === undefined ? [] : [{ kind: "route", route: left.route, rule: null }];
+}
+
+function mainRule(record: EnvironmentRecord, view: EnvironmentView, targets: Targets): RouteRule | undefined {
+  const { live, settings } = record;
+  if (live === null || settings.route === null) return undefined;
+  const { route } = settings;
+  const key = formatRoute(route);
+  const there = view.rules.find((rule) => formatRoute(rule.route) === key);
+  const set = record.sets.get(live.set);
+  const answering = targets.tallies.get(live.set)?.answering ?? 0;
+  if (set !== undefined && holdsRequests(record, set, there?.hold === true, answering))
+    return { route, stable: live.set, hold: true };
+  const canaries = canariesOf(record, live.set, view, targets);
+  return { route, stable: live.set, ...(canaries.length === 0 ? {} : { canaries }) };
+}
+
+/** What is on its way first: it is the one that a request means which asks for the canary. */
+function canariesOf(
+  record: EnvironmentRecord,
+  live: SetName,
+  view: EnvironmentView,
+  { weights }: Targets,
+): readonly { readonly set: SetName; readonly weight: number }[] {
+  if (weights === undefined) return [];
+  const next = record.active === null ? undefined : record.releases.get(record.active)?.set;
+  return [...weights]
+    .filter(([set, weight]) => set !== live && view.placed.has(set) && (weight > 0 || set === next))
+    .map(([set, weight]) => ({ set, weight }))
+    .sort((a, b) => Number(b.set === next) - Number(a.set === next) || (a.set < b.set ? -1 : 1))
+    .slice(0, mostCanaries);
+}
+
+/** Where what is on its way answers before the switch. */
+function previewRule(record: EnvironmentRecord, view: EnvironmentView, { plan }: Targets): RouteRule | undefined {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  if (active === undefined || plan === undefined || active.type !== "deploy") return undefined;
+  const { strategy } = active.settings ?? record.settings;
+  if (strategy.kind !== "blue-green" || strategy.preview === undefined) return undefined;
+  return view.placed.has(active.set) ? { route: strategy.preview, stable: active.set } : undefined;
+}

@@ -1,0 +1,201 @@
+import type { CondemnType } from "../ledger/event.ts";
+import { isOutdated } from "../ledger/secrets.ts";
+import { isRouted, nextOrdinalOf, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { isWorker, splitInstanceName, webProcess, type InstanceName } from "../model/names.ts";
+import { leadsTo } from "../model/route-rule.ts";
+import { outUntilReplacedMs } from "./health.ts";
+import { isLate } from "./plan-active.ts";
+import { planWorkers } from "./processes.ts";
+import { isUsable, onlyWeb } from "./ready.ts";
+import { earliestStartMs } from "./starts.ts";
+import type { Step } from "./step.ts";
+import { countOf, type Targets } from "./targets.ts";
+import { isPlaced, setView, type EnvironmentView, type InstanceView, type SetView, type Tally } from "./view.ts";
+import { planYielding } from "./volumes.ts";
+
+/** What the plan of a set depends on. */
+export interface SetsPlanned {
+  readonly record: EnvironmentRecord;
+  readonly view: EnvironmentView;
+  readonly targets: Targets;
+  /** Whether the router shares requests out as it is to. */
+  readonly isRouteRight: boolean;
+  readonly nowMs: number;
+}
+
+interface OneSet extends SetsPlanned {
+  readonly set: SetRecord;
+  readonly own: SetView;
+  readonly tally: Tally;
+  readonly wanted: number;
+  /** `web` instances that are to be looked at one by one. */
+  readonly odd: readonly InstanceView[];
+}
+
+/** What is to be done about the instances of a set and their places. */
+export function planSet(planned: SetsPlanned, set: SetRecord): readonly Step[] {
+  const { record, view, targets, nowMs } = planned;
+  const own = setView(view, set.name);
+  const steps: Step[] = [...planYielding(record, set, view), ...planWorkers(record, set, own.odd, nowMs)];
+  const tally = targets.tallies.get(set.name);
+  if (set.role === "ending" || tally === undefined) return [...steps, ...planEnding(set, own, view)];
+  const wanted = countOf(record, set, targets);
+  if (set.role === "leaving" && (wanted === 0 || tally.running === 0)) {
+    const reason = tally.running === 0 ? "nothing of it runs any more" : "what is live is whole again";
+    return [...steps, { kind: "retire", set: set.name, reason }];
+  }
+  const one: OneSet = { ...planned, set, own, tally, wanted, odd: onlyWeb(own.odd) };
+  steps.push(...planStarts(one), ...planCondemned(one), ...planEnds(one));
+  const placed = view.placed.get(set.name) ?? [];
+  const endpoints = isRouted(record, set.name) ? planEndpoints(one, placed) : planNoEndpoints(set, placed, view);
+  if (endpoints !== undefined) steps.push({ kind: "place", set: set.name, instances: endpoints });
+  return steps;
+}
+
+function planStarts({ set, tally, wanted, odd, nowMs }: OneSet): readonly Step[] {
+  const missing = wanted - tally.alive;
+  // What is on its way out gets no new ones.
+  if (missing <= 0 || set.role === "leaving" || nowMs < earliestStartMs(set, webProcess)) return [];
+  const hasFailed = odd.some(({ name, phase }) => phase === "exited" && !set.proven.has(name));
+  if (set.role === "next" && hasFailed) return [];
+  const ordinals = Array.from({ length: missing }, (_, i) => nextOrdinalOf(set, webProcess) + i);
+  // By name, and not by number: one of them may be gone when it is carried out.
+  const ending = odd
+    .filter(({ name, phase }) => phase === "running" && set.condemned.has(name))
+    .map(({ name }) => name);
+  return [{ kind: "ensure", set: set.name, count: wanted, ordinals, ...(ending.length === 0 ? {} : { ending }) }];
+}
+
+function planCondemned(one: OneSet): readonly Step[] {
+  const { set, odd, own, tally, wanted, record } = one;
+  const condemn = (instance: InstanceView, type: CondemnType, reason: string): Step => ({
+    kind: "condemn",
+    instance: instance.name,
+    type,
+    reason,
+  });
+  const staying = odd.filter(({ name, phase }) => phase === "running" && !set.condemned.has(name));
+  const steps = staying
+    .filter(({ orphaned }) => orphaned)
+    .map((instance) => condemn(instance, "broken", "its supervisor ended: nobody would tell how it ends"));
+  for (const instance of staying)
+    if (isOutdated(set, instance)) steps.push(condemn(instance, "secret", "a secret that it has has ended"));
+  if (tally.alive > wanted) {
+    // Those that do not serve go first, then the newest.
+    const alive = onlyWeb(own.all).filter(({ name, phase }) => phase === "running" && !set.condemned.has(name));
+    const order = alive.sort((a, b) => Number(isUsable(a)) - Number(isUsable(b)) || b.ordinal - a.ordinal);
+    const reason = `${wanted} ${wanted === 1 ? "instance is" : "instances are"} wanted`;
+    for (const instance of order.slice(0, alive.length - wanted)) steps.push(condemn(instance, "surplus", reason));
+    return steps;
+  }
+  // What is wrong with what is on its way is its rollout's to tell, and what leaves is not mended.
+  if (set.role === "leaving" || (set.role === "next" && record.active !== null)) return steps;
+  return [...steps, ...planUnwell(one, staying, condemn)];
+}
+
+function planUnwell(
+  { set, odd, tally, own, nowMs }: OneSet,
+  staying: readonly InstanceView[],
+  condemn: (instance: InstanceView, type: CondemnType, reason: string) => Step,
+): readonly Step[] {
+  const late = staying.filter((instance) => !set.proven.has(instance.name) && isLate(instance, set, nowMs));
+  if (late.length > 0) return late.map((instance) => condemn(instance, "late", "it did not become healthy in time"));
+  const failing = staying.filter(
+    ({ health }) => health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs + outUntilReplacedMs,
+  );
+  if (failing.length === 0) return [];
+  // With none left to serve, replacing all at once would only add to the trouble: one at a time.
+  const allFail = own.plain === 0 && !odd.some(isUsable);
+  const ending = tally.running > tally.alive;
+  if (allFail && (ending || staying.some(({ health }) => health.state === "starting"))) return [];
+  return (allFail ? failing.slice(0, 1) : failing).map((instance) =>
+    condemn(instance, "unhealthy", `it failed ${instance.health.failures} probes in a row`),
+  );
+}
+
+function planEnds({ set, odd, tally, wanted, isRouteRight, targets, nowMs }: OneSet): readonly Step[] {
+  const { settings } = set.content;
+  const hasAlone = Object.values(settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
+  const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
+  const steps: Step[] = [];
+  const end = (instance: InstanceName, drainUntilMs: number | null): void => {
+    steps.push({ kind: "end", set: set.name, instance, drainUntilMs });
+  };
+  if (set.condemned.size > 0) {
+    const there = new Set(odd.map(({ name }) => name));
+    for (const name of set.condemned.keys())
+      // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
+      if (!there.has(name) && splitInstanceName(name)?.process === webProcess) end(name, null);
+  }
+  // One that has requests by its weight keeps them until the router has given them to others.
+  const mayDrain = targets.weights === undefined || isRouteRight;
+  for (const instance of odd) {
+    const condemned = set.condemned.get(instance.name);
+    // One that ended in its first start is kept until the rollout's failure has been told from it.
+    const gone =
+      instance.phase === "broken" ||
+      (instance.phase === "exited" &&
+        (set.role !== "next" || set.proven.has(instance.name) || condemned !== undefined));
+    if (gone) end(instance.name, null);
+    else if (condemned === undefined) continue;
+    else if (isInTheWay(condemned.type)) end(instance.name, condemned.atMs + settings.drainMs);
+    // A condemned instance serves until its replacement does, which cannot start beside it where it has a volume alone.
+    else if (!isUsable(instance) || (tally.serving >= wanted && mayDrain)) end(instance.name, nowMs + settings.drainMs);
+  }
+  return steps;
+}
+
+/**
+ * The endpoints a set is to have, or undefined when it has them. One that is being drained keeps its place until it is
+ * gone, so that its requests can still be counted; a condemned one never gets a place, for its end may be under way.
+ */
+function planEndpoints(
+  { set, odd, own }: OneSet,
+  placed: readonly InstanceName[],
+): readonly InstanceName[] | undefined {
+  const canBePlaced = ({ phase, address }: InstanceView): boolean => phase === "running" && address !== null;
+  const belongs = (instance: InstanceView): boolean =>
+    canBePlaced(instance) &&
+    isUsable(instance) &&
+    (!set.condemned.has(instance.name) || isPlaced(placed, instance.name));
+  const wanted = odd.filter(belongs);
+  if (own.plain === 0 && wanted.length === 0) {
+    // All fail their probes while they run: they stay in traffic, a wrong answer is better than none.
+    const left = odd.filter((instance) => canBePlaced(instance) && isPlaced(placed, instance.name));
+    // A route leads to what is live: its place stays, and its next instance takes over from those that are gone.
+    if (left.length === 0 && set.role === "live") return undefined;
+    return left.length === placed.length ? undefined : left.map(({ name }) => name);
+  }
+  // All that is plain has its place already.
+  if (placed.length === own.plain + wanted.length && wanted.every(({ name }) => isPlaced(placed, name)))
+    return undefined;
+  const oddNames = new Set(own.odd.map(({ name }) => name));
+  return onlyWeb(own.all)
+    .filter((instance) => (oddNames.has(instance.name) ? belongs(instance) : true))
+    .map(({ name }) => name);
+}
+
+/** Without a route there is nothing to be in; one that had a route leaves its place when no rule leads there any more. */
+function planNoEndpoints(
+  set: SetRecord,
+  placed: readonly InstanceName[],
+  view: EnvironmentView,
+): readonly InstanceName[] | undefined {
+  return placed.length === 0 || view.rules.some((rule) => leadsTo(rule, set.name)) ? undefined : [];
+}
+
+function planEnding(set: SetRecord, { all }: SetView, view: EnvironmentView): readonly Step[] {
+  // Nothing of it is ended while a route may still lead to it.
+  if (view.rules.some((rule) => leadsTo(rule, set.name))) return [];
+  if (all.length === 0) return [{ kind: "forget", set: set.name }];
+  return all.flatMap(({ name, process, phase }) =>
+    isWorker(process)
+      ? []
+      : {
+          kind: "end",
+          set: set.name,
+          instance: name,
+          drainUntilMs: phase === "running" ? set.sinceMs + set.content.settings.drainMs : null,
+        },
+  );
+}

@@ -1,0 +1,164 @@
+import { isRouted, settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
+import type { EnvironmentSettings } from "../model/content.ts";
+import type { SetName } from "../model/names.ts";
+import { mostCanaries } from "../model/route-rule.ts";
+import { defaultRolling, plainStrategy, type Strategy } from "../model/strategy.ts";
+import { newSetCount, oldSetCounts, resolveFenceposts } from "./strategies/rolling.ts";
+import { planStrategy } from "./strategies/plan.ts";
+import { shareByInstances, type StrategyInput, type StrategyPlan, type StrategySet } from "./strategies/shape.ts";
+import { planChecks } from "./tasks.ts";
+import { setView, tallyOf, type EnvironmentView, type Tally } from "./view.ts";
+import { handoverOf } from "./volumes.ts";
+
+/** What the sets of an environment are to have now. */
+export interface Targets {
+  /** Numbers of what there is, of each set that does not end. */
+  readonly tallies: ReadonlyMap<SetName, Tally>;
+  /** How many `web` instances a set is to have, where it is not as many as the settings say. */
+  readonly counts: ReadonlyMap<SetName, number>;
+  /** Share of the requests of each set that serves, in 1/10000; undefined: what is live has them all. */
+  readonly weights?: ReadonlyMap<SetName, number>;
+  /** What the strategy of the rollout under way wants; undefined: there is none. */
+  readonly plan?: StrategyPlan;
+}
+
+/** What a rollout is to be, as far as it decides how it is carried out. */
+export interface RolloutShape {
+  readonly type: ReleaseRecord["type"];
+  readonly set: SetName;
+  /** Settings that come with it. */
+  readonly settings: EnvironmentSettings | null;
+}
+
+/** A strategy, and why it is another one than was asked for. */
+export interface ChosenStrategy {
+  readonly strategy: Strategy;
+  /** In words; absent: it is what was asked for. */
+  readonly because?: string;
+}
+
+/**
+ * How a rollout is carried out. What comes first and what goes back go live at once; what has to have a volume alone, when
+ * what is live has ended; and without a route on both sides there are no requests to share out.
+ */
+export function strategyOf(record: EnvironmentRecord, release: RolloutShape): ChosenStrategy {
+  const wanted = release.settings ?? record.settings;
+  const { strategy } = wanted;
+  if (release.type === "rollback") return { strategy: plainStrategy, because: "it goes back" };
+  if (record.live === null) return { strategy: plainStrategy, because: "nothing is live" };
+  if (record.live.set === release.set) return { strategy: plainStrategy, because: "its instances are live" };
+  const live = record.sets.get(record.live.set);
+  const next = record.sets.get(release.set);
+  if (live !== undefined && next?.role === "next" && handoverOf(live, next, strategy).size > 0)
+    return strategy.kind === "recreate"
+      ? { strategy }
+      : { strategy: { kind: "recreate" }, because: "it gets a volume that only one may have" };
+  const routes = [record.settings.route, wanted.route];
+  if (strategy.kind === "canary" && routes.includes(null))
+    return { strategy: plainStrategy, because: "without a route there are no requests to share out" };
+  if (strategy.kind === "rolling" && routes.includes(null) && !routes.every((route) => route === null))
+    return { strategy: plainStrategy, because: "it has a route on one side only" };
+  return { strategy };
+}
+
+/** Whether a strategy does more than to switch when all are ready. */
+export function hasSteps(strategy: Strategy): boolean {
+  if (strategy.kind !== "blue-green") return strategy.kind !== "recreate";
+  return strategy.holdMs !== 0 || strategy.analysis !== undefined;
+}
+
+/** What the sets of an environment are to have now: by the strategy of what is on its way, and by what one left behind. */
+export function planTargets(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): Targets {
+  const tallies = new Map<SetName, Tally>();
+  const leaving: SetRecord[] = [];
+  for (const set of record.sets.values()) {
+    if (set.role === "ending") continue;
+    if (set.role === "leaving") leaving.push(set);
+    const routed = isRouted(record, set.name);
+    tallies.set(set.name, tallyOf(set, setView(view, set.name), view.placed.get(set.name), routed, nowMs));
+  }
+  leaving.sort((a, b) => a.release - b.release);
+  const live = record.live === null ? undefined : record.sets.get(record.live.set);
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  const next = active === undefined ? undefined : record.sets.get(active.set);
+  if (live === undefined) return { tallies, counts: new Map() };
+  const strategy = active === undefined ? undefined : strategyOf(record, active).strategy;
+  const isRolling = strategy?.kind === "rolling";
+  const recovers = leaving.length > 0 && (!isRolling || leaving.length >= mostCanaries);
+  const back = recovers ? recovery(record, live, leaving, tallies) : undefined;
+  if (active === undefined || strategy === undefined || next === undefined || next === live || (isRolling && recovers))
+    return { tallies, counts: back?.counts ?? new Map(), ...(back && { weights: back.weights }) };
+  const input = inputOf(record, { active, next, live, leaving }, tallies, view, nowMs);
+  const plan = planStrategy(strategy, input);
+  const counts = new Map([...(back?.counts ?? []), ...plan.counts]);
+  // What stands by is there whole already.
+  if (next.role === "warm") counts.set(next.name, input.desired);
+  // What goes live at once is not made known to the router before: that takes time, and nobody asks for it.
+  const weights = hasSteps(strategy) ? plan.weights : back?.weights;
+  return { tallies, counts, plan, ...(weights && { weights }) };
+}
+
+interface Sides {
+  readonly active: ReleaseRecord;
+  readonly next: SetRecord;
+  readonly live: SetRecord;
+  readonly leaving: readonly SetRecord[];
+}
+
+function inputOf(
+  record: EnvironmentRecord,
+  { active, next, live, leaving }: Sides,
+  tallies: ReadonlyMap<SetName, Tally>,
+  view: EnvironmentView,
+  nowMs: number,
+): StrategyInput {
+  const desired = settingsFor(record, next.name).instances;
+  const numbers = (set: SetRecord, count: number): StrategySet => {
+    const available = tallies.get(set.name)?.available ?? 0;
+    return { set: set.name, count, available: Math.min(count, available) };
+  };
+  const aliveOf = (set: SetRecord): number => tallies.get(set.name)?.alive ?? 0;
+  // What a rollout before this one left of it; it is what it has until this one says otherwise.
+  const liveCount = live.count ?? (leaving.length > 0 ? aliveOf(live) : record.settings.instances);
+  const own = numbers(next, active.progress.instances === null ? aliveOf(next) : (next.count ?? 0));
+  // Of what has not passed its checks nothing can be counted on yet.
+  const isChecked = planChecks(record, active, [], view) === undefined;
+  return {
+    desired,
+    next: isChecked ? own : { ...own, available: 0 },
+    live: numbers(live, liveCount),
+    leaving: leaving.map((set) => numbers(set, set.count ?? aliveOf(set))),
+    progress: active.progress,
+    passed: true,
+    nowMs,
+  };
+}
+
+/**
+ * What is live grows whole again, and what a rolling rollout that was ended left behind shrinks for it: as when it had been
+ * rolled out.
+ */
+function recovery(
+  { settings }: EnvironmentRecord,
+  live: SetRecord,
+  leaving: readonly SetRecord[],
+  tallies: ReadonlyMap<SetName, Tally>,
+): { readonly counts: ReadonlyMap<SetName, number>; readonly weights: ReadonlyMap<SetName, number> } {
+  const numbers = ({ name }: SetRecord): StrategySet => {
+    const { alive = 0, available = 0 } = tallies.get(name) ?? {};
+    return { set: name, count: alive, available };
+  };
+  const desired = settings.instances;
+  const { maxSurge, maxUnavailable } = settings.strategy.kind === "rolling" ? settings.strategy : defaultRolling;
+  const { surge, unavailable } = resolveFenceposts(maxSurge, maxUnavailable, desired);
+  const [own, old] = [numbers(live), leaving.map(numbers)];
+  const total = [own, ...old].reduce((sum, { count }) => sum + count, 0);
+  const counts = new Map<SetName, number>([[live.name, newSetCount(desired, surge, own.count, total)]]);
+  for (const { set, count } of oldSetCounts(desired, unavailable, own, old)) counts.set(set, count);
+  return { counts, weights: shareByInstances([own, ...old]) };
+}
+
+/** How many `web` instances a set is to have now. */
+export function countOf(record: EnvironmentRecord, set: SetRecord, { counts }: Pick<Targets, "counts">): number {
+  return counts.get(set.name) ?? set.count ?? settingsFor(record, set.name).instances;
+}

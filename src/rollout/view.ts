@@ -1,0 +1,132 @@
+import { isOutdated } from "../ledger/secrets.ts";
+import type { SetRecord } from "../ledger/state.ts";
+import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import type { Exit, RouteRule } from "../model/observation.ts";
+import type { Health } from "./health.ts";
+import type { NeedsView } from "./needs.ts";
+import { isUsable } from "./ready.ts";
+import type { TasksView } from "./tasks.ts";
+import type { TrafficShare } from "./watch.ts";
+
+/** One instance, as seen now. */
+export interface InstanceView {
+  readonly name: InstanceName;
+  readonly set: SetName;
+  readonly process: ProcessName;
+  readonly ordinal: number;
+  readonly phase: "running" | "exited" | "broken";
+  readonly address: string | null;
+  readonly startedAtMs: number;
+  readonly exit: Exit | null;
+  readonly health: Health;
+  /** Its supervisor ended before it: it serves on and is to be replaced. */
+  readonly orphaned: boolean;
+}
+
+/**
+ * The instances of a set, as seen now, without its tasks. Most of a large set are alike: those are a number, so that a plan
+ * costs as much as there is to look at, not as there is in all.
+ */
+export interface SetView {
+  /**
+   * How many of `web` are plain: they run, are healthy and have been for as long as is asked for, have their place in the
+   * router where the set has any, and nothing is to be done about them.
+   */
+  readonly plain: number;
+  /** All others; sorted by name. */
+  readonly odd: readonly InstanceView[];
+  /** All there are; sorted by name. Costs as much as there are. */
+  readonly all: readonly InstanceView[];
+}
+
+/** Everything a plan for one environment depends on, besides its record and the time. */
+export interface EnvironmentView extends TasksView, NeedsView {
+  /** Sets without instances may be absent. */
+  readonly sets: ReadonlyMap<SetName, SetView>;
+  /** Instances the router sends requests to, by set; sorted by name. */
+  readonly placed: ReadonlyMap<SetName, readonly InstanceName[]>;
+  /** Rules in effect whose stable set is of this environment. */
+  readonly rules: readonly RouteRule[];
+  readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
+  /** What the live set answered in the watch's window. */
+  readonly recent: TrafficShare;
+}
+
+const emptySet: SetView = { plain: 0, odd: [], all: [] };
+
+export function setView(view: Pick<EnvironmentView, "sets">, set: SetName): SetView {
+  return view.sets.get(set) ?? emptySet;
+}
+
+/** Views in which each instance is looked at by itself. @param instances sorted by name */
+export function viewsOf(instances: readonly InstanceView[]): ReadonlyMap<SetName, SetView> {
+  const sets = new Map<SetName, SetView>();
+  for (const [set, odd] of Map.groupBy(instances, (one) => one.set)) sets.set(set, { plain: 0, odd, all: odd });
+  return sets;
+}
+
+/** All instances of an environment; costs as much as there are. */
+export function allInstances({ sets }: Pick<EnvironmentView, "sets">): readonly InstanceView[] {
+  return [...sets.values()].flatMap(({ all }) => all);
+}
+
+export function hasRunning({ plain, odd }: SetView): boolean {
+  return plain > 0 || odd.some(({ phase }) => phase === "running");
+}
+
+/** Whether an instance is among those of a set that are placed. @param placed sorted */
+export function isPlaced(placed: readonly InstanceName[] | undefined, name: InstanceName): boolean {
+  if (placed === undefined) return false;
+  let low = 0;
+  let high = placed.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((placed[middle] ?? name) < name) low = middle + 1;
+    else high = middle;
+  }
+  return placed[low] === name;
+}
+
+/** How many `web` instances of a set are what. */
+export interface Tally {
+  readonly running: number;
+  /** Run and are to stay. */
+  readonly alive: number;
+  /** Stay, may answer requests, and have their place. */
+  readonly serving: number;
+  /** May answer requests and have their place, though they may be about to end. */
+  readonly answering: number;
+  /** Stay, have their place, and have been well for as long as the content asks for: what a strategy counts on. */
+  readonly available: number;
+}
+
+const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, available: 0 };
+
+/** @param routed whether requests come to it by the router */
+export function tallyOf(
+  set: SetRecord,
+  { plain, odd }: SetView,
+  placed: readonly InstanceName[] | undefined,
+  routed: boolean,
+  nowMs: number,
+): Tally {
+  if (plain === 0 && odd.length === 0) return noTally;
+  let [running, alive, serving, answering, available] = [plain, plain, plain, plain, plain];
+  const { minReadyMs } = set.content.settings;
+  for (const instance of odd) {
+    const { name, health } = instance;
+    if (instance.process !== webProcess || instance.phase !== "running") continue;
+    running += 1;
+    const stays = !set.condemned.has(name);
+    if (stays) alive += 1;
+    if (!isUsable(instance) || (routed && !isPlaced(placed, name))) continue;
+    answering += 1;
+    if (!stays) continue;
+    serving += 1;
+    const { healthySinceMs } = health;
+    // One that served before this daemon looked has done so for long enough.
+    const isLong = healthySinceMs === null || nowMs - healthySinceMs >= minReadyMs;
+    if (isLong && !instance.orphaned && !isOutdated(set, instance)) available += 1;
+  }
+  return { running, alive, serving, answering, available };
+}
