@@ -26,11 +26,13 @@ export function renderVerification(
     ...(broken.length > 0
       ? []
       : [[mark(null), "blobs", `config and ${parts.length - 1} layers, ${Math.ceil(bytes / 1e6)} MB hashed`]]),
-    ...bundles.map(({ predicateType, key, problem }) => [
-      mark(problem),
-      predicateType ?? "a bundle",
-      problem ?? `signed by key ${key === null ? "?" : shortKey(key)}`,
-    ]),
+    ...[...bundles]
+      .sort((a, b) => ((a.predicateType ?? "") < (b.predicateType ?? "") ? -1 : 1))
+      .map(({ predicateType, key, problem }) => [
+        mark(problem),
+        predicateType ?? "a bundle",
+        problem ?? `signed by key ${key === null ? "?" : shortKey(key)}`,
+      ]),
   ];
   return [...renderTable(rows), ...(ok ? [`verified ${artifact}`] : [])];
 }

@@ -8,7 +8,7 @@ import { renderVerification } from "../../render/verification.ts";
 import { attestationBlob } from "../../store/attestations.ts";
 import { logOfKey } from "../../trust/key-log.ts";
 import type { TrustMaterial } from "../../trust/standing.ts";
-import { predicateTypes } from "../../trust/statement.ts";
+import { artifactPolicy } from "../../trust/policy.ts";
 import { openStore } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { keyLogPath, openKeyring } from "../keyring.ts";
@@ -35,7 +35,8 @@ export function verifyCommand(): Command {
       const store = openStore(context);
       const artifact = await findArtifact(context, store, text, options, "verify artifact");
       const trust = options.key === undefined ? await openKeyring(context).trust() : await readTrustedKey(options.key);
-      const found = await inspectArtifact(store, artifact, trust, { required: [predicateTypes.signature] });
+      const origin = (await store.buildOf(artifact)) === undefined ? "imported" : "built";
+      const found = await inspectArtifact(store, artifact, trust, artifactPolicy(origin));
       const { output } = context;
       if (options.explain === true && found.ok) {
         const steps = explainVerification(await explained(store, found, trust, keyLogPath(context)));
