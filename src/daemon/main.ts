@@ -7,6 +7,7 @@ import { createAgeSecrets } from "../drivers/age/secrets.ts";
 import { createHaproxyRouter } from "../drivers/haproxy/router.ts";
 import { goFirst } from "../linux/priority.ts";
 import { limitCoreDumps } from "../linux/programs.ts";
+import { createKeyring } from "../drivers/keys/keyring.ts";
 import { createKeyFolder } from "../drivers/keys/folder.ts";
 import { createProber } from "../drivers/prober.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
@@ -19,9 +20,11 @@ import { tellReady } from "../drivers/system/ready.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api.ts";
 import { placesOf } from "../model/places.ts";
+import { parseDurationMs } from "../model/quantities.ts";
 import { createEvidence } from "../store/evidence.ts";
 import { createLocalStore } from "../store/local.ts";
 import { createVerifier } from "../store/verifier.ts";
+import { createCheckpoints } from "./checkpoints.ts";
 import { openLedger } from "./open-ledger.ts";
 import { forgetSocket, listen } from "./socket.ts";
 import { createLiveStorage } from "./storage-live.ts";
@@ -118,6 +121,20 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
   });
 
+  const checkpoints = createCheckpoints({
+    stateDir: places.state,
+    journal,
+    recorder,
+    signer: createKeyring(keyFolder.path, {
+      now: () => clock.wall(),
+      signal: controller.signal,
+      onFirstKey: ({ id }, path) => log("info", "made this machine's signing key", { key: id, path }),
+    }),
+    clock,
+    everyMs: checkpointInterval(process.env["BRONZE_CHECKPOINT_EVERY"]),
+    onError: (error) => log("warn", "cannot sign the ledger", { error: asOperatorError(error).toJSON() }),
+  });
+
   const ping = (): Ping => {
     const { host, port } = router.address();
     return { version, pid: process.pid, uptimeMs: Math.round(clock.monotonic() - startedAtMs), url: urlOf(host, port) };
@@ -127,7 +144,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     ping,
     logs: (query) => readLogs(places, query),
     storage: storage.check,
-    storageWarnings: storage.warnings,
+    storageWarnings: () => [...storage.warnings(), ...[checkpoints.problem()].filter((problem) => problem !== null)],
+    checkpoint: checkpoints.make,
     onAllDown: () => stopped.resolve({ everything: true }),
   });
   for (const signal of ["SIGTERM", "SIGINT"] as const)
@@ -137,11 +155,13 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     await controller.start();
     await listen(server, places);
     storage.start();
+    checkpoints.start();
     tellReady(process.env, (problem) => log("warn", "cannot tell the service manager", { problem: problem.message }));
     log("info", "ready", { socket: places.socket, url: ping().url });
     options.onReady?.();
     const { everything } = await stopped.promise;
     await server.close();
+    await checkpoints.stop();
     await storage.stop();
     await Promise.race([controller.stop(), new Promise((resolve) => setTimeout(resolve, stopDeadlineMs).unref())]);
     if (everything) {
@@ -158,6 +178,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     runtime.stop();
     throw error;
   } finally {
+    await checkpoints.stop();
     await storage.stop();
     journal.close();
     forgetSocket(places);
@@ -173,6 +194,22 @@ function logLevel(text: string | undefined): string {
   throw new OperatorError("ARGUMENT_INVALID", `Cannot use BRONZE_LOG "${text.slice(0, 40)}": no such level`, {
     hint: `unset it, or use one of ${logLevels.join(", ")}`,
   });
+}
+
+const usualCheckpointMs = 3_600_000;
+
+/** How often the ledger is signed where anything happened, in ms; null: when it is asked for. @throws {OperatorError} `ARGUMENT_INVALID` */
+function checkpointInterval(text: string | undefined): number | null {
+  if (text === undefined || text === "") return usualCheckpointMs;
+  if (text === "off") return null;
+  try {
+    return Math.max(1_000, parseDurationMs(text));
+  } catch (cause) {
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot use BRONZE_CHECKPOINT_EVERY "${text.slice(0, 40)}"`, {
+      hint: 'unset it, or write "off" or a time: 1h, 15m',
+      cause,
+    });
+  }
 }
 
 function urlOf(host: string, port: number): string {

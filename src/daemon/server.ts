@@ -7,6 +7,7 @@ import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import type {
   AuditReport,
+  CheckpointReport,
   DeployPlan,
   DeployRequest,
   DownRequest,
@@ -30,6 +31,7 @@ import { scale } from "../controller/scale.ts";
 import { rollback } from "../controller/rollback.ts";
 import { environmentStatus, releaseRow } from "../controller/status.ts";
 import type { EnvironmentRecord, LedgerState } from "../ledger/state.ts";
+import { addLedgerRoutes } from "./ledger-routes.ts";
 import { audit, ledgerPages, stateAt } from "./ledger-pages.ts";
 import { addRunRoute } from "./run-route.ts";
 import {
@@ -71,6 +73,8 @@ export interface ServerOptions {
   /** What is not as it should be with disk and stored bytes, in words. */
   readonly storageWarnings: () => readonly string[];
   readonly logs: (query: LogQuery) => AsyncIterable<LogLine>;
+  /** Signs what the ledger is now. */
+  readonly checkpoint: () => Promise<CheckpointReport>;
   /** Called when the last environment is down, or all are: the daemon ends itself. */
   readonly onAllDown: () => void;
 }
@@ -201,6 +205,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.get("/v1/history", (request) => history(parseWith(querySchema, request.query, "query")));
   addLogRoutes(app, options);
+  addLedgerRoutes(app, { journal: controller.ports.journal, checkpoint: options.checkpoint });
   app.get("/v1/audit", async (): Promise<AuditReport> => {
     const { head, damage, equal } = await audit(controller.ports.journal, (folded) =>
       isDeepStrictEqual(controller.state, folded),

@@ -31,6 +31,8 @@
  *   GET  /v1/history?app=&environment=&limit=&after=           → LedgerEvent[]
  *   GET  /v1/logs?app=&environment=&instance=&process=&lines=&follow=1 → stream of LogLine
  *   GET  /v1/audit                                             → AuditReport
+ *   GET  /v1/ledger                                            → stream of LedgerEvent, all of them
+ *   POST /v1/checkpoint                                        → stream of StreamLine<CheckpointReport>
  *   POST /v1/storage   StorageRequest                          → stream of StreamLine<StorageReport>
  *   POST /v1/run       RunRequest                              → stream of RunLine
  *   POST /v1/wait      WaitRequest                             → stream of StreamLine<ReleaseRow>
@@ -730,4 +732,19 @@ export interface AuditReport {
   readonly damage: { readonly seq: number; readonly finding: string } | null;
   /** Whether the projections equal a fresh fold of the events. */
   readonly projectionsEqual: boolean;
+}
+
+/** A signed checkpoint of the ledger. */
+export interface CheckpointReport {
+  /** Number of the last event that it is about, and its digest. */
+  readonly sequence: number;
+  readonly head: Digest;
+  /** ISO 8601. */
+  readonly at: string;
+  /** Id of the key that signed it. */
+  readonly key: string;
+  /** As it is kept: the line of a file of checkpoints. */
+  readonly entry: string;
+  /** False: nothing happened since the last one, which this is. */
+  readonly isNew: boolean;
 }

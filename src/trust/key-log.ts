@@ -229,6 +229,6 @@ export function logOfKey(pem: string): KeyLog | undefined {
 const epoch = "1970-01-01T00:00:00.000Z";
 
 /** How people see a key's id. */
-export function shortKey(id: KeyId): string {
+export function shortKey(id: string): string {
   return id.slice(0, 12);
 }

@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
+import { readCheckpoints } from "../../drivers/checkpoints/file.ts";
+import { gatherRuns } from "../../ledger/checkpoint-runs.ts";
 import { createLocalStore } from "../../store/local.ts";
 import type { KeyLog, LoggedKey } from "../../trust/key-log.ts";
 import { listedIn } from "../../trust/standing.ts";
@@ -62,7 +64,7 @@ function rotateCommand(): Command {
     .action(async (options: ValidOptions) => {
       const context = createContext(options);
       const keyring = openKeyring(context);
-      const made = await keyring.rotate({ validMs: options.valid ?? null, stands: inStore(context, keyring) });
+      const made = await keyring.rotate({ validMs: options.valid ?? null, stands: whatIsHere(context, keyring) });
       tell(context, made, "signs from now on");
     });
 }
@@ -86,7 +88,7 @@ function revokeCommand(): Command {
       const { id } = findKey((await keyring.trust()).log, text);
       const revoked = await keyring.revoke(id, {
         reason: options.reason ?? "",
-        stands: options.nothingStands === true ? async () => [] : inStore(context, keyring),
+        stands: options.nothingStands === true ? async () => [] : whatIsHere(context, keyring),
       });
       const trust = await keyring.trust();
       const list = revoked.stands === null ? undefined : trust.standing.get(revoked.stands);
@@ -132,10 +134,17 @@ function findKey({ keys, active }: KeyLog, text: string | undefined): LoggedKey 
   });
 }
 
-/** What the store has of a key's statements stands. */
-function inStore(context: Context, keyring: Keyring): Standing {
+/** What the store has of a key's statements stands, and so do the checkpoints of the ledger that are kept. */
+function whatIsHere(context: Context, keyring: Keyring): Standing {
   const store = createLocalStore(join(context.places.state, "store"));
-  return async (key) => standingStatements(store, await keyring.trust(), key, Date.now());
+  return async (key) => {
+    const trust = await keyring.trust();
+    const nowMs = Date.now();
+    const inStore = await standingStatements(store, trust, key, nowMs);
+    const { runs } = gatherRuns(await readCheckpoints(context.places.state), trust, nowMs);
+    const checkpoints = runs.flatMap((run) => run.checkpoints.filter((one) => one.key === key));
+    return [...inStore, ...checkpoints.map(({ statement }) => statement)];
+  };
 }
 
 function tell(context: Context, key: LoggedKey, what: string): void {
