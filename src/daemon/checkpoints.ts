@@ -112,7 +112,7 @@ export function createCheckpoints(options: CheckpointOptions): Checkpoints {
   }
 
   function make(): Promise<CheckpointReport> {
-    const made = work.then(next);
+    const made = work.then(() => next());
     work = made.catch(() => undefined);
     return made;
   }
