@@ -113,7 +113,7 @@ async function scanSubjects(
     for (const { artifact, liveAs } of subjects) {
       let kept: KeptResult;
       try {
-        kept = await scanArtifact(store, keyring, artifact, data);
+        kept = await scanArtifact(context, { store, keyring, data }, artifact);
       } catch (error) {
         // One that cannot be scanned keeps none of the others from it.
         context.signal.throwIfAborted();
@@ -166,7 +166,7 @@ async function showLicences(context: Context, artifact: string | undefined, opti
       ? await Promise.all(
           (await findSubjects(context, store, artifact, options.file)).map(async (subject) => ({
             ...subject,
-            packages: await packagesOf(store, openKeyring(context), subject.artifact),
+            packages: await packagesOf(context, store, subject.artifact, await openKeyring(context).trust()),
           })),
         )
       : [{ artifact: null, liveAs: [], packages: await readBill(options.sbom) }];

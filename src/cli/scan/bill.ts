@@ -1,34 +1,43 @@
 import { open } from "node:fs/promises";
+import { createBuildCache } from "../../build/cache.ts";
+import { billOfStored } from "../../build/evidence/stored-bill.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
-import type { Signer } from "../../ports/signer.ts";
 import type { Store } from "../../ports/store.ts";
 import { readPackages, type ListedPackage } from "../../scan/packages.ts";
+import type { TrustMaterial } from "../../trust/standing.ts";
 import { predicateTypes } from "../../trust/statement.ts";
-import { believedStatements } from "./statements.ts";
+import { cacheFolder, tools } from "../build-project.ts";
+import type { Context } from "../context.ts";
+import { believedStatements } from "../evidence.ts";
 
 const mostBytes = 64 * 2 ** 20;
 
 /**
  * The packages of an artifact, by the bill of materials that was signed with it. Where there are several, all that any of them lists: none
- * can hide what another one tells.
+ * can hide what another one tells. Of an image without one it is made now.
  *
- * @throws {OperatorError} `NOT_FOUND` when it has none, `VERIFICATION_FAILED` when none is believed
+ * @throws {OperatorError} `NOT_FOUND`, `VERIFICATION_FAILED` when some were signed and none is believed
  */
-export async function packagesOf(store: Store, signer: Signer, artifact: Digest): Promise<readonly ListedPackage[]> {
-  const { predicates, problems } = await believedStatements(store, signer, artifact, predicateTypes.sbom);
-  const listed = new Map(predicates.flatMap(readPackages).map((each) => [each.purl, each]));
-  if (predicates.length > 0) return [...listed.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
-  const [problem] = problems;
-  if (problem !== undefined) {
-    throw new OperatorError("VERIFICATION_FAILED", `Cannot scan ${artifact}: its bill of materials is not believed`, {
-      hint: "build it again; `bronze verify` says more",
-      cause: problem,
-    });
-  }
-  throw new OperatorError("NOT_FOUND", `Cannot scan ${artifact}: it has no bill of materials`, {
-    hint: "build it again, which makes one; or give one: `bronze scan --sbom FILE`",
-  });
+export async function packagesOf(
+  context: Context,
+  store: Store,
+  artifact: Digest,
+  trust: TrustMaterial,
+): Promise<readonly ListedPackage[]> {
+  const signed = await believedStatements(store, artifact, predicateTypes.sbom, trust);
+  const bills =
+    signed.length > 0
+      ? signed.map(({ statement }) => statement.predicate)
+      : [
+          await billOfStored(store, artifact, {
+            cache: createBuildCache(cacheFolder(context)),
+            signal: context.signal,
+            tools,
+          }),
+        ];
+  const listed = new Map(bills.flatMap(readPackages).map((each) => [each.purl, each]));
+  return [...listed.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
 }
 
 /** @throws {OperatorError} `NOT_FOUND`, `ARGUMENT_INVALID` when it is no bill of materials */

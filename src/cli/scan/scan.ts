@@ -9,14 +9,16 @@ import {
   saysTheSame,
   vulnerabilitiesPredicate,
   vulnerabilitiesType,
+  type Predicate,
 } from "../../scan/predicate.ts";
 import { scanPackages, type ScanData, type ScanResult } from "../../scan/result.ts";
 import { attest } from "../../store/attestations.ts";
+import type { TrustMaterial } from "../../trust/standing.ts";
 import { openVulnerabilities } from "../../vulnerabilities/folder.ts";
 import type { Keyring } from "../../drivers/keys/keyring.ts";
 import type { Context } from "../context.ts";
+import { believedStatements } from "../evidence.ts";
 import { packagesOf } from "./bill.ts";
-import { believedStatements } from "./statements.ts";
 
 /** Data that was imported, until `close`. @throws {OperatorError} `NOT_FOUND` when there is none, `VERIFICATION_FAILED` */
 export async function openData({ places }: Context): Promise<ScanData & { close(): void }> {
@@ -49,17 +51,29 @@ export interface KeptResult {
 
 /** Scans an artifact of the store and keeps the result as a signed statement beside it, where it says anything new. */
 export async function scanArtifact(
-  store: Store,
-  keyring: Keyring,
+  context: Context,
+  { store, keyring, data }: { readonly store: Store; readonly keyring: Keyring; readonly data: ScanData },
   artifact: Digest,
-  data: ScanData,
 ): Promise<KeptResult> {
   const startedAt = new Date().toISOString();
-  const result = scanPackages(await packagesOf(store, keyring, artifact), data);
+  const trust = await keyring.trust();
+  const result = scanPackages(await packagesOf(context, store, artifact, trust), data);
   const predicate = vulnerabilitiesPredicate(result, { version, startedAt, finishedAt: new Date().toISOString() });
-  const { predicates } = await believedStatements(store, keyring, artifact, vulnerabilitiesType);
-  const last = predicates.toSorted((a, b) => ((finishedAt(a) ?? "") < (finishedAt(b) ?? "") ? -1 : 1)).at(-1);
+  const last = await lastResult(store, artifact, trust);
   const isNew = last === undefined || !saysTheSame(last, predicate);
   if (isNew) await attest(store, keyring, { subject: artifact, predicateType: vulnerabilitiesType, predicate });
   return { artifact, result, before: last === undefined ? null : findingsOf(last), isNew };
+}
+
+/** What was found before; a result that is not believed is as good as none. */
+async function lastResult(store: Store, artifact: Digest, trust: TrustMaterial): Promise<Predicate | undefined> {
+  const results = await believedStatements(store, artifact, vulnerabilitiesType, trust).catch((error: unknown) => {
+    if (error instanceof OperatorError && error.code === "VERIFICATION_FAILED") return [];
+    throw error;
+  });
+  const time = (predicate: Predicate): string => finishedAt(predicate) ?? "";
+  return results
+    .map(({ statement }) => statement.predicate)
+    .sort((a, b) => (time(a) < time(b) ? -1 : 1))
+    .at(-1);
 }
