@@ -5,52 +5,14 @@
  * still finds its own; `import.meta` keeps pointing into src/, where data files and workers lie beside their modules.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { build, type BuildOptions, type OutputFile, type Plugin } from "esbuild";
+import { banner, plugins } from "./bundle-plugins.ts";
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 const staleAfterMs = 7 * 86_400_000;
-
-const sourcePlaces: Plugin = {
-  name: "source-places",
-  setup(pluginBuild) {
-    pluginBuild.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
-      const text = readFileSync(path, "utf8");
-      if (!text.includes("import.meta.")) return undefined;
-      const contents = text
-        .replaceAll(/\bimport\.meta\.url\b/g, JSON.stringify(pathToFileURL(path).href))
-        .replaceAll(/\bimport\.meta\.dirname\b/g, JSON.stringify(dirname(path)))
-        .replaceAll(/\bimport\.meta\.filename\b/g, JSON.stringify(path));
-      return { contents, loader: "ts" };
-    });
-  },
-};
-
-/**
- * Node's own modules are taken as they are, each member by itself and only where it is used: an import of ECMAScript would read
- * all of them at the start, and many load more of Node when they are read.
- */
-const nodeModules: Plugin = {
-  name: "node-modules",
-  setup(pluginBuild) {
-    pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind === "import-statement" ? { path, namespace: "node-modules", sideEffects: false } : undefined,
-    );
-    pluginBuild.onLoad({ filter: /^/, namespace: "node-modules" }, ({ path }) => ({ contents: membersOf(path) }));
-  },
-};
-
-function membersOf(path: string): string {
-  const names = Object.keys(process.getBuiltinModule(path) as object).filter((name) => name !== "default");
-  return [
-    `const all = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)});`,
-    "export default all;",
-    ...names.map((name) => `export const ${name} = /* @__PURE__ */ (() => all.${name})();`),
-  ].join("\n");
-}
 
 /** What `bronze build` runs is one file, which loads in half the time of many. */
 const builds: Plugin = {
@@ -59,8 +21,6 @@ const builds: Plugin = {
     pluginBuild.onResolve({ filter: /\/run-build\.ts$/ }, () => ({ path: "./build.js", external: true }));
   },
 };
-
-const plugins = [sourcePlaces, nodeModules];
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -74,11 +34,8 @@ const common: BuildOptions = {
   write: false,
   logLevel: "warning",
   legalComments: "none",
-  // CommonJS dependencies call require for Node's own modules.
-  banner: {
-    js: "const require = process.getBuiltinModule;",
-  },
-  plugins,
+  banner,
+  plugins: [...plugins],
 };
 
 /** Where {@link named} puts the name of what was bundled. */

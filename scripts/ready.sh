@@ -23,7 +23,7 @@ bronze_ready() {
 
   bundled_from=
   [ ! -r "$root/dist/.bundled" ] || read -r bundled_from <"$root/dist/.bundled" || true
-  if [ "$bundled_from" != "$root" ] || [ -n "$(find "$root/src" "$root/scripts/bundle.ts" "$root/package-lock.json" -newer "$root/dist/.bundled" -print -quit)" ]; then
+  if [ "$bundled_from" != "$root" ] || [ -n "$(find "$root/src" "$root/scripts/bundle.ts" "$root/scripts/bundle-plugins.ts" "$root/package-lock.json" -newer "$root/dist/.bundled" -print -quit)" ]; then
     "$node" "$root/scripts/bundle.ts" >&2 || return $?
   fi
 }

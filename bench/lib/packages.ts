@@ -19,6 +19,7 @@ export const needs = {
   faketime: { path: "/usr/bin/faketime", package: "faketime" },
   mmdebstrap: { path: "/usr/bin/mmdebstrap", package: "mmdebstrap" },
   btrfs: { path: "/usr/sbin/mkfs.btrfs", package: "btrfs-progs" },
+  strace: { path: "/usr/bin/strace", package: "strace" },
   xfs: { path: "/usr/sbin/mkfs.xfs", package: "xfsprogs" },
 } as const satisfies Record<string, Need>;
 

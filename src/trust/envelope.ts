@@ -11,7 +11,15 @@ export function isKeyId(text: string): text is KeyId {
 /** The id of a public key, or of the public half of a private one. */
 export function keyIdOf(key: KeyObject): KeyId {
   const half = key.type === "private" ? createPublicKey(key) : key;
-  const der = half.export({ type: "spki", format: "der" });
+  return idOfDer(half.export({ type: "spki", format: "der" }));
+}
+
+/** The same of a key in PEM, as it is written there. */
+export function keyIdOfPem(pem: string): KeyId {
+  return idOfDer(Buffer.from(pem.replace(/-----[A-Z ]+-----|\n/g, ""), "base64"));
+}
+
+function idOfDer(der: Uint8Array): KeyId {
   return createHash("sha256").update(der).digest("hex") as KeyId;
 }
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { canonicalJson, isDigest, sha256, type Digest, type Json } from "../model/canonical.ts";
 import { readBase64 } from "./base64.ts";
-import { isKeyId, keyIdOf, readPublicKey, signPayload, verifyPayload, type KeyId } from "./envelope.ts";
+import { isKeyId, keyIdOf, keyIdOfPem, readPublicKey, signPayload, verifyPayload, type KeyId } from "./envelope.ts";
 import { asObject, parseJson } from "./statement.ts";
 
 /** What DSSE calls the payload's type of an entry. */
@@ -146,7 +146,7 @@ function madeBy(entry: KeyLogEntry): LoggedKey | string | null {
   if (entry.kind === "revoked") return null;
   const key = readPublicKey(entry.publicKey);
   if (key === undefined) return "its key is none of ECDSA P-256";
-  if (keyIdOf(key) !== entry.key) return "its key has another id";
+  if (keyIdOfPem(entry.publicKey) !== entry.key) return "its key has another id";
   const { notBefore, notAfter, at: createdAt, publicKey } = entry;
   const ended = { endedAt: null, reason: null, stands: null };
   return { id: entry.key, publicKey, key, createdAt, notBefore, notAfter, state: "active", ...ended };

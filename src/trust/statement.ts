@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { canonicalJson, digestHex, isDigest, type Digest, type Json } from "../model/canonical.ts";
 
 /** What is said about one artifact: an in-toto statement with one subject. */
@@ -81,8 +82,9 @@ export function isPredicateType(text: string): boolean {
 
 /** @returns undefined when it is no JSON in UTF-8 */
 export function parseJson(bytes: Uint8Array): unknown {
+  if (!isUtf8(bytes)) return undefined;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as unknown;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, readFileSync } from "node:fs";
 import { chmod, lstat, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
@@ -54,7 +54,7 @@ export function createKeyFolder(path: string): KeyFolder {
     keyPath,
 
     async readLog() {
-      const text = (await readFile(logPath, "utf8").catch(absent)) ?? "";
+      const text = readSmall(logPath)?.toString("utf8") ?? "";
       if (text === last.text) return last;
       const log = readKeyLog(text);
       if (typeof log === "string") throw damaged(logPath, log);
@@ -65,7 +65,7 @@ export function createKeyFolder(path: string): KeyFolder {
       const { log } = await folder.readLog();
       const lists = new Map<Digest, Uint8Array>();
       for (const { stands } of log.keys) {
-        const list = stands === null ? undefined : await readFile(standingPath(stands)).catch(absent);
+        const list = stands === null ? undefined : readSmall(standingPath(stands));
         if (stands !== null && list !== undefined && isStandingList(list, stands)) lists.set(stands, list);
       }
       return { log, standing: lists };
@@ -174,6 +174,15 @@ export async function makeFolder(path: string): Promise<void> {
 
 async function filesIn(dir: string): Promise<readonly string[]> {
   return ((await readdir(dir).catch(absent)) ?? []).map((name) => join(dir, name));
+}
+
+/** Without a thread, which would take longer than reading does. @returns undefined where there is none */
+function readSmall(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    return absent(error as NodeJS.ErrnoException);
+  }
 }
 
 /** For `catch`: what is not there is undefined, any other error stays one. */

@@ -1,0 +1,48 @@
+/** How Bronze's sources are bundled: for scripts/bundle.ts, and for benches that measure a part of it as it is shipped. */
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Plugin } from "esbuild";
+
+const sourcePlaces: Plugin = {
+  name: "source-places",
+  setup(pluginBuild) {
+    pluginBuild.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      if (!text.includes("import.meta.")) return undefined;
+      const contents = text
+        .replaceAll(/\bimport\.meta\.url\b/g, JSON.stringify(pathToFileURL(path).href))
+        .replaceAll(/\bimport\.meta\.dirname\b/g, JSON.stringify(dirname(path)))
+        .replaceAll(/\bimport\.meta\.filename\b/g, JSON.stringify(path));
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
+/**
+ * Node's own modules are taken as they are, each member by itself and only where it is used: an import of ECMAScript would read
+ * all of them at the start, and many load more of Node when they are read.
+ */
+const nodeModules: Plugin = {
+  name: "node-modules",
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "node-modules", sideEffects: false } : undefined,
+    );
+    pluginBuild.onLoad({ filter: /^/, namespace: "node-modules" }, ({ path }) => ({ contents: membersOf(path) }));
+  },
+};
+
+function membersOf(path: string): string {
+  const names = Object.keys(process.getBuiltinModule(path) as object).filter((name) => name !== "default");
+  return [
+    `const all = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)});`,
+    "export default all;",
+    ...names.map((name) => `export const ${name} = /* @__PURE__ */ (() => all.${name})();`),
+  ].join("\n");
+}
+
+export const plugins: readonly Plugin[] = [sourcePlaces, nodeModules];
+
+/** CommonJS dependencies call require for Node's own modules. */
+export const banner = { js: "const require = process.getBuiltinModule;" } as const;
