@@ -112,7 +112,7 @@ function hashNow(path: string): Digest | undefined {
   }
   try {
     const hash = createHash("sha256");
-    const slice = Buffer.allocUnsafe(1 << 20);
+    const slice = Buffer.allocUnsafe(1 << 18);
     for (let read = readSync(fd, slice); read > 0; read = readSync(fd, slice)) hash.update(slice.subarray(0, read));
     return `sha256:${hash.digest("hex")}` as Digest;
   } finally {

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { fromErrorRecord, OperatorError } from "../../errors/operator-error.ts";
@@ -142,18 +143,36 @@ function checkpointCommand(): Command {
     .description(
       "Signs what the ledger is now, as the daemon does every hour and after each release, and writes it to a file that proves later that nothing before it was removed, changed or moved.",
     )
-    .option("--output <file>", "where to write it; keep it on another machine")
+    .option("--output <file>", "where to write it, - for standard output; keep it on another machine")
     .action(async (options: CheckpointCommandOptions) => {
       const context = createContext(options);
       const { output } = context;
+      checkPlace(options.output);
       const report = await makeCheckpoint(context);
       const { sequence, head, at, key, isNew } = report;
-      if (options.output !== undefined) writeDurably(resolve(options.output), await wholeEntry(context, report));
-      output.line(
-        `${isNew ? "signed" : "signed before, and nothing happened since:"} event ${sequence}, ${head}, at ${at} by ${shortKey(key)}`,
-      );
-      if (options.output !== undefined) output.line(`written to ${options.output}`);
-      output.record({ sequence, head, at, key, isNew, output: options.output ?? null });
+      const said = `${isNew ? "signed" : "signed before, and nothing happened since:"} event ${sequence}, ${head}, at ${at} by ${shortKey(key)}`;
+      const whole = options.output === undefined ? undefined : await wholeEntry(context, report);
+      if (options.output === "-") {
+        output.note(said);
+        output.line(whole ?? "");
+      } else {
+        output.line(said);
+        if (options.output !== undefined) {
+          writeDurably(resolve(options.output), `${whole}\n`);
+          output.line(`written to ${options.output}`);
+        }
+      }
+      const entry = options.output === "-" && whole !== undefined ? { entry: JSON.parse(whole) as object } : {};
+      output.record({ sequence, head, at, key, isNew, output: options.output ?? null, ...entry });
+    });
+}
+
+/** What is there is replaced as a whole, which only a file can be. @throws {OperatorError} `ARGUMENT_INVALID` */
+function checkPlace(path: string | undefined): void {
+  if (path === undefined || path === "-") return;
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot write the checkpoint to "${path}": it is no file`, {
+      hint: "name a file, or - for standard output",
     });
 }
 
@@ -174,5 +193,5 @@ async function wholeEntry(context: Context, { entry: line, sequence }: Checkpoin
     if (event.seq > sequence) break;
     prints.push(fingerprint(event));
   }
-  return `${serialiseEntry({ bundle: entry.bundle, after: 0, fingerprints: Buffer.concat(prints) })}\n`;
+  return serialiseEntry({ bundle: entry.bundle, after: 0, fingerprints: Buffer.concat(prints) });
 }

@@ -150,7 +150,8 @@ async function scanFile(context: Context, path: string, options: ScanOptions): P
   const data = await openData(context);
   try {
     const result = scanPackages(packages, data);
-    for (const line of renderScan(result, options.all === true, output.paint)) output.line(line);
+    if (!output.json)
+      for (const line of renderScan(result, options.all === true, output.paint)) output.line(line);
     output.record(recordOf(result));
     if (isFound(result.findings)) process.exitCode = exitStatusByCode.DRIFT_FOUND;
   } finally {
