@@ -4,6 +4,7 @@ import { runParts, type Parts } from "./lib/parts.ts";
 const parts: Parts = {
   "debian-order": async () => (await import("./trust/debian-order.ts")).debianOrder,
   verify: async () => (await import("./trust/verify.ts")).verify,
+  overhead: async () => (await import("./trust/overhead.ts")).overhead,
   scan: async () => (await import("./trust/scan.ts")).scan,
 };
 

@@ -49,11 +49,17 @@ export async function startSides(say: (text: string) => void): Promise<Sides> {
   }
 }
 
-/** @param layout a base to import, under the name that the Dockerfiles have for it */
-export async function bronzeSide(layout?: string): Promise<Side & { readonly state: string }> {
+/**
+ * @param layout a base to import, under the name that the Dockerfiles have for it
+ * @param more variables for its command
+ */
+export async function bronzeSide(
+  layout?: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Side & { readonly state: string }> {
   const folder = await mkdtemp(join(tmpdir(), "bronze-bench-builds-"));
   const state = join(folder, "state");
-  const env = { ...process.env, BRONZE_STATE: state, NO_COLOR: "1" };
+  const env = { ...process.env, ...more, BRONZE_STATE: state, NO_COLOR: "1" };
   const bronze = (args: readonly string[], cwd: string) => timed(launcher, args, { cwd, env });
   const stop = stopsOnce(async () => {
     await attempt(launcher, ["down", "--all"], { env });

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { canonicalJson, digestHex, sha256, type Json } from "../model/canonical.ts";
+import { canonicalJson, digestHex, sha256, type Digest, type Json } from "../model/canonical.ts";
 import { refusedByDisk } from "../store/durable.ts";
 import { createTemporaries } from "../store/temporary.ts";
 import { sweepWhenDue } from "./cache/sweep.ts";
@@ -66,13 +66,17 @@ export function createBuildCache(dir: string): BuildCache {
   return createRecords(dir, false);
 }
 
+/** Where a record is. @param dir folder of the cache @param key sha256 of the key's canonical JSON */
+export function recordPath(dir: string, room: string, key: Digest): string {
+  return join(dir, "records", room, `${digestHex(key)}.json`);
+}
+
 /**
  * Calls that wait: a record is read or written in a tenth of the time that it takes to have a thread do it and hear of it.
  * Records are `records/ROOM/HEX.json`, HEX being the sha256 of the key's canonical JSON.
  */
 function createRecords(dir: string, fresh: boolean): BuildCache & { readonly written: ReadonlySet<string> } {
-  const pathOf = (room: string, key: Json): string =>
-    join(dir, "records", room, `${digestHex(sha256(canonicalJson(key)))}.json`);
+  const pathOf = (room: string, key: Json): string => recordPath(dir, room, sha256(canonicalJson(key)));
   const temporaries = createTemporaries(join(dir, "tmp"));
   const written = new Set<string>();
   return {

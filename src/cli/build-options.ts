@@ -20,10 +20,11 @@ export interface GivenForBuild {
 /** As large as BuildKit takes them. */
 const mostSecretBytes = 500 * 1024;
 
-export function withBuild(command: Command): Command {
+/** @param options.target false: which stage is meant is known */
+export function withBuild(command: Command, { target = true }: { readonly target?: boolean } = {}): Command {
   const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+  if (target) command.option("--target <stage>", "which stage of the Dockerfile; the definition's, else the last one");
   return command
-    .option("--target <stage>", "which stage of the Dockerfile; the definition's, else the last one")
     .option(
       "--build-arg <name[=value]>",
       "a value for an ARG of the Dockerfile; without one that of the environment",

@@ -132,7 +132,7 @@ async function sign(
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */
-function lazyStepRunner(cacheDir: string): { readonly get: () => Promise<StepRunner>; close(): Promise<void> } {
+export function lazyStepRunner(cacheDir: string): { readonly get: () => Promise<StepRunner>; close(): Promise<void> } {
   let made: Promise<StepRunner> | undefined;
   return {
     get: () =>

@@ -102,6 +102,12 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/import.ts")).importCommand(),
   },
   {
+    name: "rebuild",
+    summary: "make an artifact again from its provenance, to the bit",
+    common: false,
+    load: async () => (await import("./commands/rebuild.ts")).rebuildCommand(),
+  },
+  {
     name: "provenance",
     summary: "how an artifact was made",
     common: false,

@@ -1,4 +1,4 @@
-import type { Json } from "../model/canonical.ts";
+import { isDigest, type Digest, type Json } from "../model/canonical.ts";
 
 /** What Bronze's builds are called in provenance; `docs/provenance.md` says what its parameters mean. */
 export const buildType = "urn:bronze:build:v1";
@@ -88,6 +88,12 @@ export function readProvenance(predicate: { readonly [name: string]: Json | unde
       byproducts,
     },
   };
+}
+
+/** The sha256 of a resource, where it has one. */
+export function digestOf({ digest }: Resource): Digest | undefined {
+  const text = `sha256:${digest?.["sha256"] ?? ""}`;
+  return isDigest(text) ? text : undefined;
 }
 
 /** Resources of a name, in order. */

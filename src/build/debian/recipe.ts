@@ -139,6 +139,11 @@ function possibleRequests({
   return [...all].map((architecture) => ({ suite, architecture, packages, recommends, full }));
 }
 
+/** The name that bronze.lock has for what a recipe takes on this machine. */
+export function ownRequestName(recipe: DebianRecipe): string {
+  return requestName(requestsOf(recipe)[0]);
+}
+
 /** What is asked of apt, for this machine first. @throws {OperatorError} `BUILD_FAILED` where the recipe is not for it */
 function requestsOf(recipe: DebianRecipe): readonly [own: PackageRequest, ...others: PackageRequest[]] {
   const own = machineArchitecture();

@@ -1,3 +1,5 @@
+import { mediaTypes } from "../../image/media-types.ts";
+import { parseManifest } from "../../image/oci.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { BuildDefinition } from "../../model/definition.ts";
 import type { StepLayer } from "../../ports/step-runner.ts";
@@ -105,7 +107,7 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
 async function keptOutputs(facts: BuildFacts, image: ImageState, blobs: Blobs): Promise<readonly Material[]> {
   const inImage = new Set(image.layers.map(({ digest }) => digest));
   const needed = new Set(facts.steps.flatMap(({ run }) => (run === undefined || run.usedNetwork ? [] : run.below)));
-  const kept: Material[] = [];
+  const kept: Material[] = await baseDocuments(facts, blobs);
   const keep = async (title: string, descriptor: Descriptor): Promise<void> => {
     if (inImage.has(descriptor.digest)) return;
     // What a step set aside may be gone from the cache where nothing has asked for it since.
@@ -119,6 +121,18 @@ async function keptOutputs(facts: BuildFacts, image: ImageState, blobs: Blobs): 
     if (run.aside !== null && needed.has(run.aside.diffId)) await keep(`left by step ${name}`, run.aside.descriptor);
   }
   return kept;
+}
+
+/** What says how a base is made up: its layers are the image's, or are those of a stage that may be fetched again. */
+async function baseDocuments({ bases }: BuildFacts, blobs: Blobs): Promise<Material[]> {
+  const documents: Material[] = [];
+  for (const { name, digest } of bases) {
+    const bytes = await blobs.read(digest);
+    const descriptor = { mediaType: mediaTypes.manifest, digest, size: bytes.byteLength };
+    documents.push({ title: `manifest of ${name}`, descriptor });
+    documents.push({ title: `config of ${name}`, descriptor: parseManifest(bytes).config });
+  }
+  return documents;
 }
 
 /** @param image with a descriptor for each of its layers, compressed or not */

@@ -43,7 +43,7 @@ function kindOf({ part, layer, field }: ArtifactDifference): string {
 }
 
 /** @param withMaker whether the instruction that made the layer is told */
-function placeOf(difference: ArtifactDifference, withMaker = true): string {
+export function placeOf(difference: ArtifactDifference, withMaker = true): string {
   const { part, layer, createdBy = "", path, field, offset, line } = difference;
   const maker = withMaker && createdBy !== "" ? ` (${createdBy.slice(0, longestMaker)})` : "";
   const where = part === "layer" ? `layer ${layer}${maker}` : part;
