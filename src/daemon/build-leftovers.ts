@@ -26,5 +26,6 @@ export async function buildLeftovers(state: string): Promise<readonly Leftover[]
 export async function removeCheck(dir: string): Promise<void> {
   for (const state of await readdir(dir).catch(() => []))
     for (const { remove } of await stepLeftovers(stepsFolder(join(dir, state, "cache")))) await remove();
-  await rm(dir, { recursive: true, force: true });
+  // A build's cache is brought back to its bounds behind it.
+  await rm(dir, { recursive: true, force: true, maxRetries: 10 });
 }

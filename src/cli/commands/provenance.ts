@@ -7,12 +7,13 @@ import { predicateTypes } from "../../trust/statement.ts";
 import { openStore } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { believedStatements } from "../evidence.ts";
-import { openKeyring } from "../keyring.ts";
 import { findArtifact } from "../store-image.ts";
+import { trustOf } from "../trusted-key.ts";
 
 interface ProvenanceOptions extends SharedOptions {
   readonly file: string;
   readonly predicate?: boolean;
+  readonly key?: string;
 }
 
 export function provenanceCommand(): Command {
@@ -22,13 +23,14 @@ export function provenanceCommand(): Command {
     )
     .argument("[artifact]", "app, name or digest in the store (default: the newest of this folder's app)")
     .option("--file <path>", "definition", "bronze.yaml")
+    .option("--key <file>", "believe this public key instead of the machine's own: what another machine built")
     .option("--predicate", "print the SLSA predicate as JSON, byte for byte as it was signed")
     .action(async (text: string | undefined, options: ProvenanceOptions) => {
       const context = createContext(options);
       const { output } = context;
       const store = openStore(context);
       const artifact = await findArtifact(context, store, text, options, "tell the provenance of");
-      const trust = await openKeyring(context).trust();
+      const trust = await trustOf(context, options.key);
       const [found] = await believedStatements(store, artifact, predicateTypes.provenance, trust);
       if (found === undefined) throw noProvenance(artifact);
       const provenance = readProvenance(found.statement.predicate);

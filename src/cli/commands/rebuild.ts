@@ -8,13 +8,14 @@ import { openStore } from "../build-project.ts";
 import { placeOf } from "../check/not-reproducible.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { believedStatements } from "../evidence.ts";
-import { openKeyring } from "../keyring.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
 import { rebuildArtifact, type Rebuilt } from "../rebuild/rebuild-artifact.ts";
 import { findImage } from "../store-image.ts";
+import { trustOf } from "../trusted-key.ts";
 
 interface Options extends SharedOptions, RegistryOptions, Omit<BuildOptions, "target"> {
   readonly strict?: boolean;
+  readonly key?: string;
   readonly source: string;
   readonly progress: "auto" | "plain";
 }
@@ -27,6 +28,7 @@ export function rebuildCommand(): Command {
     )
     .argument("<artifact>", "digest or name in the store")
     .option("--strict", "refuse and name steps that used the network, instead of taking what they made")
+    .option("--key <file>", "believe this public key instead of the machine's own: what another machine built")
     .option("--source <folder>", "a clone of the repository that has the commit", ".")
     .addOption(
       new Option("--progress <style>", "plain: one line after the other with all output, also on a terminal")
@@ -38,7 +40,7 @@ export function rebuildCommand(): Command {
       const { output } = context;
       const store = openStore(context);
       const artifact = await findImage(context, store, text, "make again");
-      const trust = await openKeyring(context).trust();
+      const trust = await trustOf(context, options.key);
       const [found] = await believedStatements(store, artifact, predicateTypes.provenance, trust);
       if (found === undefined) throw noProvenance(artifact);
       const provenance = readProvenance(found.statement.predicate);

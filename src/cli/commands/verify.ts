@@ -1,4 +1,3 @@
-import { open } from "node:fs/promises";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
@@ -6,13 +5,13 @@ import type { Store } from "../../ports/store.ts";
 import { explainVerification, type Explained } from "../../render/explanation.ts";
 import { renderVerification } from "../../render/verification.ts";
 import { attestationBlob } from "../../store/attestations.ts";
-import { logOfKey } from "../../trust/key-log.ts";
 import type { TrustMaterial } from "../../trust/standing.ts";
 import { artifactPolicy } from "../../trust/policy.ts";
 import { openStore } from "../build-project.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { keyLogPath, openKeyring } from "../keyring.ts";
 import { findArtifact } from "../store-image.ts";
+import { readTrustedKey } from "../trusted-key.ts";
 import { inspectArtifact, type Inspection } from "../verify/inspect.ts";
 
 interface VerifyOptions extends SharedOptions {
@@ -49,28 +48,6 @@ export function verifyCommand(): Command {
       output.record(found);
     });
 }
-
-async function readTrustedKey(path: string): Promise<TrustMaterial> {
-  const refused = (state: string, cause?: unknown): OperatorError =>
-    new OperatorError("ARGUMENT_INVALID", `Cannot use "${path}" as a public key: ${state}`, {
-      hint: "on the machine that built it, `bronze key export` prints the key; it is ECDSA P-256 in PEM",
-      ...(cause === undefined ? {} : { cause }),
-    });
-  const file = await open(path, "r").catch((cause: unknown) => {
-    throw refused("it cannot be read", cause);
-  });
-  try {
-    const bytes = Buffer.alloc(mostKeyBytes);
-    const { bytesRead } = await file.read(bytes, 0, mostKeyBytes, 0);
-    const log = logOfKey(bytes.toString("utf8", 0, bytesRead));
-    if (log !== undefined) return { log, standing: new Map() };
-  } finally {
-    await file.close();
-  }
-  throw refused("there is no key of that kind in it");
-}
-
-const mostKeyBytes = 4096;
 
 function notVerified({ artifact, reasons, bundles }: Inspection): OperatorError {
   const hint =
