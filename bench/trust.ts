@@ -5,6 +5,7 @@ const parts: Parts = {
   "debian-order": async () => (await import("./trust/debian-order.ts")).debianOrder,
   verify: async () => (await import("./trust/verify.ts")).verify,
   overhead: async () => (await import("./trust/overhead.ts")).overhead,
+  revoke: async () => (await import("./trust/revoke.ts")).revokeBlock,
   scan: async () => (await import("./trust/scan.ts")).scan,
 };
 
