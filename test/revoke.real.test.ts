@@ -25,7 +25,7 @@ test(
       "between/bronze.yaml": "app: between\nbuild: { dockerfile: Dockerfile }\n",
     });
     site.write({ "base/root/base": "base\n" });
-  cpSync(join(site.project, "root"), join(site.project, "base/root"), { recursive: true });
+    cpSync(join(site.project, "root"), join(site.project, "base/root"), { recursive: true });
     const build = async (folder: string): Promise<string> => {
       const { status, stdout, stderr } = await site.bronze(["build"], { cwd: `${site.project}/${folder}` });
       assert.equal(status, 0, stderr);

@@ -70,6 +70,7 @@ const result = {
   watchMs: 60_000,
   elapsedMs: 1234,
   warm: false,
+  trust: null,
   overrides: [],
   url: "http://127.0.0.1:8080/",
 };

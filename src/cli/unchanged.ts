@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { runCommand } from "../build/command.ts";
 import { readImage } from "../build/image-state.ts";
 import type { Digest } from "../model/canonical.ts";
-import { createLocalStore } from "../store/local.ts";
+import { parseManifest } from "../image/oci.ts";
+import { createLocalStore, type LocalStore } from "../store/local.ts";
 import { createTemporaries } from "../store/temporary.ts";
+import { bundleType } from "../trust/bundle.ts";
 
 /** What the launcher is to say as long as nothing changes. */
 export interface Unchanged {
@@ -53,10 +55,22 @@ export async function recordUnchanged(result: Unchanged): Promise<void> {
     `digest ${digest}`,
     `tag ${store.tagPath(tag)}`,
     ...(await Promise.all(blobs.map(async (blob) => `blob ${await store.path(blob)}`))),
+    ...(await evidenceFiles(store, digest)).map((path) => `blob ${path}`),
     ...said.map((line) => `say ${line}`),
   ];
   if (lines.some((line) => /[\n\\]|\s$/.test(line))) return;
   await write(state, folder, lines, look.stdout);
+}
+
+/** What is said of an artifact has to be there too: a build makes it anew where it is gone. */
+async function evidenceFiles(store: LocalStore, digest: Digest): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const referrer of await store.referrers(digest, bundleType)) {
+    const { layers } = parseManifest(await store.read(referrer.digest));
+    files.push(store.referrerPath(digest, referrer.digest), await store.path(referrer.digest));
+    for (const layer of layers) files.push(await store.path(layer.digest));
+  }
+  return files;
 }
 
 async function write(state: string, folder: string, lines: readonly string[], look: string): Promise<void> {

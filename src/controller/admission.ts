@@ -193,7 +193,7 @@ function failureOf({ code, message, hint }: OperatorError): Failure {
 }
 
 /** What an environment that says nothing does with an artifact. */
-function modeFor(trust: TrustMode | undefined, origin: ArtifactOrigin): TrustMode {
+export function modeFor(trust: TrustMode | undefined, origin: ArtifactOrigin): TrustMode {
   return trust ?? (origin === "built" ? "enforce" : "warn");
 }
 

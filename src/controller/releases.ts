@@ -12,7 +12,7 @@ import { hasReady } from "../rollout/plan-active.ts";
 import { hasSteps, strategyOf } from "../rollout/targets.ts";
 import { setView, type EnvironmentView } from "../rollout/view.ts";
 import { isStale } from "../rollout/ready.ts";
-import { leftBehind, originOf, setOfContent } from "../rollout/target.ts";
+import { isBlocked, leftBehind, originOf, setOfContent } from "../rollout/target.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import type { Step } from "../rollout/step.ts";
 import { hasTasks } from "../rollout/tasks.ts";
@@ -169,7 +169,8 @@ export function automaticRollback(
   const bad = record.releases.get(release);
   const takenBack: readonly EventData[] = [
     { kind: "release.taken_back", app, environment, release, figures, reason },
-    ...(bad === undefined || target === undefined ? [] : quarantine(record, bad, reason)),
+    // What is revoked is blocked by that, for as long as it lasts.
+    ...(bad === undefined || target === undefined || isBlocked(record, bad) ? [] : quarantine(record, bad, reason)),
   ];
   if (target === undefined) return takenBack;
   const cause: Cause = { who: "bronze", why: reason };

@@ -21,7 +21,8 @@ export async function down(controller: Controller, request: DownRequest): Promis
     throw unknownEnvironment(controller, request.app, request.environment);
   const cause: Cause = { who: request.who, why: request.why };
   const newest = new Map(chosen.map((record) => [record, record.lastRelease]));
-  const broughtBack = (record: EnvironmentRecord): boolean => record.lastRelease !== newest.get(record);
+  const broughtBack = (record: EnvironmentRecord): boolean =>
+    (record.active !== null || record.live !== null) && record.lastRelease !== newest.get(record);
   for (const record of chosen) {
     const { app, environment } = record;
     const active = record.active === null ? undefined : record.releases.get(record.active);

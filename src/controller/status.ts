@@ -23,7 +23,7 @@ import { whyBlocked } from "../rollout/revoked.ts";
 import { leftBehind, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
 import { rolloutStatus } from "./rollout-status.ts";
-import { trustWarnings } from "./trust-status.ts";
+import { trustStatus, trustWarnings } from "./trust-status.ts";
 import { stopFirst, stopsFor } from "./volume-status.ts";
 import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
 
@@ -82,6 +82,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
                 ? null
                 : Math.max(0, record.watch.startedAtMs + settings.watchMs - input.nowMs),
           },
+    trust: trustStatus(record),
     overrides: overrideRows(record.configOrigin.defined, record.configOrigin.overrides),
     rollout: rolloutStatus(record, instances, input.rules ?? null, input.nowMs),
     quarantined: [...record.quarantined].map(([digest, { release: shown, reason, sinceMs }]) => ({

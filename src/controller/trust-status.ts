@@ -1,18 +1,33 @@
 import { shortName } from "../ledger/revocations.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
+import type { TrustStatus } from "../model/api.ts";
 import { becomesOf, whyBlocked } from "../rollout/revoked.ts";
+import { modeFor } from "./admission.ts";
+
+/** What is known of the artifact of what is live; null: nothing is live, or nobody has looked at it. */
+export function trustStatus(record: EnvironmentRecord): TrustStatus | null {
+  const release = record.live === null ? undefined : record.releases.get(record.live.release);
+  const known = release === undefined ? undefined : record.trust.get(release.content.artifact);
+  const revoked = release === undefined ? undefined : whyBlocked(record, release);
+  const { trust } = record.settings;
+  if (known === undefined && revoked === undefined && trust !== "off") return null;
+  if (release === undefined) return null;
+  const { origin, reasons } = known ?? { origin: "imported", reasons: [] };
+  return { mode: modeFor(trust, origin), origin, reasons: trust === "off" ? [] : reasons, revoked: revoked ?? null };
+}
 
 /** What is not as it should be with the artifact of what is live, in words. */
 export function trustWarnings(record: EnvironmentRecord): readonly string[] {
+  const status = trustStatus(record);
   const release = record.live === null ? undefined : record.releases.get(record.live.release);
-  if (release === undefined) return [];
-  const revoked = whyBlocked(record, release);
-  const { artifact } = release.content;
-  const reasons = record.settings.trust === "off" ? [] : (record.trust.get(artifact)?.reasons ?? []);
+  if (status === null || release === undefined) return [];
+  const { number, content } = release;
   return [
-    ...(revoked === undefined ? [] : [`v${release.number} runs what is revoked: ${revoked}; ${becomesOf(record)}`]),
-    ...(reasons.length === 0
+    ...(status.revoked === null ? [] : [`v${number} runs what is revoked: ${status.revoked}; ${becomesOf(record)}`]),
+    ...(status.reasons.length === 0
       ? []
-      : [`v${release.number} is not verified: ${reasons.join("; ")} (\`bronze verify ${shortName(artifact)}\`)`]),
+      : [
+          `v${number} is not verified: ${status.reasons.join("; ")} (\`bronze verify ${shortName(content.artifact)}\`)`,
+        ]),
   ];
 }

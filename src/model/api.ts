@@ -43,7 +43,7 @@ import type { ErrorRecord } from "../errors/operator-error.ts";
 import type { Digest } from "./canonical.ts";
 import type { Config, ConfigOverrides, OverrideRow } from "./config.ts";
 import type { Change } from "./difference.ts";
-import type { Content, EnvironmentSettings, Route, RunSettings } from "./content.ts";
+import type { ArtifactOrigin, Content, EnvironmentSettings, Route, RunSettings, TrustMode } from "./content.ts";
 import type { StrategyKind } from "./strategy.ts";
 import type { TestTask } from "./tasks.ts";
 import type { SecretName } from "./secret.ts";
@@ -370,6 +370,16 @@ export interface RevokeRequest extends Omit<Asked, "app" | "environment"> {
   readonly undo?: boolean;
 }
 
+/** Whether what is live was verified, and what its environment wants of it. */
+export interface TrustStatus {
+  readonly mode: TrustMode;
+  readonly origin: ArtifactOrigin;
+  /** What is missing or wrong, each in words; empty: it is verified. */
+  readonly reasons: readonly string[];
+  /** Why it may not be released again, in words; null: it is not revoked, nor what it was made from. */
+  readonly revoked: string | null;
+}
+
 export interface RevokeResult {
   readonly artifact: Digest;
   /** False: it was so already. */
@@ -659,6 +669,8 @@ export interface EnvironmentStatus {
     readonly sinceMs: number;
     readonly watchEndsInMs: number | null;
   } | null;
+  /** Of what is live; null: nothing is, or nobody has looked at it yet. */
+  readonly trust: TrustStatus | null;
   /** Overrides of the definition's config that are in effect, or are kept for what comes first. */
   readonly overrides: readonly OverrideRow[];
   readonly rollout: RolloutStatus | null;

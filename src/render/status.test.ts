@@ -53,6 +53,7 @@ const report = {
         sinceMs: 18_000,
         watchEndsInMs: 42_000,
       },
+      trust: null,
       overrides: [],
       rollout: {
         release: 14,

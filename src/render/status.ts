@@ -4,6 +4,7 @@ import type {
   InstanceStatus,
   RollbackReadiness,
   StatusReport,
+  TrustStatus,
   WorkerStatus,
 } from "../model/api.ts";
 import { webProcess } from "../model/names.ts";
@@ -98,7 +99,7 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
   ];
 }
 
-function renderLive({ live, healthy, wanted, workers }: EnvironmentStatus, paint: Paint): readonly string[] {
+function renderLive({ live, trust, healthy, wanted, workers }: EnvironmentStatus, paint: Paint): readonly string[] {
   if (live === null) return ["nothing is live"];
   const watch = live.watchEndsInMs === null ? "" : `, ${formatDuration(live.watchEndsInMs)} left`;
   const count = `${healthy}/${wanted} healthy`;
@@ -108,9 +109,17 @@ function renderLive({ live, healthy, wanted, workers }: EnvironmentStatus, paint
     healthy < wanted ? paint.bad(count) : paint.good(count),
     ...workers.map((worker) => renderWorker(worker, paint)),
     `for ${formatDuration(live.sinceMs)}`,
-    `artifact ${shortDigest(live.artifact)}`,
+    `artifact ${shortDigest(live.artifact)}${renderTrust(trust, paint)}`,
   ];
   return [parts.join(", ")];
+}
+
+/** What is known of the live artifact, in a word. */
+function renderTrust(trust: TrustStatus | null, paint: Paint): string {
+  if (trust === null) return "";
+  if (trust.revoked !== null) return ` ${paint.bad("revoked")}`;
+  if (trust.mode === "off") return ` ${paint.warn("not looked at (trust: off)")}`;
+  return trust.reasons.length === 0 ? " verified" : ` ${paint.warn("not verified")}`;
 }
 
 function renderWorker({ process, healthy, wanted }: WorkerStatus, paint: Paint): string {

@@ -100,6 +100,7 @@ test("revoked: replace takes what is live back to the nearest earlier release th
   assert.deepEqual([release?.of, release?.automatic], [1, true]);
   assert.match(release?.cause.why ?? "", /CVE-2026-1/);
   assert.equal(recordOf(controller).releases.get(3)?.proof, "taken back");
+  assert.equal(recordOf(controller).quarantined.size, 0);
   // With nothing left to go to it serves on, and says so.
   await revoke(controller, { ...order, artifact: sha256("one") });
   await world.clock.advance(120_000);

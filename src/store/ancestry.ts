@@ -1,15 +1,16 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { parseConfig, parseManifest } from "../image/oci.ts";
 import type { Digest } from "../model/canonical.ts";
+import { claimedBases } from "./claimed-bases.ts";
 import type { Store } from "../ports/store.ts";
 import type { Descent, Verifier } from "../ports/verifier.ts";
 
 /** What is asked of a store to know what images were made from. */
-type Source = Pick<Store, "read" | "buildOf" | "builds" | "tags">;
+type Source = Pick<Store, "read" | "referrers" | "buildOf" | "builds" | "tags">;
 
 /**
- * Tells what artifacts were made from: by who built them here, and where nobody did, by layers: an image that begins with
- * all layers of another one was made from it, or is it under another name.
+ * Tells what artifacts were made from: by who built them here; where nobody did, by what they say of themselves and by
+ * layers: an image that begins with all layers of another one was made from it, or is it under another name.
  */
 export function createAncestry(store: Source): Pick<Verifier, "descents" | "descendants"> {
   /** What a digest names never changes; what the store lacks now it may have later. */
@@ -29,6 +30,8 @@ export function createAncestry(store: Source): Pick<Verifier, "descents" | "desc
         const build = await store.buildOf(image);
         for (const parent of build?.from ?? []) if (!ways.has(parent)) ways.set(parent, [...chain, parent]);
         if (build !== undefined) continue;
+        for (const parent of await claimedBases(store, image))
+          if (!ways.has(parent)) ways.set(parent, [...chain, parent]);
         const layers = await layersOf(image);
         for (const base of bases)
           if (!ways.has(base.image) && beginsWith(layers, base.layers)) ways.set(base.image, [...chain, base.image]);
@@ -45,8 +48,11 @@ export function createAncestry(store: Source): Pick<Verifier, "descents" | "desc
       const others = new Set((await store.tags()).map(({ digest }) => digest).filter((digest) => !built.has(digest)));
       const ways = new Map<Digest, readonly Digest[]>([[image, [image]]]);
       const base = await layersOf(image);
-      for (const other of others)
+      for (const other of others) {
         if (!ways.has(other) && beginsWith(await layersOf(other), base)) ways.set(other, [other, image]);
+        for (const parent of await claimedBases(store, other))
+          children.set(parent, [...(children.get(parent) ?? []), other]);
+      }
       for (const [parent, chain] of ways)
         for (const child of children.get(parent) ?? []) if (!ways.has(child)) ways.set(child, [child, ...chain]);
       return [...ways]

@@ -22,6 +22,8 @@ export interface LocalStore extends Store {
   subjects(): Promise<readonly Digest[]>;
   /** The file that says which manifest a name is for. */
   tagPath(name: string): string;
+  /** The file that says that a manifest is about a subject. */
+  referrerPath(subject: Digest, manifest: Digest): string;
   /** Takes a blob away whose bytes are not its digest's: kept under `damaged/HEX`. @returns where */
   setAside(digest: Digest): Promise<string>;
   /** What nobody needs: files of dead writers, and damaged blobs that the store has whole again. */
@@ -54,6 +56,8 @@ export function createLocalStore(dir: string): LocalStore {
     },
 
     has: (digest) => existsSync(pathOf(digest)),
+
+    referrerPath: (subject, manifest) => join(referrersDir, digestHex(subject), digestHex(manifest)),
 
     tagPath: (name) => join(tagsDir, encodeURIComponent(name)),
 
