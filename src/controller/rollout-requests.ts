@@ -78,14 +78,13 @@ function pause(
     throw cannotPause(record, release, "what was live has ended for it, requests wait");
   const { app, environment } = record;
   if (release.progress.paused?.by === "person") return false;
-  const why = request.why === "" ? "" : `: ${request.why}`;
   controller.recorder.append({
     kind: "rollout.paused",
     app,
     environment,
     release: release.number,
     by: "person",
-    reason: `by ${request.who}${why}`,
+    reason: request.why === "" ? "by hand" : request.why,
     cause: causeOf(request),
   });
   return true;

@@ -28,7 +28,7 @@ export function planAhead(strategy: Strategy, desired: number, liveCount: number
   const steps: PlannedStep[] = [];
   const numbersOf = (set: SetName): StrategySet => {
     const count = counts.get(set) ?? 0;
-    return { set, count, available: count };
+    return { set, count, serving: count, available: count };
   };
   for (let round = 0; round < mostRounds; round += 1) {
     const [next, live] = [numbersOf(comingSet), numbersOf(liveSet)];

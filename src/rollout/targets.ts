@@ -114,8 +114,8 @@ function inputOf(
 ): StrategyInput {
   const desired = settingsFor(record, next.name).instances;
   const numbers = (set: SetRecord, count: number): StrategySet => {
-    const available = tallies.get(set.name)?.available ?? 0;
-    return { set: set.name, count, available: Math.min(count, available) };
+    const { serving = 0, available = 0 } = tallies.get(set.name) ?? {};
+    return { set: set.name, count, serving: Math.min(count, serving), available: Math.min(count, available) };
   };
   const aliveOf = (set: SetRecord): number => tallies.get(set.name)?.alive ?? 0;
   // What a rollout before this one left of it; it is what it has until this one says otherwise.
@@ -125,7 +125,7 @@ function inputOf(
   const isChecked = planChecks(record, active, [], view) === undefined;
   return {
     desired,
-    next: isChecked ? own : { ...own, available: 0 },
+    next: isChecked ? own : { ...own, serving: 0, available: 0 },
     live: numbers(live, liveCount),
     leaving: leaving.map((set) => numbers(set, set.count ?? aliveOf(set))),
     progress: active.progress,
@@ -145,8 +145,8 @@ function recovery(
   tallies: ReadonlyMap<SetName, Tally>,
 ): { readonly counts: ReadonlyMap<SetName, number>; readonly weights: ReadonlyMap<SetName, number> } {
   const numbers = ({ name }: SetRecord): StrategySet => {
-    const { alive = 0, available = 0 } = tallies.get(name) ?? {};
-    return { set: name, count: alive, available };
+    const { alive = 0, serving = 0, available = 0 } = tallies.get(name) ?? {};
+    return { set: name, count: alive, serving, available };
   };
   const desired = settings.instances;
   const { maxSurge, maxUnavailable } = settings.strategy.kind === "rolling" ? settings.strategy : defaultRolling;

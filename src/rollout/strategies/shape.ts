@@ -8,7 +8,9 @@ export interface StrategySet {
   readonly set: SetName;
   /** How many `web` instances it is to have now. */
   readonly count: number;
-  /** How many of them can be counted on: ready for long enough, known to the router, not to be ended. */
+  /** How many of them answer requests: healthy as far as is known, known to the router, not to be ended. */
+  readonly serving: number;
+  /** How many of those can be counted on: healthy for as long as the content asks for. */
   readonly available: number;
 }
 
@@ -62,17 +64,17 @@ export function readyText({ available }: StrategySet, count: number): string {
 }
 
 /**
- * Shares all requests out in proportion to the instances that can be counted on; with none, the first set has them all.
+ * Shares all requests out in proportion to the instances that answer; with none, the first set has them all.
  *
  * @param weight what is to be shared, in 1/10000
  * @returns shares whose sum is `weight` exactly
  */
 export function shareByInstances(sets: readonly StrategySet[], weight = wholeWeight): Map<SetName, number> {
-  const total = sets.reduce((sum, { available }) => sum + available, 0);
+  const total = sets.reduce((sum, { serving }) => sum + serving, 0);
   if (total === 0) return new Map(sets.map(({ set }, at) => [set, at === 0 ? weight : 0]));
   // What rounding leaves goes to those that lost most by it.
-  const shares = sets.map(({ set, available }) => {
-    const exact = (weight * available) / total;
+  const shares = sets.map(({ set, serving }) => {
+    const exact = (weight * serving) / total;
     return { set, share: Math.floor(exact), rest: exact - Math.floor(exact) };
   });
   let left = weight - shares.reduce((sum, { share }) => sum + share, 0);
@@ -84,8 +86,8 @@ export function shareByInstances(sets: readonly StrategySet[], weight = wholeWei
   return new Map(shares.map(({ set, share }) => [set, share]));
 }
 
-/** A share for what is on its way, and the rest for those that served before it; it has none while nothing of it is ready. */
+/** A share for what is on its way, and the rest for those that served before it; it has none while nothing of it answers. */
 export function shareWithNext({ next, live, leaving }: StrategyInput, weight: number): Map<SetName, number> {
-  const own = next.available > 0 ? weight : 0;
+  const own = next.serving > 0 ? weight : 0;
   return new Map([...shareByInstances([live, ...leaving], wholeWeight - own), [next.set, own]]);
 }

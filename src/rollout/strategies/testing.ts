@@ -15,7 +15,7 @@ export const nothingYet: RolloutProgress = {
 
 /** @param available all where nothing is said */
 export function numbers(release: number, count: number, available = count): StrategySet {
-  return { set: set(release), count, available };
+  return { set: set(release), count, serving: available, available };
 }
 
 /** v2 on its way, v1 live. */
