@@ -12,6 +12,16 @@ import { keptPath, listName, readList, vulnerabilityFolder, type ImportedData } 
 import { readDataFile } from "./read-file.ts";
 import { Unusable } from "./unusable.ts";
 
+export interface ImportOptions {
+  /** Earlier files on the same ecosystems stay in use beside it. */
+  readonly add: boolean;
+  /** Wall clock, ms since the epoch. */
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+  /** Told how many entries were read, after each. */
+  readonly onRead?: (entries: number) => void;
+}
+
 export interface ImportResult {
   readonly imported: ImportedData;
   /** The first of the problems, in words. */
@@ -26,15 +36,15 @@ const mostProblemsTold = 20;
  *
  * It takes the place of what earlier files told of the same ecosystems. All of it is on disk and in use when this resolves, or nothing is changed.
  *
- * @param add earlier files stay in use beside it
  * @throws {OperatorError} `ARGUMENT_INVALID` when it is no such file, `NOT_FOUND`, `DISK_FULL`
  */
 export async function importVulnerabilities(
   stateDir: string,
   path: string,
-  { add, nowMs, signal }: { readonly add: boolean; readonly nowMs: number; readonly signal: AbortSignal },
+  { add, nowMs, signal, onRead = () => {} }: ImportOptions,
 ): Promise<ImportResult> {
   const folder = vulnerabilityFolder(stateDir);
+  let entries = 0;
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw orDiskError(error, `make "${folder}"`, stateDir);
   });
@@ -53,6 +63,8 @@ export async function importVulnerabilities(
         path,
         (reading) => {
           for (const record of reading.records) writer.add(record);
+          entries += 1;
+          onRead(entries);
           problemCount += reading.problems.length;
           problems.push(...reading.problems.slice(0, mostProblemsTold - problems.length));
           // A time to come is nobody's knowledge.

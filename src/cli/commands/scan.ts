@@ -18,6 +18,8 @@ import { packagesOf, readBill } from "../scan/bill.ts";
 import { openData, scanArtifact, type KeptResult } from "../scan/scan.ts";
 import { findSubjects, liveSubjects, type Subject } from "../scan/subjects.ts";
 
+const progressMs = 3_000;
+
 interface ScanOptions extends SharedOptions {
   readonly file?: string;
   readonly sbom?: string;
@@ -76,7 +78,12 @@ async function importFile(context: Context, path: string, add: boolean): Promise
   const { output, places, signal } = context;
   // Scans are many, imports are few: what reads files of data is loaded for them only.
   const { importVulnerabilities } = await import("../../vulnerabilities/import.ts");
-  const result = await importVulnerabilities(places.state, path, { add, nowMs: Date.now(), signal });
+  const result = await importVulnerabilities(places.state, path, {
+    add,
+    nowMs: Date.now(),
+    signal,
+    onRead: sayNowAndThen(context),
+  });
   const { imported, problems, isKnown } = result;
   const { records, ecosystems, lastUpdate, problems: count } = imported;
   output.note(
@@ -85,6 +92,16 @@ async function importFile(context: Context, path: string, add: boolean): Promise
   for (const problem of problems) output.note(`${output.paint.warn("not used:")} ${problem}`);
   if (count > problems.length) output.note(`and ${count - problems.length} more that could not be used`);
   return result;
+}
+
+/** What may take a minute tells how far it is. */
+function sayNowAndThen({ output }: Context): (entries: number) => void {
+  let saidAt = performance.now();
+  return (entries) => {
+    if (performance.now() - saidAt < progressMs) return;
+    saidAt = performance.now();
+    output.note(output.paint.dim(`  ${entries} entries read`));
+  };
 }
 
 /** Everything that is live: new data may say what the old did not. */
@@ -150,8 +167,7 @@ async function scanFile(context: Context, path: string, options: ScanOptions): P
   const data = await openData(context);
   try {
     const result = scanPackages(packages, data);
-    if (!output.json)
-      for (const line of renderScan(result, options.all === true, output.paint)) output.line(line);
+    if (!output.json) for (const line of renderScan(result, options.all === true, output.paint)) output.line(line);
     output.record(recordOf(result));
     if (isFound(result.findings)) process.exitCode = exitStatusByCode.DRIFT_FOUND;
   } finally {
