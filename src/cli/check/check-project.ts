@@ -1,24 +1,22 @@
 import { spawn } from "node:child_process";
-import { createReadStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { checkFolder, removeCheck } from "../../daemon/build-leftovers.ts";
 import { compareArtifacts } from "../../build/compare.ts";
 import type { BuiltArtifact } from "../../build/options.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../../errors/operator-error.ts";
-import { parseManifest } from "../../image/oci.ts";
-import type { Digest } from "../../model/canonical.ts";
-import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { leftByDead, thisProcess } from "../../store/temporary.ts";
 import { newestTag, openStore } from "../build-project.ts";
 import type { Context } from "../context.ts";
 import { tryCommand } from "../doctor/try-command.ts";
+import { openKeyring } from "../keyring.ts";
 import type { Project } from "../project.ts";
 import { withoutOptions } from "./arguments.ts";
 import { copyProject } from "./copy-project.ts";
 import { notReproducible } from "./not-reproducible.ts";
 import { elsewhere, endsWithUs } from "./surroundings.ts";
+import { takeOver } from "./take-over.ts";
 import { createThrowAwayState } from "./throw-away-state.ts";
 
 /** The artifact that both builds made, and what was different about them. */
@@ -55,7 +53,7 @@ export async function checkProject(
   }
   return inCheckFolder(places.state, async (dir) => {
     const [here, there] = [join(dir, "1"), join(dir, "2")];
-    for (const state of [here, there]) await createThrowAwayState(places.state, state);
+    for (const state of [here, there]) await createThrowAwayState(places.state, state, signal);
     const args = withoutOptions(own.args, ["--check", "--json"], ["--state", "--file"]);
     const commandFor = (state: string, definition: string): readonly string[] =>
       [own.options, [own.script], args, ["--json", "--state", state, "--file", definition]].flat();
@@ -97,7 +95,7 @@ export async function checkProject(
           compareArtifacts({ blobs: one, digest: first.digest }, { blobs: two, digest: second.digest }),
         );
       }
-      await takeOver(one, openStore(context), first.digest, newestTag(project.definition.app));
+      await takeOver(one, openStore(context), openKeyring(context), first.digest, newestTag(project.definition.app));
       return { artifact: first, varied };
     } finally {
       await copy.remove();
@@ -116,15 +114,6 @@ async function inCheckFolder<Result>(state: string, work: (dir: string) => Promi
   } finally {
     await removeCheck(dir);
   }
-}
-
-/** Copies an artifact's blobs from one store to another, those that are missing there, and names it. */
-async function takeOver(from: Store, to: Store, digest: Digest, name: string): Promise<void> {
-  const { config, layers } = parseManifest(await from.read(digest));
-  for (const blob of [...layers.map((layer) => layer.digest), config.digest, digest]) {
-    if ((await to.stat(blob)) === undefined) await to.write(createReadStream(await from.path(blob)), { digest: blob });
-  }
-  await to.tag(name, digest);
 }
 
 /** The git repository that a folder belongs to, and the folder's place in it. */

@@ -146,6 +146,17 @@ test("`sign()` refuses a key outside its window", async () => {
   await keyring.sign(payload);
 });
 
+test("`sign()` goes on when the clock is set back by some hours", async () => {
+  const path = newFolder();
+  let nowMs = Date.parse("2026-01-02T00:00:00Z");
+  const keyring = open(path, { now: () => nowMs });
+  await keyring.sign(payload);
+  nowMs -= 23 * 3_600_000;
+  await keyring.sign(payload);
+  nowMs -= 2 * 3_600_000;
+  await assert.rejects(keyring.sign(payload), withCode("KEY_UNUSABLE", /valid from 2026-01-01T00:00:00/));
+});
+
 test("a changed key log is refused by all that use it", async () => {
   const path = newFolder();
   await open(path).sign(payload);

@@ -174,7 +174,7 @@ function bring<Kind extends "created" | "rotated">(kind: Kind, key: KeyObject, {
     key: keyIdOf(key),
     publicKey: createPublicKey(key).export({ type: "spki", format: "pem" }),
     at: isoTime(nowMs),
-    notBefore: isoTime(nowMs),
+    notBefore: isoTime(nowMs - clockErrorMs),
     notAfter: validMs === null ? null : isoTime(nowMs + validMs),
   };
 }
@@ -186,6 +186,9 @@ async function keepStanding(folder: KeyFolder, id: KeyId, standing: Standing): P
   await folder.writeStanding(digest, list);
   return digest;
 }
+
+/** A clock that is set right after the first build, and so set back, stops no build. */
+const clockErrorMs = 86_400_000;
 
 function isoTime(ms: number): string {
   return new Date(ms).toISOString();
