@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { checkFolder, removeCheck } from "../../daemon/build-leftovers.ts";
+import { createKeyring } from "../../drivers/keys/keyring.ts";
 import { compareArtifacts } from "../../build/compare.ts";
 import type { BuiltArtifact } from "../../build/options.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../../errors/operator-error.ts";
@@ -53,7 +54,11 @@ export async function checkProject(
   }
   return inCheckFolder(places.state, async (dir) => {
     const [here, there] = [join(dir, "1"), join(dir, "2")];
-    for (const state of [here, there]) await createThrowAwayState(places.state, state, signal);
+    for (const state of [here, there]) {
+      await createThrowAwayState(places.state, state);
+      // Its build signs too, and nobody is to hear of a key that is gone right after.
+      await createKeyring(join(state, "keys"), { now: Date.now, signal }).create({ validMs: null });
+    }
     const args = withoutOptions(own.args, ["--check", "--json"], ["--state", "--file"]);
     const commandFor = (state: string, definition: string): readonly string[] =>
       [own.options, [own.script], args, ["--json", "--state", state, "--file", definition]].flat();

@@ -1,12 +1,11 @@
 import { cp, mkdir, readdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { createKeyring } from "../../drivers/keys/keyring.ts";
 
 /**
  * A state folder for one build: it sees the blobs and names of the real store, and Debian packages that were fetched
  * before; whatever it makes stays in it, and nothing of the real cache is known there.
  */
-export async function createThrowAwayState(state: string, dir: string, signal: AbortSignal): Promise<string> {
+export async function createThrowAwayState(state: string, dir: string): Promise<string> {
   const blobs = join("store", "blobs", "sha256");
   for (const folder of [blobs, join("store", "tags"), "cache"]) await mkdir(join(dir, folder), { recursive: true });
   // Links, which a write of the same blob replaces: the real one is not touched.
@@ -18,8 +17,6 @@ export async function createThrowAwayState(state: string, dir: string, signal: A
   const debs = join("cache", "debs");
   await mkdir(join(state, debs), { recursive: true });
   await symlink(join(state, debs), join(dir, debs));
-  // Its builds sign too, and nobody is to hear of a key that is gone right after.
-  await createKeyring(join(dir, "keys"), { now: Date.now, signal }).create({ validMs: null });
   return dir;
 }
 
