@@ -20,7 +20,7 @@ const strategies: readonly Strategy[] = [
   canary([10, 50], 500, false),
 ];
 
-/** Rollouts by each strategy to another version and back (by it, and by rollback, in turn), under every kind of load: what clients lost. About 8 minutes. */
+/** Rollouts by each strategy to another version and back (by it, and by rollback, in turn), under every kind of load: what clients lost. About 4 minutes. */
 export async function failed({ runs = wantedRuns, say }: BenchOptions): Promise<BenchResult> {
   say("building two versions of the app");
   const bronze = await startBronze();

@@ -2,9 +2,10 @@ import { contentNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import type { DeployPlan, DeployRequest } from "../model/api.ts";
 import { contentDigest } from "../model/content.ts";
-import { webProcess } from "../model/names.ts";
+import { setName, webProcess } from "../model/names.ts";
 import { clashes, volumesOf } from "../model/volumes.ts";
 import { planAhead } from "../rollout/plan-ahead.ts";
+import { strategyOf } from "../rollout/targets.ts";
 import { foreseeAdmission } from "./admission.ts";
 import type { Controller } from "./controller.ts";
 import { allowedDeploy, checkVolumes, contentOf } from "./deploy.ts";
@@ -41,8 +42,22 @@ export async function planDeploy(controller: Controller, request: DeployRequest)
   ).map(({ name }) => name);
   if (strategy.kind === "recreate" || stopsFor.length > 0)
     return { ...nothing, way: "stop-first", steps: [atOnce], stopsFor };
-  const steps = planAhead(strategy, instances, record.settings.instances);
-  return { ...nothing, way: "steps", steps, keepWarmMs: (steps.at(-1)?.live ?? 0) > 0 ? keepWarmMs : 0 };
+  const shape = {
+    type: "deploy",
+    set: setName(app, environment, report.release),
+    settings: environmentSettings,
+  } as const;
+  const chosen = strategyOf(record, shape);
+  const steps = planAhead(chosen.strategy, instances, record.settings.instances);
+  const isLeft = (steps.at(-1)?.live ?? 0) > 0;
+  return {
+    ...nothing,
+    strategy: chosen.strategy.kind,
+    way: "steps",
+    steps,
+    keepWarmMs: isLeft && environmentSettings.route !== null ? keepWarmMs : 0,
+    ...(chosen.because === undefined ? {} : { because: chosen.because }),
+  };
 }
 
 /** Whether its content is live already; one with a secret of a value that is not kept yet is not. */

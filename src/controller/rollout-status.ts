@@ -6,6 +6,7 @@ import type { RouteRule } from "../model/observation.ts";
 import { weightsOf } from "../model/route-rule.ts";
 import { longestPauseMs, type Strategy } from "../model/strategy.ts";
 import { readyInstances } from "../rollout/ready.ts";
+import { strategyOf } from "../rollout/targets.ts";
 import type { FleetInstance } from "./fleet.ts";
 
 /**
@@ -22,7 +23,8 @@ export function rolloutStatus(
   const release = record.active === null ? undefined : record.releases.get(record.active);
   const set = release === undefined ? undefined : record.sets.get(release.set);
   if (release === undefined || set === undefined) return null;
-  const { instances: wanted, strategy, route } = settingsFor(record, set.name);
+  const { instances: wanted, route } = settingsFor(record, set.name);
+  const { strategy, because } = strategyOf(record, release);
   const { progress } = release;
   const rule = route === null ? undefined : rules?.find((one) => formatRoute(one.route) === formatRoute(route));
   const own = instances.filter((instance) => instance.set === set.name);
@@ -31,6 +33,7 @@ export function rolloutStatus(
     of: release.of,
     type: release.type,
     strategy: strategy.kind,
+    because: because ?? null,
     healthy: readyInstances(set, own, nowMs).length,
     wanted,
     sinceMs: Math.max(0, nowMs - release.sinceMs),

@@ -98,6 +98,8 @@ export interface DeployPlan {
   /** The release that is live; null: none. */
   readonly live: number | null;
   readonly strategy: StrategyKind;
+  /** Why it is another strategy than was asked for; absent: it is not. */
+  readonly because?: string;
   /** `none`: this content is live already; `first`: nothing is live; `stop-first`: what is live ends before it starts. */
   readonly way: "none" | "first" | "stop-first" | "steps";
   /** In order; the last one is the switch. Empty where there is nothing to do. */
@@ -609,6 +611,8 @@ export interface RolloutStatus {
   readonly of: number | null;
   readonly type: "deploy" | "rollback";
   readonly strategy: StrategyKind;
+  /** Why it is another strategy than was asked for; null: it is not. */
+  readonly because: string | null;
   readonly healthy: number;
   readonly wanted: number;
   readonly sinceMs: number;

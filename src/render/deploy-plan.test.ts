@@ -42,6 +42,12 @@ test("renderDeployPlan() tells where there are no steps, and why", () => {
     /stop-first for data, which/,
   );
   assert.match(renderDeployPlan({ ...one, way: "stop-first" }).join(), /by recreate: requests wait, v13 ends, v14/);
+  const other = {
+    ...plan,
+    strategy: "blue-green",
+    because: "without a route there are no requests to share out",
+  } as const;
+  assert.match(renderDeployPlan(other)[0] ?? "", /by blue-green \(without a route .*\), from v13/);
   const rolling = { ...plan, strategy: "rolling", steps: [{ ...last, step: 1, weight: 2_000 }, last] } as const;
   assert.deepEqual(renderDeployPlan(rolling).slice(2), [
     "  1     1    0    20 %      they are ready",

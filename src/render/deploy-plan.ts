@@ -5,7 +5,7 @@ import { renderTable } from "./table.ts";
 
 /** What a deploy would do, step by step. */
 export function renderDeployPlan(plan: DeployPlan): readonly string[] {
-  const { app, environment, release, live, strategy, way, steps, stopsFor, keepWarmMs } = plan;
+  const { app, environment, release, live, strategy, because, way, steps, stopsFor, keepWarmMs } = plan;
   const [coming, old] = [`v${release}`, `v${live ?? 0}`];
   const head = `${coming} of ${app} in ${environment}`;
   const count = steps.at(-1)?.coming ?? 0;
@@ -22,7 +22,7 @@ export function renderDeployPlan(plan: DeployPlan): readonly string[] {
     }
     case "steps":
       return [
-        `${head}, by ${strategy}, from ${old}; when all goes well:`,
+        `${head}, by ${strategy}${because === undefined ? "" : ` (${because})`}, from ${old}; when all goes well:`,
         ...renderTable([
           ["STEP", coming, old, "REQUESTS", "THEN"],
           ...steps.map((step) => [

@@ -9,6 +9,7 @@ const canary: RolloutStatus = {
   of: null,
   type: "deploy",
   strategy: "canary",
+  because: null,
   healthy: 1,
   wanted: 4,
   sinceMs: 150_000,

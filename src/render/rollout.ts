@@ -27,9 +27,10 @@ export function progressText(rollout: RolloutStatus): string {
 /** A rollout under way, for status. */
 export function renderRollout(rollout: RolloutStatus | null, paint: Paint): readonly string[] {
   if (rollout === null) return [];
-  const { release, of, type, strategy, paused, sets, sinceMs, deadlineInMs } = rollout;
+  const { release, of, type, strategy, because, paused, sets, sinceMs, deadlineInMs } = rollout;
   const name = of === null || of === release ? `v${release}` : `v${release} (= v${of})`;
-  const how = type === "rollback" || strategy === "blue-green" ? "" : ` by ${strategy}`;
+  const other = because === null ? "" : ` (${because})`;
+  const how = type === "rollback" || strategy === "blue-green" ? "" : ` by ${strategy}${other}`;
   const deadline = paused === null ? `, deadline in ${formatDuration(deadlineInMs)}` : "";
   return [
     `rollout to ${paint.bold(name)}${how}: ${progressText(rollout)} after ${formatDuration(sinceMs)}${deadline}`,

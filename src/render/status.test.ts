@@ -60,6 +60,7 @@ const report = {
         of: null,
         type: "deploy",
         strategy: "blue-green",
+        because: null,
         healthy: 0,
         wanted: 1,
         sinceMs: 500,
