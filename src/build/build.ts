@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { mediaTypes } from "../image/media-types.ts";
+import { emptyConfig } from "../image/referrer.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256, type Digest } from "../model/canonical.ts";
 import type { BuildDefinition } from "../model/definition.ts";
@@ -10,7 +11,7 @@ import { interrupted } from "./command.ts";
 import { buildDockerfile } from "./dockerfile/execute.ts";
 import { createdAt } from "./dockerfile/stage-state.ts";
 import { gatherEvidence, noEvidence, type Evidence, type EvidenceInput } from "./evidence/evidence.ts";
-import { keepMaterials } from "./evidence/materials.ts";
+import { materialsManifest } from "./evidence/materials.ts";
 import { createRecorder, type Recorder } from "./evidence/recorder.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { digestOfUsed } from "./lock-file.ts";
@@ -246,13 +247,11 @@ async function finish(
   const digest = sha256(manifest);
   const cached = (await options.store.stat(digest)) !== undefined;
   const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
-  const { materials, statements } = evidence;
-  const kept = materials.map(({ descriptor }) => descriptor.digest);
+  const about = await referrersOf(describe(mediaTypes.manifest, manifest), evidence, options);
   // Before it is there, so that it never is without: what becomes of it depends on this.
   await options.store.recordBuild(digest, from);
-  await options.stage.publish([...image.layers.map((layer) => layer.digest), ...kept, ...named]);
-  if (materials.length > 0) await keepMaterials(options.store, describe(mediaTypes.manifest, manifest), materials);
-  await options.attest?.(digest, statements);
+  await options.stage.publish([...image.layers.map((layer) => layer.digest), ...about.blobs, ...named]);
+  await Promise.all(about.manifests.map((referrer) => options.store.attach(referrer)));
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,
@@ -263,6 +262,24 @@ async function finish(
     cached,
     ...(debian === undefined ? {} : { debian }),
   };
+}
+
+/** What is to be kept beside an artifact: blobs that are staged, and the manifests that name them and it. */
+async function referrersOf(
+  artifact: Descriptor,
+  { materials, statements }: Evidence,
+  options: BuildOptions & { readonly stage: Stage },
+): Promise<{ readonly blobs: readonly Digest[]; readonly manifests: readonly Buffer[] }> {
+  const signed = (await options.attest?.(artifact, statements)) ?? [];
+  const manifests = signed.map(({ manifest }) => manifest);
+  if (materials.length > 0) manifests.push(materialsManifest(artifact, materials));
+  const bytes = [...signed.flatMap(({ bundle }) => bundle ?? []), ...manifests];
+  if (bytes.length > 0) bytes.push(emptyConfig);
+  const named = bytes.map(async (one) => {
+    const digest = sha256(one);
+    return (await options.store.stat(digest)) === undefined ? (await options.stage.write(one)).digest : digest;
+  });
+  return { blobs: [...materials.map(({ descriptor }) => descriptor.digest), ...(await Promise.all(named))], manifests };
 }
 
 /** Makes sure of small bytes: on their way into the store, or there already. */

@@ -3,6 +3,7 @@ import type { Registry } from "../ports/registry.ts";
 import type { NetworkUse } from "../ports/step-runner.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
+import type { SignedStatement } from "../store/attestations.ts";
 import type { PinnedPackage } from "./debian/pins.ts";
 import type { EvidenceOptions, MadeStatement } from "./evidence/evidence.ts";
 import type { SkippedScript } from "./debian/scripts.ts";
@@ -71,11 +72,13 @@ export interface BuildOptions {
   /** A name in the store for the result. */
   readonly tagAs?: string;
   /**
-   * Says what is to be said about an artifact that was made here: it is in the store, and has no name yet.
+   * Signs what is to be said about an artifact that is made here; the build puts it into the store with the artifact, before that
+   * has a name.
    *
+   * @param artifact its manifest, which the store need not have yet
    * @param statements what the build can prove of itself
    */
-  readonly attest?: (artifact: Digest, statements: readonly MadeStatement[]) => Promise<void>;
+  readonly attest?: (artifact: Descriptor, statements: readonly MadeStatement[]) => Promise<readonly SignedStatement[]>;
 }
 
 /** What an image says about how it wants to be run. */

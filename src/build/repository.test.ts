@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ignoredIn, shareableAddress } from "./repository.ts";
+import { ignoredIn, originIn, shareableAddress } from "./repository.ts";
 
 test("`shareableAddress()` leaves out who asks, and folders of this machine", () => {
   for (const [remote, address] of [
@@ -21,4 +21,12 @@ test("`ignoredIn()` tells what is ignored in a folder of the work tree, and null
   assert.deepEqual(ignoredIn("! a", ""), ["a"]);
   assert.equal(ignoredIn("! app/", "app"), null);
   assert.equal(ignoredIn('! "app/\\303"', "app"), null);
+});
+
+test("`originIn()` reads the address of origin and of no other remote", () => {
+  const config =
+    '[core]\n\tbare = false\n[remote "up"]\n\turl = https://up.example/a\n[remote "origin"]\n\tfetch = +a:b\n\turl = https://git.example/a.git ; comment\n[branch "main"]\n\turl = x\n';
+  assert.equal(originIn(config), "https://git.example/a.git");
+  assert.equal(originIn('[remote "up"]\nurl = x'), undefined);
+  assert.equal(originIn('[Remote "origin"]\nURL = "git@git.example:a.git"'), "git@git.example:a.git");
 });

@@ -25,6 +25,24 @@ export function shareableAddress(remote: string): string | null {
   return url.href;
 }
 
+/**
+ * Where a clone says that it comes from, as its own configuration has it: git itself takes longer to start than this.
+ *
+ * @param config text of a repository's `config`
+ * @see git-config(1), "Syntax"
+ */
+export function originIn(config: string): string | undefined {
+  let isOrigin = false;
+  let found: string | undefined;
+  for (const line of config.split("\n")) {
+    const section = /^\s*\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]/.exec(line);
+    if (section !== null) isOrigin = section[1]?.toLowerCase() === "remote" && section[2] === "origin";
+    const url = isOrigin ? /^\s*url\s*=\s*"?([^"#;\s]+)"?\s*(?:[#;].*)?$/i.exec(line)?.[1] : undefined;
+    found = url ?? found;
+  }
+  return found;
+}
+
 /** The folder that git's paths begin in: the nearest one above with a `.git`, unless the environment names it. */
 export function workTreeOf(folder: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
   const real = realpathSync(folder);

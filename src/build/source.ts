@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { createBuildCache } from "./cache.ts";
 import { runCommand } from "./command.ts";
 import { lockFileName } from "./lock-file.ts";
-import { folderIn, ignoredIn, shareableAddress, workTreeOf } from "./repository.ts";
+import { folderIn, ignoredIn, originIn, shareableAddress, workTreeOf } from "./repository.ts";
 
 /** Where the built files come from. */
 export interface Source {
@@ -55,7 +55,6 @@ export async function readSource(projectDir: string, options: SourceOptions): Pr
       },
     );
   const status = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--ignored=traditional"];
-  const remote = git("config", "--get", "remote.origin.url");
   // What a build pins is no change of the source that it was made from.
   const state = await git(...status, "--", ".", `:(exclude)${lockFileName}`);
   const commit = state === undefined ? undefined : (commitIn(state) ?? (await git("rev-parse", "--verify", "HEAD")));
@@ -65,7 +64,6 @@ export async function readSource(projectDir: string, options: SourceOptions): Pr
       fixed === undefined
         ? ["no git commit here: files in the image are dated 1970-01-01, and the artifact names no source commit"]
         : [];
-    await remote;
     const nowhere = { commit: null, dirty: false, repository: null, folder: "", ignored: null } as const;
     return { epoch: fixed ?? 0, ...nowhere, warnings };
   }
@@ -74,20 +72,17 @@ export async function readSource(projectDir: string, options: SourceOptions): Pr
     epoch: time,
     commit,
     dirty,
-    ...placeOf(projectDir, state ?? "", await remote),
+    ...placeOf(projectDir, state ?? ""),
     warnings: dirty
       ? [`the project has changes that are not committed: the artifact is marked dirty against ${commit.slice(0, 12)}`]
       : [],
   };
 }
 
-function placeOf(
-  projectDir: string,
-  state: string,
-  remote: string | undefined,
-): Pick<Source, "repository" | "folder" | "ignored"> {
+function placeOf(projectDir: string, state: string): Pick<Source, "repository" | "folder" | "ignored"> {
   const workTree = workTreeOf(projectDir);
   const folder = workTree === undefined ? "" : folderIn(workTree, projectDir);
+  const remote = workTree === undefined ? undefined : originOf(workTree);
   // Files of other repositories are no part of the commit; nor is what the first lines that are not kept would have said.
   const isWhole = workTree !== undefined && !existsSync(join(workTree, ".gitmodules")) && commitIn(state) !== undefined;
   return {
@@ -95,6 +90,15 @@ function placeOf(
     folder,
     ignored: isWhole ? ignoredIn(state, folder) : null,
   };
+}
+
+/** Of a clone with a `.git` of its own; others are told by their commit alone. */
+function originOf(workTree: string): string | undefined {
+  try {
+    return originIn(readFileSync(join(workTree, ".git", "config"), "utf8"));
+  } catch {
+    return undefined;
+  }
 }
 
 /** HEAD's commit; undefined also where so much has changed that the first lines are not kept. */

@@ -5,11 +5,10 @@ import type { MadeStatement } from "../build/evidence/evidence.ts";
 import { givingWay } from "../build/priority.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { version } from "../daemon/version.ts";
-import type { Digest } from "../model/canonical.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
-import type { Store } from "../ports/store.ts";
-import { attest } from "../store/attestations.ts";
+import type { Descriptor, Store } from "../ports/store.ts";
+import { signStatement, type SignedStatement } from "../store/attestations.ts";
 import { createLocalStore } from "../store/local.ts";
 import { signatureOf } from "../trust/statement.ts";
 import { createBuildProgress } from "./build-progress.ts";
@@ -121,14 +120,17 @@ function evidenceWanted(): boolean {
 async function sign(
   context: Context,
   store: Store,
-  subject: Digest,
+  artifact: Descriptor,
   statements: readonly MadeStatement[],
-): Promise<void> {
-  if (!evidenceWanted()) return;
+): Promise<readonly SignedStatement[]> {
+  if (!evidenceWanted()) return [];
   const keyring = openKeyring(context);
-  // The first one makes the machine's first key.
-  await attest(store, keyring, signatureOf(subject));
-  await Promise.all(statements.map((statement) => attest(store, keyring, { ...statement, subject })));
+  const subject = artifact.digest;
+  const signed: SignedStatement[] = [];
+  // One after the other: the first one may make the machine's first key.
+  for (const statement of [signatureOf(subject), ...statements.map((one) => ({ ...one, subject }))])
+    signed.push(await signStatement(store, keyring, artifact, statement));
+  return signed;
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */

@@ -1,11 +1,11 @@
 import { mediaTypes } from "../image/media-types.ts";
 import { describe, parseObject, type BlobDescriptor } from "../image/oci.ts";
 import { emptyConfig, serialiseReferrer } from "../image/referrer.ts";
-import { isDigest, type Digest } from "../model/canonical.ts";
+import { isDigest, sha256, type Digest } from "../model/canonical.ts";
 import type { Signer } from "../ports/signer.ts";
 import type { Blobs, Store } from "../ports/store.ts";
 import { bundleType, mostBundleBytes, readBundle, serialiseBundle } from "../trust/bundle.ts";
-import { mostStatementBytes, serialiseStatement, type Statement } from "../trust/statement.ts";
+import { mostStatementBytes, serialiseStatement, type Statement, type WrittenStatement } from "../trust/statement.ts";
 import { judgeBundle, type FoundBundle } from "../trust/verify.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 
@@ -36,6 +36,35 @@ export async function attest(
   signer: Signer,
   statement: Statement,
 ): Promise<Digest> {
+  const subject = await describeArtifact(store, statement.subject);
+  const signed = await signStatement(store, signer, subject, statement);
+  if (signed.bundle !== null) {
+    await Promise.all([store.write(signed.bundle), store.write(emptyConfig)]);
+    await store.attach(signed.manifest);
+  }
+  return sha256(signed.manifest);
+}
+
+/** A signed statement that is not kept yet; with a bundle that is null, it is. */
+export interface SignedStatement {
+  readonly bundle: Buffer | null;
+  /** What carries the bundle: a referrer of the artifact, with the empty config. */
+  readonly manifest: Buffer;
+}
+
+/**
+ * Signs a statement about an artifact that the store need not have yet. One that the store has, signed by the key that signs
+ * now, is not signed again.
+ *
+ * @param subject the artifact's manifest
+ * @throws {OperatorError} `ARGUMENT_INVALID` for a statement of more than 16 MiB, what the signer throws
+ */
+export async function signStatement(
+  store: Pick<Store, "read" | "referrers">,
+  signer: Signer,
+  subject: BlobDescriptor,
+  statement: Statement | WrittenStatement,
+): Promise<SignedStatement> {
   const { subject: artifact, predicateType } = statement;
   const payload = serialiseStatement(statement);
   if (payload.byteLength > mostStatementBytes)
@@ -44,19 +73,17 @@ export async function attest(
       `Cannot sign a statement about ${artifact}: it has ${payload.byteLength} bytes, at most ${mostStatementBytes} are signed`,
       { hint: "say less in it, or name what it is about by digest" },
     );
-  const subject = await describeArtifact(store, artifact);
   const known = await signedBefore(store, signer, artifact, predicateType, payload);
-  if (known !== undefined) return known;
+  if (known !== undefined) return { bundle: null, manifest: await store.read(known) };
   const { keyId, signature } = await signer.sign(payload);
   const bundle = serialiseBundle(keyId, payload, signature);
-  await Promise.all([store.write(bundle), store.write(emptyConfig)]);
   const manifest = serialiseReferrer({
     subject,
     artifactType: bundleType,
     layers: [describe(bundleType, bundle)],
     annotations: { [contentAnnotation]: "dsse-envelope", [kindAnnotation]: predicateType },
   });
-  return (await store.attach(manifest)).digest;
+  return { bundle, manifest };
 }
 
 /**

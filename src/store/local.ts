@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
@@ -7,7 +7,7 @@ import { parseReferrer } from "../image/referrer.ts";
 import type { Blobs, Referrer, Stage, Store } from "../ports/store.ts";
 import { createBlobFolder } from "./blob-folder.ts";
 import { createBuildRecords } from "./builds.ts";
-import { ignoreMissing, syncFolder } from "./durable.ts";
+import { ignoreMissing, refusedByDisk, syncFolder } from "./durable.ts";
 import { createKeptStage } from "./kept-stage.ts";
 import { blobMissing, checkTagName } from "./refusals.ts";
 import { leftByDead } from "./temporary.ts";
@@ -110,12 +110,17 @@ export function createLocalStore(dir: string): LocalStore {
 
     async attach(manifest) {
       const { subject, descriptor } = parseReferrer(manifest);
-      const { digest } = await blobs.write(manifest);
+      const { digest, size } = descriptor;
+      if ((await blobs.stat(digest)) !== size) await blobs.write(manifest);
       const list = join(referrersDir, digestHex(subject));
-      await mkdir(list, { recursive: true, mode: 0o755 });
-      await syncFolder(referrersDir);
-      // Last, so that what is listed is there. That it is listed is all the entry says: the rest says the manifest.
-      await blobs.place(async () => ({ target: join(list, digestHex(digest)), result: undefined }), list);
+      try {
+        if ((await mkdir(list, { recursive: true, mode: 0o755 })) !== undefined) await syncFolder(referrersDir);
+        // Last, so that what is listed is there. That it is listed is all the entry says: the rest says the manifest.
+        await (await open(join(list, digestHex(digest)), "a", 0o444)).close();
+        await syncFolder(list);
+      } catch (error) {
+        throw refusedByDisk(error, dir) ?? error;
+      }
       return descriptor;
     },
 

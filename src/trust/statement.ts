@@ -10,6 +10,12 @@ export interface Statement {
   readonly predicate: { readonly [key: string]: Json | undefined };
 }
 
+/** A statement whose predicate was written already: a long one is put together of texts that are at hand. */
+export interface WrittenStatement extends Omit<Statement, "predicate"> {
+  /** The predicate as canonical JSON. */
+  readonly text: string;
+}
+
 /** Media type of statements: DSSE's `payloadType`. */
 export const statementType = "application/vnd.in-toto+json";
 const inTotoV1 = "https://in-toto.io/Statement/v1";
@@ -36,15 +42,13 @@ export function signatureOf(artifact: Digest): Statement {
  *
  * @see in-toto attestation framework, Statement v1
  */
-export function serialiseStatement({ subject, predicateType, predicate }: Statement): Buffer {
-  return Buffer.from(
-    canonicalJson({
-      _type: inTotoV1,
-      subject: [{ digest: { sha256: digestHex(subject) } }],
-      predicateType,
-      predicate,
-    }),
+export function serialiseStatement(statement: Statement | WrittenStatement): Buffer {
+  const { subject, predicateType } = statement;
+  const said = "text" in statement ? statement.text : canonicalJson(statement.predicate);
+  const [type, kind, about] = [inTotoV1, predicateType, [{ digest: { sha256: digestHex(subject) } }]].map(
+    canonicalJson,
   );
+  return Buffer.from(`{"_type":${type},"predicate":${said},"predicateType":${kind},"subject":${about}}`);
 }
 
 /**

@@ -1,10 +1,10 @@
 import { mediaTypes } from "../../image/media-types.ts";
 import { parseManifest } from "../../image/oci.ts";
-import type { Digest } from "../../model/canonical.ts";
+import { canonicalJson, type Digest, type Json } from "../../model/canonical.ts";
 import type { BuildDefinition } from "../../model/definition.ts";
 import type { StepLayer } from "../../ports/step-runner.ts";
 import type { Blobs, Descriptor } from "../../ports/store.ts";
-import { predicateTypes, type Statement } from "../../trust/statement.ts";
+import { predicateTypes, type WrittenStatement } from "../../trust/statement.ts";
 import type { BuildCache } from "../cache.ts";
 import { runCommand } from "../command.ts";
 import { machinePlatform } from "../dockerfile/base-image.ts";
@@ -20,7 +20,7 @@ import { billOf } from "./sbom/sbom.ts";
 import type { BuildFacts } from "./recorder.ts";
 
 /** Something that is said about an artifact, before it is signed. */
-export type MadeStatement = Omit<Statement, "subject">;
+export type MadeStatement = Omit<WrittenStatement, "subject">;
 
 /** What a build leaves besides its image. */
 export interface Evidence {
@@ -65,7 +65,7 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
   const context = isKept ? await keepContext(list, input) : [];
   const outputs = await keptOutputs(facts, input.image, blobs);
   const { image } = input;
-  const bill = await billOf(layersOf(image), image.base?.layers ?? 0, {
+  const bill = await billOf(layersOf(image), {
     blobs,
     cache,
     signal: options.signal,
@@ -93,8 +93,8 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
   });
   return {
     statements: [
-      { predicateType: predicateTypes.provenance, predicate: provenance as unknown as MadeStatement["predicate"] },
-      { predicateType: predicateTypes.sbom, predicate: bill },
+      { predicateType: predicateTypes.provenance, text: canonicalJson(provenance as unknown as Json) },
+      { predicateType: predicateTypes.sbom, text: bill },
     ],
     materials: [log, ...context, ...outputs],
   };

@@ -1,8 +1,6 @@
-import { mediaTypes } from "../../image/media-types.ts";
-import { describe } from "../../image/oci.ts";
-import { emptyConfig, serialiseReferrer } from "../../image/referrer.ts";
-import { sha256, type Digest } from "../../model/canonical.ts";
-import type { Blobs, Descriptor, Store } from "../../ports/store.ts";
+import { serialiseReferrer } from "../../image/referrer.ts";
+import { sha256 } from "../../model/canonical.ts";
+import type { Blobs, Descriptor } from "../../ports/store.ts";
 
 /** What the manifest is that keeps the blobs which provenance names. */
 export const materialsType = "application/vnd.bronze.materials.v1+json";
@@ -35,17 +33,12 @@ export async function putMaterial(
 }
 
 /**
- * Keeps blobs beside an artifact: they are the layers of a manifest whose subject it is, so that whoever keeps, sends or
- * removes the artifact does so with them.
+ * What keeps blobs beside an artifact: they are the layers of a manifest whose subject it is, so that whoever keeps, sends or
+ * removes the artifact does so with them. Its config is the empty one.
  *
- * @returns digest of the manifest
  * @see OCI image specification 1.1, `subject`
  */
-export async function keepMaterials(
-  store: Pick<Store, "read" | "stat" | "write" | "attach" | "referrers">,
-  artifact: Descriptor,
-  materials: readonly Material[],
-): Promise<Digest> {
+export function materialsManifest(artifact: Descriptor, materials: readonly Material[]): Buffer {
   const unique = new Map(materials.map((material) => [material.descriptor.digest, material]));
   const layers = [...unique.values()]
     .sort((a, b) => (a.descriptor.digest < b.descriptor.digest ? -1 : 1))
@@ -53,18 +46,7 @@ export async function keepMaterials(
       ...describeAgain(descriptor),
       annotations: { "org.opencontainers.image.title": title },
     }));
-  const manifest = serialiseReferrer({
-    subject: describeAgain(artifact),
-    artifactType: materialsType,
-    layers,
-    annotations: {},
-  });
-  const digest = sha256(manifest);
-  const known = await store.referrers(artifact.digest, materialsType);
-  if (known.some((one) => one.digest === digest)) return digest;
-  const config = describe(mediaTypes.empty, emptyConfig);
-  if ((await store.stat(config.digest)) === undefined) await store.write(emptyConfig);
-  return (await store.attach(manifest)).digest;
+  return serialiseReferrer({ subject: describeAgain(artifact), artifactType: materialsType, layers, annotations: {} });
 }
 
 function describeAgain({ mediaType, digest, size }: Descriptor): Descriptor {

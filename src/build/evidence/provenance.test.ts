@@ -4,10 +4,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, test } from "node:test";
-import { canonicalJson, sha256 } from "../../model/canonical.ts";
+import { sha256 } from "../../model/canonical.ts";
 import type { BuildDefinition } from "../../model/definition.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { named, readProvenance, type Provenance, type Resource } from "../../trust/provenance.ts";
+import { predicateTypes } from "../../trust/statement.ts";
 import { buildArtifact } from "../build.ts";
 import type { BuildOptions } from "../options.ts";
 import { readContextList } from "./context-list.ts";
@@ -58,14 +59,17 @@ async function build(projectDir: string, options: Partial<BuildOptions> = {}, de
       place: { app: "shop", path: "bronze.yaml", digest: sha256("app: shop") },
       tools: { bronze: "1" },
     },
-    attest: async (_, made) => void (statements = made),
+    attest: (_, made) => {
+      statements = made;
+      return Promise.resolve([]);
+    },
     ...options,
   });
-  const predicate = statements.find(({ predicateType }) => predicateType.includes("provenance"))?.predicate;
-  assert.ok(predicate !== undefined);
-  const provenance = readProvenance(predicate);
+  const text = statements.find(({ predicateType }) => predicateType === predicateTypes.provenance)?.text;
+  assert.ok(text !== undefined);
+  const provenance = readProvenance(JSON.parse(text) as Parameters<typeof readProvenance>[0]);
   assert.ok(typeof provenance !== "string");
-  return { store, built, provenance, text: canonicalJson(predicate) };
+  return { store, built, provenance, text };
 }
 
 function only(resources: readonly Resource[], name: string): Resource {

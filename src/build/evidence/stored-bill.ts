@@ -1,8 +1,7 @@
-import type { Digest } from "../../model/canonical.ts";
+import type { Digest, Json } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import type { BuildCache } from "../cache.ts";
 import { readImage } from "../image-state.ts";
-import type { Bill } from "./sbom/cyclonedx.ts";
 import { billOf } from "./sbom/sbom.ts";
 
 /**
@@ -18,7 +17,7 @@ export async function billOfStored(
     readonly signal: AbortSignal;
     readonly tools: { readonly [name: string]: string };
   },
-): Promise<Bill> {
+): Promise<{ readonly [name: string]: Json }> {
   const { manifest, image } = await readImage(store, artifact);
   const layers = manifest.layers.map((descriptor, index) => ({
     descriptor,
@@ -26,7 +25,8 @@ export async function billOfStored(
   }));
   const stage = await store.stage();
   try {
-    return await billOf(layers, 0, { blobs: stage, name: artifact, ...options });
+    const text = await billOf(layers, { blobs: stage, name: artifact, ...options });
+    return JSON.parse(text) as { readonly [name: string]: Json };
   } finally {
     await stage.discard();
   }

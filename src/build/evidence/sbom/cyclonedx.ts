@@ -1,7 +1,6 @@
 import { fromBytePath, type BytePath } from "../../../image/tar-entry.ts";
-import type { Json } from "../../../model/canonical.ts";
-import type { DebianPackage, LanguagePackage } from "./found.ts";
-import type { ImageFacts } from "./joined.ts";
+import { canonicalJson, type Json } from "../../../model/canonical.ts";
+import type { DebianPackage, FileFact, Found, LanguagePackage } from "./found.ts";
 import { licenceChoices } from "./licences.ts";
 
 /** What a bill of materials is of, and who made it. */
@@ -12,63 +11,63 @@ export interface BillOptions {
   readonly tools: { readonly [name: string]: string };
 }
 
-/** A bill of materials as CycloneDX has it: the predicate of a statement. */
-export type Bill = { readonly [name: string]: Json };
+/** A package of a bill: what it is called there, and all that is said of it as canonical JSON. */
+export type Component = readonly [ref: string, json: string];
+
+/** What a bill is written of. */
+export interface BillContent {
+  /** Sorted by their names. */
+  readonly components: readonly Component[];
+  /** Files of nobody, in any order. */
+  readonly files: readonly FileFact[];
+  /** How many more there are. */
+  readonly unlisted: number;
+  /** Files that could not be believed. */
+  readonly unread: readonly BytePath[];
+}
 
 /** Files of nobody that are listed, first of all in the order of their paths. */
 const mostFiles = 5000;
 const mostPlaces = 20;
 
 /**
- * The bill of materials of an image: Debian packages, those of npm, PyPI and Go modules that are found in it, and files that
- * belong to none of them. Equal images give equal bills.
+ * The text of a bill of materials, as canonical JSON. It is put together of texts: most of it is the same from build to build.
  *
  * @see CycloneDX 1.6, https://cyclonedx.org/docs/1.6/json/
  */
-export function writeBill(facts: ImageFacts, { name, tools }: BillOptions): Bill {
-  const components = [...debianComponents(facts), ...languageComponents(facts)].sort((a, b) =>
-    a.ref < b.ref ? -1 : 1,
-  );
-  const files = [...facts.files.values()].sort(([a], [b]) => (a < b ? -1 : 1));
-  const listed = files.slice(0, mostFiles);
-  const unlisted = facts.unlisted + files.length - listed.length;
-  return {
-    $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
-    bomFormat: "CycloneDX",
-    specVersion: "1.6",
-    version: 1,
-    metadata: {
-      component: { type: "container", name, "bom-ref": "image" },
-      tools: {
-        components: Object.entries(tools)
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([tool, version]) => ({ type: "application", name: tool, version })),
-      },
-      properties: [
-        { name: "bronze:files:unowned", value: String(files.length + facts.unlisted) },
-        ...(unlisted === 0 ? [] : [{ name: "bronze:files:unlisted", value: String(unlisted) }]),
-        ...facts.unread.map((path) => ({ name: "bronze:unread", value: printable(path) })),
-      ],
+export function writeBill({ components, files, unlisted, unread }: BillContent, { name, tools }: BillOptions): string {
+  const inOrder = files.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const listed = inOrder.slice(0, mostFiles);
+  const left = unlisted + files.length - listed.length;
+  const metadata = canonicalJson({
+    component: { type: "container", name, "bom-ref": "image" },
+    tools: {
+      components: Object.entries(tools)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([tool, version]) => ({ type: "application", name: tool, version })),
     },
-    components: [
-      ...components.map(({ json }) => json),
-      ...listed.map(([path, sha256, size]) => ({
-        type: "file",
-        "bom-ref": `file:${printable(path)}`,
-        name: `/${printable(path)}`,
-        hashes: [{ alg: "SHA-256", content: sha256 }],
-        properties: [{ name: "bronze:size", value: String(size) }],
-      })),
+    properties: [
+      { name: "bronze:files:unowned", value: String(files.length + unlisted) },
+      ...(left === 0 ? [] : [{ name: "bronze:files:unlisted", value: String(left) }]),
+      ...unread.map((path) => ({ name: "bronze:unread", value: printable(path) })),
     ],
-  };
+  });
+  const all = [...components.map(([, json]) => json), ...listed.map(fileText)].join(",");
+  return `{"$schema":"http://cyclonedx.org/schema/bom-1.6.schema.json","bomFormat":"CycloneDX","components":[${all}],"metadata":${metadata},"specVersion":"1.6","version":1}`;
 }
 
-interface Component {
-  readonly ref: string;
-  readonly json: Json;
+/** Canonical JSON of a component that is a file. */
+function fileText([path, sha256, size]: FileFact): string {
+  const name = JSON.stringify(printable(path)).slice(1, -1);
+  return `{"bom-ref":"file:${name}","hashes":[{"alg":"SHA-256","content":"${sha256}"}],"name":"/${name}","properties":[{"name":"bronze:size","value":"${size}"}],"type":"file"}`;
 }
 
-function debianComponents({ found }: ImageFacts): readonly Component[] {
+/** The packages that are found in an image, sorted by their names. */
+export function componentsOf(found: ReadonlyMap<BytePath, Found>): readonly Component[] {
+  return [...debianComponents(found), ...languageComponents(found)].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function debianComponents(found: ReadonlyMap<BytePath, Found>): readonly Component[] {
   const packages = new Map<string, { readonly item: DebianPackage; readonly path: BytePath }>();
   let release = { id: "debian", codename: "" };
   for (const [path, said] of found) {
@@ -80,23 +79,20 @@ function debianComponents({ found }: ImageFacts): readonly Component[] {
     const copyright = found.get(`usr/share/doc/${item.name}/copyright`);
     const purl = debianPurl(item, release);
     const licences = licenceChoices(copyright?.kind === "copyright" ? copyright.licences : []);
-    const properties = [
-      ["bronze:source:name", item.source],
-      ["bronze:source:version", item.sourceVersion],
-    ].map(([name, value]) => ({ name: name ?? "", value: value ?? "" }));
-    return {
-      ref: purl,
-      json: {
-        type: "library",
-        "bom-ref": purl,
-        name: item.name,
-        version: item.version,
-        purl,
-        ...(licences.length === 0 ? {} : { licenses: licences }),
-        evidence: placesOf([path]),
-        properties,
-      },
+    const json = {
+      type: "library",
+      "bom-ref": purl,
+      name: item.name,
+      version: item.version,
+      purl,
+      ...(licences.length === 0 ? {} : { licenses: licences }),
+      evidence: placesOf([path]),
+      properties: [
+        { name: "bronze:source:name", value: item.source },
+        { name: "bronze:source:version", value: item.sourceVersion },
+      ],
     };
+    return [purl, canonicalJson(json)];
   });
 }
 
@@ -116,7 +112,7 @@ function debianPurl(item: DebianPackage, { id, codename }: { readonly id: string
   return `pkg:deb/${id}/${encodePurl(item.name)}@${encodePurl(item.version)}${query}`;
 }
 
-function languageComponents({ found }: ImageFacts): readonly Component[] {
+function languageComponents(found: ReadonlyMap<BytePath, Found>): readonly Component[] {
   const all = new Map<string, { item: LanguagePackage; readonly places: BytePath[]; isInstalled: boolean }>();
   for (const [path, said] of found) {
     if (said.kind !== "installed" && said.kind !== "locked") continue;
@@ -130,26 +126,25 @@ function languageComponents({ found }: ImageFacts): readonly Component[] {
       }
       known.places.push(path);
       known.isInstalled ||= isInstalled;
-      if (known.item.licence === "") known.item = item;
+      // Whoever says a licence; of several, the same one whatever the order in which they were found.
+      if (item.licence !== "" && (known.item.licence === "" || item.licence < known.item.licence)) known.item = item;
     }
   }
   return [...all].map(([purl, { item, places, isInstalled }]) => {
     const { type, name, version, licence } = item;
     const scope = type === "npm" && name.startsWith("@") ? name.slice(0, name.indexOf("/")) : "";
-    return {
-      ref: purl,
-      json: {
-        type: "library",
-        "bom-ref": purl,
-        ...(scope === "" ? { name } : { group: scope, name: name.slice(scope.length + 1) }),
-        ...(version === "" ? {} : { version }),
-        purl,
-        ...(licence === "" ? {} : { licenses: licenceChoices([licence]) }),
-        evidence: placesOf(places.sort()),
-        // A lock file names what may have been left out, or put into a bundle.
-        ...(isInstalled ? {} : { properties: [{ name: "bronze:found", value: "lock file only" }] }),
-      },
+    const json = {
+      type: "library",
+      "bom-ref": purl,
+      ...(scope === "" ? { name } : { group: scope, name: name.slice(scope.length + 1) }),
+      ...(version === "" ? {} : { version }),
+      purl,
+      ...(licence === "" ? {} : { licenses: licenceChoices([licence]) }),
+      evidence: placesOf([...new Set(places)].sort()),
+      // A lock file names what may have been left out, or put into a bundle.
+      ...(isInstalled ? {} : { properties: [{ name: "bronze:found", value: "lock file only" }] }),
     };
+    return [purl, canonicalJson(json)];
   });
 }
 
@@ -169,6 +164,7 @@ function placesOf(paths: readonly BytePath[]): Json {
 
 /** A path as text; bytes that are no UTF-8 show as such, each path as another text. */
 function printable(path: BytePath): string {
+  if (/^[\x20-\x7e]*$/.test(path)) return path;
   const text = fromBytePath(path);
   return text.includes("\ufffd")
     ? path.replace(/[^\x20-\x7e]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`)

@@ -1,4 +1,5 @@
 import type { BytePath } from "../../../image/tar-entry.ts";
+import type { MarkedPaths } from "./marks.ts";
 
 /** A Debian package as dpkg's database has it. */
 export interface DebianPackage {
@@ -42,8 +43,8 @@ export interface LayerFacts {
   /** Folders of which everything below is taken away. */
   readonly emptied: readonly BytePath[];
   readonly found: readonly (readonly [path: BytePath, found: Found])[];
-  /** Lists of files that belong to somebody: path of the list, and `pathMark` of each file, in base64. */
-  readonly owned: readonly (readonly [list: BytePath, marks: string])[];
+  /** Lists of files that belong to somebody, by path of the list. */
+  readonly owned: readonly (readonly [list: BytePath, files: MarkedPaths])[];
   /** Files that belong to nobody in this layer. */
   readonly files: readonly FileFact[];
   /** How many more there were than are listed. */

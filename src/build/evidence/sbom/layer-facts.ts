@@ -6,7 +6,7 @@ import { readCopyright, readDpkgStatus, readFileList, readRelease, readSums } fr
 import type { FileFact, Found, LayerFacts } from "./found.ts";
 import { readGoProgram } from "./go.ts";
 import { readNpmLock, readNpmPackage, readPythonPackage, readRecord } from "./languages.ts";
-import { encodeMarks } from "./marks.ts";
+import { markPaths, type MarkedPaths } from "./marks.ts";
 
 /** A regular file of a layer. */
 export interface LayerFile {
@@ -104,7 +104,7 @@ const mostListBytes = 16 << 20;
  */
 export async function factsOfLayer({ removed, emptied, files }: LayerShape, signal: AbortSignal): Promise<LayerFacts> {
   const found: (readonly [BytePath, Found])[] = [];
-  const owned: (readonly [BytePath, string])[] = [];
+  const owned: (readonly [BytePath, MarkedPaths])[] = [];
   const owners = new Set<BytePath>();
   const folders = new Set<BytePath>();
   const unread: BytePath[] = [];
@@ -120,7 +120,7 @@ export async function factsOfLayer({ removed, emptied, files }: LayerShape, sign
       ownedLeft -= paths.length;
       const real = paths.map(mergedUsr);
       for (const path of real) owners.add(path);
-      owned.push([file.path, encodeMarks(real)]);
+      owned.push([file.path, markPaths(real)]);
       owners.add(file.path);
       continue;
     }
