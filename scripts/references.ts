@@ -49,6 +49,8 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   PROMOTION_DENIED: "What is to come live was not proven in the environment before.",
   KEY_UNUSABLE:
     "A signing key is gone, may be read by others, or is outside its window. Nothing is signed until it is mended.",
+  CONTENT_QUARANTINED:
+    "The content proved bad in the environment: nothing puts it live there until a newer one went live, or `bronze rollout allow` lets it.",
   ARTIFACT_REVOKED: "The artifact, or an image it was made from, was revoked by a person: it is not released again.",
   ARTIFACT_UNVERIFIED: "What the environment wants of an artifact's evidence is missing or does not hold.",
   VERIFICATION_FAILED: "Bytes are not what their digest says, or an image was touched.",

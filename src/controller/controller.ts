@@ -15,7 +15,7 @@ import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
 import { isUsable } from "../rollout/ready.ts";
-import { ensureKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
+import { ensureKey, placeKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
 import { allInstances, viewsOf, type EnvironmentView } from "../rollout/view.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs } from "../rollout/watch.ts";
@@ -301,6 +301,8 @@ export class Controller {
     if (this.#running.has(id)) return false;
     // What is still being started is not seen yet: it is looked for, and ended, before its set is forgotten.
     if (step.kind === "forget" && this.#isStarting(key, step.set)) return false;
+    // One that is just being given its place is drained like any other when it has it.
+    if (step.kind === "end" && this.#running.has(`${key} ${placeKey(step.set)}`)) return false;
     // The same for a task: whether it runs is known when its start has come to an end.
     if (
       (step.kind === "finish-task" || step.kind === "clear-task") &&

@@ -96,22 +96,37 @@ function refuseOwnedRoute(
   environment: EnvironmentName,
   settings: EnvironmentSettings,
 ): void {
-  if (settings.route === null) return;
-  const wanted = formatRoute(settings.route);
+  const wanted = routesOf(settings);
+  const [own, preview] = wanted;
+  if (preview !== undefined && own === preview)
+    throw new OperatorError(
+      "ROUTE_OWNED",
+      `Cannot use route ${preview} for the preview of ${app} in ${environment}: it is its own route`,
+      { hint: "give `strategy.blue-green.preview` another host or path" },
+    );
   for (const other of controller.state.environments.values()) {
     if (other.app === app && other.environment === environment) continue;
     const coming = other.active === null ? null : (other.releases.get(other.active)?.settings ?? null);
     const routes =
-      other.live === null && other.active === null ? [] : [other.settings.route, (coming ?? other.settings).route];
-    if (!routes.some((route) => formatRoute(route) === wanted)) continue;
+      other.live === null && other.active === null
+        ? []
+        : [...routesOf(other.settings), ...routesOf(coming ?? other.settings)];
+    const taken = wanted.find((route) => routes.includes(route));
+    if (taken === undefined) continue;
     throw new OperatorError(
       "ROUTE_OWNED",
-      `Cannot use route ${wanted} for ${app} in ${environment}: ${other.app} in ${other.environment} has it`,
+      `Cannot use route ${taken} for ${app} in ${environment}: ${other.app} in ${other.environment} has it`,
       {
         hint: "give one of them another `route.host` or `route.path`, or take the other down",
       },
     );
   }
+}
+
+/** Its own and that of its preview, as text. */
+function routesOf({ route, strategy }: EnvironmentSettings): readonly string[] {
+  const preview = strategy.kind === "blue-green" ? strategy.preview : undefined;
+  return [route, preview].flatMap((one) => (one === null || one === undefined ? [] : formatRoute(one)));
 }
 
 function recordOf(controller: Controller, app: AppName, environment: EnvironmentName): EnvironmentRecord {

@@ -33,8 +33,8 @@ export interface Wanted {
  *
  * @param plan says what is wanted, given what is now: asked again whenever there was something to wait for; null: nothing
  * @param askedAtMs monotonic: what the rollout's time is counted from
- * @throws {OperatorError} `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`, `ARGUMENT_INVALID` for a variable that is config and a secret, what `plan` throws, or the
- *   failure of the rollout
+ * @throws {OperatorError} `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`, `CONTENT_QUARANTINED`, `ARGUMENT_INVALID` for a variable
+ *   that is config and a secret, what `plan` throws, or the failure of the rollout
  */
 export async function putLive(
   controller: Controller,
@@ -63,6 +63,7 @@ export async function putLive(
     // What has ended never comes back.
     const content = contentNow(record, wanted.content);
     refuseBoth(record, content);
+    refuseQuarantined(record, content);
     // From the plan to the record of it nothing is waited for: no other request comes between.
     const candidate: Candidate = {
       content,
@@ -129,6 +130,21 @@ async function begin(
     admission?.decision,
   );
   return { record, release: await rolloutEnd(controller, record, release), created: true };
+}
+
+/** @throws {OperatorError} `CONTENT_QUARANTINED`: it proved bad here, and is not put live again by itself */
+function refuseQuarantined(record: EnvironmentRecord, content: Content): void {
+  if (record.quarantined.size === 0) return;
+  const found = record.quarantined.get(contentDigest(content));
+  if (found === undefined) return;
+  const { app, environment } = record;
+  throw new OperatorError(
+    "CONTENT_QUARANTINED",
+    `Cannot release ${app} in ${environment}: its content proved bad as v${found.release}: ${found.reason}`,
+    {
+      hint: `mend it and deploy that; or, if it was not to blame, \`bronze rollout allow v${found.release}\` lets it be deployed again`,
+    },
+  );
 }
 
 /** @throws {OperatorError} `ARGUMENT_INVALID`: nobody could tell which of the two instances see */

@@ -79,8 +79,11 @@ export function describeEvent(data: EventData): string {
       return `v${data.release} looks bad and there is nothing to go back to: ${data.reason}`;
     case "set.retired":
       return `${data.set} is ended: ${data.reason}`;
-    case "set.yielded":
-      return `${data.set} is ended before v${data.release} starts: ${data.volumes.join(", ")} can be attached to one only; requests wait until v${data.release} serves (up to ${formatDuration(data.drainMs)} for those in flight, and its start)`;
+    case "set.yielded": {
+      const { set, release, volumes, drainMs } = data;
+      const why = volumes.length === 0 ? "" : `${volumes.join(", ")} can be attached to one only; `;
+      return `${set} is ended before v${release} starts: ${why}requests wait until v${release} serves (up to ${formatDuration(drainMs)} for those in flight, and its start)`;
+    }
     case "snapshot.starting":
       return `making snapshot ${data.snapshot} of volume ${data.volume}`;
     case "snapshot.made":

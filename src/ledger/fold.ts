@@ -269,7 +269,10 @@ function beginAnew(record: EnvironmentRecord, atMs: number): void {
   loseTasks(record);
   if (record.watch !== null) record.watch = { ...record.watch, startedAtMs: atMs };
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (active !== undefined) active.deadlineAtMs = atMs + active.deadlineMs;
+  if (active === undefined) return;
+  active.deadlineAtMs = atMs + active.deadlineMs;
+  const { paused } = active.progress;
+  active.progress = { ...active.progress, sinceMs: atMs, paused: paused && { ...paused, sinceMs: atMs } };
 }
 
 function changeSettings(record: EnvironmentRecord, settings: EnvironmentSettings, counts?: Counts): void {

@@ -40,8 +40,8 @@ function mainRule(record: EnvironmentRecord, view: EnvironmentView, targets: Tar
   const key = formatRoute(route);
   const there = view.rules.find((rule) => formatRoute(rule.route) === key);
   const set = record.sets.get(live.set);
-  const answering = targets.tallies.get(live.set)?.answering ?? 0;
-  if (set !== undefined && holdsRequests(record, set, there?.hold === true, answering))
+  const serving = targets.tallies.get(live.set)?.serving ?? 0;
+  if (set !== undefined && holdsRequests(record, set, there?.hold === true, serving))
     return { route, stable: live.set, hold: true };
   const canaries = canariesOf(record, live.set, view, targets);
   return { route, stable: live.set, ...(canaries.length === 0 ? {} : { canaries }) };

@@ -76,6 +76,7 @@ export function stepKey(step: Step): string {
     case "ensure":
       return ensureKey(step.set, step.process);
     case "place":
+      return placeKey(step.set);
     case "retire":
     case "forget":
       return `${step.kind} ${step.set}`;
@@ -110,6 +111,11 @@ export function stepKey(step: Step): string {
 /** Key of the step that starts a process's instances of a set. */
 export function ensureKey(set: SetName, process: ProcessName = webProcess): string {
   return `ensure ${set} ${process}`;
+}
+
+/** Key of the step that gives a set's instances their places. */
+export function placeKey(set: SetName): string {
+  return `place ${set}`;
 }
 
 /** Key of the step that starts a task. */

@@ -94,13 +94,11 @@ export interface Tally {
   readonly alive: number;
   /** Stay, may answer requests, and have their place. */
   readonly serving: number;
-  /** May answer requests and have their place, though they may be about to end. */
-  readonly answering: number;
   /** Stay, have their place, and have been well for as long as the content asks for: what a strategy counts on. */
   readonly available: number;
 }
 
-const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, available: 0 };
+const noTally: Tally = { running: 0, alive: 0, serving: 0, available: 0 };
 
 /** @param routed whether requests come to it by the router */
 export function tallyOf(
@@ -111,22 +109,20 @@ export function tallyOf(
   nowMs: number,
 ): Tally {
   if (plain === 0 && odd.length === 0) return noTally;
-  let [running, alive, serving, answering, available] = [plain, plain, plain, plain, plain];
+  let [running, alive, serving, available] = [plain, plain, plain, plain];
   const { minReadyMs } = set.content.settings;
   for (const instance of odd) {
     const { name, health } = instance;
     if (instance.process !== webProcess || instance.phase !== "running") continue;
     running += 1;
-    const stays = !set.condemned.has(name);
-    if (stays) alive += 1;
+    if (set.condemned.has(name)) continue;
+    alive += 1;
     if (!isUsable(instance) || (routed && !isPlaced(placed, name))) continue;
-    answering += 1;
-    if (!stays) continue;
     serving += 1;
     const { healthySinceMs } = health;
     // One that served before this daemon looked has done so for long enough.
     const isLong = healthySinceMs === null || nowMs - healthySinceMs >= minReadyMs;
     if (isLong && !instance.orphaned && !isOutdated(set, instance)) available += 1;
   }
-  return { running, alive, serving, answering, available };
+  return { running, alive, serving, available };
 }

@@ -177,17 +177,17 @@ const brokenAfter = 3;
  * Whether requests are to wait: while what is live stands back, and after that until it or what replaced it serves.
  *
  * @param isHolding whether they wait now
- * @param answering how many of its instances may answer and have their place
+ * @param serving how many of its instances stay, may answer and have their place
  */
 export function holdsRequests(
   record: EnvironmentRecord,
   live: SetRecord,
   isHolding: boolean,
-  answering: number,
+  serving: number,
 ): boolean {
   if (yieldingProcesses(record, live).has(webProcess)) return true;
   // What keeps ending is not waited for: then requests are refused, as of any app that is broken.
-  return isHolding && answering === 0 && crashesOf(live, webProcess).count < brokenAfter;
+  return isHolding && serving === 0 && crashesOf(live, webProcess).count < brokenAfter;
 }
 
 /** Why a set is not kept warm beside what is live or comes; undefined: its volumes are in nobody's way. */

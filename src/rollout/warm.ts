@@ -48,6 +48,7 @@ export function planRetirements(
     if (blockOf(record.revocations, set.content.artifact) !== undefined) return "its artifact is revoked";
     const volumes = keepsVolumes(record, set);
     if (volumes !== undefined) return volumes;
+    if (record.settings.strategy.kind === "recreate") return "two contents are not to run side by side";
     // Whoever has a connection to it would go on with it.
     if (record.settings.route === null) return "without a route nothing is kept warm";
     if (nowMs >= set.sinceMs + record.settings.keepWarmMs) return "its time to be kept warm is over";

@@ -42,7 +42,7 @@ export interface Clients {
 }
 
 /** Time between two requests, and how long answers take, in ms; each `longEvery`th is long. */
-const [betweenMs, answerMs, longMs, longEvery] = [5, 20, 2_000, 50];
+const [betweenMs, answerMs, longMs, longEvery] = [40, 20, 2_000, 12];
 
 /** Asks for pages every few ms. A request fails that has no instance, or whose instance ends under it. */
 export function clientsOf(world: World): Clients {
