@@ -26,6 +26,8 @@ export interface Wanted {
   readonly promoted?: Promotion;
   /** Its artifact was asked for by name: it has to be let through even where it is live. */
   readonly isDeploy?: true;
+  /** A secret is to be used no more: it goes live without steps, and even where it proved bad before. */
+  readonly isUrgent?: true;
 }
 
 /**
@@ -63,7 +65,7 @@ export async function putLive(
     // What has ended never comes back.
     const content = contentNow(record, wanted.content);
     refuseBoth(record, content);
-    refuseQuarantined(record, content);
+    if (wanted.isUrgent !== true) refuseQuarantined(record, content);
     // From the plan to the record of it nothing is waited for: no other request comes between.
     const candidate: Candidate = {
       content,
@@ -83,7 +85,7 @@ export async function putLive(
 async function begin(
   controller: Controller,
   record: EnvironmentRecord,
-  { content, configOrigin, settings, cause, tests = [], promoted }: Wanted,
+  { content, configOrigin, settings, cause, tests = [], promoted, isUrgent }: Wanted,
   askedAtMs: number,
   admission: Admission | undefined,
 ): Promise<ReleaseOutcome> {
@@ -125,6 +127,7 @@ async function begin(
       ...madeOf(configOrigin),
       ...(tests.length === 0 || hasPassed ? {} : { tests }),
       ...(promoted === undefined ? {} : { promoted }),
+      ...(isUrgent === true ? { urgent: true } : {}),
     },
     askedAtMs,
     admission?.decision,

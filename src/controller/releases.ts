@@ -32,6 +32,8 @@ export interface NewRelease {
   /** What its artifact has to pass first. */
   readonly tests?: readonly TestTask[];
   readonly promoted?: Promotion;
+  /** It goes live at once, whatever the strategy. */
+  readonly urgent?: true;
   /** Versions of secrets that take the place of those it had; absent: none do. */
   readonly replacedSecrets?: readonly ReplacedSecret[];
 }
@@ -55,7 +57,12 @@ export function newRelease(
   const stale = known !== undefined && isStale(known, setView(view, known.name).all, nowMs);
   const set = known === undefined || stale ? setName(app, environment, number) : known.name;
   const wanted = release.settings ?? record.settings;
-  const { strategy } = strategyOf(record, { type: release.type, set, settings: wanted });
+  const { strategy } = strategyOf(record, {
+    type: release.type,
+    set,
+    settings: wanted,
+    urgent: release.urgent === true,
+  });
   // What is ready at once is also meant to be switched to at once: one record on disk in place of two.
   const switching: EventData[] =
     known !== undefined &&

@@ -178,7 +178,8 @@ async function releaseNow(
     const content = "value" in request ? { ...now, secrets: { ...now.secrets, [name]: version } } : now;
     if (content === base.content) return null;
     const { configOrigin } = base;
-    return { content, configOrigin, settings: comingSettings(record, base), cause, ...pendingOf(base) };
+    const urgent = "value" in request ? {} : ({ isUrgent: true } as const);
+    return { content, configOrigin, settings: comingSettings(record, base), cause, ...pendingOf(base), ...urgent };
   };
   for (;;) {
     const outcome = await putLive(controller, record, plan, askedAtMs);

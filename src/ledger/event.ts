@@ -140,6 +140,8 @@ export type EventData =
       readonly replacedSecrets?: readonly ReplacedSecret[];
       /** Tests its artifact has to pass first; absent: none, or passed before. */
       readonly tests?: readonly TestTask[];
+      /** It goes live at once, whatever the strategy: something that is live is to be used no more. */
+      readonly urgent?: true;
       /** It goes back behind these releases, whose commands ran and are not reversible; absent: behind none. */
       readonly leaves?: readonly number[];
     })

@@ -83,6 +83,7 @@ function releaseRecord(
     configOrigin: data.configOrigin ?? noConfig,
     configVersion: configVersion(record, data.content.config),
     promoted: data.promoted ?? null,
+    urgent: data.urgent === true,
     leaves: data.leaves ?? [],
     before: record.live?.release ?? null,
     rollout: "progressing",

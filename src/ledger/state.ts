@@ -35,6 +35,8 @@ export interface ReleaseRecord {
   readonly configVersion: number;
   /** The release by which its artifact was proven in the environment before. */
   readonly promoted: Promotion | null;
+  /** It goes live at once, whatever the strategy. */
+  readonly urgent: boolean;
   /** Releases that it goes back behind, though their commands ran and are not reversible. */
   readonly leaves: readonly number[];
   /** The release that was live when it was asked for; null: none. */
