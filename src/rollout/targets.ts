@@ -29,7 +29,7 @@ export interface RolloutShape {
   /** Settings that come with it. */
   readonly settings: EnvironmentSettings | null;
   /** It goes live at once. */
-  readonly urgent: boolean;
+  readonly urgent?: boolean;
 }
 
 /** A strategy, and why it is another one than was asked for. */
@@ -47,7 +47,7 @@ export function strategyOf(record: EnvironmentRecord, release: RolloutShape): Ch
   const wanted = release.settings ?? record.settings;
   const { strategy } = wanted;
   if (release.type === "rollback") return { strategy: plainStrategy, because: "it goes back" };
-  if (release.urgent) return { strategy: plainStrategy, because: "a secret that is live has ended" };
+  if (release.urgent === true) return { strategy: plainStrategy, because: "a secret that is live has ended" };
   if (record.live === null) return { strategy: plainStrategy, because: "nothing is live" };
   if (record.live.set === release.set) return { strategy: plainStrategy, because: "its instances are live" };
   const live = record.sets.get(record.live.set);
