@@ -21,6 +21,7 @@ import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
 import { waitsFor } from "../rollout/needs.ts";
+import { AnalysisKeeper } from "./analysis-keeper.ts";
 import { NameKeeper } from "./app-names.ts";
 import { DriftWatch } from "./drift-watch.ts";
 import { Executor } from "./executor.ts";
@@ -65,6 +66,7 @@ export class Controller {
   readonly #retries = new Map<string, { readonly notBeforeMs: number; readonly delayMs: number }>();
   readonly #timers = new Map<string, () => void>();
   readonly #traffic: TrafficWatch;
+  readonly #analysis: AnalysisKeeper;
   readonly #drift: DriftWatch;
   readonly #names: NameKeeper;
   readonly #limits: LimitKeeper;
@@ -116,6 +118,12 @@ export class Controller {
       recorder: this.recorder,
       signal: this.#stopping.signal,
       warn: (message, thrown) => this.#warn(message, thrown),
+    });
+    this.#analysis = new AnalysisKeeper({
+      ports,
+      share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
+      usable: (set) => this.fleet.all().filter((one) => one.set === set && isUsable(one)).length,
+      onMeasured: (key) => this.tick(key),
     });
     this.executor = new Executor({
       ports,
@@ -182,6 +190,7 @@ export class Controller {
     this.#stopping.abort();
     for (const cancel of this.#background) cancel();
     for (const cancel of this.#timers.values()) cancel();
+    this.#analysis.stop();
     this.fleet.stop();
     await Promise.allSettled(this.#running.values());
   }
@@ -189,6 +198,7 @@ export class Controller {
   /** What a plan for this environment is made of. */
   view(record: EnvironmentRecord): EnvironmentView {
     const { watch, live } = record;
+    const analysis = this.#analysis.look(record);
     const rules = new Map(this.executor.routing.rules);
     const flip = this.executor.routing.flips.get(keyOf(record));
     if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
@@ -204,6 +214,7 @@ export class Controller {
         watch === null || live === null
           ? { requests: 0, errors: 0 }
           : this.#traffic.share(live.set, watchWindowMs, watch.startedAtMs),
+      ...(analysis === undefined ? {} : { analysis }),
     };
   }
 

@@ -12,6 +12,7 @@ import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import type { TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
+import { decisionEvents } from "./decision-events.ts";
 import { refuseLostVolumes } from "./lost-volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -70,10 +71,16 @@ export class Executor {
     const { recorder } = this.#options;
     switch (step.kind) {
       case "prove":
-        recorder.append({ kind: "release.proven", app, environment, release: step.release, reason: step.reason });
+        recorder.append(...decisionEvents(record, step.release, [step.decision]), {
+          kind: "release.proven",
+          app,
+          environment,
+          release: step.release,
+          reason: step.reason,
+        });
         return true;
       case "warn":
-        recorder.append({
+        recorder.append(...decisionEvents(record, step.release, [step.decision]), {
           kind: "watch.warned",
           app,
           environment,
@@ -83,8 +90,9 @@ export class Executor {
         });
         return true;
       case "hold": {
-        const { release, to, figures, reason } = step;
-        recorder.append({ kind: "watch.held", app, environment, release, to, figures, reason });
+        const { release, to, figures, reason, decision } = step;
+        const held: EventData = { kind: "watch.held", app, environment, release, to, figures, reason };
+        recorder.append(...decisionEvents(record, release, [decision]), held);
         return true;
       }
       case "refuse": {
@@ -94,7 +102,26 @@ export class Executor {
         return true;
       }
       case "step":
-        recorder.append(...steppedEvents(record, step));
+        recorder.append(...decisionEvents(record, step.release, step.decisions), ...steppedEvents(record, step));
+        return true;
+      case "decide":
+        recorder.append(...decisionEvents(record, step.release, [step.decision]));
+        return true;
+      case "pause": {
+        const { release, decision } = step;
+        const paused: EventData = {
+          kind: "rollout.paused",
+          app,
+          environment,
+          release,
+          by: "analysis",
+          reason: decision.sentence,
+        };
+        recorder.append(...decisionEvents(record, release, [decision]), paused);
+        return true;
+      }
+      case "reject":
+        recorder.append(...decisionEvents(record, step.release, step.decisions), ...rejectedEvents(record, step));
         return true;
       case "retire":
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
@@ -347,6 +374,19 @@ export class Executor {
     }
     await ports.runtime.release([...kept]);
   }
+}
+
+/** It proved bad under traffic: none of it serves on, and it is not put live again. */
+function rejectedEvents(
+  record: EnvironmentRecord,
+  { release: number, reason }: Extract<Step, { kind: "reject" }>,
+): readonly EventData[] {
+  const release = record.releases.get(number);
+  if (release === undefined) return [];
+  const summary = `Cannot complete rollout of ${record.app} to v${number} in ${record.environment}: its analysis failed; ${reason}`;
+  const hint = `\`bronze why v${number}\` tells on which numbers; ${servingText(record)}${staysText(release)}`;
+  const failure: Failure = { code: "ROLLOUT_FAILED", summary, hint, evidence: [] };
+  return [aborted(record, release, failure, true), ...quarantine(record, release, `its analysis failed: ${reason}`)];
 }
 
 function steppedEvents(

@@ -1,6 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { EvidenceKeeper } from "../ports/evidence.ts";
 import type { Journal } from "../ports/journal.ts";
+import type { Metrics } from "../ports/metrics.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { Prober } from "../ports/prober.ts";
 import type { Router } from "../ports/router.ts";
@@ -17,6 +18,7 @@ export interface ControllerPorts {
   readonly clock: Clock;
   readonly prober: Prober;
   readonly machine: Machine;
+  readonly metrics: Metrics;
   readonly evidence: EvidenceKeeper;
   readonly volumes: VolumeStore;
   readonly secrets: Secrets;

@@ -8,6 +8,7 @@ import { setName } from "../model/names.ts";
 import { plannedHoldMs } from "../model/strategy.ts";
 import { settingsThatFit } from "../model/volumes.ts";
 import type { TestTask } from "../model/tasks.ts";
+import { decisionEvents } from "./decision-events.ts";
 import { hasReady } from "../rollout/plan-active.ts";
 import { hasSteps, strategyOf } from "../rollout/targets.ts";
 import { setView, type EnvironmentView } from "../rollout/view.ts";
@@ -175,6 +176,7 @@ export function automaticRollback(
   const target = record.releases.get(step.to);
   const bad = record.releases.get(release);
   const takenBack: readonly EventData[] = [
+    ...decisionEvents(record, release, step.decision === undefined ? [] : [step.decision]),
     { kind: "release.taken_back", app, environment, release, figures, reason },
     // What is revoked is blocked by that, for as long as it lasts.
     ...(bad === undefined || target === undefined || isBlocked(record, bad) ? [] : quarantine(record, bad, reason)),

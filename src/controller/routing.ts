@@ -7,6 +7,7 @@ import { provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
 import { baselineWindowMs } from "../rollout/watch.ts";
 import type { Router } from "../ports/router.ts";
+import { decisionEvents } from "./decision-events.ts";
 import type { ExecutorOptions } from "./executor.ts";
 import { sleep } from "./sleep.ts";
 
@@ -103,7 +104,7 @@ export class Routing {
     const proven = provenAtSwitch(record, release);
     if (proven !== undefined)
       events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
-    recorder.append(...events);
+    recorder.append(...decisionEvents(record, step.release, step.decisions), ...events);
   }
 
   /** What is in effect, as soon as the router answers; undefined: this daemon ends before. */

@@ -9,6 +9,7 @@ import { goFirst } from "../linux/priority.ts";
 import { limitCoreDumps } from "../linux/programs.ts";
 import { createKeyring } from "../drivers/keys/keyring.ts";
 import { createKeyFolder } from "../drivers/keys/folder.ts";
+import { createMetrics } from "../drivers/metrics/metrics.ts";
 import { createProber } from "../drivers/prober.ts";
 import { readLogs } from "../drivers/runc/logs.ts";
 import { createRuncRuntime } from "../drivers/runc/runtime.ts";
@@ -102,6 +103,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       clock,
       prober: createProber(),
       machine: systemMachine,
+      metrics: createMetrics(),
       evidence: createEvidence(store),
       volumes,
       secrets,

@@ -3,7 +3,7 @@ import { readWrittenSettings, type Content } from "../model/content.ts";
 import { setName, webProcess } from "../model/names.ts";
 import type { ConfigOrigin, EventData } from "./event.ts";
 import { renewSecrets } from "./secrets.ts";
-import { noConfig, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "./state.ts";
+import { noConfig, noProgress, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "./state.ts";
 
 type EventOf<Kind extends EventData["kind"]> = Extract<EventData, { kind: Kind }>;
 
@@ -87,7 +87,7 @@ function releaseRecord(
     leaves: data.leaves ?? [],
     before: record.live?.release ?? null,
     rollout: "progressing",
-    progress: { step: 0, weight: 0, sinceMs: atMs, paused: null, hurried: false, instances: null },
+    progress: noProgress(atMs),
     proof: null,
     endedAtMs: null,
     elapsedMs: null,

@@ -19,7 +19,7 @@ import {
   switchTraffic,
   type Moment,
 } from "./fold-release.ts";
-import { hurryRollout, pauseRollout, resumeRollout, stepRollout } from "./fold-rollout.ts";
+import { applyDecision, hurryRollout, pauseRollout, resumeRollout, stepRollout } from "./fold-rollout.ts";
 import { answerCheck, endTask, loseTasks, passTests, runTask, startTask, stopTasks } from "./fold-tasks.ts";
 import { changeRevocations } from "./revocations.ts";
 import { endSecret, setSecret } from "./secrets.ts";
@@ -169,7 +169,7 @@ function applyToEnvironment(
       record.quarantined.delete(data.digest);
       return;
     case "decision.made":
-      return;
+      return applyDecision(record, data);
     case "rollout.measured": {
       releaseOf(record, data.release).measured = { requests: data.requests, failed: data.failed };
       if (data.requests !== null && data.failed !== null)

@@ -31,6 +31,9 @@ test("applyEvent() counts neither a rollout's deadline nor its step while it is 
     sinceMs: sinceMs + 60_000,
     paused: null,
     hurried: false,
+    analysis: null,
+    extended: 0,
+    cleared: 1,
     instances: null,
   });
 });

@@ -76,8 +76,29 @@ export interface RolloutProgress {
   readonly paused: { readonly sinceMs: number; readonly by: PausedBy; readonly reason: string } | null;
   /** The remaining steps are left out. */
   readonly hurried: boolean;
+  /** Whether what it answers is analysed; null: it was not decided yet. */
+  readonly analysis: "on" | "skipped" | null;
+  /** How often its step was made longer, as too little could be measured. */
+  readonly extended: number;
+  /** The newest step that a person let it go on from; -1: none. */
+  readonly cleared: number;
   /** Of a rolling rollout: how many instances were wanted in all when its sets got their numbers; null: they have none yet. */
   readonly instances: number | null;
+}
+
+/** Of a rollout that begins. */
+export function noProgress(atMs: number): RolloutProgress {
+  return {
+    step: 0,
+    weight: 0,
+    sinceMs: atMs,
+    paused: null,
+    hurried: false,
+    analysis: null,
+    extended: 0,
+    cleared: -1,
+    instances: null,
+  };
 }
 
 /** What came of a task or check of a rollout. */

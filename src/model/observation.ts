@@ -90,6 +90,8 @@ export interface TrafficCounts {
   readonly aborted: number;
   /** True when log lines were lost since `epoch` began: the counts are then a lower bound and prove nothing. */
   readonly gap: boolean;
+  /** How often lines were lost since `epoch` began: between two looks with the same number none were. */
+  readonly gaps: number;
   /** Latency histogram: upper bounds in ms (last is Infinity) and counts. */
   readonly latency: { readonly boundsMs: readonly number[]; readonly counts: readonly number[] };
 }

@@ -3,6 +3,8 @@ import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord
 import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
 import { longestPauseMs } from "../model/strategy.ts";
+import { decide, type Decision } from "./decisions/decide.ts";
+import type { StrategyInputs } from "./decisions/strategy.ts";
 import { outUntilReplacedMs } from "./health.ts";
 import { isUsable, onlyWeb, readyInstances } from "./ready.ts";
 import { planRefusal } from "./revoked.ts";
@@ -39,15 +41,32 @@ export function planActive(
   const failure = failureOf(release, set, before === undefined ? own : noInstances, nowMs);
   if (failure !== undefined) return [failure];
   if (before !== undefined) return before;
-  const { plan } = targets;
+  const { plan, analysis } = targets;
+  if (analysis.steps.length > 0) return analysis.steps;
   const count = plan?.counts.get(set.name) ?? wanted.instances;
   if (count > 0 && hasReady(set, { ...wanted, instances: count }, view, nowMs)) {
     const checks = planChecks(record, release, readyInstances(set, own.all, nowMs), view);
     if (checks !== undefined) return checks;
   }
-  if (plan?.step !== undefined) return [{ kind: "step", release: release.number, ...plan.step }];
+  if (plan?.step !== undefined)
+    return [{ kind: "step", release: release.number, ...plan.step, decisions: decisionsOf(targets) }];
   const isDue = plan === undefined ? release.progress.paused === null : plan.ready;
-  return isDue && hasReady(set, wanted, view, nowMs) ? [toSwitch] : [];
+  return isDue && hasReady(set, wanted, view, nowMs) ? [{ ...toSwitch, decisions: decisionsOf(targets) }] : [];
+}
+
+/** By what the strategy goes on: what was measured, and how far its instances are. */
+function decisionsOf({ basis, analysis }: Targets): readonly Decision[] {
+  return [
+    ...(analysis.decision === undefined ? [] : [analysis.decision]),
+    ...(basis === undefined ? [] : [decide("strategy", withoutAnalysis(basis))]),
+  ];
+}
+
+/** Of a rolling rollout, which has many steps, what is measured is not told with each. */
+function withoutAnalysis({ strategy, input }: StrategyInputs): StrategyInputs {
+  if (strategy.kind !== "rolling") return { strategy, input };
+  const { analysis: _, ...plain } = strategy;
+  return { strategy: plain, input };
 }
 
 const noInstances: SetView = { plain: 0, odd: [], all: [] };

@@ -1,4 +1,4 @@
-import type { RolloutProgress } from "../ledger/state.ts";
+import { noProgress, type RolloutProgress } from "../ledger/state.ts";
 import type { PlannedStep } from "../model/api.ts";
 import type { SetName } from "../model/names.ts";
 import { wholeWeight, type Strategy } from "../model/strategy.ts";
@@ -23,7 +23,7 @@ export function planAhead(strategy: Strategy, desired: number, liveCount: number
     [liveSet, liveCount],
     [comingSet, 0],
   ]);
-  let progress: RolloutProgress = { step: 0, weight: 0, sinceMs: 0, paused: null, hurried: false, instances: null };
+  let progress: RolloutProgress = noProgress(0);
   let nowMs = 0;
   const steps: PlannedStep[] = [];
   const numbersOf = (set: SetName): StrategySet => {

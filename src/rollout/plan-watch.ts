@@ -8,6 +8,8 @@ import { isBlocked, isQuarantined, rollbackTarget } from "./target.ts";
 import { isIrreversible } from "./tasks.ts";
 import { setView, type EnvironmentView, type SetView } from "./view.ts";
 import { judgeWatch } from "./watch.ts";
+import { decide } from "./decisions/decide.ts";
+import { decideWatch, type WatchInputs } from "./decisions/watch.ts";
 
 /** All instances of a watched release out of order for so long: it is taken back, in ms. */
 const deadInWatchMs = 3_000;
@@ -27,28 +29,36 @@ export function planWatch(
   const set = record.sets.get(record.live.set);
   // What stands back answers nothing, and is not to blame for it.
   if (release === undefined || set === undefined || set.yieldsTo !== null) return [];
-  const verdict = judgeWatch(view.recent, watch.baseline);
-  const dead = allDown(set, setView(view, set.name), watch.startedAtMs, nowMs) ?? endingWorker(set);
   const previous = watch.previous === null ? undefined : record.releases.get(watch.previous);
-  // What is revoked, or proved bad itself, does not come back, however bad what came for it.
-  const isUnfit = previous !== undefined && (isBlocked(record, previous) || isQuarantined(record, previous));
-  const to = isUnfit ? (rollbackTarget(record)?.number ?? null) : watch.previous;
-  if (verdict.fires || dead !== undefined) {
-    const figures = verdict.fires ? verdict.figures : null;
-    const reason = verdict.fires ? verdict.reason : (dead ?? "");
-    if (to !== null && release.type === "deploy" && isIrreversible(release)) {
-      if (watch.held !== null) return [];
-      return [{ kind: "hold", release: release.number, to, figures: verdict.figures, reason }];
-    }
-    // A first deploy has nothing to go back to; a rollback brought back what is wanted: both are only warned about.
-    if (to !== null && release.type === "deploy")
-      return [{ kind: "take-back", release: release.number, to, figures, reason }];
-    if (!watch.warned) return [{ kind: "warn", release: release.number, figures: verdict.figures, reason }];
+  // What is revoked does not come back, however bad what came for it.
+  const to =
+    previous !== undefined && isBlocked(record, previous) ? (rollbackTarget(record)?.number ?? null) : watch.previous;
+  const inputs: WatchInputs = {
+    type: release.type,
+    recent: view.recent,
+    baseline: watch.baseline,
+    down: allDown(set, setView(view, set.name), watch.startedAtMs, nowMs) ?? endingWorker(set) ?? null,
+    to,
+    irreversible: isIrreversible(release),
+    warned: watch.warned,
+    held: watch.held !== null,
+    watchedMs: nowMs - watch.startedAtMs,
+    watchMs: record.settings.watchMs,
+  };
+  const { verdict, reason } = decideWatch(inputs);
+  if (verdict === "wait") return [];
+  const { fires, figures } = judgeWatch(view.recent, watch.baseline);
+  const decided = { release: release.number, reason, decision: decide("watch", inputs) };
+  switch (verdict) {
+    case "take back":
+      return [{ kind: "take-back", to: to ?? 0, figures: fires ? figures : null, ...decided }];
+    case "hold":
+      return [{ kind: "hold", to: to ?? 0, figures, ...decided }];
+    case "warn":
+      return [{ kind: "warn", figures, ...decided }];
+    case "prove":
+      return [{ kind: "prove", ...decided, reason: "watched" }];
   }
-  // What is held waits for a person: time alone proves nothing any more.
-  if (watch.held === null && nowMs >= watch.startedAtMs + record.settings.watchMs)
-    return [{ kind: "prove", release: release.number, reason: "watched" }];
-  return [];
 }
 
 /** In words, when every instance that has been healthy is out of order, and has been for a while. */

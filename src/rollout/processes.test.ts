@@ -5,7 +5,7 @@ import { instanceName, type InstanceName, type ProcessName } from "../model/name
 import { planEnvironment } from "./plan.ts";
 import type { InstanceView } from "./view.ts";
 import type { Step } from "./step.ts";
-import { app, contentOf, environment, instance, served, set, Story } from "./testing.ts";
+import { app, bare, contentOf, environment, instance, served, set, Story } from "./testing.ts";
 
 const worker = "worker" as ProcessName;
 const settings: WorkerSettings = {
@@ -70,7 +70,7 @@ test("planWorkers() starts none before the switch, and none counts for it", () =
   assert.deepEqual(planEnvironment(story.record, seen(1, ...old), story.nowMs), [
     { kind: "ensure", set: set(2), count: 1, ordinals: [1] },
   ]);
-  assert.deepEqual(planEnvironment(story.record, seen(1, ...old, webOf(2)), story.nowMs), [
+  assert.deepEqual(bare(planEnvironment(story.record, seen(1, ...old, webOf(2)), story.nowMs)), [
     { kind: "switch", release: 2, set: set(2) },
   ]);
 });
@@ -188,7 +188,7 @@ test("planWatch() counts what could not be started like what ended", () => {
     });
   fail([1, 2]);
   fail([3, 4]);
-  const [step] = planEnvironment(story.record, seen(2, webOf(1), webOf(2)), story.nowMs);
+  const [step] = bare(planEnvironment(story.record, seen(2, webOf(1), webOf(2)), story.nowMs));
   assert.deepEqual(step, {
     kind: "take-back",
     release: 2,

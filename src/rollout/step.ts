@@ -2,6 +2,7 @@ import type { CondemnType, WatchFigures } from "../ledger/event.ts";
 import type { Route } from "../model/content.ts";
 import { webProcess, type AppName, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
+import type { Decision } from "./decisions/decide.ts";
 import type { NextStep } from "./strategies/shape.ts";
 import type { TaskStep } from "./tasks.ts";
 import type { VolumeStep } from "./volumes.ts";
@@ -24,10 +25,27 @@ export type Step =
       readonly ending?: readonly InstanceName[];
     }
   | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
-  | { readonly kind: "switch"; readonly release: number; readonly set: SetName }
+  | {
+      readonly kind: "switch";
+      readonly release: number;
+      readonly set: SetName;
+      /** By which it goes live; absent: there was nothing to decide. */
+      readonly decisions?: readonly Decision[];
+    }
   | { readonly kind: "route"; readonly route: Route; readonly rule: RouteRule | null }
   /** A step of the strategy is reached. */
-  | ({ readonly kind: "step"; readonly release: number } & NextStep)
+  | ({ readonly kind: "step"; readonly release: number; readonly decisions: readonly Decision[] } & NextStep)
+  /** Something was decided that has no other effect. */
+  | { readonly kind: "decide"; readonly release: number; readonly decision: Decision }
+  /** What was measured of it ends its rollout. */
+  | {
+      readonly kind: "reject";
+      readonly release: number;
+      readonly reason: string;
+      readonly decisions: readonly Decision[];
+    }
+  /** What was measured of it says too little: a person lets it go on. */
+  | { readonly kind: "pause"; readonly release: number; readonly decision: Decision }
   | {
       readonly kind: "fail";
       readonly release: number;
@@ -36,15 +54,23 @@ export type Step =
     }
   /** What it brings was revoked meanwhile. */
   | { readonly kind: "refuse"; readonly release: number; readonly reason: string }
-  | { readonly kind: "prove"; readonly release: number; readonly reason: "watched" }
+  | { readonly kind: "prove"; readonly release: number; readonly reason: "watched"; readonly decision: Decision }
   | {
       readonly kind: "take-back";
       readonly release: number;
       readonly to: number;
       readonly figures: WatchFigures | null;
       readonly reason: string;
+      /** Of the watch; absent: it was revoked. */
+      readonly decision?: Decision;
     }
-  | { readonly kind: "warn"; readonly release: number; readonly figures: WatchFigures; readonly reason: string }
+  | {
+      readonly kind: "warn";
+      readonly release: number;
+      readonly figures: WatchFigures;
+      readonly reason: string;
+      readonly decision: Decision;
+    }
   | { readonly kind: "retire"; readonly set: SetName; readonly reason: string }
   | { readonly kind: "condemn"; readonly instance: InstanceName; readonly type: CondemnType; readonly reason: string }
   | {
@@ -60,6 +86,7 @@ export type Step =
       readonly to: number;
       readonly figures: WatchFigures;
       readonly reason: string;
+      readonly decision: Decision;
     }
   | TaskStep
   | VolumeStep;
@@ -96,6 +123,9 @@ export function stepKey(step: Step): string {
       // Both change what answers a route: one at a time.
       return "route";
     case "step":
+    case "decide":
+    case "reject":
+    case "pause":
     case "fail":
     case "refuse":
     case "prove":

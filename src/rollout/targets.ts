@@ -3,6 +3,8 @@ import type { EnvironmentSettings } from "../model/content.ts";
 import type { SetName } from "../model/names.ts";
 import { mostCanaries } from "../model/route-rule.ts";
 import { defaultRolling, plainStrategy, type Strategy } from "../model/strategy.ts";
+import type { StrategyInputs } from "./decisions/strategy.ts";
+import { planAnalysis, type AnalysisPlan } from "./plan-analysis.ts";
 import { newSetCount, oldSetCounts, resolveFenceposts } from "./strategies/rolling.ts";
 import { planStrategy } from "./strategies/plan.ts";
 import { shareByInstances, type StrategyInput, type StrategyPlan, type StrategySet } from "./strategies/shape.ts";
@@ -20,6 +22,10 @@ export interface Targets {
   readonly weights?: ReadonlyMap<SetName, number>;
   /** What the strategy of the rollout under way wants; undefined: there is none. */
   readonly plan?: StrategyPlan;
+  /** What that was decided from. */
+  readonly basis?: StrategyInputs;
+  /** What the analysis of the rollout under way comes to. */
+  readonly analysis: AnalysisPlan;
 }
 
 /** What a rollout is to be, as far as it decides how it is carried out. */
@@ -84,21 +90,23 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   const live = record.live === null ? undefined : record.sets.get(record.live.set);
   const active = record.active === null ? undefined : record.releases.get(record.active);
   const next = active === undefined ? undefined : record.sets.get(active.set);
-  if (live === undefined) return { tallies, counts: new Map() };
+  const analysis = planAnalysis(record, view.analysis, nowMs);
+  if (live === undefined) return { tallies, analysis, counts: new Map() };
   const strategy = active === undefined ? undefined : strategyOf(record, active).strategy;
   const isRolling = strategy?.kind === "rolling";
   const recovers = leaving.length > 0 && (!isRolling || leaving.length >= mostCanaries);
   const back = recovers ? recovery(record, live, leaving, tallies) : undefined;
   if (active === undefined || strategy === undefined || next === undefined || next === live || (isRolling && recovers))
-    return { tallies, counts: back?.counts ?? new Map(), ...(back && { weights: back.weights }) };
-  const input = inputOf(record, { active, next, live, leaving }, tallies, view, nowMs);
+    return { tallies, analysis, counts: back?.counts ?? new Map(), ...(back && { weights: back.weights }) };
+  const sides: Sides = { active, next, live, leaving };
+  const input: StrategyInput = { ...inputOf(record, sides, tallies, view, nowMs), passed: analysis.passed };
   const plan = planStrategy(strategy, input);
   const counts = new Map([...(back?.counts ?? []), ...plan.counts]);
   // What stands by is there whole already.
   if (next.role === "warm") counts.set(next.name, input.desired);
   // What goes live at once is not made known to the router before: that takes time, and nobody asks for it.
   const weights = hasSteps(strategy) ? plan.weights : back?.weights;
-  return { tallies, counts, plan, ...(weights && { weights }) };
+  return { tallies, analysis, counts, plan, basis: { strategy, input }, ...(weights && { weights }) };
 }
 
 interface Sides {
@@ -114,7 +122,7 @@ function inputOf(
   tallies: ReadonlyMap<SetName, Tally>,
   view: EnvironmentView,
   nowMs: number,
-): StrategyInput {
+): Omit<StrategyInput, "passed"> {
   const desired = settingsFor(record, next.name).instances;
   const numbers = (set: SetRecord, count: number): StrategySet => {
     const { serving = 0, available = 0 } = tallies.get(set.name) ?? {};
@@ -132,7 +140,6 @@ function inputOf(
     live: numbers(live, liveCount),
     leaving: leaving.map((set) => numbers(set, set.count ?? aliveOf(set))),
     progress: active.progress,
-    passed: true,
     nowMs,
   };
 }

@@ -13,6 +13,7 @@ import {
 } from "../model/content.ts";
 import { instanceName, parseAppName, parseEnvironmentName, setName, webProcess, type SetName } from "../model/names.ts";
 import { startingHealth, type Health } from "./health.ts";
+import type { Step } from "./step.ts";
 import { viewsOf, type EnvironmentView, type InstanceView } from "./view.ts";
 
 /** Helpers of the planners' tests: a small world that is told in events. */
@@ -162,4 +163,14 @@ export function served(
   );
   const rules = live === null ? [] : [{ route: { host: null, path: "/" }, stable: live }];
   return view({ instances, placed, rules, ...change });
+}
+
+/** Steps without what they were decided from, which has tests of its own. */
+export function bare(steps: readonly Step[]): readonly object[] {
+  return steps.map((step) => {
+    const plain: Record<string, unknown> = { ...step };
+    delete plain["decision"];
+    delete plain["decisions"];
+    return plain;
+  });
 }

@@ -3,6 +3,7 @@ import type { SetRecord } from "../ledger/state.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
 import type { Health } from "./health.ts";
+import type { AnalysisView } from "./plan-analysis.ts";
 import type { NeedsView } from "./needs.ts";
 import { isUsable } from "./ready.ts";
 import type { TasksView } from "./tasks.ts";
@@ -50,6 +51,8 @@ export interface EnvironmentView extends TasksView, NeedsView {
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
   /** What the live set answered in the watch's window. */
   readonly recent: TrafficShare;
+  /** What was measured of the rollout under way; absent: nothing is. */
+  readonly analysis?: AnalysisView;
 }
 
 const emptySet: SetView = { plain: 0, odd: [], all: [] };

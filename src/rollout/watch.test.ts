@@ -25,6 +25,7 @@ test("addSample() counts what came before the first sample", () => {
     status: { "1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 40 },
     aborted: 0,
     gap: false,
+    gaps: 0,
     latency: { boundsMs: [], counts: [] },
   };
   assert.deepEqual(shareOf(addSample(emptyWindow, counts, 1000), 5000, 900, 1001), { requests: 40, errors: 40 });
@@ -39,6 +40,7 @@ test("shareOf() counts only the stretch, and nothing before the switch", () => {
       status: { "1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": second },
       aborted: 0,
       gap: false,
+      gaps: 0,
       latency: { boundsMs: [], counts: [] },
     };
     window = addSample(window, counts, second * 1000);

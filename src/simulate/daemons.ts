@@ -81,6 +81,7 @@ export class Daemons implements Deaths {
       verifier: stage.verifier,
       volumes: stage.volumes,
       secrets,
+      metrics: stage.metrics,
       machine: {
         memory: () => ({ totalBytes: 8e9, availableBytes: stage.nowMs < stage.lasting.shortUntilMs ? 1e8 : 6e9 }),
       },

@@ -64,7 +64,7 @@ export function portsOfLife(
   world: ControllerPorts & { readonly journal: MemoryJournal },
   hooks: LifeHooks,
 ): ControllerPorts {
-  const { clock, journal, router, runtime, prober, evidence, verifier, volumes, secrets } = world;
+  const { clock, journal, router, runtime, prober, evidence, verifier, volumes, secrets, metrics } = world;
 
   /** A call that only looks, or that nothing but its caller sees. */
   function plain<Args extends readonly unknown[], Result>(call: Call<Args, Result>): Call<Args, Result> {
@@ -177,6 +177,7 @@ export function portsOfLife(
 
   return {
     machine: world.machine,
+    metrics: { measure: plain((query, signal) => metrics.measure(query, signal)) },
     clock: {
       now: clock.now,
       wall: clock.wall,

@@ -1,6 +1,7 @@
 import type { Controller } from "../controller/controller.ts";
 import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
 import { createMemoryEvidence } from "../drivers/memory/evidence.ts";
+import { createMemoryMetrics, type MemoryMetrics } from "../drivers/memory/metrics.ts";
 import { createMemoryVerifier, type MemoryVerifier } from "../drivers/memory/verifier.ts";
 import { createMemoryJournal, type MemoryJournal } from "../drivers/memory/journal.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
@@ -54,6 +55,7 @@ export class Stage {
   readonly evidence: EvidenceKeeper;
   readonly verifier: MemoryVerifier;
   readonly secrets: MemorySecrets;
+  readonly metrics: MemoryMetrics;
   /** What the ledger on disk says: folded by the simulator itself, whatever daemons make of it. */
   state: LedgerState = emptyState();
   /** The daemon that lives; null: none does. */
@@ -104,6 +106,7 @@ export class Stage {
     this.evidence = createMemoryEvidence();
     this.verifier = createMemoryVerifier();
     this.secrets = createMemorySecrets();
+    this.metrics = createMemoryMetrics();
     this.watchers = options.invariants.map(({ name, watch }) =>
       watch(this, (finding) => this.violations.push({ invariant: name, atMs: this.nowMs, finding })),
     );

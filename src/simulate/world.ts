@@ -3,6 +3,7 @@ import type { ControllerPorts } from "../controller/ports.ts";
 import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
 import { createMemoryEvidence, type MemoryEvidence } from "../drivers/memory/evidence.ts";
 import { createMemoryJournal } from "../drivers/memory/journal.ts";
+import { createMemoryMetrics, type MemoryMetrics } from "../drivers/memory/metrics.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine } from "../drivers/memory/runtime.ts";
 import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volumes.ts";
@@ -19,6 +20,7 @@ export interface World {
   readonly evidence: MemoryEvidence;
   readonly volumes: MemoryVolumes;
   readonly secrets: MemorySecrets;
+  readonly metrics: MemoryMetrics;
   readonly verifier: MemoryVerifier;
   /**
    * Starts a controller, as a daemon does; its ports may be changed for it alone. Where a boot is given, it records that
@@ -38,6 +40,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
   const journal = createMemoryJournal();
   const evidence = createMemoryEvidence();
   const secrets = createMemorySecrets();
+  const metrics = createMemoryMetrics();
   const verifier = createMemoryVerifier();
   return {
     clock,
@@ -47,6 +50,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
     evidence,
     volumes,
     secrets,
+    metrics,
     verifier,
     cutPower() {
       machine.cutPower();
@@ -65,6 +69,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
         volumes,
         secrets: opened,
         verifier,
+        metrics,
         machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
       };
       const controller = new Controller(change(ports), () => {});

@@ -149,6 +149,7 @@ export class TrafficFold {
   readonly #processes = new Map<number, Numbering>();
   #generation = 0;
   #gapSinceMs: number | null = null;
+  #gaps = 0;
   readonly #onGap: (reason: string) => void;
 
   /** @param name distinguishes this fold's epochs from any other's */
@@ -191,6 +192,7 @@ export class TrafficFold {
   /** Records that lines were lost. */
   gap(reason: string, nowMs: number): void {
     this.#gapSinceMs = nowMs;
+    this.#gaps += 1;
     this.#onGap(reason);
   }
 
@@ -204,6 +206,7 @@ export class TrafficFold {
         status: { "1xx": c1, "2xx": c2, "3xx": c3, "4xx": c4, "5xx": c5 },
         aborted: counts.aborted,
         gap: this.#gapSinceMs !== null,
+        gaps: this.#gaps,
         latency: { boundsMs: latencyBoundsMs, counts: [...counts.latency] },
       });
     }
@@ -224,6 +227,7 @@ export class TrafficFold {
   #beginAnew(): void {
     this.#generation += 1;
     this.#gapSinceMs = null;
+    this.#gaps = 0;
     const known = [...this.#sets.keys()];
     this.#sets.clear();
     for (const set of known) this.#countsOf(set);

@@ -15,7 +15,7 @@ export class MemoryRequestLog {
   #tallies = new Map<SetName, Tally>();
   readonly #changed = new Set<SetName>();
   #told: ReadonlyMap<SetName, TrafficCounts> = new Map();
-  #gap = false;
+  #gaps = 0;
   #epoch = 1;
 
   /** @param status null: broken off */
@@ -37,7 +37,7 @@ export class MemoryRequestLog {
 
   /** From now on lines are missing. */
   lose(): void {
-    this.#gap = true;
+    this.#gaps += 1;
     for (const set of this.#tallies.keys()) this.#changed.add(set);
   }
 
@@ -46,7 +46,7 @@ export class MemoryRequestLog {
     this.#tallies = new Map();
     this.#changed.clear();
     this.#told = new Map();
-    this.#gap = false;
+    this.#gaps = 0;
     this.#epoch += 1;
   }
 
@@ -62,7 +62,8 @@ export class MemoryRequestLog {
         requests: tally.requests,
         status: { "1xx": c1, "2xx": c2, "3xx": c3, "4xx": c4, "5xx": c5 },
         aborted: tally.aborted,
-        gap: this.#gap,
+        gap: this.#gaps > 0,
+        gaps: this.#gaps,
         latency: { boundsMs, counts: [...tally.latency] },
       });
     }

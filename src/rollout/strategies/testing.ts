@@ -1,17 +1,10 @@
-import type { RolloutProgress } from "../../ledger/state.ts";
+import { noProgress, type RolloutProgress } from "../../ledger/state.ts";
 import type { SetName } from "../../model/names.ts";
 import { set } from "../testing.ts";
 import type { StrategyInput, StrategySet } from "./shape.ts";
 
 /** Helpers of the strategies' tests: sets as numbers. */
-export const nothingYet: RolloutProgress = {
-  step: 0,
-  weight: 0,
-  sinceMs: 0,
-  paused: null,
-  hurried: false,
-  instances: null,
-};
+export const nothingYet: RolloutProgress = noProgress(0);
 
 /** @param available all where nothing is said */
 export function numbers(release: number, count: number, available = count): StrategySet {
