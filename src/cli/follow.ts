@@ -24,6 +24,7 @@ export async function follow<Result>(context: Context, path: string, body: unkno
     if (held !== undefined) note(held);
     held = endings.includes(line.step) ? line.text : undefined;
     if (held === undefined) note(line.text);
+    if (line.step === "rollout.paused") note("`bronze rollout resume` lets it go on, `bronze rollout abort` ends it");
   }
   throw new ConnectionLost();
 }
