@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { createKeyring, type Keyring } from "../drivers/keys/keyring.ts";
+import { formatDuration } from "../model/quantities.ts";
 import { shortKey } from "../trust/key-log.ts";
 import type { Context } from "./context.ts";
 
@@ -18,6 +19,10 @@ export function openKeyring(context: Pick<Context, "places" | "signal" | "output
   return createKeyring(keysFolder(context), {
     now: Date.now,
     signal: context.signal,
+    onNearEnd: ({ id }, leftMs) =>
+      context.output.note(
+        `${context.output.paint.warn("warning:")} signing key ${shortKey(id)} is valid for ${formatDuration(leftMs)} more; \`bronze key rotate\` makes the next one`,
+      ),
     onFirstKey: ({ id }, path) =>
       context.output.note(
         `made this machine's signing key ${shortKey(id)} in ${path}; whoever can read it can sign as this machine`,

@@ -19,12 +19,13 @@ function untilOf({ notAfter }: LoggedKey): string {
   return notAfter === null ? "-" : dayOf(notAfter);
 }
 
-function remark({ state, endedAt, reason, stands }: LoggedKey, counts: ReadonlyMap<Digest, number>): string {
+function remark({ state, endedAt, reason, stands, notAfter }: LoggedKey, counts: ReadonlyMap<Digest, number>): string {
   if (state === "active") return "signs";
   const count = stands === null ? undefined : counts.get(stands);
   const listed = count === undefined ? "the list of what stands is lost" : counted(count);
   const when = `${state} ${dayOf(endedAt ?? "")}`;
-  if (state === "rotated") return `${when}, what it signed is believed`;
+  if (state === "rotated" && notAfter === null) return `${when}, what it signed is believed`;
+  if (state === "rotated") return `${when}; once its time is over, ${listed}`;
   return `${when}${reason === null || reason === "" ? "" : `: ${reason}`}; ${listed}`;
 }
 

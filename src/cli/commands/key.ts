@@ -64,7 +64,10 @@ function rotateCommand(): Command {
     .action(async (options: ValidOptions) => {
       const context = createContext(options);
       const keyring = openKeyring(context);
-      const made = await keyring.rotate({ validMs: options.valid ?? null, stands: whatIsHere(context, keyring) });
+      const made = await keyring.rotate({
+        validMs: options.valid ?? null,
+        stands: whatIsHere(context, keyring, "rotated"),
+      });
       tell(context, made, "signs from now on");
     });
 }
@@ -88,7 +91,7 @@ function revokeCommand(): Command {
       const { id } = findKey((await keyring.trust()).log, text);
       const revoked = await keyring.revoke(id, {
         reason: options.reason ?? "",
-        stands: options.nothingStands === true ? async () => [] : whatIsHere(context, keyring),
+        stands: options.nothingStands === true ? async () => [] : whatIsHere(context, keyring, "revoked"),
       });
       const trust = await keyring.trust();
       const list = revoked.stands === null ? undefined : trust.standing.get(revoked.stands);
@@ -134,14 +137,19 @@ function findKey({ keys, active }: KeyLog, text: string | undefined): LoggedKey 
   });
 }
 
-/** What the store has of a key's statements stands, and so do the checkpoints of the ledger that are kept. */
-function whatIsHere(context: Context, keyring: Keyring): Standing {
+/**
+ * What the store has of a key's statements stands, and so do the checkpoints of the ledger that are kept.
+ *
+ * @param how `rotated`: nobody else has the key, so that its window ended unnoticed takes nothing from what is here
+ */
+function whatIsHere(context: Context, keyring: Keyring, how: "rotated" | "revoked"): Standing {
   const store = createLocalStore(join(context.places.state, "store"));
   return async (key) => {
     const trust = await keyring.trust();
-    const nowMs = Date.now();
-    const inStore = await standingStatements(store, trust, key, nowMs);
-    const { runs } = gatherRuns(await readCheckpoints(context.places.state), trust, nowMs);
+    const notAfter = how === "rotated" ? trust.log.keys.find(({ id }) => id === key)?.notAfter : null;
+    const atMs = Math.min(Date.now(), Date.parse(notAfter ?? "9999-01-01") - 1);
+    const inStore = await standingStatements(store, trust, key, atMs);
+    const { runs } = gatherRuns(await readCheckpoints(context.places.state), trust, atMs);
     const checkpoints = runs.flatMap((run) => run.checkpoints.filter((one) => one.key === key));
     return [...inStore, ...checkpoints.map(({ statement }) => statement)];
   };

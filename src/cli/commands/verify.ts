@@ -44,20 +44,27 @@ export function verifyCommand(): Command {
         return;
       }
       for (const line of renderVerification(found, output.paint)) output.line(line);
-      if (!found.ok) throw notVerified(found);
+      if (!found.ok) throw notVerified(found, trust);
       output.record(found);
     });
 }
 
-function notVerified({ artifact, reasons, bundles }: Inspection): OperatorError {
-  const hint =
-    bundles.length === 0
-      ? "`bronze build` signs what it makes; what others made, sign with `bronze attest` once you trust it"
-      : "do not run it; build it again from its source, or import it again from where it came from";
+function notVerified({ artifact, reasons, bundles }: Inspection, { log }: TrustMaterial): OperatorError {
   return new OperatorError("VERIFICATION_FAILED", `Cannot verify ${artifact}: ${reasons.join("; ")}`, {
-    hint,
+    hint: hintFor(bundles, log),
     details: { artifact, reasons, bundles },
   });
+}
+
+function hintFor(bundles: Inspection["bundles"], { active }: KeyLog): string {
+  if (bundles.length === 0)
+    return "`bronze build` signs what it makes; what others made, sign with `bronze attest` once you trust it";
+  if (active?.notAfter != null && Date.parse(active.notAfter) <= Date.now())
+    return "the window of this machine's key is over: `bronze key rotate` makes a new one, and lists what is here";
+  const again = "do not run it; build it again from its source, or import it again from where it came from";
+  return bundles.some(({ key }) => key !== null)
+    ? again
+    : `when another machine signed it, name that machine's key with --key; otherwise ${again}`;
 }
 
 async function explained(

@@ -146,6 +146,18 @@ test("`sign()` refuses a key outside its window", async () => {
   await keyring.sign(payload);
 });
 
+test("`sign()` tells once of a key whose window is over soon", async () => {
+  const path = newFolder();
+  const ends: number[] = [];
+  let nowMs = Date.parse("2026-01-01T00:00:00Z");
+  const keyring = createKeyring(path, { signal, now: () => nowMs, onNearEnd: (_, leftMs) => ends.push(leftMs) });
+  await keyring.create({ validMs: 30 * 86_400_000 });
+  await keyring.sign(payload);
+  nowMs += 20 * 86_400_000;
+  for (let n = 0; n < 2; n++) await keyring.sign(payload);
+  assert.deepEqual(ends, [10 * 86_400_000]);
+});
+
 test("`sign()` goes on when the clock is set back by some hours", async () => {
   const path = newFolder();
   let nowMs = Date.parse("2026-01-02T00:00:00Z");

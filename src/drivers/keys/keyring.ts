@@ -38,14 +38,17 @@ export interface KeyringOptions {
   readonly signal: AbortSignal;
   /** Told once, of the first key that a signature makes. */
   readonly onFirstKey?: (key: LoggedKey, path: string) => void;
+  /** Told once, of a key that signs and whose window is over in less than two weeks. */
+  readonly onNearEnd?: (key: LoggedKey, leftMs: number) => void;
 }
 
 /**
  * Keys in a folder. Several processes may use it at once; whoever changes it holds its lock. Killed at any point, either the old
  * or the new log is there, and what it does not need goes with the next change.
  */
-export function createKeyring(path: string, { now, signal, onFirstKey }: KeyringOptions): Keyring {
+export function createKeyring(path: string, { now, signal, onFirstKey, onNearEnd }: KeyringOptions): Keyring {
   const folder = createKeyFolder(path);
+  let warned = false;
   let loaded: { readonly id: KeyId; readonly key: KeyObject } | undefined;
 
   const locked = async <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -102,6 +105,11 @@ export function createKeyring(path: string, { now, signal, onFirstKey }: Keyring
       const { notAfter, notBefore, id } = active;
       const at = now();
       if ((notAfter !== null && at >= Date.parse(notAfter)) || at < Date.parse(notBefore)) throw outsideWindow(active);
+      const leftMs = notAfter === null ? Number.POSITIVE_INFINITY : Date.parse(notAfter) - at;
+      if (leftMs < nearEndMs && !warned) {
+        warned = true;
+        onNearEnd?.(active, leftMs);
+      }
       if (loaded?.id !== id) loaded = { id, key: await folder.readKey(id) };
       return { keyId: id, signature: signPayload(loaded.key, statementType, statement) };
     },
@@ -186,6 +194,8 @@ async function keepStanding(folder: KeyFolder, id: KeyId, standing: Standing): P
   await folder.writeStanding(digest, list);
   return digest;
 }
+
+const nearEndMs = 14 * 86_400_000;
 
 /** A clock that is set right after the first build, and so set back, stops no build. */
 const clockErrorMs = 86_400_000;
