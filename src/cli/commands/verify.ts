@@ -59,7 +59,8 @@ function notVerified({ artifact, reasons, bundles }: Inspection, { log }: TrustM
 function hintFor(bundles: Inspection["bundles"], { active }: KeyLog): string {
   if (bundles.length === 0)
     return "`bronze build` signs what it makes; what others made, sign with `bronze attest` once you trust it";
-  if (active?.notAfter != null && Date.parse(active.notAfter) <= Date.now())
+  const notAfter = active?.notAfter ?? null;
+  if (notAfter !== null && Date.parse(notAfter) <= Date.now())
     return "the window of this machine's key is over: `bronze key rotate` makes a new one, and lists what is here";
   const again = "do not run it; build it again from its source, or import it again from where it came from";
   return bundles.some(({ key }) => key !== null)
