@@ -5,6 +5,7 @@ import type { Store } from "../../ports/store.ts";
 import { explainVerification, type Explained } from "../../render/explanation.ts";
 import { renderVerification } from "../../render/verification.ts";
 import { attestationBlob } from "../../store/attestations.ts";
+import type { KeyLog } from "../../trust/key-log.ts";
 import type { TrustMaterial } from "../../trust/standing.ts";
 import { artifactPolicy } from "../../trust/policy.ts";
 import { openStore } from "../build-project.ts";
