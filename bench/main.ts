@@ -22,6 +22,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   crowd: async () => (await import("./crowd.ts")).crowdBench,
   interop: async () => (await import("./interop.ts")).interopBench,
   build: async () => (await import("./build.ts")).buildBench,
+  simulate: async () => (await import("./simulate.ts")).simulateBench,
   volume: async () => (await import("./volume.ts")).volumeBench,
   dockerfiles: async () => (await import("./dockerfiles.ts")).dockerfilesBench,
   trust: async () => (await import("./trust.ts")).trustBench,

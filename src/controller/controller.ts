@@ -310,6 +310,8 @@ export class Controller {
   #begin(key: string, record: EnvironmentRecord, step: Step): boolean {
     const id = `${key} ${stepKey(step)}`;
     if (this.#running.has(id)) return false;
+    // Shares are worked out by the instances that have their places: by those that are about to have them, too.
+    if (step.kind === "route" && this.#isPlacing(key)) return false;
     // What is still being started is not seen yet: it is looked for, and ended, before its set is forgotten.
     if (step.kind === "forget" && this.#isStarting(key, step.set)) return false;
     // One that is just being given its place is drained like any other when it has it.
@@ -340,6 +342,12 @@ export class Controller {
       this.tick(key);
     });
     this.#running.set(id, done);
+    return false;
+  }
+
+  /** Whether instances of an environment are being given their places; it is planned anew when they have them. */
+  #isPlacing(key: string): boolean {
+    for (const id of this.#running.keys()) if (id.startsWith(`${key} place `)) return true;
     return false;
   }
 

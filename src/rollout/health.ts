@@ -19,7 +19,7 @@ const probeDelayGrowth = 1.05;
 export interface Health {
   /** `unknown`: it served before this daemon looked; it counts as healthy until a probe says otherwise. */
   readonly state: "starting" | "healthy" | "unhealthy" | "unknown";
-  /** ms since the epoch of the first passed probe of the current run of passed ones. */
+  /** ms since the epoch of the first passed probe of the current run of passed ones; 0: it served before this daemon looked. */
   readonly healthySinceMs: number | null;
   /** ms since the epoch when it became unhealthy. */
   readonly unhealthySinceMs: number | null;
@@ -59,7 +59,7 @@ export function afterProbe(health: Health, passed: boolean, result: ProbeResult,
   if (passed) {
     return {
       state: "healthy",
-      healthySinceMs: health.healthySinceMs ?? atMs,
+      healthySinceMs: health.healthySinceMs ?? (health.state === "unknown" ? 0 : atMs),
       unhealthySinceMs: null,
       failures: 0,
       probes,

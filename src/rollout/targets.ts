@@ -129,16 +129,18 @@ function inputOf(
     return { set: set.name, count, serving: Math.min(count, serving), available: Math.min(count, available) };
   };
   const aliveOf = (set: SetRecord): number => tallies.get(set.name)?.alive ?? 0;
-  // What a rollout before this one left of it; it is what it has until this one says otherwise.
-  const liveCount = live.count ?? (leaving.length > 0 ? aliveOf(live) : record.settings.instances);
-  const own = numbers(next, active.progress.instances === null ? aliveOf(next) : (next.count ?? 0));
+  // Until this rollout says otherwise sets have what they have: numbers that one before it left are out of date.
+  const isNew = active.progress.instances === null;
+  const isWholeNow = live.count === null && leaving.length === 0;
+  const liveCount = isNew && !isWholeNow ? aliveOf(live) : (live.count ?? record.settings.instances);
+  const own = numbers(next, isNew ? aliveOf(next) : (next.count ?? 0));
   // Of what has not passed its checks nothing can be counted on yet.
   const isChecked = planChecks(record, active, [], view) === undefined;
   return {
     desired,
     next: isChecked ? own : { ...own, serving: 0, available: 0 },
     live: numbers(live, liveCount),
-    leaving: leaving.map((set) => numbers(set, set.count ?? aliveOf(set))),
+    leaving: leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
     progress: active.progress,
     nowMs,
   };

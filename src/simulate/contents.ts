@@ -6,6 +6,8 @@ import type { Story, Traits } from "./story.ts";
 /** The one app of a run, and its environment. */
 export const app = parseAppName("shop");
 export const environment = parseEnvironmentName("production");
+/** Where some contents answer before they go live. */
+export const previewHost = "preview.example";
 export const asked = { app, environment, who: "ada", why: "" };
 
 /** More contents than any story has. */

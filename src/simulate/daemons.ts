@@ -35,9 +35,14 @@ const countedEvents: ReadonlySet<LedgerEvent["data"]["kind"]> = new Set<LedgerEv
   "instance.removed",
   "instances.failed",
   "rollout.aborted",
+  "rollout.stepped",
+  "rollout.paused",
+  "content.quarantined",
   "drift.found",
 ]);
 
+/** More calls than this at one moment are a circle. */
+const mostCallsAtOnce = 3_000;
 /** How soon a daemon that could not start is started again, in ms. */
 const restartMs = 500;
 
@@ -171,12 +176,19 @@ export class Daemons implements Deaths {
     const { tally } = stage;
     const phases = new Map<InstanceName, string>();
     const passes = new Map<string, boolean>();
-    let isSwitching = false;
+    let callsNow = 0;
+    let lastCallMs = 0;
     const each = (tell: (watcher: Stage["watchers"][number]) => void): void => {
       for (const watcher of stage.watchers) tell(watcher);
     };
     return {
       dies: () => {
+        callsNow = stage.nowMs === lastCallMs ? callsNow + 1 : 1;
+        lastCallMs = stage.nowMs;
+        if (callsNow > mostCallsAtOnce) {
+          each((watcher) => watcher.complaint?.(`a daemon calls others ${callsNow} times at one moment, and goes on`));
+          return "before";
+        }
         const plan = this.#plan;
         if (plan === null) return undefined;
         plan.calls -= 1;

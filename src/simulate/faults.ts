@@ -59,7 +59,6 @@ export function createFaults(stage: Stage, deaths: Deaths): Faults {
   function withInstance(which: number, strike: (name: InstanceName) => void): boolean {
     const name = chosen(which);
     if (name === undefined) return false;
-    stage.touch(name);
     strike(name);
     return true;
   }
@@ -74,7 +73,10 @@ export function createFaults(stage: Stage, deaths: Deaths): Faults {
       const untilMs = "forMs" in fault ? stage.nowMs + fault.forMs : 0;
       switch (fault.kind) {
         case "exit":
-          return withInstance(fault.which, (name) => machine.exit(name, 137));
+          return withInstance(fault.which, (name) => {
+            stage.touch(name);
+            machine.exit(name, 137);
+          });
         case "answer":
           return withInstance(fault.which, (name) => answer(name, fault.status, fault.forMs));
         case "flap":

@@ -1,3 +1,5 @@
+import { plainStrategy, type Amount, type Strategy } from "../model/strategy.ts";
+import { previewHost } from "./contents.ts";
 import { randomFrom, type Random } from "./random.ts";
 import type { Act, Fault, Story, Traits } from "./story.ts";
 
@@ -49,13 +51,41 @@ function traits(random: Random, index: number): Traits {
   };
 }
 
+/** Only in a few runs a person lets nothing go on by itself. */
+function strategy(random: Random): Strategy {
+  const roll = random.below(100);
+  if (roll < 32) {
+    const amount = (): Amount => random.pick<Amount>([0, 1, 2, "25%", "25%", "50%", "100%"]);
+    return { kind: "rolling", maxSurge: amount(), maxUnavailable: amount() };
+  }
+  if (roll < 56) {
+    const holdMs = (): number | null => (random.chance(6) ? null : random.pick([0, 100, 500, 1_500]));
+    const weights = random.pick<readonly number[]>([
+      [1_000, 5_000],
+      [500, 2_500, 5_000],
+      [1, 9_999],
+      [3_333],
+      [2_000, 4_000, 6_000, 8_000],
+    ]);
+    return { kind: "canary", steps: weights.map((weight) => ({ weight, holdMs: holdMs(), analyse: false })) };
+  }
+  if (roll < 64) return { kind: "recreate" };
+  if (roll < 76) {
+    const preview = random.chance(50) ? { preview: { host: previewHost, path: "/" } } : {};
+    return { kind: "blue-green", holdMs: random.chance(15) ? null : random.between(200, 2_000), ...preview };
+  }
+  return plainStrategy;
+}
+
 function act(random: Random, atMs: number, index: number, contents: number): Act {
   const roll = index === 0 ? 0 : random.below(100);
-  if (roll < 62) {
+  if (roll < 58) {
     return {
       atMs,
       kind: "deploy",
       content: index === 0 ? 0 : random.below(contents),
+      variant: random.below(4),
+      strategy: strategy(random),
       instances: random.between(4, 8),
       deadlineMs: random.pick([4_000, 10_000, 60_000]),
       healthDeadlineMs: random.pick([1_500, 3_000, 10_000]),
@@ -66,9 +96,11 @@ function act(random: Random, atMs: number, index: number, contents: number): Act
       twice: random.chance(8),
     };
   }
-  if (roll < 80) return { atMs, kind: "rollback", back: random.chance(70) ? null : random.between(1, 5) };
-  if (roll < 90) return { atMs, kind: "scale", instances: random.between(4, 8) };
-  if (roll < 98) return { atMs, kind: "config", value: random.below(4) };
+  if (roll < 74) return { atMs, kind: "rollback", back: random.chance(70) ? null : random.between(1, 5) };
+  if (roll < 83) return { atMs, kind: "scale", instances: random.between(4, 8) };
+  if (roll < 89) return { atMs, kind: "config", value: random.below(4) };
+  if (roll < 97) return { atMs, kind: random.pick(["pause", "resume", "resume", "complete", "abort"]) };
+  if (roll < 99) return { atMs, kind: "allow", back: random.below(4) };
   return { atMs, kind: "down" };
 }
 

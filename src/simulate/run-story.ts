@@ -103,6 +103,14 @@ export async function runStory(story: Story, options: RunOptions = {}): Promise<
   return { tally, violation: stage.violations[0] ?? null, begun, told: stage.told, stage };
 }
 
+/** Nobody leaves a rollout standing still for ever. */
+function resume(stage: Stage): void {
+  const { controller, record } = stage;
+  const active = record?.active == null ? undefined : record.releases.get(record.active);
+  if (controller === null || active === undefined || active.progress.paused === null) return;
+  perform(controller, stage, { atMs: stage.nowMs, kind: "resume" }).catch(() => {});
+}
+
 /** Nothing goes wrong any more: all has to come to rest, and to end. */
 async function end(stage: Stage, daemons: Daemons, faults: { clear(): void }, load: { stop(): void }): Promise<void> {
   const { clock } = stage;
@@ -114,6 +122,7 @@ async function end(stage: Stage, daemons: Daemons, faults: { clear(): void }, lo
   let quietSinceMs: number | null = null;
   while (stage.nowMs < lastMs && stage.violations.length === 0) {
     await clock.advance(restStepMs);
+    resume(stage);
     if (!isAtRest(stage)) quietSinceMs = null;
     else quietSinceMs ??= stage.nowMs;
     if (quietSinceMs !== null && stage.nowMs - quietSinceMs >= quietMs) break;

@@ -11,13 +11,13 @@ import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volum
 import type { LedgerEvent } from "../ledger/event.ts";
 import { applyEvent, foldEvents } from "../ledger/fold.ts";
 import { emptyState, environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
-import type { InstanceName } from "../model/names.ts";
+import type { InstanceName, SetName } from "../model/names.ts";
 import type { EvidenceKeeper } from "../ports/evidence.ts";
 
 import { app, environment, traitsOf } from "./contents.ts";
 import type { Invariant, InvariantName, Watcher } from "./invariants/invariant.ts";
 import type { Life } from "./life.ts";
-import type { Act, Story } from "./story.ts";
+import type { Act, Story, Traits } from "./story.ts";
 
 /** An invariant that did not hold. */
 export interface Violation {
@@ -164,6 +164,11 @@ export class Stage {
     return Math.max(0, this.nowMs - Math.max(this.life.bornAtMs, this.hinderedUntilMs));
   }
 
+  /** What instances of its content do. */
+  traits({ set }: TrueInstance): Traits {
+    return traitsOf(this.story, set.content);
+  }
+
   /** Whether an instance answers as it should. */
   isFine(instance: TrueInstance | undefined): boolean {
     return (
@@ -174,16 +179,17 @@ export class Stage {
     );
   }
 
-  /** Instances that get requests of the app's route now. */
-  takingInstances(): InstanceName[] {
+  /** Instances of some sets that get requests of the app's route now. */
+  takingInstances(isWanted: (set: SetName) => boolean): InstanceName[] {
     const names: InstanceName[] = [];
-    for (const { stable, canaries = [] } of this.router.rules()) {
+    for (const { route, stable, canaries = [] } of this.router.rules()) {
+      if (route.host !== null) continue;
       let rest = 10_000;
       for (const { set, weight } of canaries) {
         rest -= weight;
-        if (weight > 0) for (const { instance } of this.router.taking(set)) names.push(instance);
+        if (weight > 0 && isWanted(set)) for (const { instance } of this.router.taking(set)) names.push(instance);
       }
-      if (rest > 0) for (const { instance } of this.router.taking(stable)) names.push(instance);
+      if (rest > 0 && isWanted(stable)) for (const { instance } of this.router.taking(stable)) names.push(instance);
     }
     return names;
   }

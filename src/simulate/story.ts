@@ -1,3 +1,4 @@
+import type { Strategy } from "../model/strategy.ts";
 import type { Moment } from "./life.ts";
 
 /** Everything that happens in a run besides what follows from it: plain data, made from a seed, cut down by shrinking. */
@@ -39,7 +40,10 @@ export type Act = {
   | {
       readonly kind: "deploy";
       readonly content: number;
+      /** Of the config that comes with it: another one makes another content. */
+      readonly variant: number;
       readonly instances: number;
+      readonly strategy: Strategy;
       readonly deadlineMs: number;
       readonly healthDeadlineMs: number;
       readonly minReadyMs: number;
@@ -54,6 +58,9 @@ export type Act = {
   | { readonly kind: "scale"; readonly instances: number }
   | { readonly kind: "config"; readonly value: number }
   | { readonly kind: "down" }
+  | { readonly kind: "pause" | "resume" | "complete" | "abort" }
+  /** @see AllowRequest; `back`: so many releases before the newest */
+  | { readonly kind: "allow"; readonly back: number }
 );
 
 /** Something that goes wrong. `which` stands for one of the instances that run then. */

@@ -12,7 +12,8 @@ export const deadline: Invariant = {
         const { record } = stage;
         if (record === undefined || record.active === null) return;
         const release = record.releases.get(record.active);
-        if (release === undefined) return;
+        // While it stands still for a person its time does not run.
+        if (release === undefined || release.progress.paused !== null) return;
         const lateMs = stage.clock.now() - release.deadlineAtMs;
         if (Math.min(lateMs, stage.unhinderedMs) > graceMs)
           fail(`the rollout of v${release.number} goes on ${lateMs} ms after its deadline`);

@@ -51,6 +51,13 @@ export const intendedTraffic: Invariant = {
   },
 };
 
-function isIntended(record: EnvironmentRecord | undefined, set: SetName): boolean {
-  return record?.live?.set === set || record?.switching?.set === set;
+/** Whether requests may come to a set: to what is live or switched to, and to what a rollout gives a share. */
+export function isIntended(record: EnvironmentRecord | undefined, set: SetName): boolean {
+  if (record === undefined) return false;
+  if (record.live?.set === set || record.switching?.set === set || record.sets.get(set)?.role === "leaving")
+    return true;
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  if (active?.set !== set || active.type !== "deploy") return false;
+  const { strategy } = active.settings ?? record.settings;
+  return strategy.kind === "rolling" || (strategy.kind === "canary" && active.progress.weight > 0);
 }

@@ -1,4 +1,7 @@
-import type { InstanceName } from "../../model/names.ts";
+import type { EnvironmentRecord, ReleaseRecord } from "../../ledger/state.ts";
+import type { InstanceName, SetName } from "../../model/names.ts";
+import { previewHost } from "../contents.ts";
+import { isIntended } from "./intended-traffic.ts";
 import type { Invariant } from "./invariant.ts";
 
 /** Whatever a daemon changes in the world follows from what the ledger says at that moment. */
@@ -43,9 +46,21 @@ export const ledgerExplains: Invariant = {
           case "route": {
             const { rule } = effect;
             if (rule === null) return;
-            if (rule.stable !== record?.live?.set && rule.stable !== record?.switching?.set)
-              fail(`the route is led to ${rule.stable}, and no event says so`);
-            return;
+            const active = record?.active == null ? undefined : record.releases.get(record.active);
+            if (rule.route.host === previewHost ? rule.stable === active?.set : isMain(record, rule.stable)) {
+              for (const { set, weight } of rule.canaries ?? [])
+                if (weight > 0 && !isIntended(record, set))
+                  fail(`${weight} of 10000 requests are led to ${set}, and no event says so`);
+                else if (
+                  set === active?.set &&
+                  isCanary(record, active) &&
+                  weight !== 0 &&
+                  weight !== active.progress.weight
+                )
+                  fail(`${weight} of 10000 requests are led to ${set}, ${active.progress.weight} is its step`);
+              return;
+            }
+            return fail(`the route is led to ${rule.stable}, and no event says so`);
           }
           default:
         }
@@ -58,6 +73,12 @@ export const ledgerExplains: Invariant = {
     };
   },
 };
+
+const isMain = (record: EnvironmentRecord | undefined, set: SetName): boolean =>
+  set === record?.live?.set || set === record?.switching?.set;
+
+const isCanary = (record: EnvironmentRecord | undefined, { settings }: ReleaseRecord): boolean =>
+  (settings ?? record?.settings)?.strategy.kind === "canary";
 
 function summary({
   environments,

@@ -2,6 +2,9 @@ import type { SetName } from "../../model/names.ts";
 import { settingsFor } from "../../ledger/state.ts";
 import type { Invariant } from "./invariant.ts";
 
+/** Most contents of an environment that are kept warm. */
+const mostWarm = 2;
+
 /**
  * A set never has more instances than it was ever wanted to have besides those that are to end, and at rest nothing is
  * there that no set needs: instances, places in the router, artifacts made ready. A daemon that ended waits for nothing.
@@ -37,6 +40,8 @@ export const nothingLeaks: Invariant = {
         const sets = record?.sets ?? new Map<SetName, never>();
         for (const { seen } of machine.instances())
           if (!sets.has(seen.set)) fail(`${seen.name} is left, and no set needs it`);
+        const warm = [...sets.values()].filter(({ role }) => role === "warm").length;
+        if (warm > mostWarm) fail(`${warm} sets are kept warm, ${mostWarm} are the most`);
         for (const set of router.placed()) if (!sets.has(set)) fail(`${set} has a place in the router, and is gone`);
         const needed = new Set([...sets.values()].map(({ content }) => content.artifact));
         for (const artifact of machine.prepared)

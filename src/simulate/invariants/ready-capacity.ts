@@ -1,6 +1,9 @@
-import type { InstanceName } from "../../model/names.ts";
+import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Invariant } from "./invariant.ts";
-import { promisedMinimum } from "./promise.ts";
+import { isCounted, promisedMinimum } from "./promise.ts";
+
+/** Longest time until a probe has seen that an instance does well, in ms. */
+const seenMs = 300;
 
 /**
  * No step takes an instance that does well out of traffic where that leaves fewer than promised. What a fault takes away
@@ -14,25 +17,39 @@ export const readyCapacity: Invariant = {
     let promised = 0;
     /** What was promised when the switch under way began: what is asked for after that comes after it. */
     let atSwitch = Number.POSITIVE_INFINITY;
+    /** What a rolling rollout that was scaled down in its middle keeps for the time being. */
+    let atScaling = Number.POSITIVE_INFINITY;
+    /** Of the rolling rollout under way. */
+    let wantedInstances = 0;
     let before: readonly InstanceName[] = [];
 
-    const doWell = (): readonly InstanceName[] =>
-      stage.takingInstances().filter((name) => stage.isSteady(name) && stage.isFine(machine.instance(name)));
-    const capacity = (gone: readonly InstanceName[]): number =>
-      stage
-        .takingInstances()
-        .filter((name) => !gone.includes(name) && (!stage.isSteady(name) || stage.isFine(machine.instance(name))))
+    const taking = (): readonly InstanceName[] => stage.takingInstances((set) => isCounted(stage.record, set));
+    /** Has done well for as long as its content asks for, and a daemon has had the time to see it. */
+    const isAvailable = (name: InstanceName): boolean => {
+      const instance = machine.instance(name);
+      if (instance === undefined || !stage.isSteady(name) || !stage.isFine(instance)) return false;
+      return instance.readyAtMs + instance.set.content.settings.minReadyMs + seenMs <= stage.nowMs;
+    };
+    const available = (gone: readonly InstanceName[]): readonly InstanceName[] =>
+      taking().filter((name) => !gone.includes(name) && isAvailable(name));
+    const left = (gone: readonly InstanceName[]): number =>
+      taking().filter((name) => !gone.includes(name) && (!stage.isSteady(name) || stage.isFine(machine.instance(name))))
         .length;
-    const wanted = (): number => Math.min(promisedMinimum(stage.record), atSwitch);
+    const wanted = (): number => Math.min(promisedMinimum(stage.record), atSwitch, atScaling);
     function look(): void {
       const most = wanted();
-      promised = most <= promised ? most : Math.min(most, Math.max(promised, capacity(condemned())));
+      promised = most <= promised ? most : Math.min(most, Math.max(promised, available(condemned()).length));
     }
-    function ofLive(): number {
-      const live = stage.record?.live?.set;
-      if (live === undefined) return 0;
-      return stage.router.taking(live).filter(({ instance }) => stage.isFine(machine.instance(instance))).length;
+    /** Scaled in the middle, sets shrink by their numbers, whichever of their instances are ready, as a Deployment's do. */
+    function scaled(instances: number, counts: readonly { readonly set: SetName; readonly count: number }[]): void {
+      if (instances < wantedInstances) {
+        const kept = available(condemned());
+        const reached = counts.map(({ set, count }) => Math.min(count, kept.filter((name) => isOf(name, set)).length));
+        atScaling = reached.reduce((sum, count) => sum + count, 0);
+      } else atScaling = Number.POSITIVE_INFINITY;
+      wantedInstances = instances;
     }
+    const isOf = (name: InstanceName, set: SetName): boolean => machine.instance(name)?.seen.set === set;
     /** Those that are to end were not to stay when that was decided. */
     const condemned = (): readonly InstanceName[] =>
       [...(stage.record?.sets.values() ?? [])].flatMap((set) => [...set.condemned.keys()]);
@@ -42,25 +59,29 @@ export const readyCapacity: Invariant = {
       event({ data }) {
         if (data.kind === "traffic.switching") atSwitch = promisedMinimum(stage.record);
         else if (stage.record?.switching == null) atSwitch = Number.POSITIVE_INFINITY;
+        if (stage.record?.active == null) atScaling = Number.POSITIVE_INFINITY;
         // What was to go live and may have answered already is no part of what is promised now.
-        if (data.kind === "rollout.aborted") promised = Math.min(promised, ofLive());
+        if (data.kind === "rollout.aborted") promised = Math.min(promised, available(condemned()).length);
+        if (data.kind === "rollout.stepped" && data.counts !== undefined) scaled(data.instances ?? 0, data.counts);
         look();
       },
       powerCut: () => void (promised = 0),
       before(effect) {
         if (effect.kind === "ensure") return;
         look();
-        before = doWell();
+        before = available([]);
       },
       after(effect) {
         if (effect.kind === "ensure") return;
         const gone = effect.kind === "remove" ? effect.instances : [];
-        const now = new Set(stage.takingInstances());
+        const now = new Set(taking());
         const lost = before.filter((name) => !now.has(name) || gone.includes(name));
         if (lost.length === 0) return;
-        const left = capacity(gone);
-        if (left < Math.min(promised, wanted()))
-          fail(`${effect.kind} takes ${lost.join(", ")} out of traffic: ${left} answer, ${promised} are promised`);
+        const count = left(gone);
+        if (count < Math.min(promised, wanted()))
+          fail(
+            `${effect.kind} takes ${lost.join(", ")} out of traffic: ${count} answer, ${Math.min(promised, wanted())} are promised`,
+          );
       },
     };
   },

@@ -15,6 +15,8 @@ export const rollbackTarget: Invariant = {
     const digests = new Map<number, Digest>();
     const created = new Map<number, EventOf<"release.created">>();
     const proven = new Set<Digest>();
+    /** What proved bad, and by which release. */
+    const bad = new Map<Digest, number>();
     let line: number[] = [];
     let live: number | null = null;
     /** What was live before it. */
@@ -28,7 +30,7 @@ export const rollbackTarget: Invariant = {
         .slice(0, -1)
         .reverse()
         .map((number) => digests.get(number))
-        .find((digest) => digest !== undefined && digest !== now && proven.has(digest));
+        .find((digest) => digest !== undefined && digest !== now && proven.has(digest) && !bad.has(digest));
     }
 
     function create(data: EventOf<"release.created">): void {
@@ -38,7 +40,9 @@ export const rollbackTarget: Invariant = {
       const { release, digest, automatic, cause } = data;
       const from = automatic ? takenBack : null;
       const before = from === null ? null : (replaced.get(from) ?? null);
-      const wanted = automatic ? (before === null ? undefined : digests.get(before)) : nearest();
+      const replacedDigest = before === null ? undefined : digests.get(before);
+      const isFit = replacedDigest !== undefined && !bad.has(replacedDigest);
+      const wanted = automatic && isFit ? replacedDigest : nearest();
       if ((automatic || cause.why !== namedRollback) && wanted !== digest)
         fail(`rollback v${release} brings ${digest}, ${wanted ?? "nothing"} is to come`);
       const origin = data.of === null ? undefined : digests.get(data.of);
@@ -52,6 +56,7 @@ export const rollbackTarget: Invariant = {
       live = release;
       const entry = data.of ?? release;
       const at = line.indexOf(entry);
+      if (data.type === "deploy") for (const [digest, shown] of bad) if (shown < release) bad.delete(digest);
       line = data.type === "rollback" && at >= 0 ? line.slice(0, at + 1) : [...line, entry];
       if (data.type !== "rollback") return;
       for (const { seen } of stage.machine.instances())
@@ -66,6 +71,8 @@ export const rollbackTarget: Invariant = {
         if (data.kind === "release.created") create(data);
         else if (data.kind === "traffic.switched") complete(data);
         else if (data.kind === "release.proven") proven.add(digests.get(data.release) ?? ("" as Digest));
+        else if (data.kind === "content.quarantined") bad.set(data.digest, data.release);
+        else if (data.kind === "content.allowed") bad.delete(data.digest);
         else if (data.kind === "release.taken_back") takenBack = data.release;
         else if (data.kind === "app.down") live = null;
       },

@@ -1,0 +1,59 @@
+import { bugs } from "../src/simulate/bugs/all.ts";
+import { makeStory } from "../src/simulate/make-story.ts";
+import { runStory } from "../src/simulate/run-story.ts";
+import { round, type Bench } from "./lib/figures.ts";
+
+const defaultRuns = 1_000;
+const warmUpRuns = 50;
+/** Every so many runs one has its ledger hashed, copied and verified as on disk. */
+const exactlyEvery = 50;
+
+/**
+ * Runs stories from the seeds 1, 2, 3 … on one core: how many a second, and how much happens in each. Then every bug that
+ * was put in on purpose, by its seed.
+ */
+export const simulateBench: Bench = async ({ runs = defaultRuns, say }) => {
+  for (let seed = 1; seed <= warmUpRuns; seed += 1) await runStory(makeStory(seed));
+  const broken: string[] = [];
+  let [steps, faults, rollouts, fewest] = [0, 0, 0, Infinity];
+  const began = performance.now();
+  const used = process.cpuUsage();
+  for (let seed = 1; seed <= runs; seed += 1) {
+    const { tally, violation } = await runStory(makeStory(seed), { exactly: seed % exactlyEvery === 0 });
+    steps += tally.steps;
+    faults += tally.faults;
+    rollouts += tally.rollouts;
+    fewest = Math.min(fewest, tally.steps);
+    if (violation !== null) broken.push(`seed ${seed} breaks ${violation.invariant}: ${violation.finding}`);
+    if (seed % 1_000 === 0) {
+      say(`${seed} runs, ${broken.length} broken, ${round((seed / (performance.now() - began)) * 1_000)} a second`);
+      // What was asked of the process meanwhile is heard.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  const elapsedS = (performance.now() - began) / 1_000;
+  const { user, system } = process.cpuUsage(used);
+  let found = 0;
+  const missed: string[] = [];
+  for (const { name, breaks, seed, changes } of bugs) {
+    const { violation } = await runStory(makeStory(seed), { changes });
+    if (violation?.invariant === breaks) found += 1;
+    else missed.push(`${name} is not found by seed ${seed}: ${violation?.invariant ?? "nothing"} was broken`);
+  }
+  return {
+    figures: [
+      { name: "runs_per_s", value: round(runs / elapsedS), unit: "1/s", runs, goal: { atLeast: 100 } },
+      { name: "mean_steps", value: round(steps / runs), unit: "", runs, goal: { atLeast: 500 } },
+      { name: "mean_faults", value: round(faults / runs), unit: "", runs, goal: { atLeast: 5 } },
+      { name: "mean_rollouts", value: round(rollouts / runs), unit: "", runs, goal: { atLeast: 3 } },
+      { name: "broken", value: broken.length, unit: "", runs, goal: { atMost: 0 } },
+      { name: "seeded_bugs_found", value: found, unit: "", runs: bugs.length, goal: { atLeast: bugs.length } },
+    ],
+    notes: [
+      `fewest steps of a run: ${fewest}; processor time of a run: ${round((user + system) / 1_000 / runs)} ms`,
+      ...broken.slice(0, 20),
+      ...missed,
+    ],
+    failed: broken.length > 0 || missed.length > 0,
+  };
+};
