@@ -92,7 +92,7 @@ export function createCheckpoints(options: CheckpointOptions): Checkpoints {
     return new LedgerReader(0);
   }
 
-  async function next(): Promise<CheckpointReport> {
+  async function sign(): Promise<CheckpointReport> {
     reader ??= await firstReader();
     await reader.read(journal, durable);
     const { ledger, head, sequence } = reader;
@@ -112,7 +112,7 @@ export function createCheckpoints(options: CheckpointOptions): Checkpoints {
   }
 
   function make(): Promise<CheckpointReport> {
-    const made = work.then(() => next());
+    const made = work.then(sign);
     work = made.catch(() => undefined);
     return made;
   }

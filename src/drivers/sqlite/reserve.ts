@@ -75,8 +75,10 @@ export function reserveFloor(events: readonly NewEvent[]): number | undefined {
       case "task.ended":
       case "check.answered":
       case "watch.held":
-      // Comes with what is appended next, whatever that is.
+      // These come with what is appended next, whatever that is.
       case "clock.jumped":
+      case "trust.verified":
+      case "trust.warned":
         break;
       case "release.created":
         if (data.type !== "rollback") return undefined;
