@@ -69,6 +69,7 @@ export function reserveFloor(events: readonly NewEvent[]): number | undefined {
       case "ledger.salvaged":
       case "rollout.aborted":
       case "release.taken_back":
+      case "content.quarantined":
       case "set.retired":
       case "app.down":
       case "traffic.switching":
@@ -77,6 +78,7 @@ export function reserveFloor(events: readonly NewEvent[]): number | undefined {
       case "watch.held":
       // These come with what is appended next, whatever that is.
       case "clock.jumped":
+      case "decision.made":
       case "trust.verified":
       case "trust.warned":
         break;
