@@ -3,6 +3,8 @@ import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
 import { changeConfig } from "../controller/config.ts";
+import { planDeploy } from "../controller/plan-deploy.ts";
+import { revoke } from "../controller/revoke.ts";
 import { environmentStatus } from "../controller/status.ts";
 import { sha256 } from "../model/canonical.ts";
 import { asked, done, fails, live, recordOf, request } from "./testing.ts";
@@ -107,4 +109,37 @@ test("evidence that is gone takes down nothing that is live: it is started again
   await done(world, changeConfig(next, { ...asked, set: { A: "1" } }));
   assert.equal(live(next), 2);
   await next.stop();
+});
+
+test("a plan is refused for what the deploy would be refused for, and records nothing", async () => {
+  const world = createWorld();
+  const controller = await world.startController(undefined, "boot");
+  world.verifier.say(sha256("one"), "built", unsigned);
+  await fails(world, planDeploy(controller, request("one")), "ARTIFACT_UNVERIFIED");
+  await done(world, deploy(controller, request("two")));
+  await revoke(controller, { artifact: sha256("three"), who: "eve", why: "CVE" });
+  const { seq } = controller.state;
+  const error = await fails(world, planDeploy(controller, request("three")), "ARTIFACT_REVOKED");
+  assert.match(error.message, /Cannot start v2 of shop in production: artifact sha256:\w{12} is revoked by eve: CVE/);
+  assert.equal((await done(world, planDeploy(controller, request("four")))).release, 2);
+  assert.equal(controller.state.seq, seq);
+  await controller.stop();
+});
+
+test("what is live is looked at again when keys change, and its warning goes when its evidence is back", async () => {
+  const world = createWorld();
+  const controller = await world.startController(undefined, "boot");
+  await done(world, deploy(controller, request("one")));
+  const told = () => [...world.journal.read()].map(({ data }) => data.kind).filter((kind) => kind.startsWith("trust."));
+  await world.clock.advance(600_000);
+  assert.deepEqual(told(), ["trust.verified"]);
+  world.verifier.say(sha256("one"), "built", "its key was revoked");
+  world.verifier.changeKeys();
+  await world.clock.advance(600_000);
+  assert.deepEqual(told(), ["trust.verified", "trust.warned"]);
+  world.verifier.say(sha256("one"), "built");
+  await done(world, deploy(controller, request("one")));
+  assert.deepEqual(told(), ["trust.verified", "trust.warned", "trust.verified"]);
+  assert.equal(recordOf(controller).lastRelease, 1);
+  await controller.stop();
 });
