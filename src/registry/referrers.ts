@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import { OperatorError } from "../errors/operator-error.ts";
 import { mediaTypes } from "../image/media-types.ts";
 import { parseManifest, parseObject } from "../image/oci.ts";
 import { mostReferrers, parseReferrer } from "../image/referrer.ts";
@@ -115,7 +116,8 @@ async function readList(session: Session, repository: string, name: string): Pro
 
 /**
  * Brings a subject's referrers into the store, as many as are taken; their bytes are those of their digests, and each names the
- * subject. What they say is not looked at.
+ * subject. What they say is not looked at. One that is no manifest, lies or is gone is left there: whoever may write to the
+ * repository could else keep others from the image.
  */
 export async function pullReferrers(
   session: Session,
@@ -129,23 +131,43 @@ export async function pullReferrers(
     (await readList(session, repository, `referrers/${subject}`)) ??
     (await readList(session, repository, listTag(subject))) ??
     [];
-  let bytes = 0;
+  let left: number = mostReferrers.bytes;
   let taken = 0;
   for (const { digest } of listed.slice(0, mostReferrers.count)) {
-    const manifest = await fetchManifest(session, { ...reference, tag: null, digest }, digest);
-    if (parseReferrer(manifest).subject !== subject)
-      throw registryLies(session.host, digest, `it is listed as said about ${subject}, and is not`);
-    const { config, layers } = parseManifest(manifest);
-    const parts = [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
-    bytes += parts.reduce((sum, { size }) => sum + size, 0);
-    if (bytes > mostReferrers.bytes) break;
-    await inParallel(parts, options.signal, (blob, either) =>
-      takeBlob(session.until(either), blob, reference, store, { ...options, signal: either }),
-    );
-    await store.attach(manifest);
+    const size = await takeReferrer(session, reference, { subject, digest, left }, store, options).catch(leftThere);
+    if (size === undefined) continue;
+    left -= size;
     taken += 1;
   }
   return { found: listed.length, taken };
+}
+
+/** For `catch`: of one referrer that is wrong, nothing; any other failure stays one. */
+function leftThere(error: unknown): undefined {
+  if (error instanceof OperatorError && /^(VERIFICATION_FAILED|NOT_FOUND)$/.test(error.code)) return undefined;
+  throw error;
+}
+
+/** @returns how many bytes it has; undefined when that is more than is left */
+async function takeReferrer(
+  session: Session,
+  reference: ImageReference,
+  { subject, digest, left }: { readonly subject: Digest; readonly digest: Digest; readonly left: number },
+  store: Pick<Store, "stat" | "write" | "attach">,
+  options: TransferOptions & { readonly folder: string },
+): Promise<number | undefined> {
+  const manifest = await fetchManifest(session, { ...reference, tag: null, digest }, digest);
+  if (parseReferrer(manifest).subject !== subject)
+    throw registryLies(session.host, digest, `it is listed as said about ${subject}, and is not`);
+  const { config, layers } = parseManifest(manifest);
+  const parts = [...new Map([config, ...layers].map((blob) => [blob.digest, blob])).values()];
+  const size = parts.reduce((sum, part) => sum + part.size, 0);
+  if (size > left) return undefined;
+  await inParallel(parts, options.signal, (blob, either) =>
+    takeBlob(session.until(either), blob, reference, store, { ...options, signal: either }),
+  );
+  await store.attach(manifest);
+  return size;
 }
 
 async function takeBlob(

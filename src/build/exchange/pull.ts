@@ -44,11 +44,32 @@ export async function pullImage(reference: ImageReference, options: PullOptions)
   const step = createTransferStep(report, "pull", name);
   const { progress } = step;
   const fetched = await step.run(() => takeImage(reference, digest, { store, registry, platform, signal, progress }));
-  const { found, taken } = await registry.pullReferrers(reference, digest, store, { signal });
-  if (taken < found)
-    report({ kind: "note", text: `${found} things are said about ${name} there; only ${taken} of them were taken` });
+  const said = await pullSaid(reference, digest, options);
+  if (said !== undefined) report({ kind: "note", text: said });
   await markPulled(store, reference, digest);
   const tag = storeName(reference);
   if (tag !== null) await store.tag(tag, digest);
   return { name: fullName({ ...reference, digest }), digest, index: index?.digest ?? null, platform, fetched };
+}
+
+/**
+ * Brings what is said about an image there. An image is taken also where that cannot be had: it then has less that speaks for it.
+ *
+ * @returns in words for people what of it was not taken
+ */
+async function pullSaid(
+  reference: ImageReference,
+  digest: Digest,
+  { store, registry, signal }: PullOptions,
+): Promise<string | undefined> {
+  try {
+    const { found, taken } = await registry.pullReferrers(reference, digest, store, { signal });
+    return taken === found
+      ? undefined
+      : `of ${found} things that are said about ${fullName(reference)} there, ${taken} were taken`;
+  } catch (error) {
+    if (error instanceof OperatorError && /^(REGISTRY_FAILED|NOT_FOUND|VERIFICATION_FAILED)$/.test(error.code))
+      return `what is said about ${fullName(reference)} there was not taken: ${error.message}`;
+    throw error;
+  }
 }

@@ -100,7 +100,9 @@ test("what is said about another image is left out; what is missing or too much 
   const entryOf = (bytes: Buffer): object => ({ ...describe(mediaTypes.manifest, bytes), artifactType: "text/note" });
   const other = note("one", Buffer.from("another"));
   const store = createLocalStore(newFolder());
-  await imported(writeFolder(layoutWith([entryOf(other.manifest)], [other.manifest, other.blob])), store);
+  const chart = Buffer.from(JSON.stringify({ schemaVersion: 2, config: {}, layers: [] }));
+  const entries = [entryOf(other.manifest), entryOf(chart)];
+  await imported(writeFolder(layoutWith(entries, [other.manifest, other.blob, chart])), store);
   assert.deepEqual(await store.referrers(image), []);
 
   const refused = async (layout: Map<string, Buffer>, words: RegExp): Promise<void> => {
@@ -114,10 +116,10 @@ test("what is said about another image is left out; what is missing or too much 
   const one = note("one");
   await refused(layoutWith([entryOf(one.manifest)], [one.manifest]), /is missing in it/);
   const many = Array.from({ length: mostReferrers.count + 1 }, (_, index) => note(String(index)));
-  const entries = many.map(({ manifest }) => entryOf(manifest));
+  const listed = many.map(({ manifest }) => entryOf(manifest));
   await refused(
     layoutWith(
-      entries,
+      listed,
       many.flatMap(({ manifest, blob }) => [manifest, blob]),
     ),
     /more refers to sha256:/,

@@ -69,7 +69,7 @@ export async function takeReferrers(
   for (const entry of new Map(found.map((one) => [one.digest, one])).values()) {
     await layout.take(entry);
     const manifest = await stage.read(entry.digest);
-    if (parseReferrer(manifest).subject !== subject) continue;
+    if (!isAbout(manifest, subject)) continue;
     const { config, layers } = parseManifest(manifest);
     const parts: readonly Descriptor[] = [config, ...layers];
     bytes += parts.reduce((sum, { size }) => sum + size, 0);
@@ -80,6 +80,15 @@ export async function takeReferrers(
     manifests.push(manifest);
   }
   return { blobs, manifests };
+}
+
+/** Other tools keep what has no subject at all beside images. */
+function isAbout(manifest: Buffer, subject: Digest): boolean {
+  try {
+    return parseReferrer(manifest).subject === subject;
+  } catch {
+    return false;
+  }
 }
 
 async function listedIn(
