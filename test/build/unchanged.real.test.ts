@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -92,6 +93,14 @@ test("the launcher answers `bronze build` as long as nothing changed, and leaves
 
   rmSync(join(store, "blobs/sha256", first.slice("sha256:".length)));
   assert.deepEqual(build(), { digest: first, byLauncher: false });
+  assert.equal(await settled(), first);
+
+  // A release wants what is said about it.
+  const evidence = join(store, "referrers", first.slice("sha256:".length));
+  const said = readdirSync(evidence).length;
+  rmSync(evidence, { recursive: true });
+  assert.deepEqual(build(), { digest: first, byLauncher: false });
+  assert.equal(readdirSync(evidence).length, said);
   assert.equal(await settled(), first);
 
   const page = join(project, "root/www/index.html");
