@@ -39,6 +39,14 @@ export interface VulnerabilityData {
   close(): void;
 }
 
+/** What the list of data in use says; another version has other files. */
+export interface DataList {
+  readonly version: typeof listVersion;
+  readonly data: readonly ImportedData[];
+}
+
+export const listVersion = 1;
+
 /** The file that names the data in use. */
 export const listName = "current.json";
 
@@ -128,14 +136,16 @@ export async function readList(folder: string): Promise<readonly ImportedData[]>
     throw error;
   });
   if (text === undefined) return [];
+  let list: Partial<DataList> | null = null;
   try {
-    return (JSON.parse(text) as { readonly data: readonly ImportedData[] }).data;
-  } catch (cause) {
-    throw new OperatorError("VERIFICATION_FAILED", `Cannot read "${path}": it is no JSON`, {
-      hint: "remove the file and import the data again",
-      cause,
-    });
+    list = JSON.parse(text) as Partial<DataList> | null;
+  } catch {
+    // Said below.
   }
+  if (list?.version === listVersion && Array.isArray(list.data)) return list.data;
+  throw new OperatorError("VERIFICATION_FAILED", `Cannot read "${path}": it is no list of this version`, {
+    hint: "remove the file and import the data again",
+  });
 }
 
 /** Where what is kept of a file lies. */

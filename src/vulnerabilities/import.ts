@@ -8,7 +8,15 @@ import { takeLock } from "../linux/lock.ts";
 import { digestHex } from "../model/canonical.ts";
 import type { Ecosystem } from "../scan/advisory.ts";
 import { createDataSet } from "./data-set.ts";
-import { keptPath, listName, readList, vulnerabilityFolder, type ImportedData } from "./folder.ts";
+import {
+  keptPath,
+  listName,
+  listVersion,
+  readList,
+  vulnerabilityFolder,
+  type DataList,
+  type ImportedData,
+} from "./folder.ts";
 import { readDataFile } from "./read-file.ts";
 import { Unusable } from "./unusable.ts";
 
@@ -125,7 +133,7 @@ async function writeList(folder: string, data: readonly ImportedData[]): Promise
   const temporary = `${path}.new`;
   const file = await open(temporary, "w", 0o600);
   try {
-    await file.writeFile(`${JSON.stringify({ data }, null, 2)}\n`);
+    await file.writeFile(`${JSON.stringify({ version: listVersion, data } satisfies DataList, null, 2)}\n`);
     await file.sync();
   } finally {
     await file.close();
