@@ -1,5 +1,5 @@
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import { routerQuantities, substitute, type Metric, type RouterQuantity, type Substitutes } from "../model/analysis.ts";
+import { substitute, type Metric, type RouterQuantity, type Substitutes } from "../model/analysis.ts";
 import { splitInstanceName, type SetName } from "../model/names.ts";
 import { releaseHeader } from "../model/route-rule.ts";
 import type { TrafficCounts } from "../model/observation.ts";

@@ -14,6 +14,7 @@ import {
 import { wantedInstances, workersOf } from "../model/processes.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
+import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { isUsable } from "../rollout/ready.ts";
 import { ensureKey, placeKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
 import { allInstances, viewsOf, type EnvironmentView } from "../rollout/view.ts";
@@ -233,6 +234,11 @@ export class Controller {
   /** Apps that an environment waits for before it starts. */
   waitsFor(record: EnvironmentRecord): readonly AppName[] {
     return waitsFor(record, this.view(record), this.ports.clock.now());
+  }
+
+  /** What was measured of the rollout under way; undefined: nothing is. */
+  measured(record: EnvironmentRecord): AnalysisView | undefined {
+    return this.#analysis.look(record);
   }
 
   /** Why an environment is not limited as it should be, in words. */

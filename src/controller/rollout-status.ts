@@ -1,10 +1,11 @@
 import { settingsFor, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
-import type { RolloutSet, RolloutStatus } from "../model/api.ts";
+import type { AnalysisStatus, RolloutSet, RolloutStatus } from "../model/api.ts";
 import { formatRoute } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { weightsOf } from "../model/route-rule.ts";
 import { longestPauseMs, type Strategy } from "../model/strategy.ts";
+import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { readyInstances } from "../rollout/ready.ts";
 import { strategyOf } from "../rollout/targets.ts";
 import type { FleetInstance } from "./fleet.ts";
@@ -13,12 +14,14 @@ import type { FleetInstance } from "./fleet.ts";
  * The rollout under way, with what each of its sets has of instances and requests; null: there is none.
  *
  * @param rules what the router has in effect; null: not known, as of a moment that is past
+ * @param measured what was measured of it; undefined: nothing, or not known any more
  */
 export function rolloutStatus(
   record: EnvironmentRecord,
   instances: readonly FleetInstance[],
   rules: readonly RouteRule[] | null,
   nowMs: number,
+  measured?: AnalysisView,
 ): RolloutStatus | null {
   const release = record.active === null ? undefined : record.releases.get(record.active);
   const set = release === undefined ? undefined : record.sets.get(release.set);
@@ -53,7 +56,19 @@ export function rolloutStatus(
             endsInMs: Math.max(0, progress.paused.sinceMs + longestPauseMs - nowMs),
           },
     hurried: progress.hurried,
+    ...analysisOf(release, measured),
   };
+}
+
+function analysisOf(
+  { progress }: ReleaseRecord,
+  measured: AnalysisView | undefined,
+): { readonly analysis?: AnalysisStatus } {
+  const { analysis, extended } = progress;
+  if (analysis === "skipped") return { analysis: { skipped: true, extended, metrics: [] } };
+  if (measured === undefined) return {};
+  const metrics = measured.metrics.map(({ name, phase, count, last }) => ({ name, phase, measured: count, last }));
+  return { analysis: { skipped: false, extended, metrics } };
 }
 
 function setsOf(

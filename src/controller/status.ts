@@ -19,6 +19,7 @@ import { diffContents } from "../model/difference.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { isUsable, readyInstances } from "../rollout/ready.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
+import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { whyBlocked } from "../rollout/revoked.ts";
 import { leftBehind, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
@@ -37,6 +38,8 @@ export interface StatusInput {
   readonly routerUrl: string;
   /** What the router has in effect; absent: of a moment that is past. */
   readonly rules?: readonly RouteRule[];
+  /** What was measured of the rollout under way; absent: nothing. */
+  readonly measured?: AnalysisView | undefined;
   /** Apps that it waits for before it starts. */
   readonly waitsFor?: readonly AppName[];
   /** Why it is not limited as it should be. */
@@ -84,7 +87,7 @@ export function environmentStatus(record: EnvironmentRecord, input: StatusInput)
           },
     trust: trustStatus(record),
     overrides: overrideRows(record.configOrigin.defined, record.configOrigin.overrides),
-    rollout: rolloutStatus(record, instances, input.rules ?? null, input.nowMs),
+    rollout: rolloutStatus(record, instances, input.rules ?? null, input.nowMs, input.measured),
     quarantined: [...record.quarantined].map(([digest, { release: shown, reason, sinceMs }]) => ({
       digest,
       release: shown,

@@ -237,6 +237,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
           ? {
               ...input,
               rules: [...controller.executor.routing.rules.values()],
+              measured: controller.measured(record),
               waitsFor: controller.waitsFor(record),
               limitProblem: controller.limitProblem(record),
               startProblem: controller.startProblem(record),

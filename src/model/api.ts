@@ -636,6 +636,23 @@ export interface RolloutStatus {
   } | null;
   /** Its remaining steps are left out. */
   readonly hurried: boolean;
+  /** Absent: nothing is measured. */
+  readonly analysis?: AnalysisStatus;
+}
+
+/** What was measured at the step that was reached. */
+export interface AnalysisStatus {
+  /** What is live failed itself. */
+  readonly skipped: boolean;
+  /** How often the step was made longer, as too little could be measured. */
+  readonly extended: number;
+  readonly metrics: readonly {
+    readonly name: string;
+    readonly phase: "running" | "successful" | "failed" | "inconclusive" | "error";
+    readonly measured: number;
+    /** The newest measurement in words; empty: there is none. */
+    readonly last: string;
+  }[];
 }
 
 export interface RolloutSet {

@@ -50,3 +50,14 @@ test("progressText() counts instances alone before the first step, and where the
   assert.equal(progressText(rolling), "step 3, 25 %, 1/1 healthy");
   assert.equal(progressText({ ...rolling, hurried: true }), "step 3, 25 %, 1/1 healthy, without its remaining steps");
 });
+
+test("renderRollout() tells what is measured, and that nothing is where what is live failed itself", () => {
+  const metrics = [{ name: "errors", phase: "running", measured: 12, last: "0 of 300 requests (0 %) failed" }] as const;
+  const told = renderRollout({ ...canary, analysis: { skipped: false, extended: 1, metrics } }, plainPaint);
+  assert.deepEqual(told.slice(3), [
+    "  errors  is measured  12 times  0 of 300 requests (0 %) failed",
+    "  made longer once: too little could be measured",
+  ]);
+  const skipped = renderRollout({ ...canary, analysis: { skipped: true, extended: 0, metrics: [] } }, plainPaint);
+  assert.deepEqual(skipped.slice(3), ["  not analysed: what is live failed itself before it began"]);
+});

@@ -1,4 +1,4 @@
-import type { QuarantinedContent, RolloutSet, RolloutStatus } from "../model/api.ts";
+import type { AnalysisStatus, QuarantinedContent, RolloutSet, RolloutStatus } from "../model/api.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { weightText } from "../model/strategy.ts";
 import type { Paint } from "./paint.ts";
@@ -35,6 +35,7 @@ export function renderRollout(rollout: RolloutStatus | null, paint: Paint): read
   return [
     `rollout to ${paint.bold(name)}${how}: ${progressText(rollout)} after ${formatDuration(sinceMs)}${deadline}`,
     ...renderSets(sets),
+    ...renderAnalysis(rollout.analysis, paint),
     ...(paused === null
       ? []
       : [
@@ -53,6 +54,23 @@ function renderSets(sets: readonly RolloutSet[]): readonly string[] {
     weight === null ? "-" : `${weightText(weight)} of the requests`,
   ]);
   return renderTable(rows).map((line) => `  ${line}`);
+}
+
+/** What was measured, a metric a line. */
+function renderAnalysis(analysis: AnalysisStatus | undefined, paint: Paint): readonly string[] {
+  if (analysis === undefined) return [];
+  if (analysis.skipped) return [`  ${paint.warn("not analysed")}: what is live failed itself before it began`];
+  const longer =
+    analysis.extended === 0
+      ? []
+      : [`  made longer ${analysis.extended === 1 ? "once" : "twice"}: too little could be measured`];
+  const rows = analysis.metrics.map(({ name, phase, measured, last }) => [
+    name,
+    phase === "running" ? "is measured" : phase,
+    `${measured} times`,
+    last,
+  ]);
+  return [...renderTable(rows).map((line) => `  ${line}`), ...longer];
 }
 
 export function renderQuarantined(quarantined: readonly QuarantinedContent[]): readonly string[] {

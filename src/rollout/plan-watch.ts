@@ -30,9 +30,9 @@ export function planWatch(
   // What stands back answers nothing, and is not to blame for it.
   if (release === undefined || set === undefined || set.yieldsTo !== null) return [];
   const previous = watch.previous === null ? undefined : record.releases.get(watch.previous);
-  // What is revoked does not come back, however bad what came for it.
-  const to =
-    previous !== undefined && isBlocked(record, previous) ? (rollbackTarget(record)?.number ?? null) : watch.previous;
+  // What is revoked does not come back, however bad what came for it; nor does what proved bad itself.
+  const isUnfit = previous !== undefined && (isBlocked(record, previous) || isQuarantined(record, previous));
+  const to = isUnfit ? (rollbackTarget(record)?.number ?? null) : watch.previous;
   const inputs: WatchInputs = {
     type: release.type,
     recent: view.recent,

@@ -161,6 +161,16 @@ test("planEnvironment() takes a watched release back when all its instances fail
   assert.equal(steps[0]?.kind, "take-back");
 });
 
+test("planEnvironment() takes no watched release back to a content that proved bad itself", () => {
+  const story = liveStory().deployed(2, v2).create(3, contentOf("three")).goLive(3);
+  const digest = story.record.releases.get(2)?.digest ?? assert.fail();
+  const bad = served([...liveTwo, instance(3, 1), instance(3, 2)], set(3), { recent: { requests: 100, errors: 40 } });
+  const to = () => planEnvironment(story.record, bad, story.nowMs).find((step) => step.kind === "take-back")?.to;
+  assert.equal(to(), 2);
+  story.tell({ kind: "content.quarantined", app, environment, digest, release: 2, reason: "it failed" });
+  assert.equal(to(), 1);
+});
+
 test("planEnvironment() proves a release when its watch ends", () => {
   const story = liveStory().create(2, v2).goLive(2).later(60_000);
   const steps = planEnvironment(
