@@ -27,7 +27,7 @@ interface Run {
  */
 export async function exposed({ runs = wantedRuns, say }: BenchOptions): Promise<BenchResult> {
   say("building two versions of the app");
-  const bronze = await startBronze();
+  const bronze = await startBronze("bronze-bench-rollout");
   let load: PacedLoad | undefined;
   try {
     const [first, second] = await versions(bronze, badShare);

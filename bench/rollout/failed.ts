@@ -23,7 +23,7 @@ const strategies: readonly Strategy[] = [
 /** Rollouts by each strategy to another version and back (by it, and by rollback, in turn), under every kind of load: what clients lost. About 4 minutes. */
 export async function failed({ runs = wantedRuns, say }: BenchOptions): Promise<BenchResult> {
   say("building two versions of the app");
-  const bronze = await startBronze();
+  const bronze = await startBronze("bronze-bench-rollout");
   try {
     const [first, second] = await versions(bronze);
     await bronze.deploy(first, {}, { instances });

@@ -1,5 +1,5 @@
-import type { Digest } from "../../src/model/canonical.ts";
 import { defaultAnalysis } from "../../src/model/analysis.ts";
+import type { Digest } from "../../src/model/canonical.ts";
 import type { Strategy } from "../../src/model/strategy.ts";
 import { nodeProject, type Bronze } from "../lib/bronze.ts";
 import { nodeCopies } from "../rollback/pair.ts";
@@ -21,7 +21,7 @@ export async function versions(bronze: Bronze, badShare = 0): Promise<readonly [
   ];
 }
 
-/** A canary whose steps are held for as long; null: until a person resumes. */
+/** A canary whose steps are held for as long; null: until a person resumes. Analysed as one is where nobody says how. */
 export function canary(percents: readonly number[], holdMs: number | null, analyse: boolean): Strategy {
   const steps = percents.map((percent) => ({ weight: percent * 100, holdMs, analyse }));
   return { kind: "canary", steps, ...(analyse ? { analysis: defaultAnalysis } : {}) };

@@ -11,7 +11,7 @@ const connections = 32;
 /** A canary that waits for a person at each step: the share of requests that it really answers. About a minute. */
 export async function weights({ say }: BenchOptions): Promise<BenchResult> {
   say("building two versions of the app");
-  const bronze = await startBronze();
+  const bronze = await startBronze("bronze-bench-rollout");
   try {
     const [first, second] = await versions(bronze);
     await bronze.deploy(first, {}, { instances });

@@ -21,6 +21,8 @@ export async function follow<Result>(context: Context, path: string, body: unkno
       if (held?.includes(line.error.message) === false) note(held);
       throw fromErrorRecord(line.error);
     }
+    // What comes of it is told as well; `bronze why` tells what was decided, on which numbers.
+    if (line.step === "decision.made") continue;
     if (held !== undefined) note(held);
     held = endings.includes(line.step) ? line.text : undefined;
     if (held === undefined) note(line.text);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { defaultAnalysis } from "../model/analysis.ts";
 import { strategyKinds, strategyNamed, type Strategy } from "../model/strategy.ts";
 import { planAhead } from "./plan-ahead.ts";
 
@@ -28,7 +29,7 @@ test("planAhead() tells a canary's instances at each share, and what each step w
     { weight: 500, holdMs: 120_000, analyse: true },
     { weight: 5_000, holdMs: null, analyse: false },
   ];
-  assert.deepEqual(told({ kind: "canary", steps }, 4, 4), [
+  assert.deepEqual(told({ kind: "canary", steps, analysis: defaultAnalysis }, 4, 4), [
     "1: 1 + 4, 5 %, 120000 analysed",
     "2: 2 + 4, 50 %, person",
     "switch: 4 + 4, 100 %, 0",

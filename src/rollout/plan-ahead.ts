@@ -57,7 +57,8 @@ const noHold = { holdMs: 0, analyse: false } as const;
 
 /** What comes after a step was reached, before the next. */
 function holdOf(strategy: Strategy, step: number): Pick<PlannedStep, "holdMs" | "analyse"> {
-  if (strategy.kind === "blue-green") return { holdMs: strategy.holdMs, analyse: false };
+  if (strategy.kind === "blue-green") return { holdMs: strategy.holdMs, analyse: strategy.analysis !== undefined };
   const own = strategy.kind === "canary" ? strategy.steps[step - 1] : undefined;
-  return own === undefined ? noHold : { holdMs: own.holdMs, analyse: own.analyse };
+  if (own === undefined || strategy.kind !== "canary") return noHold;
+  return { holdMs: own.holdMs, analyse: own.analyse && strategy.analysis !== undefined };
 }
