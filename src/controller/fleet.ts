@@ -1,4 +1,4 @@
-import { isTask, isWorker, webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
+import { isTask, isWorker, splitInstanceName, webProcess, type InstanceName, type SetName } from "../model/names.ts";
 import type { RunSettings } from "../model/content.ts";
 import type { Exit } from "../model/observation.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -15,6 +15,7 @@ import {
   type Health,
 } from "../rollout/health.ts";
 import type { InstanceView } from "../rollout/view.ts";
+import { Members } from "./members.ts";
 import { workerReadyMs } from "../rollout/processes.ts";
 
 /** An instance with what its probes and the last look for drift told. */
@@ -42,6 +43,8 @@ export interface FleetOptions {
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #instances = new Map<InstanceName, FleetInstance>();
+  readonly #tasks = new Set<InstanceName>();
+  readonly #members = new Map<SetName, Members>();
   readonly #cancelProbe = new Map<InstanceName, () => void>();
   #stopListening: () => void = () => {};
   #stopped = false;
@@ -72,20 +75,31 @@ export class Fleet {
     this.#cancelProbe.clear();
   }
 
-  /** All instances but tasks', sorted by name. */
+  /** All instances but tasks', sorted by name. Costs as much as there are. */
   all(): readonly FleetInstance[] {
-    return this.#sorted((process) => !isTask(process));
+    return byName([...this.#members.values()].flatMap((members) => members.all()));
   }
 
   /** Instances of tasks, which are neither probed nor replaced, sorted by name. */
   tasks(): readonly FleetInstance[] {
-    return this.#sorted(isTask);
+    return this.#tasks.size === 0 ? noTasks : byName([...this.#tasks].flatMap((name) => this.#instances.get(name) ?? []));
   }
 
-  #sorted(isWanted: (process: ProcessName) => boolean): readonly FleetInstance[] {
-    return [...this.#instances.values()]
-      .filter(({ process }) => isWanted(process))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  /** The instances of a set, without its tasks; undefined: it has none. */
+  members(set: SetName): Members | undefined {
+    return this.#members.get(set);
+  }
+
+  #put(instance: FleetInstance): void {
+    const before = this.#instances.get(instance.name);
+    this.#instances.set(instance.name, instance);
+    if (isTask(instance.process)) {
+      this.#tasks.add(instance.name);
+      return;
+    }
+    let members = this.#members.get(instance.set);
+    if (members === undefined) this.#members.set(instance.set, (members = new Members()));
+    members.put(instance, before !== undefined && isQuiet(before, instance));
   }
 
   get(name: InstanceName): FleetInstance | undefined {
@@ -124,7 +138,7 @@ export class Fleet {
         const now = this.#instances.get(name);
         if (this.#stopped || now?.phase !== "running" || !isPassed(settings.health, result)) return;
         const after = { ...now, health: afterProbe(now.health, true, result, clock.now()) };
-        this.#instances.set(name, after);
+        this.#put(after);
         onHealth(after, now.health);
       }),
     );
@@ -132,13 +146,18 @@ export class Fleet {
 
   setDrift(name: InstanceName, findings: readonly string[]): void {
     const instance = this.#instances.get(name);
-    if (instance !== undefined) this.#instances.set(name, { ...instance, drift: findings });
+    if (instance !== undefined) this.#put({ ...instance, drift: findings });
   }
 
   forget(name: InstanceName): void {
     this.#cancelProbe.get(name)?.();
     this.#cancelProbe.delete(name);
     this.#instances.delete(name);
+    this.#tasks.delete(name);
+    const set = splitInstanceName(name)?.set;
+    const members = set === undefined ? undefined : this.#members.get(set);
+    members?.remove(name);
+    if (set !== undefined && members?.size === 0) this.#members.delete(set);
     this.#forgotten.add(name);
   }
 
@@ -156,7 +175,7 @@ export class Fleet {
       else if (known.address !== one.address || known.pid !== one.pid || known.orphaned !== one.orphaned) {
         const { address, pid, orphaned } = one;
         const now = { ...known, address, pid, orphaned };
-        this.#instances.set(one.name, now);
+        this.#put(now);
         // Seen before it had an address, it could not be probed.
         if (known.address === null && known.phase === "running") this.#lookAfter(one.name);
         if (orphaned) this.#options.onOrphan(now);
@@ -174,7 +193,7 @@ export class Fleet {
     const { name, set, process, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
     const health = this.#options.isServing(name) ? unknownHealth : startingHealth;
     const ended = exit === null ? null : { ...exit, atMs: this.#options.clock.now() };
-    this.#instances.set(name, {
+    this.#put({
       name,
       set,
       process,
@@ -208,7 +227,7 @@ export class Fleet {
       const now = this.#instances.get(name);
       if (this.#stopped || now?.phase !== "running") return;
       const after: FleetInstance = { ...now, health: { ...now.health, state: "healthy", healthySinceMs: clock.now() } };
-      this.#instances.set(name, after);
+      this.#put(after);
       onHealth(after, now.health);
     };
     this.#cancelProbe.set(name, clock.after(workerReadyMs(settings.minReadyMs), settle));
@@ -222,7 +241,7 @@ export class Fleet {
     // When it was noticed counts: what its files say is the time of day, which may have been set meanwhile.
     const ended: Exit = { ...(exit ?? { code: null, outOfMemory: false }), atMs: this.#options.clock.now() };
     const after: FleetInstance = { ...instance, phase, exit: ended, pid: null };
-    this.#instances.set(name, after);
+    this.#put(after);
     this.#options.onExit(after, ended);
   }
 
@@ -237,11 +256,29 @@ export class Fleet {
     if (this.#stopped || now === undefined || now.phase !== "running") return;
     const health = afterProbe(now.health, isPassed(settings.health, result), result, clock.now());
     const after = { ...now, health };
-    this.#instances.set(name, after);
+    this.#put(after);
     this.#cancelProbe.set(
       name,
       clock.after(nextProbeDelayMs(health), () => void this.#probe(name)),
     );
     onHealth(after, now.health);
   }
+}
+
+const noTasks: readonly FleetInstance[] = [];
+
+function byName(instances: readonly FleetInstance[]): readonly FleetInstance[] {
+  return instances.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Whether nothing has changed that a plan depends on: one more passed probe of many tells nothing new. */
+function isQuiet(before: FleetInstance, after: FleetInstance): boolean {
+  return (
+    before.phase === after.phase &&
+    before.address === after.address &&
+    before.orphaned === after.orphaned &&
+    before.health.state === after.health.state &&
+    before.health.healthySinceMs === after.health.healthySinceMs &&
+    before.health.unhealthySinceMs === after.health.unhealthySinceMs
+  );
 }

@@ -1,0 +1,108 @@
+import { isOutdated } from "../ledger/secrets.ts";
+import type { SetRecord } from "../ledger/state.ts";
+import { webProcess, type InstanceName } from "../model/names.ts";
+import { isPlaced, type SetView } from "../rollout/view.ts";
+import type { FleetInstance } from "./fleet.ts";
+
+/** What makes an instance plain, besides the instance itself. */
+export interface PlainBy {
+  readonly set: SetRecord;
+  /** Whether requests come to the set by the router. */
+  readonly routed: boolean;
+  /** Its instances that have a place; sorted. */
+  readonly placed: readonly InstanceName[] | undefined;
+  readonly nowMs: number;
+}
+
+/**
+ * The instances of a set, without its tasks. Those about which nothing is to be done are known, so that a look at the set
+ * costs as much as has changed since, and not as there is.
+ */
+export class Members {
+  readonly #instances = new Map<InstanceName, FleetInstance>();
+  /** To be looked at one by one: changed since they were plain, or never were. */
+  readonly #odd = new Set<InstanceName>();
+  #names: readonly InstanceName[] | null = null;
+  #view: SetView | null = null;
+  #changes = 0;
+
+  /** Grows with every change of who is there, and of how anyone is. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  get size(): number {
+    return this.#instances.size;
+  }
+
+  /** @param isQuiet whether nothing has changed about it that a plan depends on */
+  put(instance: FleetInstance, isQuiet: boolean): void {
+    if (!this.#instances.has(instance.name)) this.#names = null;
+    this.#instances.set(instance.name, instance);
+    if (!isQuiet) this.suspect(instance.name);
+  }
+
+  remove(name: InstanceName): void {
+    if (!this.#instances.delete(name)) return;
+    this.#odd.delete(name);
+    this.#names = null;
+    this.#touch();
+  }
+
+  /** What was known about it may not hold any more. */
+  suspect(name: InstanceName): void {
+    if (!this.#instances.has(name)) return;
+    this.#odd.add(name);
+    this.#touch();
+  }
+
+  suspectAll(): void {
+    for (const name of this.#instances.keys()) this.#odd.add(name);
+    this.#touch();
+  }
+
+  /** Sorted by name. */
+  all(): readonly FleetInstance[] {
+    this.#names ??= [...this.#instances.keys()].sort();
+    return this.#names.flatMap((name) => this.#instances.get(name) ?? []);
+  }
+
+  /** What a plan sees of the set now. */
+  view(by: PlainBy): SetView {
+    for (const name of this.#odd) {
+      const instance = this.#instances.get(name);
+      if (instance === undefined || !isPlain(instance, by)) continue;
+      this.#odd.delete(name);
+      this.#view = null;
+    }
+    this.#view ??= this.#seen();
+    return this.#view;
+  }
+
+  #seen(): SetView {
+    const odd = [...this.#odd].sort().flatMap((name) => this.#instances.get(name) ?? []);
+    const all = (): readonly FleetInstance[] => this.all();
+    return {
+      plain: this.#instances.size - odd.length,
+      odd,
+      get all() {
+        return all();
+      },
+    };
+  }
+
+  #touch(): void {
+    this.#changes += 1;
+    this.#view = null;
+  }
+}
+
+/** Whether nothing is to be done about an instance, now and for as long as nothing changes. */
+function isPlain(instance: FleetInstance, { set, routed, placed, nowMs }: PlainBy): boolean {
+  const { name, process, phase, address, orphaned, health } = instance;
+  if (process !== webProcess || phase !== "running" || address === null || orphaned) return false;
+  if (health.state !== "healthy" || health.healthySinceMs === null || health.unhealthySinceMs !== null) return false;
+  if (nowMs - health.healthySinceMs < set.content.settings.minReadyMs) return false;
+  if (set.condemned.has(name) || !set.proven.has(name) || isOutdated(set, instance)) return false;
+  return routed ? isPlaced(placed, name) : placed === undefined || placed.length === 0;
+}
