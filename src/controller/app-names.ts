@@ -32,11 +32,11 @@ export class NameKeeper {
    * Looks at one app, and tells its environment when it changed. Resolves when all instances there know; a failure is
    * made up for by the next look.
    *
-   * @param instances those of the record
+   * @param instances those of the record; null: as when it was looked at last
    */
-  look(record: EnvironmentRecord, instances: readonly InstanceView[]): Promise<void> {
+  look(record: EnvironmentRecord, instances: readonly InstanceView[] | null): Promise<void> {
     const { environment } = record;
-    this.#see(record, instances);
+    if (instances !== null) this.#see(record, instances);
     const under = this.#telling.get(environment) ?? Promise.resolve();
     if (this.#told.has(environment)) return under;
     this.#told.add(environment);

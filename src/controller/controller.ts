@@ -17,7 +17,7 @@ import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.t
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { isUsable } from "../rollout/ready.ts";
 import { ensureKey, placeKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
-import { allInstances, viewsOf, type EnvironmentView } from "../rollout/view.ts";
+import { hasUsable, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
@@ -49,6 +49,17 @@ const mostKeys = 1_000;
 /** More replans than this at one moment mean that two rules contradict each other. */
 const mostReplans = 100;
 
+/** After these what is plain about a set's instances may be another. */
+const changesAll: ReadonlySet<LedgerEvent["data"]["kind"]> = new Set([
+  "environment.changed",
+  "release.created",
+  "traffic.switched",
+  "rollout.aborted",
+  "secret.set",
+  "secret.revoked",
+  "secret.removed",
+]);
+
 /**
  * The loop: observe → plan → apply. It knows only ports; all its state but the probes is a fold of the ledger, so it
  * may be ended at any moment and begun again.
@@ -73,6 +84,8 @@ export class Controller {
   readonly #limits: LimitKeeper;
   /** Whether an instance of each environment serves, as others were told last. */
   readonly #serving = new Map<string, boolean>();
+  /** What each environment was like when its name was looked at last. */
+  readonly #seen = new Map<string, string>();
   readonly #background = new Set<() => void>();
   /** Keys of sets' environments: worked out once, asked for all the time. */
   readonly #keys = new Map<SetName, string>();
@@ -158,6 +171,8 @@ export class Controller {
 
   /** Finds what runs and goes on from there. */
   async start(): Promise<void> {
+    // From the first plan on, which a first probe may ask for: what is recorded changes what is known about instances.
+    this.recorder.listen((event) => this.#onEvent(event));
     const { router, runtime } = this.ports;
     const running = (await runtime.observe()).filter(({ phase }) => phase === "running").map(({ name }) => name);
     await router.start({ rules: liveRules(this.state), running: new Set(running) }, this.#stopping.signal);
@@ -181,7 +196,6 @@ export class Controller {
     );
     this.#drift.start((ms, callback) => this.#every(ms, callback));
     this.#every(trustMs, () => void this.#lookAtTrust());
-    this.recorder.listen((event) => this.#onEvent(event));
     this.tickAll();
     void this.#lookAtTrust();
   }
@@ -206,7 +220,7 @@ export class Controller {
     return {
       serving: this.#servingFor(record),
       bootedAtMs: this.state.timeline.boot?.atMs ?? null,
-      sets: viewsOf(this.#instancesOf(record)),
+      sets: this.#setsOf(record),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.routing.placed,
       rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
@@ -219,8 +233,25 @@ export class Controller {
     };
   }
 
+  #setsOf(record: EnvironmentRecord): ReadonlyMap<SetName, SetView> {
+    const nowMs = this.ports.clock.now();
+    const sets = new Map<SetName, SetView>();
+    for (const set of record.sets.values()) {
+      const placed = this.executor.routing.placed.get(set.name);
+      const members = this.fleet.members(set.name);
+      if (members !== undefined)
+        sets.set(set.name, members.view({ set, routed: isRouted(record, set.name), placed, nowMs }));
+    }
+    return sets;
+  }
+
   #instancesOf(record: EnvironmentRecord): readonly FleetInstance[] {
-    return this.fleet.all().filter(({ set }) => record.sets.has(set));
+    return [...record.sets.keys()].flatMap((set) => this.fleet.members(set)?.all() ?? []);
+  }
+
+  /** What was known about instances of an environment may not hold any more. */
+  #suspectAll(record: EnvironmentRecord | undefined): void {
+    for (const set of record?.sets.keys() ?? []) this.fleet.members(set)?.suspectAll();
   }
 
   /** Looked at only where it matters: most apps need none. */
@@ -228,7 +259,12 @@ export class Controller {
     const coming = record.active === null ? null : (record.releases.get(record.active)?.settings ?? null);
     const needs = [...(record.settings.needs ?? []), ...(coming?.needs ?? [])];
     const needed = needs.flatMap((app) => this.state.environments.get(environmentKey(app, record.environment)) ?? []);
-    return needed.length === 0 ? new Set() : servingApps(needed, this.fleet.all());
+    return needed.length === 0
+      ? new Set()
+      : servingApps(
+          needed,
+          needed.flatMap((record) => this.#instancesOf(record)),
+        );
   }
 
   /** Apps that an environment waits for before it starts. */
@@ -302,14 +338,24 @@ export class Controller {
 
   /** Limits an environment as it is wanted, and lets others of its name know who is there: by name, and those that wait for it by a plan of theirs. */
   #tellOthers(key: string, record: EnvironmentRecord, view: EnvironmentView): void {
-    const instances = allInstances(view);
     this.#limits.look(record);
-    void this.#names.look(record, instances);
-    const serves = servingApps([record], instances).has(record.app);
+    const seen = this.#changesOf(record);
+    const isSame = this.#seen.get(key) === seen;
+    this.#seen.set(key, seen);
+    void this.#names.look(record, isSame ? null : this.#instancesOf(record));
+    const serves = record.live !== null && hasUsable(setView(view, record.live.set));
     if (this.#serving.get(key) === serves) return;
     this.#serving.set(key, serves);
     for (const [otherKey, other] of this.state.environments)
       if (other.environment === record.environment && other.sets.size > 0) this.#dirty.add(otherKey);
+  }
+
+  /** Equal for as long as nothing has changed that an app's name depends on. */
+  #changesOf({ live, sets }: EnvironmentRecord): string {
+    let text = live?.set ?? "";
+    for (const { name, role, count } of sets.values())
+      text += ` ${name} ${role} ${count ?? ""} ${this.fleet.members(name)?.changes ?? ""}`;
+    return text;
   }
 
   /** Begins a step. @returns true when it changed the record, so that the rest of the plan is void */
@@ -401,6 +447,11 @@ export class Controller {
     if (data.kind === "traffic.switched") void this.#traffic.measure(data);
     else if (data.kind === "rollout.aborted") void this.#traffic.measure({ ...data, from: null });
     else if (data.kind === "set.removed" || data.kind === "task.ended") void this.#sweepSecrets("keep");
+    if (data.kind === "instance.condemned") {
+      const set = splitInstanceName(data.instance)?.set;
+      if (set !== undefined) this.fleet.members(set)?.suspect(data.instance);
+    } else if ("app" in data && data.app !== undefined && changesAll.has(data.kind))
+      this.#suspectAll(this.state.environments.get(environmentKey(data.app, data.environment)));
     if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
   }
 

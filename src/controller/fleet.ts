@@ -82,7 +82,9 @@ export class Fleet {
 
   /** Instances of tasks, which are neither probed nor replaced, sorted by name. */
   tasks(): readonly FleetInstance[] {
-    return this.#tasks.size === 0 ? noTasks : byName([...this.#tasks].flatMap((name) => this.#instances.get(name) ?? []));
+    return this.#tasks.size === 0
+      ? noTasks
+      : byName([...this.#tasks].flatMap((name) => this.#instances.get(name) ?? []));
   }
 
   /** The instances of a set, without its tasks; undefined: it has none. */

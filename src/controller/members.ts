@@ -39,7 +39,8 @@ export class Members {
   put(instance: FleetInstance, isQuiet: boolean): void {
     if (!this.#instances.has(instance.name)) this.#names = null;
     this.#instances.set(instance.name, instance);
-    if (!isQuiet) this.suspect(instance.name);
+    // A view has those that are odd as they were when it was made.
+    if (!isQuiet || this.#odd.has(instance.name)) this.suspect(instance.name);
   }
 
   remove(name: InstanceName): void {

@@ -52,8 +52,12 @@ export class Routing {
         : [{ instance: name, address: instance.address, port: instance.port }];
     });
     await ports.router.place({ set: step.set, endpoints }, signal);
-    if (endpoints.length === 0) this.placed.delete(step.set);
-    else this.placed.set(step.set, endpoints.map(({ instance }) => instance).sort());
+    const before = this.placed.get(step.set) ?? [];
+    const now = endpoints.map(({ instance }) => instance).sort();
+    if (now.length === 0) this.placed.delete(step.set);
+    else this.placed.set(step.set, now);
+    const members = fleet.members(step.set);
+    for (const name of without(before, now)) members?.suspect(name);
   }
 
   /** Lets a release answer its route, and records that it does. */
@@ -135,6 +139,15 @@ export class Routing {
     if (rule === null) this.rules.delete(formatRoute(route));
     else this.rules.set(formatRoute(route), rule);
   }
+}
+
+/** Names of the first list that the second has not. Both sorted. */
+function without(names: readonly InstanceName[], others: readonly InstanceName[]): readonly InstanceName[] {
+  let at = 0;
+  return names.filter((name) => {
+    while (at < others.length && (others[at] ?? name) < name) at += 1;
+    return others[at] !== name;
+  });
 }
 
 /** What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it. */

@@ -113,7 +113,7 @@ function planUnwell(
   );
 }
 
-function planEnds({ set, odd, tally, wanted, isRouteRight, targets, nowMs }: OneSet): readonly Step[] {
+function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }: OneSet): readonly Step[] {
   const { settings } = set.content;
   const hasAlone = Object.values(settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
   const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
@@ -121,11 +121,14 @@ function planEnds({ set, odd, tally, wanted, isRouteRight, targets, nowMs }: One
   const end = (instance: InstanceName, drainUntilMs: number | null): void => {
     steps.push({ kind: "end", set: set.name, instance, drainUntilMs });
   };
-  if (set.condemned.size > 0) {
-    const there = new Set(odd.map(({ name }) => name));
-    for (const name of set.condemned.keys())
-      // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
-      if (!there.has(name) && splitInstanceName(name)?.process === webProcess) end(name, null);
+  const there = new Set(odd.map(({ name }) => name));
+  const unseen = [...set.condemned.keys()].filter(
+    (name) => !there.has(name) && splitInstanceName(name)?.process === webProcess,
+  );
+  if (unseen.length > 0) {
+    const all = new Set(own.all.map(({ name }) => name));
+    // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
+    for (const name of unseen) if (!all.has(name)) end(name, null);
   }
   // One that has requests by its weight keeps them until the router has given them to others.
   const mayDrain = targets.weights === undefined || isRouteRight;

@@ -77,6 +77,11 @@ export function hasRunning({ plain, odd }: SetView): boolean {
   return plain > 0 || odd.some(({ phase }) => phase === "running");
 }
 
+/** Whether an instance of `web` may answer requests. */
+export function hasUsable({ plain, odd }: SetView): boolean {
+  return plain > 0 || odd.some((one) => one.process === webProcess && isUsable(one));
+}
+
 /** Whether an instance is among those of a set that are placed. @param placed sorted */
 export function isPlaced(placed: readonly InstanceName[] | undefined, name: InstanceName): boolean {
   if (placed === undefined) return false;

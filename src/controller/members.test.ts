@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { SetRecord } from "../ledger/state.ts";
+import { contentOf, healthyNow, instance, set, Story } from "../rollout/testing.ts";
+import type { InstanceName } from "../model/names.ts";
+import type { FleetInstance } from "./fleet.ts";
+import { Members } from "./members.ts";
+
+const seen = (ordinal: number, change: Partial<FleetInstance> = {}): FleetInstance => ({
+  ...instance(1, ordinal),
+  port: 8080,
+  pid: 1,
+  drift: [],
+  ...change,
+});
+const nameOf = (ordinal: number): InstanceName => seen(ordinal).name;
+
+function settled(count: number): { members: Members; record: SetRecord; placed: InstanceName[] } {
+  const story = new Story().settings({ instances: count }).deployed(1, contentOf("one"));
+  const record = story.record.sets.get(set(1)) ?? assert.fail();
+  const members = new Members();
+  const placed: InstanceName[] = [];
+  for (let ordinal = 1; ordinal <= count; ordinal += 1) {
+    members.put(seen(ordinal), false);
+    record.proven.add(nameOf(ordinal));
+    placed.push(nameOf(ordinal));
+  }
+  return { members, record, placed: placed.sort() };
+}
+
+const look = ({ members, record, placed }: ReturnType<typeof settled>, nowMs = 2_000_000) => {
+  const { plain, odd, all } = members.view({ set: record, routed: true, placed, nowMs });
+  return [plain, odd.map(({ ordinal }) => ordinal), all.length];
+};
+
+test("Members.view() counts those about which nothing is to be done, and lists the others", () => {
+  const known = settled(5);
+  assert.deepEqual(look(known), [5, [], 5]);
+  known.members.put(seen(3, { health: { ...healthyNow(1_000_000), failures: 1 } }), true);
+  assert.deepEqual(look(known), [5, [], 5], "what is quiet changes nothing");
+  known.members.put(seen(3, { phase: "exited" }), false);
+  assert.deepEqual(look(known), [4, [3], 5]);
+  known.members.put(seen(6), false);
+  assert.deepEqual(look(known), [4, [3, 6], 6], "without a place and a passed probe on record it is not plain");
+  known.members.remove(nameOf(3));
+  assert.deepEqual(look(known), [4, [6], 5]);
+  known.record.condemned.set(nameOf(1), { atMs: 0, type: "surplus", reason: "" });
+  known.members.suspect(nameOf(1));
+  assert.deepEqual(look(known), [3, [1, 6], 5]);
+  known.members.suspectAll();
+  assert.deepEqual(look(known), [3, [1, 6], 5], "what is plain is found to be so again");
+});
+
+test("Members.view() has what is odd as it is now, also when the change was quiet", () => {
+  const known = settled(1);
+  const starting = { ...healthyNow(0), state: "starting" as const, healthySinceMs: null, probes: 0 };
+  known.members.put(seen(2, { health: starting }), false);
+  look(known);
+  known.members.put(seen(2, { health: { ...starting, probes: 7 } }), true);
+  const { odd } = known.members.view({ set: known.record, routed: true, placed: known.placed, nowMs: 0 });
+  assert.equal(odd.find(({ ordinal }) => ordinal === 2)?.health.probes, 7);
+});
