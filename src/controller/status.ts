@@ -24,7 +24,7 @@ import { whyBlocked } from "../rollout/revoked.ts";
 import { leftBehind, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
 import { rolloutStatus } from "./rollout-status.ts";
-import { trustStatus, trustWarnings } from "./trust-status.ts";
+import { trustStatus, trustWarnings, whyUntrusted } from "./trust-status.ts";
 import { stopFirst, stopsFor } from "./volume-status.ts";
 import { startsAtSwitch, workerStatus, workerWarnings } from "./worker-status.ts";
 
@@ -177,8 +177,13 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
   const ready = set === undefined ? [] : readyInstances(set, own, nowMs);
   const probes = own.map(({ health }) => health.lastPassedAtMs).filter((atMs) => atMs !== null);
   const probedAgoMs = probes.length === 0 ? null : Math.max(0, nowMs - Math.min(...probes));
+  const refused = target === undefined ? undefined : whyUntrusted(record, target);
   const isReady =
-    target !== undefined && ready.length >= settings.instances && probedAgoMs !== null && probedAgoMs <= freshMs;
+    refused === undefined &&
+    target !== undefined &&
+    ready.length >= settings.instances &&
+    probedAgoMs !== null &&
+    probedAgoMs <= freshMs;
   return {
     target: target?.number ?? null,
     warm: own.filter(isUsable).length,
@@ -187,6 +192,7 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
     probedAgoMs,
     lastMeasuredMs: record.lastRollbackMs,
     ready: isReady,
+    ...(refused === undefined ? {} : { refused }),
     stopsFor: target === undefined ? [] : stopsFor(record, target),
     leaves: target === undefined ? [] : leftBehind(record, target.content.artifact),
     withinMs: settings.withinMs,

@@ -1,5 +1,5 @@
 import { shortName } from "../ledger/revocations.ts";
-import type { EnvironmentRecord } from "../ledger/state.ts";
+import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { TrustStatus } from "../model/api.ts";
 import { becomesOf, whyBlocked } from "../rollout/revoked.ts";
 import { modeFor } from "./admission.ts";
@@ -30,4 +30,11 @@ export function trustWarnings(record: EnvironmentRecord): readonly string[] {
           `v${number} is not verified: ${status.reasons.join("; ")} (\`bronze verify ${shortName(content.artifact)}\`)`,
         ]),
   ];
+}
+
+/** Why a rollback to a release would be refused, as far as it has been looked at; undefined: it would not. */
+export function whyUntrusted(record: EnvironmentRecord, { content }: ReleaseRecord): string | undefined {
+  const known = record.trust.get(content.artifact);
+  if (known === undefined || known.reasons.length === 0) return undefined;
+  return modeFor(record.settings.trust, known.origin) === "enforce" ? known.reasons.join("; ") : undefined;
 }

@@ -589,6 +589,8 @@ export interface RollbackReadiness {
   /** Warm and probed in the last 2 s: a rollback takes milliseconds. */
   readonly ready: boolean;
   readonly withinMs: number | null;
+  /** Why it would be refused, in words: its evidence does not hold any more. Absent: it would not. */
+  readonly refused?: string;
   /** Volumes that only one may have, for which what is live ends before what comes back starts. */
   readonly stopsFor: readonly string[];
   /** Releases whose commands it would not undo, as they are not reversible. */

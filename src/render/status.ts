@@ -193,6 +193,8 @@ function renderFigures(figures: Figures): string {
 /** What a rollback would do now: `rollback ready: v11, 4/4 warm, probed 0.4 s ago, last measured 3 ms`. */
 export function renderReadiness(readiness: RollbackReadiness, paint: Paint): string {
   if (readiness.target === null) return "rollback: nothing to go back to";
+  if (readiness.refused !== undefined)
+    return `${paint.bad("rollback refused:")} v${readiness.target} is not verified: ${readiness.refused}`;
   const parts = [
     `v${readiness.target}`,
     `${readiness.warm}/${readiness.wanted} warm`,

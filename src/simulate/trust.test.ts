@@ -88,6 +88,15 @@ test("a rollback goes by what was decided before, until a key changes", async ()
   await fails(world, rollback(controller, { ...asked, to: 2 }), "ARTIFACT_UNVERIFIED");
   assert.equal(world.verifier.verified, before + 1);
   assert.equal(live(controller), 3);
+  world.verifier.say(sha256("one"), "built", "its key was revoked");
+  await done(world, deploy(controller, request("four")));
+  await world.clock.advance(61_000);
+  const { rollback: readiness } = environmentStatus(recordOf(controller), {
+    instances: controller.fleet.all(),
+    nowMs: world.clock.now(),
+    routerUrl: "http://127.0.0.1:8080/",
+  });
+  assert.deepEqual([readiness.target, readiness.ready, readiness.refused], [1, false, "its key was revoked"]);
   await done(world, deploy(controller, request("three", { trust: "warn" })));
   await done(world, rollback(controller, { ...asked, to: 2 }));
   assert.equal(recordOf(controller).releases.get(live(controller) ?? 0)?.of, 2);

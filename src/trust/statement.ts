@@ -37,6 +37,20 @@ export function signatureOf(artifact: Digest): Statement {
   return { subject: artifact, predicateType: predicateTypes.signature, predicate: {} };
 }
 
+/** What people call a kind of statement. */
+export function kindName(predicateType: string): string {
+  switch (predicateType) {
+    case predicateTypes.signature:
+      return "signature";
+    case predicateTypes.provenance:
+      return "provenance";
+    case predicateTypes.sbom:
+      return "bill of materials";
+    default:
+      return `statement of the kind ${predicateType}`;
+  }
+}
+
 /**
  * The one serialiser of statements: canonical JSON, so that equal statements have equal bytes.
  *

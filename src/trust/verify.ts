@@ -3,7 +3,7 @@ import { readBundle, type Bundle } from "./bundle.ts";
 import { verifyPayload, type KeyId } from "./envelope.ts";
 import { shortKey, type LoggedKey } from "./key-log.ts";
 import { candidateKeys, whyNotBelieved, type TrustMaterial } from "./standing.ts";
-import { readStatement, statementType, type Statement } from "./statement.ts";
+import { readStatement, statementType, type Statement, kindName } from "./statement.ts";
 
 /** What an artifact must bring along. */
 export interface TrustPolicy {
@@ -73,20 +73,29 @@ export function verifyArtifact(verification: Verification): Decision {
   }
   const actual = sha256(manifest);
   const reasons = actual === digest ? [] : [`its manifest is ${actual}`];
-  for (const kind of owed) {
-    const ofKind = verdicts.filter(({ predicateType }) => predicateType === kind);
-    const unread = verdicts.filter(({ predicateType }) => predicateType === null);
-    const problems = [...ofKind, ...unread].flatMap(({ problem }) => problem ?? []);
+  // As a rule one thing is wrong with all of them.
+  for (const [problem, kinds] of Map.groupBy(owed, (kind) => problemsOf(kind, verdicts).join("; ")))
     reasons.push(
-      problems.length === 0
-        ? `it has no statement of the kind ${kind}`
-        : `no statement of the kind ${kind} is believed: ${[...new Set(problems)].slice(0, mostTold).join("; ")}`,
+      problem === ""
+        ? `it has no ${kindsText(kinds, "or")}`
+        : `its ${kindsText(kinds, "and")} ${kinds.length === 1 ? "is" : "are"} not believed: ${problem}`,
     );
-  }
   return { ok: reasons.length === 0, reasons, bundles: verdicts };
 }
 
 const mostTold = 3;
+
+function problemsOf(kind: string, verdicts: readonly BundleVerdict[]): readonly string[] {
+  const ofKind = verdicts.filter(({ predicateType }) => predicateType === kind);
+  const unread = verdicts.filter(({ predicateType }) => predicateType === null);
+  return [...new Set([...ofKind, ...unread].flatMap(({ problem }) => problem ?? []))].slice(0, mostTold);
+}
+
+/** `signature, provenance or bill of materials`. */
+function kindsText(kinds: readonly string[], last: "and" | "or"): string {
+  const names = kinds.map(kindName);
+  return names.length === 1 ? names.join("") : `${names.slice(0, -1).join(", ")} ${last} ${names.at(-1) ?? ""}`;
+}
 
 /** Verifies one bundle: its signature, its key, what it is about and what it says. */
 export function judgeBundle(
