@@ -4,12 +4,15 @@ import { chmod, lstat, mkdir, open, readdir, readFile, rm } from "node:fs/promis
 import { basename, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { publishFile, syncFolder } from "../../linux/files.ts";
-import { digestHex, type Digest } from "../../model/canonical.ts";
+import { digestHex, sha256, type Digest } from "../../model/canonical.ts";
 import { isKeyId, keyIdOf, type KeyId } from "../../trust/envelope.ts";
 import { emptyKeyLog, readKeyLog, type KeyLog } from "../../trust/key-log.ts";
 import { isStandingList, type TrustMaterial } from "../../trust/standing.ts";
 
-/** Where the machine's signing keys are: `log.jsonl`, `signing/ID.key` (private), `standing/HEX` (lists that the log names). */
+/**
+ * Where the machine's signing keys are: `log.jsonl`, `head` (digest of a line that the log has had, the last but for a crash),
+ * `signing/ID.key` (private), `standing/HEX` (lists that the log names).
+ */
 export interface KeyFolder {
   readonly path: string;
   readonly logPath: string;
@@ -40,7 +43,8 @@ export function createKeyFolder(path: string): KeyFolder {
   const standing = join(path, "standing");
   const keyPath = (id: KeyId): string => join(signing, `${id}${keySuffix}`);
   const standingPath = (digest: Digest): string => join(standing, digestHex(digest));
-  let last: { readonly text: string; readonly log: KeyLog } = { text: "", log: emptyKeyLog };
+  const headPath = join(path, "head");
+  let last: { readonly text: string; readonly log: KeyLog } | undefined;
 
   const needed = ({ active, keys }: KeyLog): ReadonlySet<string> =>
     new Set([
@@ -54,10 +58,14 @@ export function createKeyFolder(path: string): KeyFolder {
     keyPath,
 
     async readLog() {
+      // Before the log: it is written after it.
+      const head = readSmall(headPath)?.toString("utf8", 0, 200).trim();
       const text = readSmall(logPath)?.toString("utf8") ?? "";
-      if (text === last.text) return last;
-      const log = readKeyLog(text);
+      if (last !== undefined && text === last.text) return last;
+      const log = text === "" ? emptyKeyLog : readKeyLog(text);
       if (typeof log === "string") throw damaged(logPath, log);
+      if (head !== undefined && !linesOf(text).includes(head))
+        throw damaged(logPath, `it ends before ${head}, which it had: lines were cut off, or it is an older one`);
       return (last = { text, log });
     },
 
@@ -90,7 +98,10 @@ export function createKeyFolder(path: string): KeyFolder {
       return privateKey;
     },
 
-    writeLog: (text) => writeWhole(logPath, text, 0o644),
+    async writeLog(text) {
+      await writeWhole(logPath, text, 0o644);
+      await writeWhole(headPath, `${linesOf(text).at(-1) ?? ""}\n`, 0o644);
+    },
 
     async writeStanding(digest, list) {
       await makeFolder(standing);
@@ -101,7 +112,7 @@ export function createKeyFolder(path: string): KeyFolder {
       const keep = needed(log);
       for (const file of [...(await filesIn(signing)), ...(await filesIn(standing))])
         if (!keep.has(file)) await rm(file, { force: true });
-      await rm(`${logPath}${temporarySuffix}`, { force: true });
+      for (const file of [logPath, headPath]) await rm(`${file}${temporarySuffix}`, { force: true });
       for (const dir of [signing, standing]) await syncFolder(dir).catch(absent);
     },
 
@@ -136,6 +147,14 @@ async function readKey(path: string, id: KeyId): Promise<KeyObject> {
 
 function unusable(path: string, state: string, hint: string): OperatorError {
   return new OperatorError("KEY_UNUSABLE", `Cannot sign with "${path}": ${state}`, { hint });
+}
+
+/** Digest of each line: what the log was at the time. */
+function linesOf(text: string): readonly string[] {
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => sha256(line));
 }
 
 function damaged(path: string, what: string): OperatorError {

@@ -178,10 +178,40 @@ test("a changed key log is refused by all that use it", async () => {
     await assert.rejects(use, withCode("VERIFICATION_FAILED", /log.jsonl.*entry 0: the signature of/));
 });
 
-test("`sign()` goes on with the key that is there where its log was lost", async () => {
+test("a key log that ends earlier than it did is refused: a revocation cannot be cut off, nor the log be taken away", async () => {
   const path = newFolder();
   const { keyId } = await open(path).sign(payload);
-  rmSync(join(path, "log.jsonl"));
+  const log = join(path, "log.jsonl");
+  const before = readFileSync(log, "utf8");
+  await open(path).revoke(keyId, { reason: "stolen", stands: nothing });
+  const after = readFileSync(log, "utf8");
+  for (const older of [before, after.slice(0, after.lastIndexOf("\n", after.length - 2) + 1)]) {
+    writeFileSync(log, older);
+    await assert.rejects(
+      open(path).trust(),
+      withCode("VERIFICATION_FAILED", /lines were cut off, or it is an older one/),
+    );
+  }
+  rmSync(log);
+  for (const use of [open(path).trust(), open(path).sign(payload)])
+    await assert.rejects(use, withCode("VERIFICATION_FAILED", /cut off/));
+  writeFileSync(log, after);
+  assert.equal((await open(path).trust()).log.entries.length, 3);
+});
+
+test("a log that is ahead of its head, as a killed writer leaves it, is taken", async () => {
+  const path = newFolder();
+  await open(path).sign(payload);
+  const head = readFileSync(join(path, "head"));
+  await open(path).rotate({ ...forEver, stands: nothing });
+  writeFileSync(join(path, "head"), head);
+  assert.equal((await open(path).trust()).log.entries.length, 2);
+});
+
+test("`sign()` goes on with the key that a killed process made and did not log", async () => {
+  const path = newFolder();
+  const { keyId } = await open(path).sign(payload);
+  for (const name of ["log.jsonl", "head"]) rmSync(join(path, name));
   assert.equal((await open(path).sign(payload)).keyId, keyId);
   assert.deepEqual(keysIn(path), [`${keyId}.key`]);
 });

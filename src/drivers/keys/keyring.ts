@@ -65,7 +65,7 @@ export function createKeyring(path: string, { now, signal, onFirstKey, onNearEnd
     locked(async () => {
       const { log } = await folder.readLog();
       if (log.active !== null) return { key: log.active, isNew: false };
-      // A killed process may have made one, and the log may have been lost: no key is destroyed that nothing is known of.
+      // A killed process may have made one: no key is destroyed that nothing is known of.
       const made = (await folder.unloggedKey()) ?? (await folder.makeKey());
       await append(folder, [{ ...bring("created", made, options, now()), stands: null }], [[made]]);
       const after = (await folder.readLog()).log;
