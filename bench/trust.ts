@@ -6,6 +6,7 @@ const parts: Parts = {
   verify: async () => (await import("./trust/verify.ts")).verify,
   overhead: async () => (await import("./trust/overhead.ts")).overhead,
   revoke: async () => (await import("./trust/revoke.ts")).revokeBlock,
+  rebuild: async () => (await import("./trust/rebuild.ts")).rebuild,
   scan: async () => (await import("./trust/scan.ts")).scan,
 };
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
 import type { DeployResult, RunLine, StatusReport } from "../src/model/api.ts";
+import { bundleType } from "../src/trust/bundle.ts";
 import { createLocalStore } from "../src/store/local.ts";
 import { join } from "node:path";
 import { isDigest } from "../src/model/canonical.ts";
@@ -88,7 +89,7 @@ test("tests, migrations and checks: failing and hanging ones change nothing", { 
     const passed = (await history(site)).find(({ data }) => data.kind === "tests.passed")?.data;
     assert.ok(passed?.kind === "tests.passed");
     const store = createLocalStore(join(site.state, "store"));
-    const referrers = await store.referrers(passed.artifact, "application/vnd.in-toto+json");
+    const referrers = await store.referrers(passed.artifact, bundleType);
     assert.ok(referrers.some(({ digest }) => isDigest(digest) && digest === passed.result));
   });
 });

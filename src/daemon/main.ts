@@ -104,7 +104,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       prober: createProber(),
       machine: systemMachine,
       metrics: createMetrics(),
-      evidence: createEvidence(store),
+      evidence: createEvidence(store, { sign: (text) => keyring.sign(text), trust: () => keyring.trust() }),
       volumes,
       secrets,
       verifier: createVerifier({ store, keys: keyFolder.readTrust, now: () => clock.wall() }),
@@ -123,15 +123,17 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
   });
 
+  const keyring = createKeyring(keyFolder.path, {
+    now: () => clock.wall(),
+    signal: controller.signal,
+    onFirstKey: ({ id }, path) => log("info", "made this machine's signing key", { key: id, path }),
+  });
+
   const checkpoints = createCheckpoints({
     stateDir: places.state,
     journal,
     recorder,
-    signer: createKeyring(keyFolder.path, {
-      now: () => clock.wall(),
-      signal: controller.signal,
-      onFirstKey: ({ id }, path) => log("info", "made this machine's signing key", { key: id, path }),
-    }),
+    signer: keyring,
     clock,
     everyMs: checkpointInterval(process.env["BRONZE_CHECKPOINT_EVERY"]),
     onError: (error) => log("warn", "cannot sign the ledger", { error: asOperatorError(error).toJSON() }),

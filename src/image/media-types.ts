@@ -5,8 +5,6 @@ export const mediaTypes = {
   config: "application/vnd.oci.image.config.v1+json",
   layer: "application/vnd.oci.image.layer.v1.tar",
   empty: "application/vnd.oci.empty.v1+json",
-  /** An in-toto statement that nobody has signed. */
-  statement: "application/vnd.in-toto+json",
   dockerIndex: "application/vnd.docker.distribution.manifest.list.v2+json",
   dockerManifest: "application/vnd.docker.distribution.manifest.v2+json",
 } as const;

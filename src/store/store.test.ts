@@ -6,8 +6,13 @@ import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
 import { OperatorError } from "../errors/operator-error.ts";
 import { serialiseReferrer } from "../image/referrer.ts";
-import { sha256, type Digest } from "../model/canonical.ts";
+import { sha256 } from "../model/canonical.ts";
 import type { Store } from "../ports/store.ts";
+import { readBundle } from "../trust/bundle.ts";
+import { keyIdOf, signPayload } from "../trust/envelope.ts";
+import { LogWriter, newKey } from "../trust/fixture.suite.ts";
+import { predicateTypes, readStatement, statementType } from "../trust/statement.ts";
+import { attestationsOf } from "./attestations.ts";
 import { createEvidence } from "./evidence.ts";
 import { createLocalStore } from "./local.ts";
 import { createMemoryStore } from "./memory.ts";
@@ -138,29 +143,25 @@ function conforms(name: string, create: () => Store): void {
       await assert.rejects(store.attach(Buffer.from('{"schemaVersion":2}')), withCode("VERIFICATION_FAILED"));
     });
 
-    test("`createEvidence()` attaches a statement about an artifact, the same one once", async () => {
+    test("`createEvidence()` attaches a signed statement about an artifact, the same one once", async () => {
       const store = create();
       const { digest } = await store.write(Buffer.from('{"mediaType":"text/manifest"}'));
-      const evidence = {
-        predicateType: "https://in-toto.io/attestation/test-result/v0.1",
-        predicate: { result: "PASSED" },
-      };
-      const keeper = createEvidence(store);
+      const evidence = { predicateType: predicateTypes.testResult, predicate: { result: "PASSED" } };
+      const log = new LogWriter().bring(newKey());
+      const keeper = createEvidence(store, {
+        sign: async (payload) => {
+          const key = log.active ?? newKey();
+          return { keyId: keyIdOf(key), signature: signPayload(key, statementType, payload) };
+        },
+        trust: async () => log.trust,
+      });
       const attached = await keeper.attach(digest, evidence);
       assert.equal(await keeper.attach(digest, evidence), attached);
-      const [referrer, none] = await store.referrers(digest, "application/vnd.in-toto+json");
-      assert.deepEqual([referrer?.digest, none], [attached, undefined]);
-      const manifest = JSON.parse((await store.read(attached)).toString()) as {
-        readonly subject: unknown;
-        readonly layers: readonly { readonly digest: Digest }[];
-      };
-      assert.deepEqual(manifest.subject, { mediaType: "text/manifest", digest, size: 29 });
-      const statement = JSON.parse((await store.read(manifest.layers[0]?.digest as Digest)).toString()) as unknown;
-      assert.deepEqual(statement, {
-        _type: "https://in-toto.io/Statement/v1",
-        subject: [{ digest: { sha256: digest.slice("sha256:".length) } }],
-        ...evidence,
-      });
+      const [found, none] = await attestationsOf(store, digest, [predicateTypes.testResult]);
+      assert.deepEqual([found?.manifest, none], [attached, undefined]);
+      const bundle = readBundle(found?.bytes ?? Buffer.alloc(0));
+      assert.ok(typeof bundle !== "string");
+      assert.deepEqual(readStatement(bundle.payload), { subject: digest, ...evidence });
       await assert.rejects(keeper.attach(sha256("absent"), evidence), withCode("NOT_FOUND"));
     });
 

@@ -1,10 +1,12 @@
 import type { BytePath } from "../../image/tar-entry.ts";
-import { fromBytePath } from "../../image/tar-entry.ts";
+import { fromBytePath, parentOf } from "../../image/tar-entry.ts";
 import { writeTar, type TarSource } from "../../image/tar-write.ts";
 import { digestHex, sha256 } from "../../model/canonical.ts";
 import type { Blobs } from "../../ports/store.ts";
 import type { ImageState } from "../image-state.ts";
+import { runCommand } from "../command.ts";
 import { isProjectFile, readPieces } from "../layer/contents.ts";
+import type { FoundFile } from "../layer/walk.ts";
 import { lockFileName } from "../lock-file.ts";
 import type { Source } from "../source.ts";
 import { contentOf, type ContextList } from "./context-list.ts";
@@ -12,12 +14,40 @@ import { materialTypes, putMaterial, type Material } from "./materials.ts";
 import type { BuildFacts } from "./recorder.ts";
 import { mediaTypes } from "../../image/media-types.ts";
 
+interface Project {
+  readonly projectDir: string;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Whether the files that a build used have to be kept: they are not those of a commit, or not known to be. Files that git
- * ignores are in none.
+ * Whether the files that a build used have to be kept: they are not those of a commit, or not known to be. What git ignores is in
+ * none, nor are folders with nothing in them.
  */
-export function isContextKept({ files }: BuildFacts, { commit, dirty, ignored }: Source): boolean {
+export async function isContextKept(
+  { files }: BuildFacts,
+  { commit, dirty, ignored }: Source,
+  project: Project,
+): Promise<boolean> {
   if (commit === null || dirty || ignored === null) return true;
+  return (
+    hasIgnored(files, ignored) ||
+    (await hasUncommittedFolder(files, project)) ||
+    (await hasUncommittedLock(files, project))
+  );
+}
+
+/** What a build pins is no change of the source; where it goes into the image, the commit has to have it. */
+async function hasUncommittedLock(files: readonly FoundFile[], project: Project): Promise<boolean> {
+  if (!files.some(({ path }) => path === lockFileName)) return false;
+  return (await git(project, "status", "--porcelain", "--", `:(literal)${lockFileName}`)) !== "";
+}
+
+async function git({ projectDir, signal }: Project, ...args: readonly string[]): Promise<string> {
+  const options = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", projectDir];
+  return (await runCommand("git", [...options, ...args], { signal, timeoutMs: 60_000 })).stdout;
+}
+
+function hasIgnored(files: readonly FoundFile[], ignored: readonly string[]): boolean {
   if (ignored.length === 0) return false;
   const single = new Set(ignored);
   const folders = ignored.filter((path) => path.endsWith("/"));
@@ -26,6 +56,25 @@ export function isContextKept({ files }: BuildFacts, { commit, dirty, ignored }:
     return text !== lockFileName && (single.has(text) || folders.some((folder) => text.startsWith(folder)));
   };
   return files.some(({ path, kind }) => kind !== "directory" && isIgnored(path));
+}
+
+const mostFolders = 200;
+
+/** Whether a folder was used that no commit has: nothing of it went into the build, and git knows nothing in it. */
+async function hasUncommittedFolder(files: readonly FoundFile[], project: Project): Promise<boolean> {
+  const filled = new Set<BytePath>();
+  for (const { path, kind } of files) {
+    if (kind === "directory") continue;
+    for (let at = parentOf(path); at !== "" && !filled.has(at); at = parentOf(at)) filled.add(at);
+  }
+  const empty = files.flatMap(({ path, kind }) =>
+    kind === "directory" && path !== "" && !filled.has(path) ? [fromBytePath(path)] : [],
+  );
+  if (empty.length === 0) return false;
+  if (empty.length > mostFolders || empty.some((path) => path.includes("\ufffd"))) return true;
+  const named = empty.map((path) => `:(literal)${path}`);
+  const known = (await git(project, "ls-files", "-z", "--", ...named)).split("\0");
+  return empty.some((folder) => !known.some((path) => path.startsWith(`${folder}/`)));
 }
 
 export interface KeptContext {

@@ -41,7 +41,7 @@ export interface EvidenceOptions {
 
 export interface EvidenceInput {
   readonly build: Exclude<BuildDefinition, { readonly kind: "image" }>;
-  readonly options: Pick<BuildOptions, "target" | "buildArgs" | "secrets" | "signal">;
+  readonly options: Pick<BuildOptions, "projectDir" | "target" | "buildArgs" | "secrets" | "signal">;
   readonly evidence: EvidenceOptions;
   readonly facts: BuildFacts;
   readonly source: Source;
@@ -61,7 +61,7 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
   const runs = await gatherRuns(facts, cache, () => runnerVersions(options.signal));
   const log = await putMaterial(blobs, "build log", materialTypes.log, writeLog(facts, runs));
   const list = listContext(facts.files, facts.read);
-  const isKept = isContextKept(facts, source);
+  const isKept = await isContextKept(facts, source, options);
   const context = isKept ? await keepContext(list, input) : [];
   const outputs = await keptOutputs(facts, input.image, blobs);
   const { image } = input;

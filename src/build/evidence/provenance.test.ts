@@ -131,7 +131,7 @@ test("`gatherEvidence()` keeps no file of a clean commit, and every file of one 
   assert.ok(materials !== undefined);
 });
 
-test("`isContextKept()` is true where a file was used that git ignores", async () => {
+test("`isContextKept()` is true where something was used that no commit has: what git ignores, folders with nothing in them", async () => {
   const project = newProject({
     Dockerfile: "FROM scratch\nCOPY app /app/\n",
     ".gitignore": "generated\nother/\n",
@@ -139,6 +139,22 @@ test("`isContextKept()` is true where a file was used that git ignores", async (
     "other/x": "x",
   });
   assert.equal(only(dependencies((await build(project)).provenance), "context").annotations?.["kept"], false);
+  // What a build pins is no change; where it goes into the image it is none that the commit has.
+  write(project, { "app/x": "x" });
+  git(project, "add", "--all");
+  git(project, "commit", "--quiet", "--message", "second");
+  write(project, { "bronze.lock": '{"version":1}' });
+  assert.equal(only(dependencies((await build(project)).provenance), "context").annotations?.["kept"], false);
+  write(project, { Dockerfile: "FROM scratch\nCOPY . /app/\n", ".dockerignore": "other\n" });
+  git(project, "add", ".dockerignore");
+  git(project, "commit", "--quiet", "--all", "--message", "third");
+  assert.equal(only(dependencies((await build(project)).provenance), "context").annotations?.["kept"], true);
+  git(project, "add", "bronze.lock");
+  git(project, "commit", "--quiet", "--message", "fourth");
+  assert.equal(only(dependencies((await build(project)).provenance), "context").annotations?.["kept"], false);
+  mkdirSync(join(project, "app/empty"));
+  assert.equal(only(dependencies((await build(project)).provenance), "context").annotations?.["kept"], true);
+  rmSync(join(project, "app/empty"), { recursive: true });
   write(project, { "app/generated/b.js": "b" });
   const built = await build(project);
   assert.equal(built.provenance.buildDefinition.resolvedDependencies[0]?.annotations?.["dirty"], undefined);

@@ -137,7 +137,9 @@ export function createRecorder(): Recorder {
       },
       *walk(start, depth) {
         for (const file of tree.walk(start, depth)) {
-          if (file.kind === "directory" || file.kind === "symlink") files.add(file as FoundFile);
+          // Who looks so many levels deep looks for names; who copies goes to the end.
+          if (depth === undefined && (file.kind === "directory" || file.kind === "symlink"))
+            files.add(file as FoundFile);
           yield file;
         }
       },
