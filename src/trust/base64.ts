@@ -7,12 +7,15 @@
  * @see Protocol Buffers, "ProtoJSON format", bytes; DSSE protocol, "Encoding"; RFC 4648 sections 3.5, 4 and 5
  */
 export function readBase64(text: string): Buffer | undefined {
-  const isUrlSafe = /[-_]/.test(text);
-  if (isUrlSafe && /[+/]/.test(text)) return undefined;
   const bare = text.endsWith("=") ? text.replace(/={1,2}$/, "") : text;
   if (bare !== text && text.length % 4 !== 0) return undefined;
-  const bytes = Buffer.from(bare, isUrlSafe ? "base64url" : "base64");
-  // Node leaves out what it does not know; what it reads must be all that was written.
-  const again = bytes.toString(isUrlSafe ? "base64url" : "base64").replace(/=+$/, "");
-  return again === bare ? bytes : undefined;
+  const encoding = standard.test(bare) ? "base64" : urlSafe.test(bare) ? "base64url" : undefined;
+  if (encoding === undefined) return undefined;
+  // What does not fill a byte: the last characters have to be those that their bytes are written with.
+  const tail = bare.slice(bare.length - (bare.length % 4));
+  if (Buffer.from(tail, encoding).toString(encoding).replace(/=+$/, "") !== tail) return undefined;
+  return Buffer.from(bare, encoding);
 }
+
+const standard = /^[A-Za-z0-9+/]*$/;
+const urlSafe = /^[A-Za-z0-9_-]*$/;
