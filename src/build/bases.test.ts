@@ -27,6 +27,7 @@ interface Place {
   readonly notes: string[];
   resolve(name: string, platform?: string): Promise<Digest>;
   used(): Digest | undefined;
+  digests(): Promise<readonly Digest[]>;
   lock(update: boolean, only?: readonly string[]): Promise<readonly PinChange[]>;
 }
 
@@ -48,6 +49,7 @@ function newPlace(registry: Registry = newClient(), projectDir = newFolder()): P
     store,
     notes,
     resolve: (name, platform = amd64) => (bases = createBases(options)).resolve(name, platform),
+    digests: () => bases.digests(),
     used: () => {
       const used = bases.used();
       return used === undefined ? undefined : digestOfUsed({ bases: used });
@@ -135,9 +137,11 @@ test("`resolve()` pins an index with all its platforms, and takes the one that i
   assert.equal(await place.resolve(name, "linux/arm64"), arm.digest);
   const byDigest = newPlace();
   assert.equal(await byDigest.resolve(`${server.host}/base@${sha256(index)}`), old.digest);
+  assert.deepEqual(await byDigest.digests(), [old.digest, sha256(index)]);
   server.log.length = 0;
   assert.equal(await byDigest.resolve(`${server.host}/base:whatever@${sha256(index)}`), old.digest);
   assert.equal(await byDigest.resolve(sha256(index)), old.digest);
+  assert.deepEqual(await byDigest.digests(), [old.digest, sha256(index)]);
   assert.deepEqual(server.log, []);
   assert.equal(byDigest.used(), undefined);
   assert.deepEqual((await readLock(byDigest.projectDir)).bases, {});

@@ -39,7 +39,7 @@ export interface Bases {
   resolve(name: string, platform: string): Promise<Digest>;
   /** Pins what is not pinned yet, without fetching it. Names for which that fails are left to `resolve`. */
   pin(images: readonly { readonly name: string; readonly platform: string }[]): Promise<void>;
-  /** The manifests of all images that were resolved so far, whatever they were named by. */
+  /** The manifests of all images that were resolved so far, whatever they were named by, and the indexes that named them. */
   digests(): Promise<readonly Digest[]>;
   /** The pins that were used so far, for the digest of the lock; undefined: none. */
   used(): Json | undefined;
@@ -48,6 +48,7 @@ export interface Bases {
 export function createBases(options: BasesOptions): Bases {
   const { store, registry, projectDir, report, signal } = options;
   const used = new Map<string, { [platform: string]: Digest }>();
+  const indexes = new Set<Digest>();
   const running = new Map<string, Promise<Digest>>();
   const pins = new Map<string, Promise<Digest>>();
 
@@ -82,6 +83,7 @@ export function createBases(options: BasesOptions): Bases {
   const find = async (name: string, platform: string): Promise<Digest> => {
     if (isDigest(name)) {
       const here = await inStore(store, name, platform);
+      if (here !== name) indexes.add(name);
       if (here !== undefined) return here;
       throw new OperatorError("NOT_FOUND", `Cannot find the image ${name} for ${platform}: the store lacks it`, {
         hint: "write its name before it, NAME@sha256:…, so that it can be fetched; or bring it with `bronze import`",
@@ -90,6 +92,7 @@ export function createBases(options: BasesOptions): Bases {
     const reference = parseReference(name);
     if (reference.digest !== null) {
       const here = await inStore(store, reference.digest, platform);
+      if (here !== reference.digest) indexes.add(reference.digest);
       if (here !== undefined) return here;
       const { index, platforms } = await registry.resolve(reference, signal);
       if (index !== null) await store.write(index.bytes, { digest: index.digest });
@@ -97,6 +100,8 @@ export function createBases(options: BasesOptions): Bases {
     }
     const full = fullName(reference);
     const digest = await pinned(reference, platform);
+    const index = (await readLock(projectDir)).bases[full]?.index ?? null;
+    if (index !== null) indexes.add(index);
     used.set(full, { ...used.get(full), [platform]: digest });
     return take(reference, digest, platform);
   };
@@ -116,7 +121,7 @@ export function createBases(options: BasesOptions): Bases {
       // What fails is told by `resolve`, whose caller knows where in the file it stands.
       await Promise.allSettled(pinning);
     },
-    digests: () => Promise.all(running.values()),
+    digests: async () => [...(await Promise.all(running.values())), ...indexes],
     used: () => (used.size === 0 ? undefined : Object.fromEntries(used)),
   };
 }

@@ -16,7 +16,7 @@ export interface Referrer extends Descriptor {
 /** An artifact that was built here. */
 export interface BuildRecord {
   readonly artifact: Digest;
-  /** Manifests of the images that it was made from, in any stage; sorted. */
+  /** Manifests of the images that it was made from, in any stage, and indexes that named them; sorted. */
   readonly from: readonly Digest[];
 }
 
