@@ -9,13 +9,14 @@ import { strategyOf } from "../rollout/targets.ts";
 import { foreseeAdmission } from "./admission.ts";
 import type { Controller } from "./controller.ts";
 import { allowedDeploy, checkVolumes, contentOf } from "./deploy.ts";
+import { refuseQuarantined } from "./put-live.ts";
 import { isCurrent, recordAt } from "./secret-values.ts";
 
 /**
  * What a deploy would do now, when all goes well; nothing is changed.
  *
  * @throws {OperatorError} what the deploy would be refused for: `ROUTE_OWNED`, `VOLUME_HELD`, `VOLUME_UNFIT`,
- *   `PROMOTION_DENIED`, `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`
+ *   `PROMOTION_DENIED`, `CONTENT_QUARANTINED`, `ARTIFACT_REVOKED`, `ARTIFACT_UNVERIFIED`
  */
 export async function planDeploy(controller: Controller, request: DeployRequest): Promise<DeployPlan> {
   await checkVolumes(controller, request);
@@ -29,6 +30,7 @@ export async function planDeploy(controller: Controller, request: DeployRequest)
     request.artifact,
     environmentSettings.trust,
   );
+  if (record !== undefined) refuseQuarantined(record, contentNow(record, contentOf(record, request)));
   const isLive = record !== undefined && (await isLiveAlready(controller, record, request));
   const live = record === undefined || record.live === null ? undefined : record.sets.get(record.live.set);
   const report = { app, environment, release: (record?.lastRelease ?? 0) + 1, live: record?.live?.release ?? null };

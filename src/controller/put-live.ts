@@ -136,7 +136,7 @@ async function begin(
 }
 
 /** @throws {OperatorError} `CONTENT_QUARANTINED`: it proved bad here, and is not put live again by itself */
-function refuseQuarantined(record: EnvironmentRecord, content: Content): void {
+export function refuseQuarantined(record: EnvironmentRecord, content: Content): void {
   if (record.quarantined.size === 0) return;
   const found = record.quarantined.get(contentDigest(content));
   if (found === undefined) return;

@@ -44,6 +44,19 @@ test("renderRollout() tells why a rollout is paused, and what a person can do", 
   assert.match(lines[1] ?? "", /^ {2}paused for 1 min: `bronze rollout resume` goes on, .* ended by itself in 24 h$/);
 });
 
+test("progressText() tells what is still measured", () => {
+  const last = "0 of 200 requests failed";
+  const metrics = [
+    { name: "errors", phase: "running", measured: 3, last },
+    { name: "p99", phase: "running", measured: 0, last: "" },
+    { name: "page", phase: "successful", measured: 1, last: "status 200" },
+  ] as const;
+  assert.equal(
+    progressText({ ...canary, analysis: { skipped: false, extended: 0, metrics } }),
+    "step 2 of 3, 25 %, 1/1 healthy, 1.5 min more, errors: 0 of 200 requests failed, p99 is measured",
+  );
+});
+
 test("progressText() counts instances alone before the first step, and where there are none", () => {
   assert.equal(progressText({ ...canary, step: 0, weight: 0, holdLeftMs: null }), "1/4 healthy");
   const rolling = { ...canary, strategy: "rolling", step: 3, steps: null, holdLeftMs: null } as const;

@@ -21,21 +21,29 @@ export function progressText(rollout: RolloutStatus): string {
       : holdLeftMs !== null && holdLeftMs > 0
         ? [`${formatDuration(roundUp(holdLeftMs))} more`]
         : []),
+    ...measuredText(rollout.analysis),
   ].join(", ");
+}
+
+/** What is not passed yet, with its newest measurement. */
+function measuredText(analysis: AnalysisStatus | undefined): readonly string[] {
+  const open = analysis?.metrics.filter(({ phase }) => phase !== "successful") ?? [];
+  return open.map(({ name, last }) => (last === "" ? `${name} is measured` : `${name}: ${last}`));
 }
 
 /** A rollout under way, for status. */
 export function renderRollout(rollout: RolloutStatus | null, paint: Paint): readonly string[] {
   if (rollout === null) return [];
+  const { analysis, ...withoutAnalysis } = rollout;
   const { release, of, type, strategy, because, paused, sets, sinceMs, deadlineInMs } = rollout;
   const name = of === null || of === release ? `v${release}` : `v${release} (= v${of})`;
   const other = because === null ? "" : ` (${because})`;
   const how = type === "rollback" || strategy === "blue-green" ? "" : ` by ${strategy}${other}`;
   const deadline = paused === null ? `, deadline in ${formatDuration(deadlineInMs)}` : "";
   return [
-    `rollout to ${paint.bold(name)}${how}: ${progressText(rollout)} after ${formatDuration(sinceMs)}${deadline}`,
+    `rollout to ${paint.bold(name)}${how}: ${progressText(withoutAnalysis)} after ${formatDuration(sinceMs)}${deadline}`,
     ...renderSets(sets),
-    ...renderAnalysis(rollout.analysis, paint),
+    ...renderAnalysis(analysis, paint),
     ...(paused === null
       ? []
       : [

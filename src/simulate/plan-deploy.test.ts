@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
 import { planDeploy } from "../controller/plan-deploy.ts";
-import { strategyNamed } from "../model/strategy.ts";
-import { done, recordOf, request } from "./testing.ts";
+import { strategyNamed, type Strategy } from "../model/strategy.ts";
+import { digestOf, done, fails, recordOf, request } from "./testing.ts";
 import { createWorld } from "./world.ts";
 
 test("planDeploy() tells what a deploy would do, changes nothing, and the deploy does it", async () => {
   const world = createWorld();
   const controller = await world.startController(undefined, "boot");
-  const strategy = strategyNamed("canary");
+  // Nobody asks for anything here: an analysis could not tell.
+  const steps = [500, 2_500, 5_000].map((weight) => ({ weight, holdMs: 120_000, analyse: false }));
+  const strategy: Strategy = { kind: "canary", steps };
   const one = request("one", { instances: 4, strategy });
   const before = [...world.journal.read()].length;
   const first = await done(world, planDeploy(controller, one));
@@ -38,6 +40,11 @@ test("planDeploy() tells what a deploy would do, changes nothing, and the deploy
     plan.steps.slice(0, -1).map(({ step, weight }) => [step, weight]),
   );
   assert.equal(recordOf(controller).live?.release, plan.release);
+
+  const digest = digestOf("bad");
+  const { app, environment } = two;
+  controller.recorder.append({ kind: "content.quarantined", app, environment, digest, release: 2, reason: "a test" });
+  await fails(world, planDeploy(controller, request("bad", { instances: 4, strategy })), "CONTENT_QUARANTINED");
 
   const unrouted = request("three", { instances: 4, strategy, route: null });
   const { strategy: other, because } = await done(world, planDeploy(controller, unrouted));
