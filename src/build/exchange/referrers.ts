@@ -43,6 +43,9 @@ export function isReferrer(entry: BlobDescriptor): boolean {
   return entry.artifactType !== undefined || /^sha256-[0-9a-f]{64}$/.test(refName(entry) ?? "");
 }
 
+/** The archive has them all, and a build keeps what its steps got from the network: dependencies, more than a registry is to send unasked. */
+const mostBytes = 16 * 2 ** 30;
+
 /** What refers to an image, ready to be published: blobs first, then manifests to be attached. */
 export interface FoundReferrers {
   readonly blobs: readonly Digest[];
@@ -73,7 +76,7 @@ export async function takeReferrers(
     const { config, layers } = parseManifest(manifest);
     const parts: readonly Descriptor[] = [config, ...layers];
     bytes += parts.reduce((sum, { size }) => sum + size, 0);
-    if (manifests.length === mostReferrers.count || bytes > mostReferrers.bytes)
+    if (manifests.length === mostReferrers.count || bytes > mostBytes)
       throw importRefused(path, `more refers to ${subject} than is taken`);
     for (const part of parts) await layout.take(part);
     blobs.push(...parts.map(({ digest }) => digest));
