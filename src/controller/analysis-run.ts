@@ -1,6 +1,6 @@
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import { substitute, type Metric, type RouterQuantity, type Substitutes } from "../model/analysis.ts";
-import { splitInstanceName, type SetName } from "../model/names.ts";
+import type { SetName } from "../model/names.ts";
 import { releaseHeader } from "../model/route-rule.ts";
 import type { TrafficCounts } from "../model/observation.ts";
 import type { MetricQuery } from "../ports/metrics.ts";
@@ -220,9 +220,9 @@ export class AnalysisRun {
   #words(): Substitutes {
     const { record, demand } = this.#options;
     const live = record.live?.set ?? demand.fresh;
-    const release = splitInstanceName(`${demand.fresh}-1`);
     return {
-      release: release === undefined ? `v${demand.release}` : demand.fresh.slice(demand.fresh.lastIndexOf("-") + 1),
+      // Of its set, as its instances know it: one that runs what was live before has that one's.
+      release: demand.fresh.slice(demand.fresh.lastIndexOf("-") + 1),
       set: demand.fresh,
       live,
       app: record.app,

@@ -304,6 +304,7 @@ export class Executor {
     // What nobody let go on in time, or never had an instance, tells nothing about its content.
     const isBad = step.reason !== "paused" && instance !== undefined;
     recorder.append(
+      ...decisionEvents(record, release.number, [step.decision]),
       aborted(record, release, { ...failure, hint: `${failure.hint}${staysText(release)}` }),
       ...(isBad ? quarantine(record, release, failure.summary) : []),
     );

@@ -2,20 +2,17 @@ import { crashesOf } from "../ledger/crashes.ts";
 import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
-import { longestPauseMs } from "../model/strategy.ts";
 import { decide, type Decision } from "./decisions/decide.ts";
+import { judgeFailure, type FailureInputs } from "./decisions/failure.ts";
 import type { StrategyInputs } from "./decisions/strategy.ts";
 import { outUntilReplacedMs } from "./health.ts";
 import { isUsable, onlyWeb, readyInstances } from "./ready.ts";
 import { planRefusal } from "./revoked.ts";
-import type { FailReason, Step } from "./step.ts";
+import type { Step } from "./step.ts";
 import type { Targets } from "./targets.ts";
 import { isTasking, planChecks, planPreparation } from "./tasks.ts";
 import { isPlaced, setView, type EnvironmentView, type InstanceView, type SetView } from "./view.ts";
 import { planHandover } from "./volumes.ts";
-
-/** What was well and ended so often in a row while its rollout was under way keeps ending. */
-const crashesUntilFailed = 2;
 
 /** What is to be done about the rollout under way, besides about its instances. */
 export function planActive(
@@ -93,34 +90,34 @@ export function hasReady(
 }
 
 function failureOf(release: ReleaseRecord, set: SetRecord, own: SetView, nowMs: number): Step | undefined {
-  const fail = (instance: InstanceView | undefined, reason: FailReason): Step => ({
-    kind: "fail",
-    release: release.number,
-    instance: instance?.name ?? null,
-    reason,
-  });
   const instances = onlyWeb(own.odd);
   const fresh = instances.filter(({ name }) => !set.proven.has(name) && !set.condemned.has(name));
-  // Half-made ones and those that lost their supervisor say nothing about the content: they are replaced.
-  const exited = fresh.find(({ phase }) => phase === "exited");
-  if (exited !== undefined) return fail(exited, "exited");
-  const late = fresh.find((instance) => isLate(instance, set, nowMs));
-  if (late !== undefined) return fail(late, "unhealthy");
   const { progress } = release;
-  if (set.role === "next" && crashesOf(set, webProcess).count >= crashesUntilFailed)
-    return fail(
-      instances.find(({ phase }) => phase === "exited"),
-      "crashing",
-    );
+  const isNext = set.role === "next";
   const isOut = ({ health }: InstanceView): boolean =>
     health.unhealthySinceMs !== null && nowMs >= health.unhealthySinceMs + outUntilReplacedMs;
   // It has had requests, or may have had them: what was well and is not any more is no better for waiting.
-  const out = progress.step === 0 ? undefined : instances.find((one) => !set.condemned.has(one.name) && isOut(one));
-  if (out !== undefined && set.role === "next") return fail(out, "failing");
-  if (progress.paused !== null)
-    return nowMs < progress.paused.sinceMs + longestPauseMs ? undefined : fail(undefined, "paused");
-  if (nowMs < release.deadlineAtMs) return undefined;
-  return fail(instances.find((instance) => !isUsable(instance)) ?? onlyWeb(own.all)[0], "deadline");
+  const out =
+    isNext && progress.step > 0 ? instances.find((one) => !set.condemned.has(one.name) && isOut(one)) : undefined;
+  const overdueMs = nowMs - release.deadlineAtMs;
+  const waitedFor =
+    overdueMs < 0 ? undefined : (instances.find((instance) => !isUsable(instance)) ?? onlyWeb(own.all)[0]);
+  const inputs: FailureInputs = {
+    // Half-made ones and those that lost their supervisor say nothing about the content: they are replaced.
+    exited: fresh.find(({ phase }) => phase === "exited")?.name ?? null,
+    late: fresh.find((instance) => isLate(instance, set, nowMs))?.name ?? null,
+    crashes: isNext ? crashesOf(set, webProcess).count : 0,
+    crashed: instances.find(({ phase }) => phase === "exited")?.name ?? null,
+    failing: out?.name ?? null,
+    pausedMs: progress.paused === null ? null : nowMs - progress.paused.sinceMs,
+    overdueMs,
+    waitedFor: waitedFor?.name ?? null,
+  };
+  const { reason, instance } = judgeFailure(inputs);
+  if (reason === null) return undefined;
+  const found = instance === null ? undefined : own.all.find(({ name }) => name === instance);
+  const decision = decide("failure", inputs);
+  return { kind: "fail", release: release.number, instance: found?.name ?? null, reason, decision };
 }
 
 /** Past its deadline without a passed probe; one that a daemon has only just found is asked once before it is judged. */

@@ -61,7 +61,7 @@ test("planEnvironment() fails a rollout at once when an instance ends before it 
     served([...liveTwo, gone], set(1), { placed: served(liveTwo, null).placed }),
     story.nowMs,
   );
-  assert.deepEqual(steps[0], { kind: "fail", release: 2, instance: gone.name, reason: "exited" });
+  assert.deepEqual(bare(steps)[0], { kind: "fail", release: 2, instance: gone.name, reason: "exited" });
 });
 
 test("planEnvironment() fails a rollout when an instance is not healthy by its deadline", () => {
@@ -73,7 +73,7 @@ test("planEnvironment() fails a rollout when an instance is not healthy by its d
   };
   const { name } = instance(2, 1);
   const asked = { ...startingHealth, probes: 1, failures: 1 };
-  assert.deepEqual(planFor(asked)[0], { kind: "fail", release: 2, instance: name, reason: "unhealthy" });
+  assert.deepEqual(bare(planFor(asked))[0], { kind: "fail", release: 2, instance: name, reason: "unhealthy" });
   // A daemon that was away for longer than the deadline asks first.
   assert.deepEqual(planFor(startingHealth), []);
 });

@@ -51,6 +51,7 @@ export type Step =
       readonly release: number;
       readonly instance: InstanceName | null;
       readonly reason: FailReason;
+      readonly decision: Decision;
     }
   /** What it brings was revoked meanwhile. */
   | { readonly kind: "refuse"; readonly release: number; readonly reason: string }

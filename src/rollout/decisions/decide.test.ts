@@ -5,6 +5,7 @@ import type { Json } from "../../model/canonical.ts";
 import { untouchedMetric } from "../analysis.ts";
 import type { MeasuredMetric, StepInputs, StepOutcome } from "./analysis.ts";
 import { decide, isReplayed, replay, type Decision } from "./decide.ts";
+import type { FailureInputs, FailureOutcome } from "./failure.ts";
 import type { WatchInputs, WatchOutcome } from "./watch.ts";
 
 const metric = (settings: Partial<MeasuredMetric> = {}): MeasuredMetric => ({
@@ -141,3 +142,33 @@ test("isReplayed() holds recorded decisions against what their rules come to now
   assert.equal(replay({ rule: "of a later version", inputs: {}, outcome: {} }), null);
   assert.equal(replay({ rule: "errors", inputs: "no inputs", outcome: {} }), null);
 });
+
+const healthy: FailureInputs = {
+  exited: null,
+  late: null,
+  crashes: 0,
+  crashed: null,
+  failing: null,
+  pausedMs: null,
+  overdueMs: -1,
+  waitedFor: null,
+};
+const failures: readonly (readonly [string, Partial<FailureInputs>, FailureOutcome])[] = [
+  ["all is well", {}, { reason: null, instance: null }],
+  ["one ended in its first start", { exited: "a", late: "b" }, { reason: "exited", instance: "a" }],
+  ["one is late", { late: "b", overdueMs: 5 }, { reason: "unhealthy", instance: "b" }],
+  ["one ended once", { crashes: 1, crashed: "c" }, { reason: null, instance: null }],
+  ["they keep ending", { crashes: 2, crashed: "c" }, { reason: "crashing", instance: "c" }],
+  ["one fails its probes", { failing: "d" }, { reason: "failing", instance: "d" }],
+  ["its deadline is over", { overdueMs: 0, waitedFor: "e" }, { reason: "deadline", instance: "e" }],
+  ["paused, its deadline stands still", { overdueMs: 5, pausedMs: 1_000 }, { reason: null, instance: null }],
+  ["paused for a day", { pausedMs: 86_400_000 }, { reason: "paused", instance: null }],
+  ["paused, and one fails", { pausedMs: 1_000, failing: "d" }, { reason: "failing", instance: "d" }],
+];
+for (const [what, change, outcome] of failures) {
+  test(`decide() of a rollout: ${what}`, () => {
+    const decision = decide("failure", { ...healthy, ...change });
+    assert.deepEqual(decision.outcome, outcome);
+    assert.notEqual(decision.sentence, "");
+  });
+}

@@ -2,6 +2,7 @@ import { canonicalJson, type Json } from "../../model/canonical.ts";
 import { judgeStep, stepSentence, type StepInputs, type StepOutcome } from "./analysis.ts";
 import { baselineSentence, judgeBaseline, type BaselineInputs, type BaselineOutcome } from "./baseline.ts";
 import { decideErrors, errorSentence, type ErrorInputs } from "./errors.ts";
+import { failureSentence, judgeFailure, type FailureInputs, type FailureOutcome } from "./failure.ts";
 import { decideStrategy, strategySentence, type StrategyInputs, type StrategyOutcome } from "./strategy.ts";
 import { decideWatch, watchSentence, type WatchInputs, type WatchOutcome } from "./watch.ts";
 import type { ErrorVerdict } from "../error-rule.ts";
@@ -17,6 +18,7 @@ interface Rules {
   readonly baseline: readonly [BaselineInputs, BaselineOutcome];
   readonly errors: readonly [ErrorInputs, ErrorVerdict];
   readonly analysis: readonly [StepInputs, StepOutcome];
+  readonly failure: readonly [FailureInputs, FailureOutcome];
   readonly strategy: readonly [StrategyInputs, StrategyOutcome];
   readonly watch: readonly [WatchInputs, WatchOutcome];
 }
@@ -27,6 +29,7 @@ const rules: { readonly [Name in RuleName]: Rule<Rules[Name][0], Rules[Name][1]>
   baseline: { decide: judgeBaseline, sentence: baselineSentence },
   errors: { decide: decideErrors, sentence: errorSentence },
   analysis: { decide: judgeStep, sentence: stepSentence },
+  failure: { decide: judgeFailure, sentence: failureSentence },
   strategy: { decide: decideStrategy, sentence: strategySentence },
   watch: { decide: decideWatch, sentence: watchSentence },
 };
