@@ -1,6 +1,7 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { AllowRequest, RolloutRequest } from "../model/api.ts";
+import { strategyOf } from "../rollout/targets.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { causeOf, isSwitching, rolloutEnd } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
@@ -142,10 +143,17 @@ function abort(
     ...abortActive(record, {
       code: "ROLLOUT_FAILED",
       summary: `Cannot complete rollout of ${record.app} to v${release.number} in ${record.environment}: ${request.who} aborted it${why}`,
-      hint: `${servingText(record)}${staysText(release)}`,
+      hint: `${afterAbort(record, release)}${staysText(release)}`,
       evidence: [],
     }),
   );
   controller.tick(keyOf(record));
   return true;
+}
+
+/** Of a rolling rollout some of what is live has ended already. */
+function afterAbort(record: EnvironmentRecord, release: ReleaseRecord): string {
+  const isPartly = strategyOf(record, release).strategy.kind === "rolling" && release.progress.step > 0;
+  if (!isPartly || record.live === null) return servingText(record);
+  return `v${record.live.release} grows whole again, what is ready of v${release.number} serves until then`;
 }

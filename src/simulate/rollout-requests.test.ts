@@ -86,6 +86,7 @@ test("changeRollout() aborts: what is live comes to have all requests again, and
   await done(world, change(controller, "abort"));
   const error = await fails(world, work, "ROLLOUT_FAILED");
   assert.match(error.message, /ada aborted it, a test/);
+  assert.match(error.hint, /v1 grows whole again, what is ready of v2 serves until then/);
   await world.clock.advance(300_000);
   assert.equal(await shares(world), "shop-production-v1 10000");
   assert.equal(live(controller), 1);

@@ -78,7 +78,7 @@ function resultText(
     case "complete":
       return `${paint.good(`v${release}`)} live in ${environment}, without its remaining steps`;
     case "abort":
-      return `v${release} aborted; ${serving === null ? `nothing of ${app} is live` : `v${serving} has all requests`}`;
+      return `v${release} aborted; ${serving === null ? `nothing of ${app} is live` : `v${serving} stays live`}`;
   }
 }
 
