@@ -91,6 +91,8 @@ export class Controller {
   readonly #keys = new Map<SetName, string>();
   #ticking = false;
   readonly #dirty = new Set<string>();
+  /** Environments that are about to be planned anew. */
+  readonly #soon = new Set<string>();
 
   /**
    * @param recorder of `ports.journal`, where there is one already
@@ -124,7 +126,7 @@ export class Controller {
         if (health.state === "healthy" && !(record.sets.get(instance.set)?.proven.has(instance.name) ?? true)) {
           this.#recordHealthy(record, instance);
         }
-        if (isNews(record, instance, before)) this.tick(keyOf(record));
+        if (isNews(record, instance, before)) this.#tickSoon(keyOf(record));
       },
     });
     this.#traffic = new TrafficWatch({
@@ -312,6 +314,20 @@ export class Controller {
     }
   }
 
+  /** Plans an environment anew when all that happens at this moment has happened: many instances change at once. */
+  #tickSoon(key: string): void {
+    const isFirst = this.#soon.size === 0;
+    this.#soon.add(key);
+    if (isFirst) void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    await undefined;
+    const keys = [...this.#soon];
+    this.#soon.clear();
+    for (const key of keys) this.tick(key);
+  }
+
   #tickOrRetry(key: string, record: EnvironmentRecord): void {
     try {
       this.#tickOne(key, record);
@@ -323,6 +339,8 @@ export class Controller {
 
   #tickOne(key: string, record: EnvironmentRecord): void {
     for (let replans = 0; replans < mostReplans; replans += 1) {
+      // What was recorded until here is in this plan.
+      this.#dirty.delete(key);
       const now = this.ports.clock.now();
       const view = this.view(record);
       const steps = this.#planner(record, view, now);
@@ -391,7 +409,7 @@ export class Controller {
     );
     const done = work.then(() => {
       this.#running.delete(id);
-      this.tick(key);
+      this.#tickSoon(key);
     });
     this.#running.set(id, done);
     return false;
@@ -495,7 +513,7 @@ export class Controller {
     } catch (error) {
       this.#warn(`cannot record that ${instance.name} ended`, error);
     }
-    this.tick(keyOf(record));
+    this.#tickSoon(keyOf(record));
   }
 
   /** Instances that no record knows of are ended: a crash between their start and its record may leave such. */

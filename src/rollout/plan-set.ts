@@ -10,7 +10,15 @@ import { isUsable, onlyWeb } from "./ready.ts";
 import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
 import { countOf, type Targets } from "./targets.ts";
-import { isPlaced, setView, type EnvironmentView, type InstanceView, type SetView, type Tally } from "./view.ts";
+import {
+  leavesAtOnce,
+  isPlaced,
+  setView,
+  type EnvironmentView,
+  type InstanceView,
+  type SetView,
+  type Tally,
+} from "./view.ts";
 import { planYielding } from "./volumes.ts";
 
 /** What the plan of a set depends on. */
@@ -117,6 +125,7 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
   const { settings } = set.content;
   const hasAlone = Object.values(settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
   const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
+  const isLeft = (type: CondemnType): boolean => set.role === "leaving" && !leavesAtOnce.has(type);
   const steps: Step[] = [];
   const end = (instance: InstanceName, drainUntilMs: number | null): void => {
     steps.push({ kind: "end", set: set.name, instance, drainUntilMs });
@@ -143,7 +152,9 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
     else if (condemned === undefined) continue;
     else if (isInTheWay(condemned.type)) end(instance.name, condemned.atMs + settings.drainMs);
     // A condemned instance serves until its replacement does, which cannot start beside it where it has a volume alone.
-    else if (!isUsable(instance) || (tally.serving >= wanted && mayDrain)) end(instance.name, nowMs + settings.drainMs);
+    // What an ended rollout left behind gets no replacement: it serves until what is live is whole.
+    else if (!isUsable(instance) || (tally.serving >= wanted && mayDrain && !isLeft(condemned.type)))
+      end(instance.name, nowMs + settings.drainMs);
   }
   return steps;
 }

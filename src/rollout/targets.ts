@@ -125,8 +125,8 @@ function inputOf(
 ): Omit<StrategyInput, "passed"> {
   const desired = settingsFor(record, next.name).instances;
   const numbers = (set: SetRecord, count: number): StrategySet => {
-    const { serving = 0, available = 0 } = tallies.get(set.name) ?? {};
-    return { set: set.name, count, serving: Math.min(count, serving), available: Math.min(count, available) };
+    const { answering = 0, available = 0 } = tallies.get(set.name) ?? {};
+    return { set: set.name, count, serving: Math.min(count, answering), available: Math.min(count, available) };
   };
   const aliveOf = (set: SetRecord): number => tallies.get(set.name)?.alive ?? 0;
   // Until this rollout says otherwise sets have what they have: numbers that one before it left are out of date.
@@ -157,8 +157,8 @@ function recovery(
   tallies: ReadonlyMap<SetName, Tally>,
 ): { readonly counts: ReadonlyMap<SetName, number>; readonly weights: ReadonlyMap<SetName, number> } {
   const numbers = ({ name }: SetRecord): StrategySet => {
-    const { alive = 0, serving = 0, available = 0 } = tallies.get(name) ?? {};
-    return { set: name, count: alive, serving, available };
+    const { alive = 0, answering = 0, available = 0 } = tallies.get(name) ?? {};
+    return { set: name, count: alive, serving: answering, available };
   };
   const desired = settings.instances;
   const { maxSurge, maxUnavailable } = settings.strategy.kind === "rolling" ? settings.strategy : defaultRolling;

@@ -1,4 +1,5 @@
 import { isOutdated } from "../ledger/secrets.ts";
+import type { CondemnType } from "../ledger/event.ts";
 import type { SetRecord } from "../ledger/state.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
@@ -102,11 +103,16 @@ export interface Tally {
   readonly alive: number;
   /** Stay, may answer requests, and have their place. */
   readonly serving: number;
+  /** Serve, or do so for as long as their replacement does not. */
+  readonly answering: number;
   /** Stay, have their place, and have been well for as long as the content asks for: what a strategy counts on. */
   readonly available: number;
 }
 
-const noTally: Tally = { running: 0, alive: 0, serving: 0, available: 0 };
+const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, available: 0 };
+
+/** Why an instance ends that nothing takes the place of. */
+export const leavesAtOnce: ReadonlySet<CondemnType> = new Set<CondemnType>(["surplus", "yields", "idle"]);
 
 /** @param routed whether requests come to it by the router */
 export function tallyOf(
@@ -117,20 +123,22 @@ export function tallyOf(
   nowMs: number,
 ): Tally {
   if (plain === 0 && odd.length === 0) return noTally;
-  let [running, alive, serving, available] = [plain, plain, plain, plain];
+  let [running, alive, serving, answering, available] = [plain, plain, plain, plain, plain];
   const { minReadyMs } = set.content.settings;
   for (const instance of odd) {
     const { name, health } = instance;
     if (instance.process !== webProcess || instance.phase !== "running") continue;
     running += 1;
-    if (set.condemned.has(name)) continue;
-    alive += 1;
+    const condemned = set.condemned.get(name);
+    if (condemned === undefined) alive += 1;
     if (!isUsable(instance) || (routed && !isPlaced(placed, name))) continue;
+    if (condemned === undefined || !leavesAtOnce.has(condemned.type)) answering += 1;
+    if (condemned !== undefined) continue;
     serving += 1;
     const { healthySinceMs } = health;
     // One that served before this daemon looked has done so for long enough.
     const isLong = healthySinceMs === null || nowMs - healthySinceMs >= minReadyMs;
     if (isLong && !instance.orphaned && !isOutdated(set, instance)) available += 1;
   }
-  return { running, alive, serving, available };
+  return { running, alive, serving, answering, available };
 }

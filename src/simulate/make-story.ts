@@ -4,7 +4,7 @@ import { randomFrom, type Random } from "./random.ts";
 import type { Act, Fault, Story, Traits } from "./story.ts";
 
 /** Most things that people ask for in one run; it ends before where it has come far enough. */
-const mostActs = 40;
+const mostActs = 80;
 /** Faults come with acts, so many per 100. */
 const faultsPerCent = 80;
 
@@ -18,7 +18,7 @@ export function makeStory(seed: number): Story {
   for (let index = 0; index < mostActs; index += 1) {
     acts.push(act(random, atMs, index, contents.length));
     // Half of all come while the one before is still under way.
-    const pauseMs = random.chance(50) ? random.below(800) : random.between(800, 5_000);
+    const pauseMs = random.chance(50) ? random.below(500) : random.between(500, 2_500);
     if (random.below(100) < faultsPerCent) faults.push(fault(random, atMs + random.below(pauseMs + 500)));
     atMs += pauseMs;
   }

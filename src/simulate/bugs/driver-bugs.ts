@@ -37,10 +37,31 @@ export const driverBugs: readonly Bug[] = [
     },
   },
   {
+    name: "wrong-content",
+    what: "a rollback whose content runs no more starts instances of what is live",
+    breaks: "rollback-target",
+    seed: 5,
+    changes: {
+      drivers: (drivers, stage) => ({
+        ...drivers,
+        runtime: {
+          ...drivers.runtime,
+          ensure(set, wanted, signal) {
+            const { record } = stage;
+            const live = record?.live == null ? undefined : record.releases.get(record.live.release);
+            const isRollback = record?.releases.get(set.release)?.type === "rollback";
+            const { digest, content } = isRollback && live !== undefined ? live : set;
+            return drivers.runtime.ensure({ ...set, digest, content }, wanted, signal);
+          },
+        },
+      }),
+    },
+  },
+  {
     name: "lost-removal",
     what: "an instance that does not end at once is taken for ended",
     breaks: "nothing-leaks",
-    seed: 1,
+    seed: 18,
     changes: {
       drivers: (drivers, stage) => ({
         ...drivers,
@@ -61,7 +82,7 @@ export const driverBugs: readonly Bug[] = [
     name: "no-answer",
     what: "a change of the router whose answer is lost is waited for without end",
     breaks: "at-rest",
-    seed: 1,
+    seed: 2,
     changes: {
       drivers: (drivers) => {
         let count = 0;
@@ -71,7 +92,7 @@ export const driverBugs: readonly Bug[] = [
             ...drivers.router,
             place(set, signal) {
               count += 1;
-              return count % 50 === 49 ? new Promise<never>(() => {}) : drivers.router.place(set, signal);
+              return count % 25 === 24 ? new Promise<never>(() => {}) : drivers.router.place(set, signal);
             },
           },
         };

@@ -1,3 +1,4 @@
+import { wholeWeight } from "../../model/strategy.ts";
 import type { Planner } from "../../rollout/plan.ts";
 import type { Step } from "../../rollout/step.ts";
 import { allInstances } from "../../rollout/view.ts";
@@ -30,7 +31,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "hasty-place",
     what: "instances get requests as soon as they have an address, healthy or not",
     breaks: "intended-traffic",
-    seed: 1,
+    seed: 6,
     changes: {
       planner: changed((steps, _record, view) =>
         steps.flatMap((step) => {
@@ -50,12 +51,11 @@ export const plannerBugs: readonly Bug[] = [
     breaks: "weights-sum",
     seed: 1,
     changes: {
-      planner: changed((steps, record) =>
+      planner: changed((steps) =>
         steps.map((step) => {
-          if (step.kind !== "route" || step.rule === null) return step;
-          const { rule } = step;
-          const others = [...record.sets.keys()].filter((set) => set !== rule.stable).slice(0, 2);
-          return { ...step, rule: { ...rule, canaries: others.map((set) => ({ set, weight: 6_000 })) } };
+          if (step.kind !== "route" || step.rule?.canaries === undefined) return step;
+          const canaries = step.rule.canaries.map(({ set, weight }) => ({ set, weight: weight + wholeWeight / 2 }));
+          return { ...step, rule: { ...step.rule, canaries: [...canaries, ...canaries.slice(0, 1)] } };
         }),
       ),
     },
@@ -64,22 +64,8 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-deadline",
     what: "the deadline of a rollout is not looked at",
     breaks: "deadline",
-    seed: 1,
+    seed: 2,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "fail")) },
-  },
-  {
-    name: "wrong-way-back",
-    what: "an automatic rollback goes to the oldest release in place of the one that was replaced",
-    breaks: "rollback-target",
-    seed: 1,
-    changes: {
-      planner: changed((steps, record) =>
-        steps.map((step) => {
-          const oldest = record.line[0];
-          return step.kind === "take-back" && oldest !== undefined ? { ...step, to: oldest } : step;
-        }),
-      ),
-    },
   },
   {
     name: "silent-end",
@@ -100,14 +86,14 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-repair",
     what: "what answers a route is never put right",
     breaks: "intended-traffic",
-    seed: 18,
+    seed: 3,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "route")) },
   },
   {
     name: "no-replacement",
     what: "instances of what is live that ended are not started anew",
     breaks: "at-rest",
-    seed: 1,
+    seed: 12,
     changes: {
       planner: changed((steps, record) =>
         steps.filter((step) => step.kind !== "ensure" || record.sets.get(step.set)?.role !== "live"),
@@ -118,7 +104,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-retirement",
     what: "sets that were kept warm never end",
     breaks: "nothing-leaks",
-    seed: 1,
+    seed: 3,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "retire")) },
   },
   {

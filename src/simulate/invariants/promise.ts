@@ -16,17 +16,19 @@ export function promisedMinimum(record: EnvironmentRecord | undefined): number {
   if (record === undefined || record.live === null) return 0;
   const set = record.sets.get(record.live.set);
   if (set === undefined || set.yieldsTo !== null) return 0;
-  const { strategy } = record.settings;
-  if ([...record.sets.values()].some(({ role }) => role === "leaving") && !isRolling(record))
-    return lessBy(strategy.kind === "rolling" ? strategy : defaultRolling, record.settings.instances);
+  const promised = byStrategy(record);
+  if (record.switching === null) return promised;
+  return Math.min(promised, record.releases.get(record.switching.release)?.settings?.instances ?? promised);
+}
+
+function byStrategy(record: EnvironmentRecord): number {
+  const { instances, strategy } = record.settings;
   const active = record.active === null ? undefined : record.releases.get(record.active);
   const coming = active?.settings ?? record.settings;
-  if (active?.type === "deploy" && coming.strategy.kind === "rolling") {
-    return Math.min(record.settings.instances, lessBy(coming.strategy, coming.instances));
-  }
-  const wanted = record.settings.instances;
-  if (record.switching === null) return wanted;
-  return Math.min(wanted, record.releases.get(record.switching.release)?.settings?.instances ?? wanted);
+  if (active?.type === "deploy" && coming.strategy.kind === "rolling")
+    return Math.min(instances, lessBy(coming.strategy, coming.instances));
+  const isRecovering = [...record.sets.values()].some(({ role }) => role === "leaving");
+  return isRecovering ? lessBy(strategy.kind === "rolling" ? strategy : defaultRolling, instances) : instances;
 }
 
 /** Sets whose instances count towards the promise: a canary only adds to what is live. */

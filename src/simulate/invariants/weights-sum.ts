@@ -15,7 +15,7 @@ export const weightsSum: Invariant = {
         fail(`shares ${shares.map(({ set, weight }) => `${set} ${weight}`).join(", ")}`);
     }
     return {
-      before(effect) {
+      issued(effect) {
         if (effect.kind === "route" && effect.rule !== null) judge(effect.rule);
       },
       look() {
