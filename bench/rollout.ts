@@ -4,6 +4,7 @@ import { runParts, type Parts } from "./lib/parts.ts";
 const parts: Parts = {
   weights: async () => (await import("./rollout/weights.ts")).weights,
   exposed: async () => (await import("./rollout/exposed.ts")).exposed,
+  plan: async () => (await import("./rollout/plan.ts")).plan,
   failed: async () => (await import("./rollout/failed.ts")).failed,
 };
 
