@@ -208,7 +208,7 @@ test(
     const { blob } = await bundleOf(site, digest, predicateTypes.provenance);
     await during(
       join(blobs, digestHex(blob)),
-      /kind https:\/\/slsa.dev\/provenance\/v1 is believed: a bundle .*: its bytes are lost or were changed/,
+      /its provenance is not believed: a bundle .*: its bytes are lost or were changed/,
     );
     await during(join(blobs, digestHex(digest)), new RegExp(`the bytes given as ${digest}: they are sha256:`));
     await during(join(site.state, "keys/log.jsonl"), /Cannot trust the key log .*: entry 0: /);
