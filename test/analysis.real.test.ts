@@ -91,7 +91,7 @@ test(
     await t.test("all of them, of a content that is well: it goes live", async () => {
       const number = (await site.releases()).length + 1;
       await prometheus.expose(`shop_broken{release="v${number}"} 0.1`);
-      const slow = "{ router: p50, success: p50 < 5000 }";
+      const slow = "{ router: p50, success: p50 < 5000, interval: 1s }";
       write(
         {},
         `[errors, ${slow}, ${asked}, { http: /cgi-bin/check, count: 1 }, { command: [test, $release, =, v${number}], count: 2, interval: 1s }]`,

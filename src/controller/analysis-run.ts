@@ -1,5 +1,11 @@
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import { substitute, type Metric, type RouterQuantity, type Substitutes } from "../model/analysis.ts";
+import {
+  firstMeasurementMs,
+  substitute,
+  type Metric,
+  type RouterQuantity,
+  type Substitutes,
+} from "../model/analysis.ts";
 import type { SetName } from "../model/names.ts";
 import { releaseHeader } from "../model/route-rule.ts";
 import type { TrafficCounts } from "../model/observation.ts";
@@ -60,10 +66,7 @@ export class AnalysisRun {
           ? { rule: provider.rule, starts: withStart([], this.#compared()), now: this.#compared() }
           : null;
       this.#seen.set(metric.name, { state: untouchedMetric, before: this.#fresh, errors });
-      this.#after(
-        metric,
-        metric.initialDelayMs + (provider.kind === "error-rule" || provider.kind === "router" ? metric.intervalMs : 0),
-      );
+      this.#after(metric, firstMeasurementMs(metric));
     }
   }
 

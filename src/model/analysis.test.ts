@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { formatCondition, holds, parseCondition, substitute, unknownWord } from "./analysis.ts";
+import {
+  analysedStepMs,
+  defaultAnalysis,
+  defaultMetric,
+  type Analysis,
+  type Metric,
+  formatCondition,
+  holds,
+  parseCondition,
+  substitute,
+  unknownWord,
+} from "./analysis.ts";
 
 test("parseCondition() reads one comparison of one value", () => {
   for (const [text, printed] of [
@@ -63,4 +74,20 @@ test("substitute() replaces known words only, and unknownWord() names the first 
   assert.equal(substitute(query, words), 'rate(errors{release="v2",was!="shop-production-v1",path=~"/a$"}[1m])');
   assert.equal(unknownWord("$releas $x"), "releas");
   assert.equal(substitute("$toString", words), "$toString");
+});
+
+test("analysedStepMs() is as long as the hold, and until all is measured", () => {
+  const metric = (change: Partial<Metric>): Analysis => ({
+    metrics: [{ ...defaultMetric, name: "m", provider: { kind: "command", command: ["x"] }, ...change }],
+  });
+  const router = { kind: "router", quantity: "p99" } as const;
+  const cases: readonly (readonly [Analysis, number, number])[] = [
+    [defaultAnalysis, 120_000, 120_000],
+    [defaultAnalysis, 0, 10_000],
+    [metric({ count: 5, intervalMs: 30_000, initialDelayMs: 7_000 }), 0, 128_000],
+    [metric({ count: 5, intervalMs: 30_000 }), 600_000, 600_000],
+    [metric({ provider: router, intervalMs: 30_000 }), 0, 31_000],
+    [metric({ provider: router, intervalMs: 30_000, count: 2 }), 0, 61_000],
+  ];
+  for (const [analysis, holdMs, expected] of cases) assert.equal(analysedStepMs(analysis, holdMs), expected);
 });

@@ -76,10 +76,19 @@ export const mostExtensions = 2;
 /** A step that is held by its analysis alone lasts at least so long, in ms. */
 const leastStepMs = 10_000;
 
+/** Time from a run's begin to a metric's first measurement, in ms: what the router counts has to come together first. */
+export function firstMeasurementMs({ provider, initialDelayMs, intervalMs }: Metric): number {
+  const isCounted = provider.kind === "error-rule" || provider.kind === "router";
+  return initialDelayMs + (isCounted ? intervalMs : 0);
+}
+
+/** What a measurement may take without a step being called too short for it, in ms. */
+const measurementMs = 1_000;
+
 /** How long a step takes in which a release is analysed, in ms: as long as it is held, and until all is measured. */
 export function analysedStepMs({ metrics }: Analysis, holdMs: number): number {
   const measured = metrics.map(
-    ({ initialDelayMs, intervalMs, count }) => initialDelayMs + ((count ?? 1) - 1) * intervalMs,
+    (metric) => firstMeasurementMs(metric) + ((metric.count ?? 1) - 1) * metric.intervalMs + measurementMs,
   );
   return Math.max(holdMs, leastStepMs, ...measured);
 }
