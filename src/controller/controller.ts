@@ -322,7 +322,7 @@ export class Controller {
   }
 
   async #flush(): Promise<void> {
-    await undefined;
+    await Promise.resolve();
     const keys = [...this.#soon];
     this.#soon.clear();
     for (const key of keys) this.tick(key);

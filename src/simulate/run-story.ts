@@ -105,8 +105,7 @@ export async function runStory(story: Story, options: RunOptions = {}): Promise<
 
 /** Nobody leaves a rollout standing still for ever. */
 function resume(stage: Stage): void {
-  const { controller, record } = stage;
-  const active = record?.active == null ? undefined : record.releases.get(record.active);
+  const { controller, active } = stage;
   if (controller === null || active === undefined || active.progress.paused === null) return;
   perform(controller, stage, { atMs: stage.nowMs, kind: "resume" }).catch(() => {});
 }

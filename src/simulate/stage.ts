@@ -10,7 +10,13 @@ import { createMemorySecrets, type MemorySecrets } from "../drivers/memory/secre
 import { createMemoryVolumes, type MemoryVolumes } from "../drivers/memory/volumes.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import { applyEvent, foldEvents } from "../ledger/fold.ts";
-import { emptyState, environmentKey, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import {
+  emptyState,
+  environmentKey,
+  type EnvironmentRecord,
+  type LedgerState,
+  type ReleaseRecord,
+} from "../ledger/state.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
 import type { EvidenceKeeper } from "../ports/evidence.ts";
 
@@ -119,6 +125,17 @@ export class Stage {
 
   get record(): EnvironmentRecord | undefined {
     return this.state.environments.get(environmentKey(app, environment));
+  }
+
+  /** What the ledger says is live; null: nothing. */
+  get live(): EnvironmentRecord["live"] {
+    return this.record?.live ?? null;
+  }
+
+  /** The release whose rollout is under way. */
+  get active(): ReleaseRecord | undefined {
+    const { record } = this;
+    return record === undefined || record.active === null ? undefined : record.releases.get(record.active);
   }
 
   tell(text: () => string): void {

@@ -68,6 +68,6 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
  * @see https://nodejs.org/api/process.html#when-to-use-queuemicrotask-vs-processnexttick
  */
 async function settle(): Promise<void> {
-  await undefined;
+  await Promise.resolve();
   await new Promise<void>((resolve) => process.nextTick(resolve));
 }

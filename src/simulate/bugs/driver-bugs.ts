@@ -48,7 +48,7 @@ export const driverBugs: readonly Bug[] = [
           ...drivers.runtime,
           ensure(set, wanted, signal) {
             const { record } = stage;
-            const live = record?.live == null ? undefined : record.releases.get(record.live.release);
+            const live = stage.live === null ? undefined : record?.releases.get(stage.live.release);
             const isRollback = record?.releases.get(set.release)?.type === "rollback";
             const { digest, content } = isRollback && live !== undefined ? live : set;
             return drivers.runtime.ensure({ ...set, digest, content }, wanted, signal);

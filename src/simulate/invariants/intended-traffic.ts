@@ -29,7 +29,7 @@ export const intendedTraffic: Invariant = {
         const { record } = stage;
         if (at === null) {
           // Where nothing is left of what is live, or the router itself is gone, nobody can answer.
-          if (status === 404 && record?.live != null && !isOff) wrong("no route leads to what is live");
+          if (status === 404 && stage.live !== null && !isOff) wrong("no route leads to what is live");
           return;
         }
         const { set, instance } = at;

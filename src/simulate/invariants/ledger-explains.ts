@@ -46,7 +46,7 @@ export const ledgerExplains: Invariant = {
           case "route": {
             const { rule } = effect;
             if (rule === null) return;
-            const active = record?.active == null ? undefined : record.releases.get(record.active);
+            const { active } = stage;
             if (rule.route.host === previewHost ? rule.stable === active?.set : isMain(record, rule.stable)) {
               for (const { set, weight } of rule.canaries ?? [])
                 if (weight > 0 && !isIntended(record, set))

@@ -58,8 +58,8 @@ export const readyCapacity: Invariant = {
       look,
       event({ data }) {
         if (data.kind === "traffic.switching") atSwitch = promisedMinimum(stage.record);
-        else if (stage.record?.switching == null) atSwitch = Number.POSITIVE_INFINITY;
-        if (stage.record?.active == null) atScaling = Number.POSITIVE_INFINITY;
+        else if ((stage.record?.switching ?? null) === null) atSwitch = Number.POSITIVE_INFINITY;
+        if (stage.active === undefined) atScaling = Number.POSITIVE_INFINITY;
         // What was to go live and may have answered already is no part of what is promised now.
         if (data.kind === "rollout.aborted") promised = Math.min(promised, available(condemned()).length);
         if (data.kind === "rollout.stepped" && data.counts !== undefined) scaled(data.instances ?? 0, data.counts);
