@@ -10,6 +10,8 @@ import { defaultAnalysis, defaultMetric, type Analysis, type Metric } from "../m
 import type { SetName } from "../model/names.ts";
 import type { Strategy } from "../model/strategy.ts";
 import { isReplayed } from "../rollout/decisions/decide.ts";
+import { makeStory } from "./make-story.ts";
+import { runStory } from "./run-story.ts";
 import { asked, done, live, recordOf, request } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";
 
@@ -262,4 +264,18 @@ test("a first deploy is not analysed", async () => {
     [],
   );
   await controller.stop();
+});
+
+test("every decision of the first seeds comes to the same when it is made again from the ledger", async (t) => {
+  const rules = new Map<string, number>();
+  for (let seed = 1; seed <= 4; seed += 1) {
+    const { stage } = await runStory(makeStory(seed), { exactly: true });
+    for (const { data } of stage.journal.read()) {
+      if (data.kind !== "decision.made") continue;
+      rules.set(data.rule, (rules.get(data.rule) ?? 0) + 1);
+      assert.ok(isReplayed(data), `seed ${seed}, ${data.rule}: ${data.sentence}`);
+    }
+  }
+  assert.ok(["strategy", "watch", "failure"].every((rule) => rules.has(rule)));
+  t.diagnostic([...rules].map(([rule, count]) => `${count} ${rule}`).join(", "));
 });
