@@ -13,6 +13,7 @@ import { createdAt } from "./dockerfile/stage-state.ts";
 import { gatherEvidence, noEvidence, type Evidence, type EvidenceInput } from "./evidence/evidence.ts";
 import { materialsManifest } from "./evidence/materials.ts";
 import { createRecorder, type Recorder } from "./evidence/recorder.ts";
+import { withoutSecrets } from "./evidence/withheld.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
 import { digestOfUsed } from "./lock-file.ts";
 import { imageName, takeNamedImage } from "./named-image.ts";
@@ -40,7 +41,8 @@ export async function buildArtifact(build: BuildDefinition, given: BuildOptions)
   };
   const options = { ...given, report: hideSecrets(report, given.secrets ?? []) };
   const once = (more: Partial<BuildOptions> = {}): Promise<BuiltArtifact> => {
-    recorder = given.evidence === undefined ? undefined : createRecorder();
+    recorder =
+      given.evidence === undefined ? undefined : createRecorder((text) => withoutSecrets(text, given.secrets ?? []));
     return buildOnce(build, { ...options, ...more }, recorder);
   };
   try {
@@ -121,6 +123,7 @@ async function buildOnce(
             blobs: store,
             cache,
           });
+    for (const text of evidence.notes) options.report({ kind: "note", text });
     return await finish({ ...made, image }, secrets, source, evidence, { ...options, stage });
   } finally {
     await cache.close(addedBytes);

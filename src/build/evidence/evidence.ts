@@ -17,6 +17,7 @@ import { gatherRuns, writeLog } from "./log.ts";
 import { materialTypes, putMaterial, type Material } from "./materials.ts";
 import { makeProvenance, type DefinitionPlace } from "./provenance.ts";
 import { billOf } from "./sbom/sbom.ts";
+import { holdsSecret, namesSecret, outputWithoutSecrets, type SecretSearch } from "./withheld.ts";
 import type { BuildFacts } from "./recorder.ts";
 
 /** Something that is said about an artifact, before it is signed. */
@@ -27,10 +28,12 @@ export interface Evidence {
   readonly statements: readonly MadeStatement[];
   /** Blobs to keep beside the artifact. */
   readonly materials: readonly Material[];
+  /** What people should know of it. */
+  readonly notes: readonly string[];
 }
 
 /** Of a build that tells nothing. */
-export const noEvidence: Evidence = { statements: [], materials: [] };
+export const noEvidence: Evidence = { statements: [], materials: [], notes: [] };
 
 /** What evidence is to say that the build does not know. */
 export interface EvidenceOptions {
@@ -58,12 +61,35 @@ export interface EvidenceInput {
  */
 export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
   const { build, options, evidence, facts, source, blobs, cache } = input;
-  const runs = await gatherRuns(facts, cache, () => runnerVersions(options.signal));
+  const values = options.secrets ?? [];
+  const search = { blobs, cache, signal: options.signal, values, allowances: build.allowSecrets ?? [] };
+  const runs = await gatherRuns(
+    facts,
+    cache,
+    () => runnerVersions(options.signal),
+    (output) => outputWithoutSecrets(output, values),
+  );
   const log = await putMaterial(blobs, "build log", materialTypes.log, writeLog(facts, runs));
   const list = listContext(facts.files, facts.read);
-  const isKept = await isContextKept(facts, source, options);
-  const context = isKept ? await keepContext(list, input) : [];
-  const outputs = await keptOutputs(facts, input.image, blobs);
+  const isWanted = await isContextKept(facts, source, options);
+  const parts = isWanted ? await keepContext(list, input) : [];
+  const isWithheld = isWanted && (namesSecret(list, search.allowances) || (await anyHolds(parts, search)));
+  const context = isWithheld ? [] : parts;
+  const made = await keptOutputs(facts, input.image, blobs);
+  const outputs: Material[] = [];
+  for (const output of made) if (!(await holdsSecret(output, search))) outputs.push(output);
+  const notes = [
+    ...(isWithheld
+      ? [
+          "the files it was built of are not kept beside it, for something in them looks like a secret: `bronze rebuild` cannot make it again",
+        ]
+      : []),
+    ...(outputs.length < made.length
+      ? [
+          "what a step got from the network is not kept, for something in it looks like a secret: `bronze rebuild` will run that step again",
+        ]
+      : []),
+  ];
   const { image } = input;
   const bill = await billOf(layersOf(image), {
     blobs,
@@ -85,7 +111,7 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
     facts,
     runs,
     lock: input.lock,
-    context: { digest: list.digest, isKept },
+    context: { digest: list.digest, isKept: context.length > 0, isWithheld },
     contextMaterials: context,
     log,
     kept: new Set([...input.image.diffIds, ...outputs.map(({ descriptor }) => descriptor.digest)]),
@@ -97,7 +123,13 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
       { predicateType: predicateTypes.sbom, text: bill },
     ],
     materials: [log, ...context, ...outputs],
+    notes,
   };
+}
+
+async function anyHolds(materials: readonly Material[], search: SecretSearch): Promise<boolean> {
+  for (const material of materials) if (await holdsSecret(material, search)) return true;
+  return false;
 }
 
 /**

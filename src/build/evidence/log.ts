@@ -17,11 +17,13 @@ const mostBytes = 4 * 2 ** 20;
  * says the same whether it ran or not.
  *
  * @param tools what runs programs, by name; asked only where one ran
+ * @param clean takes out of what a step wrote what nobody is to see
  */
 export async function gatherRuns(
   facts: BuildFacts,
   cache: BuildCache,
   tools: () => Promise<RunRecord["tools"]>,
+  clean: (output: Buffer) => Buffer,
 ): Promise<ReadonlyMap<StepFact, RunRecord>> {
   const records = new Map<StepFact, RunRecord>();
   for (const step of facts.steps) {
@@ -33,7 +35,8 @@ export async function gatherRuns(
       continue;
     }
     const output = facts.output(step.name);
-    const record = { output: output === undefined ? Buffer.alloc(0) : outputText(output), tools: await tools() };
+    const written = output === undefined ? Buffer.alloc(0) : clean(outputText(output));
+    const record = { output: written, tools: await tools() };
     await cache.write("outputs", key, { output: record.output.toString("base64"), tools: record.tools });
     records.set(step, record);
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,6 +12,8 @@ import { named, readProvenance, type Provenance, type Resource } from "../../tru
 import { predicateTypes } from "../../trust/statement.ts";
 import { buildArtifact } from "../build.ts";
 import type { BuildOptions } from "../options.ts";
+import { parseManifest } from "../../image/oci.ts";
+import { planRebuild } from "../rebuild/plan.ts";
 import { readContextList } from "./context-list.ts";
 import type { MadeStatement } from "./evidence.ts";
 import { materialsType } from "./materials.ts";
@@ -221,4 +224,25 @@ test("`readContextList()` refuses paths that lead out, and what is no list", () 
   ])
     assert.equal(typeof readContextList(list(row)), "string", JSON.stringify(row));
   assert.equal(typeof readContextList(Buffer.from("{")), "string");
+});
+
+test("`gatherEvidence()` keeps no files and tells no words that look like secrets", async () => {
+  const token = `ghp_${randomBytes(18).toString("hex")}`;
+  const dockerfile = `FROM scratch AS one\nCOPY . /src\nADD src/a.js /${token}/\nFROM scratch\nCOPY --from=one /src/src/a.js /a\n`;
+  const project = newProject({ Dockerfile: dockerfile, "src/a.js": "a" });
+  write(project, { "src/token.txt": `${token}\n` });
+  const { store, built, provenance, text } = await build(project, { buildArgs: new Map([["LEVEL", token]]) });
+  assert.deepEqual(only(dependencies(provenance), "context").annotations, { kept: false, withheld: true });
+  assert.deepEqual(named(dependencies(provenance), "part of the context"), []);
+  assert.deepEqual(provenance.buildDefinition.externalParameters.secretBuildArguments, ["LEVEL"]);
+  assert.ok(!text.includes(token));
+  assert.throws(() => planRebuild(provenance), /were not kept/);
+  const [materials] = await store.referrers(built.digest, materialsType);
+  const kept = parseManifest(await store.read(materials?.digest as never)).layers;
+  for (const { digest } of kept) assert.ok(!(await store.read(digest)).includes(token));
+  // By its name, whatever is in it.
+  rmSync(join(project, "src/token.txt"));
+  write(project, { "src/.npmrc": "x" });
+  const second = await build(project);
+  assert.equal(only(dependencies(second.provenance), "context").annotations?.["withheld"], true);
 });

@@ -3,6 +3,7 @@ import type { BuildDefinition } from "../../model/definition.ts";
 import { builderId, buildType, type Provenance, type Resource } from "../../trust/provenance.ts";
 import type { PinnedPackage } from "../debian/pins.ts";
 import { hasSecretName } from "../secrets/refuse.ts";
+import { scanText } from "../secrets/scanner.ts";
 import type { Source } from "../source.ts";
 import type { RunRecord } from "./log.ts";
 import type { Material } from "./materials.ts";
@@ -33,7 +34,7 @@ export interface ProvenanceInput {
   readonly runs: ReadonlyMap<StepFact, RunRecord>;
   /** What of bronze.lock was used; undefined: nothing. */
   readonly lock: { readonly digest: Digest; readonly published?: string } | undefined;
-  readonly context: { readonly digest: Digest; readonly isKept: boolean };
+  readonly context: { readonly digest: Digest; readonly isKept: boolean; readonly isWithheld: boolean };
   /** What is kept of the context: its list, its contents. */
   readonly contextMaterials: readonly Material[];
   readonly log: Material;
@@ -88,7 +89,7 @@ export function makeProvenance(input: ProvenanceInput): Provenance {
         {
           name: resourceNames.context,
           digest: sha256Of(input.context.digest),
-          annotations: { kept: input.context.isKept },
+          annotations: { kept: input.context.isKept, ...(input.context.isWithheld ? { withheld: true } : {}) },
         },
         ...input.contextMaterials.map((part) => materialResource(resourceNames.contextPart, part)),
         ...facts.bases.map(({ name, platform, digest }) => ({
@@ -201,9 +202,14 @@ function withoutSecrets(args: Iterable<readonly [name: string, value: string]>):
 } {
   const all = [...args].sort(([a], [b]) => (a < b ? -1 : 1));
   return {
-    args: Object.fromEntries(all.filter(([name]) => !hasSecretName(name))),
-    secretArgs: all.map(([name]) => name).filter(hasSecretName),
+    args: Object.fromEntries(all.filter((one) => !isSecret(one))),
+    secretArgs: all.filter(isSecret).map(([name]) => name),
   };
+}
+
+/** By its name, or by what the value looks like. */
+function isSecret([name, value]: readonly [name: string, value: string]): boolean {
+  return hasSecretName(name) || scanText(value, []).length > 0;
 }
 
 function withoutCredentials(address: string): string {

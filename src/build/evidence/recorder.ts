@@ -90,7 +90,8 @@ export interface Recorder {
   layer(digest: Digest, members: readonly LayerSource[]): void;
 }
 
-export function createRecorder(): Recorder {
+/** @param said an instruction as it may be told */
+export function createRecorder(said: (text: string) => string = (text) => text): Recorder {
   const stages: StepFact[][] = [];
   const bases = new Map<string, BaseFact>();
   const reads = new Map<string, ReadFact>();
@@ -121,7 +122,7 @@ export function createRecorder(): Recorder {
     event: outputs.event,
     stage(position) {
       const steps = (stages[position] ??= []);
-      return (fact) => void steps.push(fact);
+      return (fact) => void steps.push({ ...fact, text: said(fact.text) });
     },
     base: (fact) => void bases.set(keyOf(fact), fact),
     packages: (pinned) => void (packages = pinned),

@@ -58,6 +58,10 @@ export function planRebuild(provenance: Provenance): RebuildPlan {
   const build = given.build as unknown as RebuildPlan["build"] | undefined;
   const epoch = internalParameters["sourceDateEpoch"];
   const context = need(named(taken, resourceNames.context)[0], "the files it was made of");
+  if (context.annotations?.["withheld"] === true)
+    throw new OperatorError("NOT_FOUND", "Cannot make it again: the files that it was built of were not kept", {
+      hint: "something in them looked like a secret, and what is kept is sent with the artifact; commit what the build uses, keep secrets out by .dockerignore, and build again",
+    });
   const parts = named(taken, resourceNames.contextPart);
   const part = (type: string): readonly Digest[] =>
     parts.filter(({ mediaType }) => mediaType === type).map((one) => need(digestOf(one), "a part of its files"));

@@ -1,5 +1,5 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import { fromBytePath, toBytePath } from "../../image/tar-entry.ts";
+import { fromBytePath, toBytePath, type BytePath } from "../../image/tar-entry.ts";
 import { shorten } from "../../image/difference.ts";
 import { layerInstructions } from "../../image/oci.ts";
 import { canonicalJson } from "../../model/canonical.ts";
@@ -53,9 +53,7 @@ export async function refuseSecrets(
   const found = [...(await inLayers(image, scan)), ...inConfig(image, scan)];
   const used = new Set<SecretAllowance>();
   const refused = found.filter((secret) => {
-    const mark = allowances.find(
-      (one) => one.rule === secret.rule && pathPattern(one.path).test(toBytePath(secret.path)),
-    );
+    const mark = allowances.find((one) => allows(one, toBytePath(secret.path), secret.rule));
     if (mark !== undefined) used.add(mark);
     return mark === undefined;
   });
@@ -197,6 +195,15 @@ function describeSecret({ path, rule, line, layer, instruction }: FoundSecret): 
   const place = line === undefined ? shorten(path) : `${shorten(path)}, line ${line}`;
   const maker = instruction === undefined ? "" : `; ${layer === undefined ? "" : `layer ${layer}, `}${instruction}`;
   return `${place}: ${title} (rule ${rule}${maker})`;
+}
+
+/** Whether a finding is marked as none. @param path from the root of the image, as bytes */
+export function isAllowed(path: BytePath, rule: string, allowances: readonly SecretAllowance[]): boolean {
+  return allowances.some((one) => allows(one, path, rule));
+}
+
+function allows(one: SecretAllowance, path: BytePath, rule: string): boolean {
+  return one.rule === rule && pathPattern(one.path).test(path);
 }
 
 /** As in .dockerignore: a folder covers what is in it. */
