@@ -1,6 +1,7 @@
 import { isOutdated } from "../ledger/secrets.ts";
 import type { SetRecord } from "../ledger/state.ts";
 import { webProcess, type InstanceName } from "../model/names.ts";
+import { insertInto, removeFrom } from "../rollout/sorted.ts";
 import { isPlaced, type SetView } from "../rollout/view.ts";
 import type { FleetInstance } from "./fleet.ts";
 
@@ -22,7 +23,8 @@ export class Members {
   readonly #instances = new Map<InstanceName, FleetInstance>();
   /** To be looked at one by one: changed since they were plain, or never were. */
   readonly #odd = new Set<InstanceName>();
-  #names: readonly InstanceName[] | null = null;
+  /** Sorted. */
+  readonly #names: InstanceName[] = [];
   #view: SetView | null = null;
   #changes = 0;
 
@@ -37,7 +39,7 @@ export class Members {
 
   /** @param isQuiet whether nothing has changed about it that a plan depends on */
   put(instance: FleetInstance, isQuiet: boolean): void {
-    if (!this.#instances.has(instance.name)) this.#names = null;
+    if (!this.#instances.has(instance.name)) insertInto(this.#names, instance.name);
     this.#instances.set(instance.name, instance);
     // A view has those that are odd as they were when it was made.
     if (!isQuiet || this.#odd.has(instance.name)) this.suspect(instance.name);
@@ -46,7 +48,7 @@ export class Members {
   remove(name: InstanceName): void {
     if (!this.#instances.delete(name)) return;
     this.#odd.delete(name);
-    this.#names = null;
+    removeFrom(this.#names, name);
     this.#touch();
   }
 
@@ -64,7 +66,6 @@ export class Members {
 
   /** Sorted by name. */
   all(): readonly FleetInstance[] {
-    this.#names ??= [...this.#instances.keys()].sort();
     return this.#names.flatMap((name) => this.#instances.get(name) ?? []);
   }
 

@@ -7,6 +7,7 @@ import { outUntilReplacedMs } from "./health.ts";
 import { isLate } from "./plan-active.ts";
 import { planWorkers } from "./processes.ts";
 import { isUsable, onlyWeb } from "./ready.ts";
+import { insertInto, removeFrom } from "./sorted.ts";
 import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
 import { countOf, type Targets } from "./targets.ts";
@@ -183,6 +184,14 @@ function planEndpoints(
   // All that is plain has its place already.
   if (placed.length === own.plain + wanted.length && wanted.every(({ name }) => isPlaced(placed, name)))
     return undefined;
+  const known = odd.filter(({ name }) => isPlaced(placed, name));
+  if (placed.length === own.plain + known.length) {
+    // Only what is odd changes: most of a large set stays as it is.
+    const endpoints = [...placed];
+    for (const instance of known) if (!belongs(instance)) removeFrom(endpoints, instance.name);
+    for (const { name } of wanted) insertInto(endpoints, name);
+    return endpoints;
+  }
   const oddNames = new Set(own.odd.map(({ name }) => name));
   return onlyWeb(own.all)
     .filter((instance) => (oddNames.has(instance.name) ? belongs(instance) : true))

@@ -7,6 +7,7 @@ import type { Health } from "./health.ts";
 import type { AnalysisView } from "./plan-analysis.ts";
 import type { NeedsView } from "./needs.ts";
 import { isUsable } from "./ready.ts";
+import { positionIn } from "./sorted.ts";
 import type { TasksView } from "./tasks.ts";
 import type { TrafficShare } from "./watch.ts";
 
@@ -85,15 +86,7 @@ export function hasUsable({ plain, odd }: SetView): boolean {
 
 /** Whether an instance is among those of a set that are placed. @param placed sorted */
 export function isPlaced(placed: readonly InstanceName[] | undefined, name: InstanceName): boolean {
-  if (placed === undefined) return false;
-  let low = 0;
-  let high = placed.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((placed[middle] ?? name) < name) low = middle + 1;
-    else high = middle;
-  }
-  return placed[low] === name;
+  return placed !== undefined && placed[positionIn(placed, name)] === name;
 }
 
 /** How many `web` instances of a set are what. */
