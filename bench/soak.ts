@@ -11,7 +11,7 @@ import { Executions, withExecutions } from "../src/load/executions.ts";
 import { startLoad } from "../src/load/process.ts";
 import { defaultLoad, type Kind, type LoadReport } from "../src/load/protocol.ts";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport } from "../src/model/api.ts";
+import type { AuditReport } from "../src/model/api/trust.ts";
 import { renderError } from "../src/render/error.ts";
 import { plainPaint } from "../src/render/paint.ts";
 import { demoApp, isSettled, loadMain, nodeProject, startBronze } from "./lib/bronze.ts";

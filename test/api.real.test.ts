@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
-import type { Ping } from "../src/model/api.ts";
+import type { Ping } from "../src/model/api/asked.ts";
 import { createSite, eventually, get, keepAsking, type DeployResult } from "./support/bronze.ts";
 import { errorOf, request, sendRaw, statusOf } from "./support/socket.ts";
 

@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import test from "node:test";
-import type { DeployResult, StatusReport } from "../src/model/api.ts";
+import type { DeployResult } from "../src/model/api/releases.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { placesOf } from "../src/model/places.ts";
 import { createSite, dockerfile, get } from "./support/bronze.ts";
 

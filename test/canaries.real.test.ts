@@ -5,7 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import type { SecretResult, SecretsReport, StatusReport } from "../src/model/api.ts";
+import type { SecretResult, SecretsReport } from "../src/model/api/secrets.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { placesOf } from "../src/model/places.ts";
 import { createSite, eventually, get, type CommandResult, type DeployResult, type Site } from "./support/bronze.ts";
 import { filesWith, formsOf, watchProcesses } from "./support/canaries.ts";

@@ -4,7 +4,8 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport, StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
+import type { AuditReport } from "../src/model/api/trust.ts";
 import { createSite, dockerfile, eventually, get, keepAsking, launcher, type DeployResult } from "./support/bronze.ts";
 
 /** The library that gives a process and its children a time of day of their own. @see faketime(1) */

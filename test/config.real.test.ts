@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { ConfigReport, StatusReport } from "../src/model/api.ts";
+import type { ConfigReport } from "../src/model/api/releases.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import type { ContentDifference } from "../src/model/difference.ts";
 import { createSite, get, type DeployResult, type Site } from "./support/bronze.ts";
 

@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport, StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
+import type { AuditReport } from "../src/model/api/trust.ts";
 import {
   createSite,
   dockerfile,

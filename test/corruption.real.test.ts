@@ -16,7 +16,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { EnvironmentStatus, StatusReport, StorageReport } from "../src/model/api.ts";
+import type { EnvironmentStatus, StatusReport } from "../src/model/api/status.ts";
+import type { StorageReport } from "../src/model/api/storage.ts";
 import { createSite, eventually, get, keepAsking, type Site, type DeployResult } from "./support/bronze.ts";
 
 /** Changes one byte of a file behind everybody's back: the flag is taken off and put on again. */

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join, relative } from "node:path";
 import test from "node:test";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import type { LedgerEvent } from "../src/ledger/event.ts";
 import { createSite, eventually, get, launcher, type Site, type DeployResult } from "./support/bronze.ts";
 

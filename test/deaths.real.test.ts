@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandResult } from "./support/bronze.ts";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { eventually, get, type DeployResult } from "./support/bronze.ts";
 import { createDeathSite, writeDyingApp } from "./support/deaths.ts";
 import { describe } from "./support/deaths-load.ts";

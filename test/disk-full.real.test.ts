@@ -4,7 +4,9 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { AuditReport, EnvironmentStatus, LogLine, Ping, StatusReport } from "../src/model/api.ts";
+import type { LogLine, Ping } from "../src/model/api/asked.ts";
+import type { EnvironmentStatus, StatusReport } from "../src/model/api/status.ts";
+import type { AuditReport } from "../src/model/api/trust.ts";
 import { createSite, dockerfile, eventually, get, keepAsking, server, type DeployResult } from "./support/bronze.ts";
 
 /** Answers 500 to /cgi-bin/probe where its image says so. */

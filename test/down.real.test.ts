@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { placesOf } from "../src/model/places.ts";
 import { createSite, eventually } from "./support/bronze.ts";
 

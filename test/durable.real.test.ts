@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "node:test";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { createSite, type DeployResult } from "./support/bronze.ts";
 import { attachStrace, parseTrace, readTrace, underStrace, type SystemCall } from "./support/strace.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { createSite, eventually, type DeployResult } from "./support/bronze.ts";
 import { leaksOf, remainsOf, rightfulOf } from "./support/leaks.ts";
 

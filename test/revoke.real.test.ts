@@ -3,7 +3,9 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { ReleaseRow, RevokeResult, StatusReport } from "../src/model/api.ts";
+import type { ReleaseRow } from "../src/model/api/releases.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
+import type { RevokeResult } from "../src/model/api/trust.ts";
 import { createSite, dockerfile, eventually, get, keepAsking, server, type DeployResult } from "./support/bronze.ts";
 
 test(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { RolloutResult } from "../src/model/api.ts";
+import type { RolloutResult } from "../src/model/api/rollouts.ts";
 import { get } from "./support/bronze.ts";
 import { startLasting, startStream, type Lasting } from "./support/lasting.ts";
 import { createRolloutSite, instances } from "./support/rollouts.ts";

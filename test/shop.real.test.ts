@@ -3,7 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { join } from "node:path";
 import test from "node:test";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { createSite, eventually, get, keepAsking } from "./support/bronze.ts";
 
 const example = join(import.meta.dirname, "../examples/shop");

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { StatusReport } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { placesOf } from "../src/model/places.ts";
 import { createSite, eventually, get, keepAsking, type Site, type DeployResult } from "./support/bronze.ts";
 import { leaksOf, remainsOf, rightfulOf } from "./support/leaks.ts";

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { LedgerEvent } from "../src/ledger/event.ts";
-import type { DeployResult, RunLine, StatusReport } from "../src/model/api.ts";
+import type { DeployResult } from "../src/model/api/releases.ts";
+import type { RunLine } from "../src/model/api/runs.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
 import { bundleType } from "../src/trust/bundle.ts";
 import { createLocalStore } from "../src/store/local.ts";
 import { join } from "node:path";

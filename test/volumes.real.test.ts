@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { StatusReport, VolumeResult, VolumeRow } from "../src/model/api.ts";
+import type { StatusReport } from "../src/model/api/status.ts";
+import type { VolumeResult, VolumeRow } from "../src/model/api/volumes.ts";
 import { createSite, dockerfile, eventually, get, keepAsking, type Site } from "./support/bronze.ts";
 import type { VolumeKind } from "./support/volume.ts";
 

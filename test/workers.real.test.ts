@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
-import type { InstanceStatus, LogLine } from "../src/model/api.ts";
+import type { LogLine } from "../src/model/api/asked.ts";
+import type { InstanceStatus } from "../src/model/api/status.ts";
 import { createSite, eventually, keepAsking, type DeployResult, type Site } from "./support/bronze.ts";
 
 /** A worker that says which it is, and good-bye when it is told to end. */

@@ -8,14 +8,9 @@ import { createApiClient, type ApiClient } from "../../src/cli/api-client.ts";
 import { openPlace } from "../../src/cli/demo/place.ts";
 import { machineMs } from "../../src/load/probe.ts";
 import { fromErrorRecord } from "../../src/errors/operator-error.ts";
-import type {
-  DeployRequest,
-  DeployResult,
-  EnvironmentStatus,
-  Ping,
-  StatusReport,
-  StreamLine,
-} from "../../src/model/api.ts";
+import type { Ping, StreamLine } from "../../src/model/api/asked.ts";
+import type { DeployRequest, DeployResult } from "../../src/model/api/releases.ts";
+import type { EnvironmentStatus, StatusReport } from "../../src/model/api/status.ts";
 import type { Digest } from "../../src/model/canonical.ts";
 import {
   defaultEnvironmentSettings,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApiClient } from "../../src/cli/api-client.ts";
-import type { StatusReport } from "../../src/model/api.ts";
+import type { StatusReport } from "../../src/model/api/status.ts";
 import { placesOf } from "../../src/model/places.ts";
 import { createSite, get } from "../../test/support/bronze.ts";
 import { bootDaemon, powerCut } from "../../test/support/power-cut.ts";

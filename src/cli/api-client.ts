@@ -4,7 +4,7 @@ import { ResponseReader } from "./http-response.ts";
 
 type Query = { readonly [name: string]: string | number | undefined };
 
-/** The daemon's API, as `src/model/api.ts` describes it. One connection a call; no `node:http`, which costs 30 ms to load. */
+/** The daemon's API, as `src/model/api/asked.ts` describes it. One connection a call; no `node:http`, which costs 30 ms to load. */
 export interface ApiClient {
   get<Reply>(path: string, query?: Query, signal?: AbortSignal): Promise<Reply>;
   /** Lines of a streamed answer as they arrive. @throws {ConnectionLost} when it breaks off before its end */

@@ -1,4 +1,5 @@
-import type { SecretCheckRequest, WantedSecret } from "../model/api.ts";
+import type { WantedSecret } from "../model/api/releases.ts";
+import type { SecretCheckRequest } from "../model/api/secrets.ts";
 import type { Context } from "./context.ts";
 import type { Target } from "./project.ts";
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exitStatusByCode } from "../errors/codes.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../errors/operator-error.ts";
-import type { Ping } from "../model/api.ts";
+import type { Ping } from "../model/api/asked.ts";
 import type { Places } from "../model/places.ts";
 import type { Context } from "./context.ts";
 import { isInstalled, systemctl } from "./install/systemd.ts";

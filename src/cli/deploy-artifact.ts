@@ -1,5 +1,7 @@
 import type { Digest } from "../model/canonical.ts";
-import type { DeployPlan, DeployRequest, StatusReport, WantedSecret } from "../model/api.ts";
+import type { DeployRequest, WantedSecret } from "../model/api/releases.ts";
+import type { DeployPlan } from "../model/api/rollouts.ts";
+import type { StatusReport } from "../model/api/status.ts";
 import type { Definition } from "../model/definition.ts";
 import type { AppName } from "../model/names.ts";
 import { renderDeployPlan } from "../render/deploy-plan.ts";

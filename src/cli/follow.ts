@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromErrorRecord, OperatorError } from "../errors/operator-error.ts";
-import type { DeployResult, Ping, ReleaseRow, StatusReport, StreamLine } from "../model/api.ts";
+import type { Ping, StreamLine } from "../model/api/asked.ts";
+import type { DeployResult, ReleaseRow } from "../model/api/releases.ts";
+import type { StatusReport } from "../model/api/status.ts";
 import { ConnectionLost } from "./api-client.ts";
 import type { Context } from "./context.ts";
 import type { Target } from "./project.ts";

@@ -1,6 +1,6 @@
 import type { BuildCache } from "../build/cache.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { StatusReport } from "../model/api.ts";
+import type { StatusReport } from "../model/api/status.ts";
 import type { Definition } from "../model/definition.ts";
 import { nearestName } from "../model/nearest.ts";
 import { parseAppName, parseEnvironmentName, type AppName, type EnvironmentName } from "../model/names.ts";

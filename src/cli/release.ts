@@ -1,6 +1,6 @@
 import { Option, type Command } from "commander";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { DeployResult, ReleaseRow } from "../model/api.ts";
+import type { DeployResult, ReleaseRow } from "../model/api/releases.ts";
 import type { Definition } from "../model/definition.ts";
 import { leftText } from "../model/tasks.ts";
 import { formatDuration } from "../model/quantities.ts";

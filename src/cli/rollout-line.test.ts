@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { RolloutStatus } from "../model/api.ts";
+import type { RolloutStatus } from "../model/api/rollouts.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import type { Context } from "./context.ts";
 import { showRollout } from "./rollout-line.ts";

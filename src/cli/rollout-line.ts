@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StatusReport } from "../model/api.ts";
+import type { StatusReport } from "../model/api/status.ts";
 import { progressText } from "../render/rollout.ts";
 import type { Context } from "./context.ts";
 import type { Target } from "./project.ts";

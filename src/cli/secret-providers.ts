@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { WantedSecret } from "../model/api.ts";
+import type { WantedSecret } from "../model/api/releases.ts";
 import type { SecretDefinition, SecretSource } from "../model/definition.ts";
 import { mostSecretBytes, whyNoValue, whyNoVariableValue, withoutLineEnd, type SecretName } from "../model/secret.ts";
 import type { Project } from "./project.ts";

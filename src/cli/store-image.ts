@@ -1,7 +1,7 @@
 import { isMark } from "../build/exchange/take.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import { parseReference, storeName } from "../image/reference.ts";
-import type { ReleaseRow } from "../model/api.ts";
+import type { ReleaseRow } from "../model/api/releases.ts";
 import { isDigest, type Digest } from "../model/canonical.ts";
 import { parseDigest } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";

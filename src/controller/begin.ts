@@ -1,6 +1,6 @@
 import type { Cause, EventData } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { Promotion } from "../model/api.ts";
+import type { Promotion } from "../model/api/releases.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
 import type { TestTask } from "../model/tasks.ts";
 import { keyOf, type Controller } from "./controller.ts";

@@ -1,7 +1,7 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { ConfigOrigin } from "../ledger/event.ts";
 import { configOriginInEffect, environmentKey, noConfig, type EnvironmentRecord } from "../ledger/state.ts";
-import type { ConfigReport, ConfigRequest } from "../model/api.ts";
+import type { ConfigReport, ConfigRequest } from "../model/api/releases.ts";
 import { configSizeProblem, effectiveConfig, overrideRows, type ConfigOverrides } from "../model/config.ts";
 import { nearestName } from "../model/nearest.ts";
 import { baseOf, causeOf, comingSettings, pendingOf, type ReleaseOutcome } from "./begin.ts";

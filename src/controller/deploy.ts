@@ -1,7 +1,7 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause } from "../ledger/event.ts";
 import { configOriginInEffect, environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { effectiveConfig } from "../model/config.ts";
 import { formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";

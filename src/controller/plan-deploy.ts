@@ -1,6 +1,7 @@
 import { contentNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import type { DeployPlan, DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
+import type { DeployPlan } from "../model/api/rollouts.ts";
 import { contentDigest } from "../model/content.ts";
 import { setName, webProcess } from "../model/names.ts";
 import { clashes, volumesOf } from "../model/volumes.ts";

@@ -1,6 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { environmentKey, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { Controller } from "./controller.ts";
 

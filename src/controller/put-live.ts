@@ -2,7 +2,7 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, ConfigOrigin } from "../ledger/event.ts";
 import { contentNow } from "../ledger/secrets.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import type { Promotion } from "../model/api.ts";
+import type { Promotion } from "../model/api/releases.ts";
 import { contentDigest, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { testsDigest, type TestTask } from "../model/tasks.ts";

@@ -1,7 +1,7 @@
 import type { Cause, ConfigOrigin, EventData, Failure } from "../ledger/event.ts";
 import { contentNow, digestNow, replacedSecrets, type ReplacedSecret } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { Promotion } from "../model/api.ts";
+import type { Promotion } from "../model/api/releases.ts";
 import type { Content, EnvironmentSettings } from "../model/content.ts";
 import type { Digest } from "../model/canonical.ts";
 import { setName } from "../model/names.ts";

@@ -1,7 +1,8 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause } from "../ledger/event.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { DownRequest, WaitRequest } from "../model/api.ts";
+import type { WaitRequest } from "../model/api/asked.ts";
+import type { DownRequest } from "../model/api/releases.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError, servingText } from "./executor.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "./known.ts";

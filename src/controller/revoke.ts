@@ -1,6 +1,6 @@
 import type { EventData } from "../ledger/event.ts";
 import { blockOf, blockText, shortName } from "../ledger/revocations.ts";
-import type { RevokedRunning, RevokeRequest, RevokeResult } from "../model/api.ts";
+import type { RevokedRunning, RevokeRequest, RevokeResult } from "../model/api/trust.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Descent } from "../ports/verifier.ts";
 import { becomesOf } from "../rollout/revoked.ts";

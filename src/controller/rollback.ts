@@ -1,7 +1,7 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { contentNow, digestNow } from "../ledger/secrets.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { RollbackRequest } from "../model/api.ts";
+import type { RollbackRequest } from "../model/api/releases.ts";
 import type { Digest } from "../model/canonical.ts";
 import { isUnasked } from "../rollout/ready.ts";
 import { hasServed, isBlocked, originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";

@@ -1,6 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { AllowRequest, RolloutRequest } from "../model/api.ts";
+import type { AllowRequest, RolloutRequest } from "../model/api/rollouts.ts";
 import { strategyOf } from "../rollout/targets.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { causeOf, isSwitching, rolloutEnd } from "./begin.ts";

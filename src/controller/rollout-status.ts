@@ -1,5 +1,5 @@
 import { settingsFor, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
-import type { AnalysisStatus, RolloutSet, RolloutStatus } from "../model/api.ts";
+import type { AnalysisStatus, RolloutSet, RolloutStatus } from "../model/api/rollouts.ts";
 import { formatRoute } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";

@@ -1,6 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { nextTaskOrdinal, type EnvironmentRecord, type ReleaseRecord, type TaskRecord } from "../ledger/state.ts";
-import type { RunRequest } from "../model/api.ts";
+import type { RunRequest } from "../model/api/runs.ts";
 import { instanceName, runProcess, webProcess, type ProcessName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
 import { refuseRevoked } from "./admission.ts";

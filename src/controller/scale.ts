@@ -1,6 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import type { ScaleRequest } from "../model/api.ts";
+import type { ScaleRequest } from "../model/api/releases.ts";
 import type { ProcessName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
 import { withCounts, workersOf, type Counts } from "../model/processes.ts";

@@ -2,7 +2,7 @@ import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { Cause } from "../ledger/event.ts";
 import { contentNow, currentVersion, knownSecrets, lostSecrets, nextVersion } from "../ledger/secrets.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import type { WantedSecret } from "../model/api.ts";
+import type { WantedSecret } from "../model/api/releases.ts";
 import type { Content } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";

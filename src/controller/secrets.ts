@@ -9,7 +9,7 @@ import {
   type SecretVersionRecord,
 } from "../ledger/secrets.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import type { SecretRemoveRequest, SecretRevokeRequest, SecretRow, SecretSetRequest } from "../model/api.ts";
+import type { SecretRemoveRequest, SecretRevokeRequest, SecretRow, SecretSetRequest } from "../model/api/secrets.ts";
 import { secretText, type SecretName } from "../model/secret.ts";
 import { baseOf, causeOf, comingSettings, pendingOf, type ReleaseOutcome } from "./begin.ts";
 import type { Controller } from "./controller.ts";

@@ -1,17 +1,16 @@
 import { releaseState, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import { digestNow, lostSecrets, replacedSecrets, replacedText } from "../ledger/secrets.ts";
 import { crashMemoryMs } from "../ledger/crashes.ts";
+import type { ReleaseChanges, ReleaseRow } from "../model/api/releases.ts";
 import type {
   EnvironmentStatus,
   Figures,
   InstanceStatus,
-  ReleaseChanges,
-  ReleaseRow,
   RollbackReadiness,
   TaskStatus,
   UnkeptPlace,
   WorkerStatus,
-} from "../model/api.ts";
+} from "../model/api/status.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { splitInstanceName, webProcess, type AppName, type InstanceName } from "../model/names.ts";
 import { overrideRows } from "../model/config.ts";

@@ -1,6 +1,6 @@
 import { shortName } from "../ledger/revocations.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { TrustStatus } from "../model/api.ts";
+import type { TrustStatus } from "../model/api/trust.ts";
 import { becomesOf, whyBlocked } from "../rollout/revoked.ts";
 import { modeFor } from "./admission.ts";
 

@@ -1,5 +1,5 @@
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { StopFirst } from "../model/api.ts";
+import type { StopFirst } from "../model/api/status.ts";
 import { webProcess } from "../model/names.ts";
 import { clashes, volumesOf } from "../model/volumes.ts";
 

@@ -6,7 +6,7 @@ import type {
   VolumeResult,
   VolumeRow,
   VolumeSnapshotRequest,
-} from "../model/api.ts";
+} from "../model/api/volumes.ts";
 import type { InstanceName } from "../model/names.ts";
 import {
   allVolumesOf,

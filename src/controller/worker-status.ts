@@ -1,5 +1,5 @@
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
-import type { RollbackReadiness, WorkerStatus } from "../model/api.ts";
+import type { RollbackReadiness, WorkerStatus } from "../model/api/status.ts";
 import { splitInstanceName } from "../model/names.ts";
 import { wantedInstances, workersOf } from "../model/processes.ts";
 import { isUsable } from "../rollout/ready.ts";

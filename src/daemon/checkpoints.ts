@@ -11,7 +11,7 @@ import {
   type Checkpoint,
 } from "../ledger/checkpoint.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import type { CheckpointReport } from "../model/api.ts";
+import type { CheckpointReport } from "../model/api/trust.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Journal } from "../ports/journal.ts";

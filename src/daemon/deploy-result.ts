@@ -1,7 +1,7 @@
 import type { ReleaseOutcome } from "../controller/begin.ts";
 import { urlOf } from "../controller/status.ts";
 import { releaseState } from "../ledger/state.ts";
-import type { DeployResult } from "../model/api.ts";
+import type { DeployResult } from "../model/api/releases.ts";
 import { overrideRows } from "../model/config.ts";
 
 /** What a caller who asked for a release is told of it. */

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import type { CheckpointReport } from "../model/api.ts";
+import type { CheckpointReport } from "../model/api/trust.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import type { Journal } from "../ports/journal.ts";
 import { ledgerPages } from "./ledger-pages.ts";

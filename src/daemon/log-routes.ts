@@ -3,7 +3,7 @@ import { OperatorError } from "../errors/operator-error.ts";
 import type { Controller } from "../controller/controller.ts";
 import { knownEnvironment } from "../controller/known.ts";
 import { nextOrdinalOf, nextTaskOrdinal, type EnvironmentRecord } from "../ledger/state.ts";
-import type { LogLine } from "../model/api.ts";
+import type { LogLine } from "../model/api/asked.ts";
 import {
   isTask,
   splitInstanceName,

@@ -19,7 +19,7 @@ import { openSqliteJournal, type SqliteJournal } from "../drivers/sqlite/journal
 import { systemMachine } from "../drivers/system/machine.ts";
 import { tellReady } from "../drivers/system/ready.ts";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
-import type { Ping } from "../model/api.ts";
+import type { Ping } from "../model/api/asked.ts";
 import { placesOf } from "../model/places.ts";
 import { parseDurationMs } from "../model/quantities.ts";
 import { createEvidence } from "../store/evidence.ts";

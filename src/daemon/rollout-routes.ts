@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { Controller } from "../controller/controller.ts";
 import { allowContent, changeRollout, type RolloutOutcome } from "../controller/rollout-requests.ts";
 import { releaseState } from "../ledger/state.ts";
-import type { AllowRequest, RolloutRequest, RolloutResult } from "../model/api.ts";
+import type { AllowRequest, RolloutRequest, RolloutResult } from "../model/api/rollouts.ts";
 import { withProgress } from "./progress.ts";
 import { allowSchema, parseWith, rolloutSchema } from "./schemas.ts";
 import { streamWork } from "./stream.ts";

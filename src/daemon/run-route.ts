@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { endCommand, runCommand, type RunningCommand } from "../controller/run-command.ts";
 import { until } from "../controller/until.ts";
 import { endText } from "../ledger/describe.ts";
-import type { RunLine, RunRequest, RunResult } from "../model/api.ts";
+import type { RunLine, RunRequest, RunResult } from "../model/api/runs.ts";
 import { parseWith, runSchema } from "./schemas.ts";
 import type { ServerOptions } from "./server.ts";
 import { streamLines } from "./stream.ts";

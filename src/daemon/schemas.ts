@@ -361,7 +361,7 @@ export function parseWith<Schema extends z.ZodType>(schema: Schema, value: unkno
     .slice(0, 10)
     .map((issue) => `${issue.path.join(".").slice(0, 100) || "body"}: ${issue.message.slice(0, 300)}`);
   throw new OperatorError("ARGUMENT_INVALID", `Cannot read the ${what}: ${problems.join("; ")}`, {
-    hint: "the shapes stand in src/model/api.ts; client and daemon may be of different versions",
+    hint: "the shapes stand in src/model/api/asked.ts; client and daemon may be of different versions",
     details: { problems },
   });
 }

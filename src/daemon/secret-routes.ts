@@ -3,9 +3,9 @@ import type { Controller } from "../controller/controller.ts";
 import { removeSecret, revokeSecret, secretRows, setSecret, type SecretOutcome } from "../controller/secrets.ts";
 import { knownEnvironment } from "../controller/known.ts";
 import { checkKept } from "../controller/secret-values.ts";
+import type { Ping } from "../model/api/asked.ts";
 import type {
   PassphraseRequest,
-  Ping,
   SecretCheckRequest,
   SecretRemoveRequest,
   SecretResult,
@@ -13,7 +13,7 @@ import type {
   SecretSetRequest,
   SecretsLock,
   SecretsReport,
-} from "../model/api.ts";
+} from "../model/api/secrets.ts";
 import { deployResult } from "./deploy-result.ts";
 import { withProgress, type Filter } from "./progress.ts";
 import {

@@ -5,21 +5,12 @@ import type { z } from "zod";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { OperatorError, asOperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import type {
-  AuditReport,
-  CheckpointReport,
-  DeployPlan,
-  DeployRequest,
-  DownRequest,
-  DownResult,
-  LogLine,
-  Ping,
-  RollbackRequest,
-  ScaleRequest,
-  StatusReport,
-  StorageReport,
-  UnkeptPlace,
-} from "../model/api.ts";
+import type { LogLine, Ping } from "../model/api/asked.ts";
+import type { DeployRequest, DownRequest, DownResult, RollbackRequest, ScaleRequest } from "../model/api/releases.ts";
+import type { DeployPlan } from "../model/api/rollouts.ts";
+import type { StatusReport, UnkeptPlace } from "../model/api/status.ts";
+import type { StorageReport } from "../model/api/storage.ts";
+import type { AuditReport, CheckpointReport } from "../model/api/trust.ts";
 import type { Controller } from "../controller/controller.ts";
 import type { FleetInstance } from "../controller/fleet.ts";
 import type { InstanceName } from "../model/names.ts";
@@ -79,7 +70,7 @@ export interface ServerOptions {
   readonly onAllDown: () => void;
 }
 
-/** The API of `src/model/api.ts` over HTTP. */
+/** The API of `src/model/api/asked.ts` over HTTP. */
 export function createServer(options: ServerOptions): FastifyInstance {
   const { controller } = options;
   const app = fastify({
@@ -105,7 +96,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
       "NOT_FOUND",
       `Cannot answer ${request.method} ${request.url.slice(0, 200)}: no such route`,
       {
-        hint: "the routes stand in src/model/api.ts; client and daemon may be of different versions",
+        hint: "the routes stand in src/model/api/asked.ts; client and daemon may be of different versions",
       },
     );
   });

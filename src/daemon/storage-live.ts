@@ -4,7 +4,7 @@ import type { Recorder } from "../controller/recorder.ts";
 import { imageLeftovers } from "../drivers/runc/leftovers.ts";
 import type { RuncRuntime } from "../drivers/runc/runtime.ts";
 import type { SqliteJournal } from "../drivers/sqlite/journal.ts";
-import type { StorageReport } from "../model/api.ts";
+import type { StorageReport } from "../model/api/storage.ts";
 import type { Places } from "../model/places.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { LocalStore } from "../store/local.ts";

@@ -10,7 +10,7 @@ import { openSqliteJournal } from "../drivers/sqlite/journal.ts";
 import { ledgerPath } from "../drivers/sqlite/ledger-file.ts";
 import { salvageLedger } from "../drivers/sqlite/salvage.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { StorageFinding, StorageReport } from "../model/api.ts";
+import type { StorageFinding, StorageReport } from "../model/api/storage.ts";
 import type { Places } from "../model/places.ts";
 import { createLocalStore } from "../store/local.ts";
 import { openLedger } from "./open-ledger.ts";

@@ -7,7 +7,7 @@ import { diskTrouble } from "../errors/disk.ts";
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { EventData } from "../ledger/event.ts";
 import type { LedgerState } from "../ledger/state.ts";
-import type { StorageFinding, StorageReport } from "../model/api.ts";
+import type { StorageFinding, StorageReport } from "../model/api/storage.ts";
 import { digestHex, type Digest } from "../model/canonical.ts";
 import type { Places } from "../model/places.ts";
 import { formatBytes } from "../model/quantities.ts";

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
 import { asOperatorError } from "../errors/operator-error.ts";
-import type { StreamLine } from "../model/api.ts";
+import type { StreamLine } from "../model/api/asked.ts";
 
 /** What a client may leave unread, in bytes; whole lines of a log count too. */
 const mostUnread = 8 * 1024 * 1024;

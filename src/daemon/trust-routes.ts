@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { revoke } from "../controller/revoke.ts";
 import { blockOf } from "../ledger/revocations.ts";
 import type { LedgerState } from "../ledger/state.ts";
-import type { RevokedRow, RevokeRequest } from "../model/api.ts";
+import type { RevokedRow, RevokeRequest } from "../model/api/trust.ts";
 import type { Digest } from "../model/canonical.ts";
 import { parseWith, revokeSchema } from "./schemas.ts";
 import type { ServerOptions } from "./server.ts";

@@ -7,7 +7,7 @@ import type {
   VolumeResult,
   VolumeRow,
   VolumeSnapshotRequest,
-} from "../model/api.ts";
+} from "../model/api/volumes.ts";
 import { withProgress, type Filter } from "./progress.ts";
 import { parseWith, querySchema, volumeRemoveSchema, volumeRestoreSchema, volumeSnapshotSchema } from "./schemas.ts";
 import { streamWork } from "./stream.ts";

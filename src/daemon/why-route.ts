@@ -4,7 +4,7 @@ import { knownEnvironment, namedRelease } from "../controller/known.ts";
 import type { Controller } from "../controller/controller.ts";
 import { isReason } from "../ledger/reasons.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import type { WhyReport } from "../model/api.ts";
+import type { WhyReport } from "../model/api/releases.ts";
 import { ledgerPages } from "./ledger-pages.ts";
 import { isAbout } from "./progress.ts";
 import { oneEnvironmentSchema, parseWith } from "./schemas.ts";

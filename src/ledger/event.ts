@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors/codes.ts";
-import type { Promotion } from "../model/api.ts";
+import type { Promotion } from "../model/api/releases.ts";
 import type { Digest, Json } from "../model/canonical.ts";
 import type { Config, ConfigOverrides } from "../model/config.ts";
 import type { ArtifactOrigin, Content, TrustMode, WrittenSettings } from "../model/content.ts";

@@ -1,4 +1,4 @@
-import type { Promotion, ReleaseState } from "../model/api.ts";
+import type { Promotion, ReleaseState } from "../model/api/releases.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { ArtifactOrigin, Content, EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";

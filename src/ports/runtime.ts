@@ -6,7 +6,7 @@ import type {
   InstanceObservation,
 } from "../model/observation.ts";
 import type { Content, EnvironmentLimits } from "../model/content.ts";
-import type { UnkeptPlace } from "../model/api.ts";
+import type { UnkeptPlace } from "../model/api/status.ts";
 import type { Digest } from "../model/canonical.ts";
 import type { AppName, EnvironmentName, InstanceName, ProcessName, SetName } from "../model/names.ts";
 

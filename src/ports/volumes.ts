@@ -1,4 +1,4 @@
-import type { CopyWay, SnapshotRow } from "../model/api.ts";
+import type { CopyWay, SnapshotRow } from "../model/api/volumes.ts";
 import type { VolumeId } from "../model/volumes.ts";
 
 export type { CopyWay, VolumeId };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ConfigReport } from "../model/api.ts";
+import type { ConfigReport } from "../model/api/releases.ts";
 import { parseAppName, parseEnvironmentName } from "../model/names.ts";
 import { renderConfig } from "./config.ts";
 import { renderOverrides } from "./overrides.ts";

@@ -1,4 +1,4 @@
-import type { ConfigReport } from "../model/api.ts";
+import type { ConfigReport } from "../model/api/releases.ts";
 import { shownValue, wholeValue } from "./overrides.ts";
 import { renderRelease } from "./status.ts";
 import { renderTable } from "./table.ts";

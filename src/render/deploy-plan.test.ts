@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { DeployPlan } from "../model/api.ts";
+import type { DeployPlan } from "../model/api/rollouts.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { renderDeployPlan } from "./deploy-plan.ts";
 

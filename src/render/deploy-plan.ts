@@ -1,4 +1,4 @@
-import type { DeployPlan, PlannedStep } from "../model/api.ts";
+import type { DeployPlan, PlannedStep } from "../model/api/rollouts.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { weightText } from "../model/strategy.ts";
 import { renderTable } from "./table.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ReleaseRow } from "../model/api.ts";
+import type { ReleaseRow } from "../model/api/releases.ts";
 import { sha256 } from "../model/canonical.ts";
 import { diffContents } from "../model/difference.ts";
 import { defaultRunSettings, type Content } from "../model/content.ts";

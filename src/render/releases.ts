@@ -1,4 +1,4 @@
-import type { ReleaseChanges, ReleaseRow } from "../model/api.ts";
+import type { ReleaseChanges, ReleaseRow } from "../model/api/releases.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { Paint } from "./paint.ts";
 import { renderVersion, settingName } from "./difference.ts";

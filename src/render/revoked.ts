@@ -1,4 +1,4 @@
-import type { RevokedRow, RevokedRunning, RevokeResult } from "../model/api.ts";
+import type { RevokedRow, RevokedRunning, RevokeResult } from "../model/api/trust.ts";
 import type { Paint } from "./paint.ts";
 import { formatMoment } from "./releases.ts";
 import { shortDigest } from "./status.ts";

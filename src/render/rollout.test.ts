@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { RolloutStatus } from "../model/api.ts";
+import type { RolloutStatus } from "../model/api/rollouts.ts";
 import { plainPaint } from "./paint.ts";
 import { progressText, renderRollout } from "./rollout.ts";
 

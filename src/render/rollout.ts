@@ -1,4 +1,4 @@
-import type { AnalysisStatus, QuarantinedContent, RolloutSet, RolloutStatus } from "../model/api.ts";
+import type { AnalysisStatus, QuarantinedContent, RolloutSet, RolloutStatus } from "../model/api/rollouts.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { weightText } from "../model/strategy.ts";
 import type { Paint } from "./paint.ts";

@@ -1,4 +1,4 @@
-import type { SecretsReport } from "../model/api.ts";
+import type { SecretsReport } from "../model/api/secrets.ts";
 import { formatDuration } from "../model/quantities.ts";
 import { renderTable } from "./table.ts";
 

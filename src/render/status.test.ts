@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { webProcess, type AppName, type InstanceName, type ProcessName } from "../model/names.ts";
-import type { RollbackReadiness, StatusReport } from "../model/api.ts";
+import type { RollbackReadiness, StatusReport } from "../model/api/status.ts";
 import { createPaint, plainPaint } from "./paint.ts";
 import { renderReadiness, renderStatus } from "./status.ts";
 

@@ -4,9 +4,9 @@ import type {
   InstanceStatus,
   RollbackReadiness,
   StatusReport,
-  TrustStatus,
   WorkerStatus,
-} from "../model/api.ts";
+} from "../model/api/status.ts";
+import type { TrustStatus } from "../model/api/trust.ts";
 import { webProcess } from "../model/names.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { commandText, leftText } from "../model/tasks.ts";

@@ -1,4 +1,4 @@
-import type { CopyWay, VolumeRow } from "../model/api.ts";
+import type { CopyWay, VolumeRow } from "../model/api/volumes.ts";
 import { formatBytes, formatDuration } from "../model/quantities.ts";
 import { renderTable } from "./table.ts";
 

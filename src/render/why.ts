@@ -1,6 +1,6 @@
 import { describeEvent } from "../ledger/describe.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import type { WhyReport } from "../model/api.ts";
+import type { WhyReport } from "../model/api/releases.ts";
 import type { Json } from "../model/canonical.ts";
 import type { Paint } from "./paint.ts";
 import { formatMoment } from "./releases.ts";

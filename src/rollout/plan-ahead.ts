@@ -1,5 +1,5 @@
 import { noProgress, type RolloutProgress } from "../ledger/state.ts";
-import type { PlannedStep } from "../model/api.ts";
+import type { PlannedStep } from "../model/api/rollouts.ts";
 import type { SetName } from "../model/names.ts";
 import { wholeWeight, type Strategy } from "../model/strategy.ts";
 import { planStrategy } from "./strategies/plan.ts";

@@ -5,7 +5,7 @@ import { deploy } from "../controller/deploy.ts";
 import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { scale } from "../controller/scale.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { defaultEnvironmentSettings, defaultRunSettings } from "../model/content.ts";
 import { app, artifactOf, asked } from "./contents.ts";
 import type { Act } from "./story.ts";

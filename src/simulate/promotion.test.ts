@@ -3,7 +3,7 @@ import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
 import { releaseRow } from "../controller/status.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { parseEnvironmentName } from "../model/names.ts";
 import { asked, done, fails, recordOf, request } from "./testing.ts";
 import { createWorld } from "./world.ts";

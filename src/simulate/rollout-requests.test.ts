@@ -4,7 +4,7 @@ import type { Controller } from "../controller/controller.ts";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
 import { changeRollout } from "../controller/rollout-requests.ts";
-import type { RolloutRequest } from "../model/api.ts";
+import type { RolloutRequest } from "../model/api/rollouts.ts";
 import { weightsOf } from "../model/route-rule.ts";
 import type { Strategy } from "../model/strategy.ts";
 import { app, asked, done, environment, fails, live, recordOf, request } from "./testing.ts";

@@ -6,7 +6,7 @@ import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { endCommand, runCommand } from "../controller/run-command.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { RunRequest } from "../model/api.ts";
+import type { RunRequest } from "../model/api/runs.ts";
 import { app, asked, done, live, recordOf, request, states, oneLive } from "./testing.ts";
 import type { World } from "./world.ts";
 

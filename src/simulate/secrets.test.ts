@@ -7,7 +7,7 @@ import { rollback } from "../controller/rollback.ts";
 import { checkKept, hideSecrets } from "../controller/secret-values.ts";
 import { removeSecret, revokeSecret, secretRows, setSecret } from "../controller/secrets.ts";
 import { environmentStatus } from "../controller/status.ts";
-import type { WantedSecret } from "../model/api.ts";
+import type { WantedSecret } from "../model/api/releases.ts";
 import { parseSecretName } from "../model/secret.ts";
 import { asked, done, fails, live, names, recordOf, request, states } from "./testing.ts";
 import { createWorld, type World } from "./world.ts";

@@ -6,7 +6,7 @@ import { down, watched } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { setSecret } from "../controller/secrets.ts";
 import { OperatorError } from "../errors/operator-error.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { defaultRunSettings, type ReleaseTask } from "../model/content.ts";
 import type { InstanceName } from "../model/names.ts";
 import { parseSecretName } from "../model/secret.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
 import { rollback } from "../controller/rollback.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { contentDigest } from "../model/content.ts";
 import { startMortal, type Moment } from "./mortal.ts";
 import { asked, done, live, recordOf, request, states } from "./testing.ts";

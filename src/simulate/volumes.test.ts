@@ -7,7 +7,7 @@ import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { scale } from "../controller/scale.ts";
 import { removeVolume, restoreVolume, snapshotVolume, volumeRows } from "../controller/volumes.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { contentDigest, type EnvironmentSettings, type VolumeMount } from "../model/content.ts";
 import type { VolumeId } from "../model/volumes.ts";
 import { app, asked, done, fails, live, recordOf, request, states } from "./testing.ts";

@@ -8,7 +8,7 @@ import { rollback } from "../controller/rollback.ts";
 import { runCommand } from "../controller/run-command.ts";
 import { scale } from "../controller/scale.ts";
 import { revokeSecret, setSecret } from "../controller/secrets.ts";
-import type { DeployRequest } from "../model/api.ts";
+import type { DeployRequest } from "../model/api/releases.ts";
 import { defaultRunSettings } from "../model/content.ts";
 import { parseProcessName } from "../model/names.ts";
 import { parseSecretName } from "../model/secret.ts";

@@ -5,12 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { createVolume, type Volume, type VolumeKind } from "./volume.ts";
-import type {
-  DeployResult as AnyDeployResult,
-  EnvironmentStatus,
-  ReleaseRow,
-  StatusReport,
-} from "../../src/model/api.ts";
+import type { DeployResult as AnyDeployResult, ReleaseRow } from "../../src/model/api/releases.ts";
+import type { EnvironmentStatus, StatusReport } from "../../src/model/api/status.ts";
 
 /** Helpers of the tests that drive the whole product the way a user does: by its command, on real processes. */
 export const launcher = join(import.meta.dirname, "..", "..", "bronze");

@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { StatusReport } from "../../src/model/api.ts";
+import type { StatusReport } from "../../src/model/api/status.ts";
 import { dockerfile, server, type Site } from "./bronze.ts";
 
 /** How many commands are under way at the same time. */

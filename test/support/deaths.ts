@@ -6,7 +6,7 @@ import { ask } from "../../src/drivers/haproxy/admin.ts";
 import { layoutOf } from "../../src/drivers/haproxy/layout.ts";
 import { findSupervisor, type SupervisorStatus } from "../../src/drivers/haproxy/supervisor.ts";
 import { Executions } from "../../src/load/executions.ts";
-import type { EnvironmentStatus } from "../../src/model/api.ts";
+import type { EnvironmentStatus } from "../../src/model/api/status.ts";
 import { placesOf } from "../../src/model/places.ts";
 import { createSite, eventually, type Site, type DeployResult } from "./bronze.ts";
 import { dyingApp, startDeathLoad, type DeathLoad, type DeathReport } from "./deaths-load.ts";

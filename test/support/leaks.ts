@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupTrees } from "../../src/linux/cgroups.ts";
 import { readMounts } from "../../src/linux/mountinfo.ts";
-import type { ReleaseRow, StatusReport } from "../../src/model/api.ts";
+import type { ReleaseRow } from "../../src/model/api/releases.ts";
+import type { StatusReport } from "../../src/model/api/status.ts";
 import { placesOf, type Places } from "../../src/model/places.ts";
 
 /** What a state folder is allowed to have on the machine. */

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync, writeFi
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createApiClient } from "../../src/cli/api-client.ts";
-import type { Ping } from "../../src/model/api.ts";
+import type { Ping } from "../../src/model/api/asked.ts";
 import { placesOf } from "../../src/model/places.ts";
 import { removeNetworks } from "../../src/drivers/runc/network.ts";
 import { cgroupFoldersOf, firewallLines, mountsOf, processesOf, remainsOf } from "./leaks.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { ConfigReport, ConfigRequest, DeployResult } from "../../model/api.ts";
+import type { ConfigReport, ConfigRequest, DeployResult } from "../../model/api/releases.ts";
 import { configNameProblem, configValueProblem, type ConfigOverrides } from "../../model/config.ts";
 import { nearestName } from "../../model/nearest.ts";
 import { renderConfig } from "../../render/config.ts";

@@ -6,7 +6,7 @@ import { checkKernel } from "../doctor/kernel.ts";
 import { examineStorage, storageFindings } from "../doctor/storage.ts";
 import { checkSurroundings } from "../doctor/surroundings.ts";
 import { checkTools } from "../doctor/tools.ts";
-import type { StorageReport } from "../../model/api.ts";
+import type { StorageReport } from "../../model/api/storage.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { exitStatusByCode } from "../../errors/codes.ts";
 

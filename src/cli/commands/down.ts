@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { DownRequest, DownResult } from "../../model/api.ts";
+import type { DownRequest, DownResult } from "../../model/api/releases.ts";
 import type { Places } from "../../model/places.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
 import { ensureDaemon } from "../daemon-start.ts";

@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { Ping } from "../../model/api.ts";
+import type { Ping } from "../../model/api/asked.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
 import { checkHost, daemonEntry, parsePort, pingDaemon, type HttpOptions } from "../daemon-start.ts";
 import { writeDurably } from "../durable.ts";

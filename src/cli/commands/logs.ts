@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { fromErrorRecord, type ErrorRecord } from "../../errors/operator-error.ts";
-import type { LogLine } from "../../model/api.ts";
+import type { LogLine } from "../../model/api/asked.ts";
 import { isProcessName, splitInstanceName } from "../../model/names.ts";
 import { createContext, untilInterrupted, withTarget, type TargetOptions } from "../context.ts";
 import { parseCount } from "../numbers.ts";

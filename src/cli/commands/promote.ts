@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { factsOf, readImage } from "../../build/image-state.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { StatusReport, WantedSecret } from "../../model/api.ts";
+import type { WantedSecret } from "../../model/api/releases.ts";
+import type { StatusReport } from "../../model/api/status.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Definition } from "../../model/definition.ts";
 import { parseAppName, parseEnvironmentName, type EnvironmentName } from "../../model/names.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { Content } from "../../model/content.ts";
-import type { ReleaseRow } from "../../model/api.ts";
+import type { ReleaseRow } from "../../model/api/releases.ts";
 import { diffContents } from "../../model/difference.ts";
 import { parseReleaseNumber } from "../../model/names.ts";
 import { renderDifference } from "../../render/difference.ts";

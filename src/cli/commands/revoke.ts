@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { parseIndex } from "../../image/oci.ts";
 import { isDigest, type Digest } from "../../model/canonical.ts";
-import type { RevokedRow, RevokeRequest, RevokeResult } from "../../model/api.ts";
+import type { RevokedRow, RevokeRequest, RevokeResult } from "../../model/api/trust.ts";
 import type { Store } from "../../ports/store.ts";
 import { isIndex } from "../../build/exchange/take.ts";
 import { renderRevocation, renderRevoked } from "../../render/revoked.ts";

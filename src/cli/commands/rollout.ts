@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import type { RolloutRequest, RolloutResult, StatusReport } from "../../model/api.ts";
+import type { RolloutRequest, RolloutResult } from "../../model/api/rollouts.ts";
+import type { StatusReport } from "../../model/api/status.ts";
 import { parseReleaseNumber } from "../../model/names.ts";
 import { weightText } from "../../model/strategy.ts";
 import { renderQuarantined, renderRollout } from "../../render/rollout.ts";

@@ -5,7 +5,7 @@ import type {
   SecretSetRequest,
   SecretsLock,
   SecretsReport,
-} from "../../model/api.ts";
+} from "../../model/api/secrets.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { parseReleaseNumber } from "../../model/names.ts";
 import { parseSecretName, valueAsArgument, type SecretName } from "../../model/secret.ts";

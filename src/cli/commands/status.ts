@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { StatusReport } from "../../model/api.ts";
+import type { StatusReport } from "../../model/api/status.ts";
 import { renderStatus } from "../../render/status.ts";
 import { createContext, untilInterrupted, withTarget, type Context, type TargetOptions } from "../context.ts";
 

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { WantedSecret } from "../../model/api.ts";
+import type { WantedSecret } from "../../model/api/releases.ts";
 import type { Definition } from "../../model/definition.ts";
 import type { AppName } from "../../model/names.ts";
 import { buildProject } from "../build-project.ts";

@@ -5,7 +5,7 @@ import type {
   VolumeResult,
   VolumeRow,
   VolumeSnapshotRequest,
-} from "../../model/api.ts";
+} from "../../model/api/volumes.ts";
 import { exportVolume } from "../../drivers/volumes/export.ts";
 import { volumeFolder } from "../../drivers/volumes/layout.ts";
 import { createVolumeStore } from "../../drivers/volumes/volumes.ts";

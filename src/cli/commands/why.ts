@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { LedgerEvent } from "../../ledger/event.ts";
-import type { WhyReport } from "../../model/api.ts";
+import type { WhyReport } from "../../model/api/releases.ts";
 import { parseReleaseNumber } from "../../model/names.ts";
 import { renderWhy } from "../../render/why.ts";
 import { isReplayed, replay } from "../../rollout/decisions/decide.ts";

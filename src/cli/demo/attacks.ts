@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { appendFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { EnvironmentStatus, InstanceStatus } from "../../model/api.ts";
+import type { EnvironmentStatus, InstanceStatus } from "../../model/api/status.ts";
 import type { Places } from "../../model/places.ts";
 import { formatDuration } from "../../model/quantities.ts";
 import { runQuietly } from "./child.ts";

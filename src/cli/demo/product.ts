@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { EnvironmentStatus, StatusReport } from "../../model/api.ts";
+import type { EnvironmentStatus, StatusReport } from "../../model/api/status.ts";
 import { createApiClient } from "../api-client.ts";
 import { runShown, type Ended } from "./child.ts";
 import type { OwnPlace } from "./place.ts";

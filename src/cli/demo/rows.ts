@@ -1,4 +1,4 @@
-import type { Figures } from "../../model/api.ts";
+import type { Figures } from "../../model/api/status.ts";
 import type { LoadReport } from "../../load/protocol.ts";
 import { renderTable } from "../../render/table.ts";
 

@@ -1,4 +1,5 @@
-import type { StorageFinding, StorageReport, StreamLine } from "../../model/api.ts";
+import type { StreamLine } from "../../model/api/asked.ts";
+import type { StorageFinding, StorageReport } from "../../model/api/storage.ts";
 import { formatBytes } from "../../model/quantities.ts";
 import { OperatorError, fromErrorRecord } from "../../errors/operator-error.ts";
 import type { Context } from "../context.ts";

@@ -2,7 +2,7 @@ import { existsSync, statfsSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { measureCache } from "../../build/cache/sweep.ts";
-import type { Ping } from "../../model/api.ts";
+import type { Ping } from "../../model/api/asked.ts";
 import { formatBytes } from "../../model/quantities.ts";
 import { systemMachine } from "../../drivers/system/machine.ts";
 import type { Context } from "../context.ts";

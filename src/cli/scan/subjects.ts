@@ -1,5 +1,5 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { ReleaseRow } from "../../model/api.ts";
+import type { ReleaseRow } from "../../model/api/releases.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { newestTag } from "../build-project.ts";

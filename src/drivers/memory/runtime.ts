@@ -1,5 +1,5 @@
 import { OperatorError } from "../../errors/operator-error.ts";
-import type { UnkeptPlace } from "../../model/api.ts";
+import type { UnkeptPlace } from "../../model/api/status.ts";
 import type { Digest } from "../../model/canonical.ts";
 import {
   instanceName,

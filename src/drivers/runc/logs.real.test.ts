@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import type { LogLine } from "../../model/api.ts";
+import type { LogLine } from "../../model/api/asked.ts";
 import { instanceName } from "../../model/names.ts";
 import { busyboxLayer, createBench, eventually, layerTar, putImage } from "./fixture.suite.ts";
 import { rotateIfLarge } from "./log-rotation.ts";

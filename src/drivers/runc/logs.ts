@@ -1,7 +1,7 @@
 import { open, readdir, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LogLine } from "../../model/api.ts";
+import type { LogLine } from "../../model/api/asked.ts";
 import {
   splitInstanceName,
   type AppName,

@@ -2,7 +2,7 @@ import { statfsSync } from "node:fs";
 import { readMounts } from "../../linux/mountinfo.ts";
 import { isAlive, type ProcessIdentity } from "../../linux/processes.ts";
 import type { InstanceName } from "../../model/names.ts";
-import type { UnkeptPlace } from "../../model/api.ts";
+import type { UnkeptPlace } from "../../model/api/status.ts";
 import { instancePaths, readBirth, type Folders } from "./record.ts";
 
 /**
