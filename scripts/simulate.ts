@@ -9,7 +9,7 @@ import { bugs } from "../src/simulate/bugs/all.ts";
 import { makeStory } from "../src/simulate/make-story.ts";
 import { runStory, type RunOptions } from "../src/simulate/run-story.ts";
 import { shrink } from "../src/simulate/shrink.ts";
-import type { Story } from "../src/simulate/story.ts";
+import type { KeptStory } from "../src/simulate/kept/all.ts";
 import { renderStory, renderTimeline } from "../src/simulate/timeline.ts";
 
 const { values } = parseArgs({
@@ -31,7 +31,8 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(runs) || (values.bug !
   process.exit(2);
 }
 const options: RunOptions = bug === undefined ? {} : { changes: bug.changes };
-const told = values.story === undefined ? undefined : (JSON.parse(readFileSync(values.story, "utf8")) as Story);
+const file = values.story === undefined ? undefined : (JSON.parse(readFileSync(values.story, "utf8")) as KeptStory);
+const told = file?.story;
 const stories =
   told === undefined ? Array.from({ length: runs }, (_, index) => () => makeStory(first + index)) : [() => told];
 let broken = 0;
