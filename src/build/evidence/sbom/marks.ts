@@ -36,23 +36,30 @@ export function joinMarks(lists: readonly MarkedPaths[]): MarkedPaths {
 }
 
 export class PathMarks {
-  readonly #marks: Buffer;
+  readonly #encoded: string;
   readonly #roots: ReadonlySet<string>;
+  #decoded: Buffer | undefined;
 
   constructor({ marks, roots }: MarkedPaths) {
-    this.#marks = Buffer.from(marks, "base64");
+    this.#encoded = marks;
     this.#roots = new Set(roots);
+  }
+
+  /** Mostly nobody asks for a path that may be among them. */
+  get #marks(): Buffer {
+    return (this.#decoded ??= Buffer.from(this.#encoded, "base64"));
   }
 
   has(path: BytePath): boolean {
     if (!this.#roots.has(rootOf(path))) return false;
     const mark = Buffer.from(markOf(path), "latin1");
+    const marks = this.#marks;
     let low = 0;
-    let high = this.#marks.byteLength / markBytes;
+    let high = marks.byteLength / markBytes;
     while (low < high) {
       const middle = (low + high) >>> 1;
       const at = middle * markBytes;
-      const order = this.#marks.compare(mark, 0, markBytes, at, at + markBytes);
+      const order = marks.compare(mark, 0, markBytes, at, at + markBytes);
       if (order === 0) return true;
       if (order < 0) low = middle + 1;
       else high = middle;
