@@ -8,17 +8,13 @@ import {
   webProcess,
   type AppName,
   type InstanceName,
-  type ProcessName,
   type SetName,
 } from "../model/names.ts";
-import { wantedInstances, workersOf } from "../model/processes.ts";
-import type { RouteRule } from "../model/observation.ts";
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { isUsable } from "../rollout/ready.ts";
-import { ensureKey, placeKey, startTaskKey, stepKey, type Step } from "../rollout/step.ts";
+import type { Step } from "../rollout/step.ts";
 import { hasUsable, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
-import { yieldingProcesses } from "../rollout/volumes.ts";
 import { watchWindowMs } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
 import { waitsFor } from "../rollout/needs.ts";
@@ -32,18 +28,17 @@ import type { ControllerPorts, Log } from "./ports.ts";
 import { createQueue } from "./queue.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
 import { Recorder } from "./recorder.ts";
+import { liveRules } from "./routing.ts";
 import { automaticRollback } from "./releases.ts";
 import { TrafficWatch } from "./traffic-watch.ts";
+import { Timers } from "./timers.ts";
 import { lookAtTrust, trustMs } from "./trust-watch.ts";
+import { firstRetryMs, slowestRetryMs, UnderWay } from "./under-way.ts";
 
 /** How often the router's counts are looked at, in ms. */
 const sampleMs = 250;
 /** How often the runtime is looked at without a reason, in ms. */
 const refreshMs = 5_000;
-const firstRetryMs = 250;
-const slowestRetryMs = 10_000;
-/** Longest wait for a deadline before it is worked out anew, in ms: timers end at 2^31, and clocks are put right. */
-const longestWaitMs = 60_000;
 /** Most keys that are remembered: few sets are there at any time. */
 const mostKeys = 1_000;
 /** More replans than this at one moment mean that two rules contradict each other. */
@@ -74,9 +69,8 @@ export class Controller {
   readonly #log: Log;
   readonly #planner: Planner;
   readonly #stopping = new AbortController();
-  readonly #running = new Map<string, Promise<void>>();
-  readonly #retries = new Map<string, { readonly notBeforeMs: number; readonly delayMs: number }>();
-  readonly #timers = new Map<string, () => void>();
+  readonly #timers: Timers;
+  readonly #underWay: UnderWay;
   readonly #traffic: TrafficWatch;
   readonly #analysis: AnalysisKeeper;
   readonly #drift: DriftWatch;
@@ -86,7 +80,6 @@ export class Controller {
   readonly #serving = new Map<string, boolean>();
   /** What each environment was like when its name was looked at last. */
   readonly #seen = new Map<string, string>();
-  readonly #background = new Set<() => void>();
   /** Keys of sets' environments: worked out once, asked for all the time. */
   readonly #keys = new Map<SetName, string>();
   #ticking = false;
@@ -107,6 +100,9 @@ export class Controller {
     this.ports = ports;
     this.#log = log;
     this.#planner = planner;
+    this.#timers = new Timers(ports.clock, this.#stopping.signal, (thrown) =>
+      this.#warn("a regular look failed", thrown),
+    );
     this.recorder = recorder;
     this.fleet = new Fleet({
       runtime: ports.runtime,
@@ -150,6 +146,17 @@ export class Controller {
       tellNames: (record) => this.#names.look(record, this.#instancesOf(record)),
       askedAt: (record, release) => this.#traffic.askedAt(record, release),
     });
+    this.#underWay = new UnderWay({
+      executor: this.executor,
+      clock: ports.clock,
+      timers: this.#timers,
+      signal: this.#stopping.signal,
+      setOf: (key, set) => this.state.environments.get(key)?.sets.get(set),
+      takeBack: (record, step) => this.#takeBack(record, step),
+      warn: (message, thrown) => this.#warn(message, thrown),
+      onDone: (key) => this.#tickSoon(key),
+      onRetry: (key) => this.tick(key),
+    });
     this.#limits = new LimitKeeper({ ports, log, signal: this.#stopping.signal });
     this.#names = new NameKeeper({ ports, log, signal: this.#stopping.signal });
     this.#drift = new DriftWatch({
@@ -187,8 +194,8 @@ export class Controller {
     await this.executor
       .releaseUnused()
       .catch((error: unknown) => this.#warn("cannot free artifacts that no release has", error));
-    this.#every(sampleMs, () => this.#sample());
-    this.#every(
+    this.#timers.every(sampleMs, () => this.#sample());
+    this.#timers.every(
       refreshMs,
       () =>
         void this.fleet.refresh().then(
@@ -196,8 +203,8 @@ export class Controller {
           (error: unknown) => this.#warn("cannot look at the runtime", error),
         ),
     );
-    this.#drift.start((ms, callback) => this.#every(ms, callback));
-    this.#every(trustMs, () => void this.#lookAtTrust());
+    this.#drift.start((ms, callback) => this.#timers.every(ms, callback));
+    this.#timers.every(trustMs, () => void this.#lookAtTrust());
     this.tickAll();
     void this.#lookAtTrust();
   }
@@ -205,11 +212,10 @@ export class Controller {
   /** Ends the loop and waits for steps under way; instances and router go on. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const cancel of this.#background) cancel();
-    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.stop();
     this.#analysis.stop();
     this.fleet.stop();
-    await Promise.allSettled(this.#running.values());
+    await this.#underWay.settled();
   }
 
   /** What a plan for this environment is made of. */
@@ -333,7 +339,7 @@ export class Controller {
       this.#tickOne(key, record);
     } catch (error) {
       this.#warn(`cannot plan ${key}; again in ${slowestRetryMs} ms`, error);
-      this.#schedule(key, this.ports.clock.now() + slowestRetryMs);
+      this.#planAgainAt(key, this.ports.clock.now() + slowestRetryMs);
     }
   }
 
@@ -345,13 +351,13 @@ export class Controller {
       const view = this.view(record);
       const steps = this.#planner(record, view, now);
       this.#tellOthers(key, record, view);
-      if (!steps.some((step) => this.#begin(key, record, step))) {
-        this.#schedule(key, nextDeadlineMs(record, view, now));
+      if (!steps.some((step) => this.#underWay.begin(key, record, step))) {
+        this.#planAgainAt(key, nextDeadlineMs(record, view, now));
         return;
       }
     }
     this.#log("error", "a plan does not settle", { environment: key });
-    this.#schedule(key, this.ports.clock.now() + firstRetryMs);
+    this.#planAgainAt(key, this.ports.clock.now() + firstRetryMs);
   }
 
   /** Limits an environment as it is wanted, and lets others of its name know who is there: by name, and those that wait for it by a plan of theirs. */
@@ -376,82 +382,9 @@ export class Controller {
     return text;
   }
 
-  /** Begins a step. @returns true when it changed the record, so that the rest of the plan is void */
-  #begin(key: string, record: EnvironmentRecord, step: Step): boolean {
-    const id = `${key} ${stepKey(step)}`;
-    if (this.#running.has(id)) return false;
-    // Shares are worked out by the instances that have their places: by those that are about to have them, too.
-    if (step.kind === "route" && this.#isPlacing(key)) return false;
-    // What is still being started is not seen yet: it is looked for, and ended, before its set is forgotten.
-    if (step.kind === "forget" && this.#isStarting(key, step.set)) return false;
-    // One that is just being given its place is drained like any other when it has it.
-    if (step.kind === "end" && this.#running.has(`${key} ${placeKey(step.set)}`)) return false;
-    // The same for a task: whether it runs is known when its start has come to an end.
-    if (
-      (step.kind === "finish-task" || step.kind === "clear-task") &&
-      this.#running.has(`${key} ${startTaskKey(step.instance)}`)
-    )
-      return false;
-    if ((this.#retries.get(id)?.notBeforeMs ?? 0) > this.ports.clock.monotonic()) return false;
-    try {
-      if (step.kind === "take-back") {
-        this.#takeBack(record, step);
-        return true;
-      }
-      if (this.executor.record(record, step)) return true;
-    } catch (error) {
-      this.#retryLater(key, id, error);
-      return false;
-    }
-    const work = this.executor.run(record, step).then(
-      () => this.#retries.delete(id),
-      (error: unknown) => this.#retryLater(key, id, error),
-    );
-    const done = work.then(() => {
-      this.#running.delete(id);
-      this.#tickSoon(key);
-    });
-    this.#running.set(id, done);
-    return false;
-  }
-
-  /** Whether instances of an environment are being given their places; it is planned anew when they have them. */
-  #isPlacing(key: string): boolean {
-    for (const id of this.#running.keys()) if (id.startsWith(`${key} place `)) return true;
-    return false;
-  }
-
-  /** Whether instances of any process of a set are being started. */
-  #isStarting(key: string, set: SetName): boolean {
-    const processes = this.state.environments.get(key)?.sets.get(set)?.nextOrdinal.keys() ?? [];
-    return [...processes].some((process) => this.#running.has(`${key} ${ensureKey(set, process)}`));
-  }
-
-  #retryLater(key: string, id: string, error: unknown): void {
-    if (this.#stopping.signal.aborted) return;
-    const delayMs = Math.min(slowestRetryMs, (this.#retries.get(id)?.delayMs ?? firstRetryMs / 2) * 2);
-    this.#retries.set(id, { notBeforeMs: this.ports.clock.monotonic() + delayMs, delayMs });
-    this.#warn(`cannot carry out: ${id}; again in ${delayMs} ms`, error);
-    this.#timers.get(id)?.();
-    this.#timers.set(
-      id,
-      this.ports.clock.after(delayMs, () => {
-        this.#timers.delete(id);
-        this.tick(key);
-      }),
-    );
-  }
-
-  #schedule(key: string, atMs: number | null): void {
-    this.#timers.get(key)?.();
-    if (atMs === null) this.#timers.delete(key);
-    else
-      this.#timers.set(
-        key,
-        this.ports.clock.after(Math.min(longestWaitMs, Math.max(1, atMs - this.ports.clock.now())), () =>
-          this.tick(key),
-        ),
-      );
+  #planAgainAt(key: string, atMs: number | null): void {
+    if (atMs === null) this.#timers.cancel(key);
+    else this.#timers.at(key, atMs, () => this.tick(key));
   }
 
   #takeBack(record: EnvironmentRecord, step: Extract<Step, { kind: "take-back" }>): void {
@@ -567,22 +500,6 @@ export class Controller {
     return this.state.environments.get(key);
   }
 
-  #every(ms: number, callback: () => void): void {
-    const again = (): void => {
-      this.#background.delete(cancel);
-      if (this.#stopping.signal.aborted) return;
-      try {
-        callback();
-      } catch (error) {
-        this.#warn("a regular look failed", error);
-      }
-      cancel = this.ports.clock.after(ms, again);
-      this.#background.add(cancel);
-    };
-    let cancel = this.ports.clock.after(ms, again);
-    this.#background.add(cancel);
-  }
-
   #warn(message: string, thrown: unknown): void {
     if (this.#stopping.signal.aborted) return;
     const error = asOperatorError(thrown);
@@ -598,29 +515,6 @@ function isNews(record: EnvironmentRecord, { set, health }: FleetInstance, befor
   if (health.state !== before.state || health.probes === 1) return true;
   const active = record.active === null ? undefined : record.releases.get(record.active);
   return active?.set === set && record.sets.get(set)?.role === "warm";
-}
-
-/** Whether an environment is as it should be: all wanted instances do their work, nothing is on its way. */
-export function isSettled(record: EnvironmentRecord, instances: readonly FleetInstance[]): boolean {
-  if (record.active !== null) return false;
-  const set = record.live === null ? undefined : record.sets.get(record.live.set);
-  if (set === undefined) return record.sets.size === 0;
-  const own = instances.filter((instance) => instance.set === set.name);
-  const processes = [webProcess, ...workersOf(set.content.settings)];
-  const holds = (process: ProcessName): boolean =>
-    own.filter((instance) => instance.process === process).length === wantedInstances(record.settings, process);
-  return processes.every(holds) && own.every(isUsable) && set.condemned.size === 0;
-}
-
-/** What answers each route as the ledger has it. A switch that was begun is not in it: it is done again. */
-function liveRules({ environments }: LedgerState): readonly RouteRule[] {
-  return [...environments.values()].flatMap((record) => {
-    const { live, settings, sets } = record;
-    if (live === null || settings.route === null) return [];
-    const set = sets.get(live.set);
-    const hold = set !== undefined && yieldingProcesses(record, set).has(webProcess);
-    return [{ route: settings.route, stable: live.set, ...(hold ? { hold } : {}) }];
-  });
 }
 
 export function keyOf(record: EnvironmentRecord): string {

@@ -1,10 +1,17 @@
 import type { EventData } from "../ledger/event.ts";
-import { environmentKey, settingsFor, type EnvironmentRecord, type ReleaseRecord } from "../ledger/state.ts";
+import {
+  environmentKey,
+  settingsFor,
+  type EnvironmentRecord,
+  type LedgerState,
+  type ReleaseRecord,
+} from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
-import type { InstanceName, SetName } from "../model/names.ts";
+import { webProcess, type InstanceName, type SetName } from "../model/names.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
+import { yieldingProcesses } from "../rollout/volumes.ts";
 import { baselineWindowMs } from "../rollout/watch.ts";
 import type { Router } from "../ports/router.ts";
 import { decisionEvents } from "./decision-events.ts";
@@ -169,4 +176,15 @@ function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: Rel
     };
   }
   return { kind: "release.proven", app, environment, release: watched.number, reason: "replaced" };
+}
+
+/** What answers each route as the ledger has it. A switch that was begun is not in it: it is done again. */
+export function liveRules({ environments }: LedgerState): readonly RouteRule[] {
+  return [...environments.values()].flatMap((record) => {
+    const { live, settings, sets } = record;
+    if (live === null || settings.route === null) return [];
+    const set = sets.get(live.set);
+    const hold = set !== undefined && yieldingProcesses(record, set).has(webProcess);
+    return [{ route: settings.route, stable: live.set, ...(hold ? { hold } : {}) }];
+  });
 }

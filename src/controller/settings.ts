@@ -4,7 +4,8 @@ import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
 import { canonicalJson, type Json } from "../model/canonical.ts";
 import { formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
-import { isSettled, type Controller } from "./controller.ts";
+import { isSettled } from "../rollout/settled.ts";
+import type { Controller } from "./controller.ts";
 import { until } from "./until.ts";
 
 /** Records settings that hold at once. */

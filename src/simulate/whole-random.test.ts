@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { changeConfig } from "../controller/config.ts";
-import { isSettled, type Controller } from "../controller/controller.ts";
+import type { Controller } from "../controller/controller.ts";
+import { isSettled } from "../rollout/settled.ts";
 import { deploy } from "../controller/deploy.ts";
 import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
