@@ -34,6 +34,20 @@ test("parseStrategy() keeps what the definition says of the same strategy", () =
   assert.deepEqual(parseStrategy("blue-green", defined), defined);
   assert.deepEqual(parseStrategy("blue-green:5s", defined), { ...defined, holdMs: 5_000 });
   assert.deepEqual(parseStrategy("rolling", defined), strategyNamed("rolling"));
+  const steps = [
+    { weight: 500, holdMs: 20_000, analyse: true },
+    { weight: 2_500, holdMs: null, analyse: false },
+  ];
+  const canary: Strategy = { kind: "canary", steps, analysis: defaultAnalysis };
+  assert.deepEqual(parseStrategy("canary:1,10,30,60@5s", canary), {
+    ...canary,
+    steps: [
+      { weight: 100, holdMs: 20_000, analyse: true },
+      { weight: 1_000, holdMs: 20_000, analyse: true },
+      { weight: 3_000, holdMs: null, analyse: false },
+      { weight: 6_000, holdMs: 5_000, analyse: false },
+    ],
+  });
 });
 
 test("parseStrategy() says what is wrong and how it is written", () => {
@@ -45,6 +59,8 @@ test("parseStrategy() says what is wrong and how it is written", () => {
     ["rolling:1/2/3", /two amounts needed/],
     ["rolling:0/0%", /no instance could be replaced/],
     ["rolling:1/101%", /"101%" is neither/],
+    ["rolling:257/0", /"257" is neither a number of instances up to 256/],
+    [`canary:${Array.from({ length: 101 }, (_, at) => at / 2 + 1).join(",")}`, /101 steps, at most 100/],
     ["blue-green:soon", /"soon" is neither a duration/],
     ["canary:", /"" is no step/],
     ["canary:5,5", /5 is not more than the step before/],

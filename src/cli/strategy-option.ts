@@ -1,9 +1,11 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import { nearestName } from "../model/nearest.ts";
+import { maxInstances } from "../model/processes.ts";
 import { parseDurationMs } from "../model/quantities.ts";
 import {
   defaultStepMs,
   isNone,
+  mostSteps,
   strategyKinds,
   strategyNamed,
   type Amount,
@@ -42,7 +44,7 @@ export function parseStrategy(text: string, defined: Strategy): Strategy {
     case "blue-green":
       return { ...base, holdMs: readHold(text, rest) };
     case "canary":
-      return { ...base, steps: readSteps(text, rest, base.steps.at(-1)?.analyse ?? true) };
+      return { ...base, steps: readSteps(text, rest, defined.kind === kind ? base.steps : []) };
   }
 }
 
@@ -56,20 +58,28 @@ function readAmounts(text: string, rest: string): { readonly maxSurge: Amount; r
 
 function readAmount(text: string, part: string): Amount {
   if (/^([0-9]|[1-9][0-9]|100)%$/.test(part)) return part as Amount;
-  if (/^(0|[1-9][0-9]{0,4})$/.test(part)) return Number(part);
-  throw refused(text, `"${part}" is neither a number of instances nor a percentage from 0% to 100%`);
+  if (/^(0|[1-9][0-9]*)$/.test(part) && Number(part) <= maxInstances) return Number(part);
+  throw refused(
+    text,
+    `"${part}" is neither a number of instances up to ${maxInstances} nor a percentage from 0% to 100%`,
+  );
 }
 
-function readSteps(text: string, rest: string, analyse: boolean): readonly CanaryStep[] {
+/** @param defined steps of the definition; one without a hold is held as the last of them that is no larger, else the first */
+function readSteps(text: string, rest: string, defined: readonly CanaryStep[]): readonly CanaryStep[] {
   let before = 0;
-  return rest.split(",").map((part) => {
+  const parts = rest.split(",");
+  if (parts.length > mostSteps) throw refused(text, `it has ${parts.length} steps, at most ${mostSteps} taken`);
+  return parts.map((part) => {
     const [percent = "", hold, more] = part.split("@");
     const weight = /^[0-9]{1,3}(\.[0-9]{1,2})?%?$/.test(percent) ? Math.round(Number.parseFloat(percent) * 100) : 0;
     if (more !== undefined || weight < 1 || weight > 10_000)
       throw refused(text, `"${part}" is no step: a percentage from 0.01 to 100, and @HOLD if need be`);
     if (weight <= before) throw refused(text, `${percent} is not more than the step before it`);
     before = weight;
-    return { weight, holdMs: hold === undefined ? defaultStepMs : readHold(text, hold), analyse };
+    const like = defined.findLast((step) => step.weight <= weight) ?? defined[0];
+    const { holdMs, analyse } = like ?? { holdMs: defaultStepMs, analyse: true };
+    return { weight, holdMs: hold === undefined ? holdMs : readHold(text, hold), analyse };
   });
 }
 

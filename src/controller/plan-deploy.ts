@@ -52,7 +52,8 @@ export async function planDeploy(controller: Controller, request: DeployRequest)
   } as const;
   const chosen = strategyOf(record, shape);
   const steps = planAhead(chosen.strategy, instances, record.settings.instances);
-  const isLeft = (steps.at(-1)?.live ?? 0) > 0;
+  // What a rolling rollout replaced is used up, also where its last one is still there when the new ones are ready.
+  const isLeft = chosen.strategy.kind !== "rolling" && (steps.at(-1)?.live ?? 0) > 0;
   return {
     ...nothing,
     strategy: chosen.strategy.kind,

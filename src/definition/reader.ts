@@ -70,6 +70,18 @@ export class Reader {
     return isScalar(node) && node.value === text;
   }
 
+  /** Whether a mapping without keys stands there. */
+  isEmpty(place: Place): boolean {
+    const node = this.#plain(place);
+    return isMap(node) && node.items.length === 0;
+  }
+
+  /** Whether nothing stands there, as after `key:`. */
+  isNothing(place: Place): boolean {
+    const node = this.#plain(place);
+    return node === null || (isScalar(node) && node.value === null);
+  }
+
   startsWith(place: Place, text: string): boolean {
     const node = this.#plain(place);
     return isScalar(node) && typeof node.value === "string" && node.value.startsWith(text);

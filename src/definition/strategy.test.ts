@@ -17,6 +17,7 @@ const read: readonly (readonly [string, Strategy])[] = [
   ["rolling", { kind: "rolling", maxSurge: "25%", maxUnavailable: "25%" }],
   ["{ rolling: { maxSurge: 1, maxUnavailable: 0 } }", { kind: "rolling", maxSurge: 1, maxUnavailable: 0 }],
   ["{ rolling: { maxSurge: 100% } }", { kind: "rolling", maxSurge: "100%", maxUnavailable: "25%" }],
+  ["{ recreate: }", { kind: "recreate" }],
   ["blue-green", { kind: "blue-green", holdMs: 0 }],
   ["{ blue-green: { hold: 10m } }", { kind: "blue-green", holdMs: 600_000 }],
   [
@@ -75,6 +76,12 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ["{ canary: { steps: [25, 5] } }", /:3:65 .*steps\[1\]: must be more than the step before it/],
   ["{ canary: { steps: [0] } }", /steps\[0\]: must be a percentage of the requests from 0\.01 to 100/],
   ["{ canary: { steps: [] } }", /canary\.steps: needs a step/],
+  ["{ canary: { steps: 5 } }", /^[^\n]*canary\.steps: must be a list, like \[5, 25, 50\]$/],
+  ["{}", /strategy: names none; there are recreate, rolling/],
+  ["{ recreate: 5m }", /recreate: has nothing to set/],
+  ["{ recreate: [] }", /recreate: has nothing to set/],
+  ["{ blue-green: { hold: persn } }", /hold: Cannot use "persn" as a duration; did you mean "person"\?/],
+  ["{ blue-green: { hold: 10 } }", /did you mean 10s\?.*; person: until someone resumes/],
   ["{ canary: { steps: [{ hold: 1m }] } }", /steps\[0\]: needs weight: 5/],
 ];
 for (const [text, message] of refused) {

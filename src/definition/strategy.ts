@@ -1,3 +1,4 @@
+import { OperatorError } from "../errors/operator-error.ts";
 import { defaultAnalysis, type Analysis } from "../model/analysis.ts";
 import { nearestName } from "../model/nearest.ts";
 import { maxInstances } from "../model/processes.ts";
@@ -31,7 +32,10 @@ export function readStrategy(reader: Reader, place: Place): Strategy | undefined
   }
   const fields = reader.map(place, keySets.strategy);
   const [first, second] = [...fields];
-  if (first === undefined) return undefined;
+  if (first === undefined)
+    return reader.isEmpty(place)
+      ? reader.problem(place, `names none; there are ${strategyKinds.join(", ")}`)
+      : undefined;
   if (second !== undefined) return reader.problem(second[1], "an environment has one strategy; take one of them out");
   const [name, field] = first;
   const kind = kindOf(reader, field, name);
@@ -39,7 +43,7 @@ export function readStrategy(reader: Reader, place: Place): Strategy | undefined
     case undefined:
       return undefined;
     case "recreate":
-      if (reader.isMap(field)) reader.problem(field, "has nothing to set; write `strategy: recreate`");
+      if (!reader.isNothing(field)) reader.problem(field, "has nothing to set; write `strategy: recreate`");
       return { kind };
     case "rolling":
       return readRolling(reader, field);
@@ -87,8 +91,20 @@ function readBlueGreen(reader: Reader, place: Place): Strategy {
 
 function readHold(reader: Reader, place: Place): { readonly ms: number | null } | undefined {
   if (reader.isText(place, person)) return { ms: null };
-  const ms = reader.parsed(place, parseDurationMs);
+  const ms = reader.parsed(place, parseHoldMs);
   return ms === undefined ? undefined : { ms };
+}
+
+/** @throws {OperatorError} `ARGUMENT_INVALID`, which says that it may be a person too */
+function parseHoldMs(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    const near = nearestName(text, [person]);
+    const advice = near === undefined ? `${error.hint}; ${person}: until someone resumes` : `did you mean "${near}"?`;
+    throw new OperatorError(error.code, error.message, { hint: advice });
+  }
 }
 
 /** `HOST[/PATH]`. */
@@ -119,6 +135,7 @@ function readCanary(reader: Reader, place: Place): Strategy | undefined {
     if (named.kind !== "canary") return named;
     return { kind: "canary", steps: named.steps.map((step) => ({ ...step, holdMs: each.ms })), ...analysis };
   }
+  if (!reader.isList(list)) return reader.problem(list, "must be a list, like [5, 25, 50]");
   const items = reader.list(list);
   if (items.length > mostSteps) return reader.problem(list, `has ${items.length} steps, at most ${mostSteps} taken`);
   if (items.length === 0) return reader.problem(list, "needs a step, like [5, 25, 50]");
