@@ -1,7 +1,8 @@
 import { dirname, resolve } from "node:path";
 import { createBuildCache } from "../build/cache.ts";
 import type { Digest } from "../model/canonical.ts";
-import { askSource, buildProject, cacheFolder, newestTag } from "./build-project.ts";
+import { askSource, buildProject } from "./build-project.ts";
+import { cacheFolder, newestTag } from "./local-store.ts";
 import type { BuildOptions } from "./build-options.ts";
 import { createContext, type Context, type SharedOptions } from "./context.ts";
 import { defaultFile, type Project } from "./definitions.ts";

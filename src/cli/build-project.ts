@@ -4,17 +4,16 @@ import type { BuiltArtifact } from "../build/options.ts";
 import type { MadeStatement } from "../build/evidence/evidence.ts";
 import { givingWay } from "../build/priority.ts";
 import { readSource, type Source } from "../build/source.ts";
-import { version } from "../daemon/version.ts";
 import { formatDuration } from "../model/quantities.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import { signStatement, type SignedStatement } from "../store/attestations.ts";
-import { createLocalStore } from "../store/local.ts";
 import { signatureOf } from "../trust/statement.ts";
 import { createBuildProgress } from "./build-progress.ts";
 import { cacheBounds } from "./cache-bounds.ts";
 import { readBuildOptions, type BuildOptions } from "./build-options.ts";
 import type { Context } from "./context.ts";
+import { cacheFolder, newestTag, openStore, tools } from "./local-store.ts";
 import type { StepRecord } from "./progress/step.ts";
 import type { Project } from "./project.ts";
 import { openKeyring } from "./keyring.ts";
@@ -22,25 +21,12 @@ import { openRegistry, type RegistryOptions } from "./registry.ts";
 import { settingNotes } from "./run-settings.ts";
 import { clearSteps } from "./step-leftovers.ts";
 
-export function openStore(context: Context): Store {
-  return createLocalStore(join(context.places.state, "store"));
-}
-
-export function cacheFolder({ places }: Pick<Context, "places">): string {
-  return join(places.state, "cache");
-}
-
 /** Begins to ask git about a definition's folder: it answers while the definition is read. */
 export function askSource(context: Context, file: string): Promise<Source> {
   const source = readSource(dirname(resolve(file)), { cacheDir: cacheFolder(context), signal: context.signal });
   // Whoever builds hears of a failure; until then it is nobody's.
   source.catch(() => undefined);
   return source;
-}
-
-/** The name of an app's newest artifact in the store. */
-export function newestTag(app: string): string {
-  return `${app}:latest`;
 }
 
 /** The artifact, and how it came to be. */
@@ -108,9 +94,6 @@ export async function buildProject(
     await steps.close();
   }
 }
-
-/** What builds here, versions by name. */
-export const tools = { bronze: version, node: process.versions.node };
 
 /** For the bench, which measures what evidence costs: builds without it are nothing that a person should have. */
 function evidenceWanted(): boolean {

@@ -6,7 +6,7 @@ import { isDigest, type Digest } from "../model/canonical.ts";
 import { parseDigest } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
 import type { Store } from "../ports/store.ts";
-import { newestTag } from "./build-project.ts";
+import { newestTag } from "./local-store.ts";
 import type { Context, TargetOptions } from "./context.ts";
 import { loadProject } from "./project.ts";
 

@@ -1,5 +1,7 @@
 import { compare as comparePep440, valid as validPep440 } from "@renovatebot/pep440";
-import { compare as compareSemver, valid as validSemver } from "semver";
+// By themselves: all of semver takes longer to load than to use.
+import compareSemver from "semver/functions/compare.js";
+import validSemver from "semver/functions/valid.js";
 import type { Affected, Ecosystem } from "./advisory.ts";
 import { compareDebianVersions, isDebianVersion } from "./debian-version.ts";
 

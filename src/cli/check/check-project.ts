@@ -8,7 +8,7 @@ import type { BuiltArtifact } from "../../build/options.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../../errors/operator-error.ts";
 import { createLocalStore } from "../../store/local.ts";
 import { leftByDead, thisProcess } from "../../store/temporary.ts";
-import { newestTag, openStore } from "../build-project.ts";
+import { newestTag, openStore } from "../local-store.ts";
 import type { Context } from "../context.ts";
 import { tryCommand } from "../doctor/try-command.ts";
 import { openKeyring } from "../keyring.ts";

@@ -12,7 +12,7 @@ import {
   signatureOf,
   type Statement,
 } from "../../trust/statement.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { openKeyring } from "../keyring.ts";
 import { findImage } from "../store-image.ts";

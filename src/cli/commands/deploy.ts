@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { factsOf, readImage } from "../../build/image-state.ts";
 import type { DefinedRunSettings } from "../../model/definition.ts";
 import type { Store } from "../../ports/store.ts";
-import { newestTag, openStore } from "../build-project.ts";
+import { newestTag, openStore } from "../local-store.ts";
 import { createContext, withTarget, type Context } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { importImages } from "../../build/exchange/import.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { showTransfer } from "../registry.ts";
 

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { lockProject } from "../../build/lock.ts";
 import type { PinChange, PinOptions } from "../../build/pins.ts";
 import { parseAppName } from "../../model/names.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { loadProject, loadProjects, type Project } from "../project.ts";
 import { openRegistry, withRegistry, type RegistryOptions } from "../registry.ts";

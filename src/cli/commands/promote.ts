@@ -7,7 +7,7 @@ import type { Digest } from "../../model/canonical.ts";
 import type { Definition } from "../../model/definition.ts";
 import { parseAppName, parseEnvironmentName, type EnvironmentName } from "../../model/names.ts";
 import { formatDuration } from "../../model/quantities.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { checkSecrets } from "../check-secrets.ts";
 import { createContext, withShared, type Context } from "../context.ts";
 import { definedConfig } from "../defined-config.ts";

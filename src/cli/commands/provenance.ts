@@ -4,7 +4,7 @@ import type { Digest } from "../../model/canonical.ts";
 import { renderProvenance } from "../../render/provenance.ts";
 import { readProvenance } from "../../trust/provenance.ts";
 import { predicateTypes } from "../../trust/statement.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { believedStatements } from "../evidence.ts";
 import { findArtifact } from "../store-image.ts";

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { pullImage } from "../../build/exchange/pull.ts";
 import { machineArchitecture } from "../../build/image-state.ts";
 import { parsePlatform, parseReference } from "../../image/reference.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { openRegistry, showTransfer, withRegistry, type RegistryOptions } from "../registry.ts";
 

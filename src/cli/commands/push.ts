@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { pushImage } from "../../build/exchange/push.ts";
 import { parseReference } from "../../image/reference.ts";
-import { newestTag, openStore } from "../build-project.ts";
+import { newestTag, openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { loadProject } from "../project.ts";
 import { openRegistry, showTransfer, withRegistry, type RegistryOptions } from "../registry.ts";

@@ -4,7 +4,7 @@ import type { Digest } from "../../model/canonical.ts";
 import { readProvenance } from "../../trust/provenance.ts";
 import { predicateTypes } from "../../trust/statement.ts";
 import { readBuildOptions, withBuild, type BuildOptions } from "../build-options.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { placeOf } from "../check/not-reproducible.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { believedStatements } from "../evidence.ts";

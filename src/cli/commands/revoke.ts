@@ -6,7 +6,7 @@ import type { RevokedRow, RevokeRequest, RevokeResult } from "../../model/api/tr
 import type { Store } from "../../ports/store.ts";
 import { isIndex } from "../../build/exchange/take.ts";
 import { renderRevocation, renderRevoked } from "../../render/revoked.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
 import { ensureDaemon } from "../daemon-start.ts";
 import { followDone } from "../follow.ts";

@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { saveImages, type SaveFormat } from "../../build/exchange/save.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { parseReference } from "../../image/reference.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { writeArchive } from "../archive-file.ts";
 import { findImage } from "../store-image.ts";

@@ -4,7 +4,7 @@ import { billOfStored } from "../../build/evidence/stored-bill.ts";
 import type { Json } from "../../model/canonical.ts";
 import { renderBill } from "../../render/bill.ts";
 import { predicateTypes } from "../../trust/statement.ts";
-import { cacheFolder, openStore, tools } from "../build-project.ts";
+import { cacheFolder, openStore, tools } from "../local-store.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
 import { believedStatements } from "../evidence.ts";
 import { findArtifact } from "../store-image.ts";

@@ -11,7 +11,7 @@ import {
 import { compareFindings, type ScanDifference } from "../../scan/match.ts";
 import { countStates, isFound, scanPackages, type ScanResult } from "../../scan/result.ts";
 import type { ImportResult } from "../../vulnerabilities/import.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type Context, type SharedOptions } from "../context.ts";
 import { openKeyring } from "../keyring.ts";
 import { packagesOf, readBill } from "../scan/bill.ts";

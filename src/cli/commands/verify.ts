@@ -8,7 +8,7 @@ import { attestationBlob } from "../../store/attestations.ts";
 import type { KeyLog } from "../../trust/key-log.ts";
 import type { TrustMaterial } from "../../trust/standing.ts";
 import { artifactPolicy } from "../../trust/policy.ts";
-import { openStore } from "../build-project.ts";
+import { openStore } from "../local-store.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { keyLogPath, openKeyring } from "../keyring.ts";
 import { findArtifact } from "../store-image.ts";

@@ -1,13 +1,11 @@
 import { open } from "node:fs/promises";
-import { createBuildCache } from "../../build/cache.ts";
-import { billOfStored } from "../../build/evidence/stored-bill.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { readPackages, type ListedPackage } from "../../scan/packages.ts";
 import type { TrustMaterial } from "../../trust/standing.ts";
 import { predicateTypes } from "../../trust/statement.ts";
-import { cacheFolder, tools } from "../build-project.ts";
+import { cacheFolder, tools } from "../local-store.ts";
 import type { Context } from "../context.ts";
 import { believedStatements } from "../evidence.ts";
 
@@ -29,15 +27,20 @@ export async function packagesOf(
   const bills =
     signed.length > 0
       ? signed.map(({ statement }) => statement.predicate)
-      : [
-          await billOfStored(store, artifact, {
-            cache: createBuildCache(cacheFolder(context)),
-            signal: context.signal,
-            tools,
-          }),
-        ];
+      : [await billMadeNow(context, store, artifact)];
   const listed = new Map(bills.flatMap(readPackages).map((each) => [each.purl, each]));
   return [...listed.values()].sort((a, b) => (a.purl < b.purl ? -1 : 1));
+}
+
+/** Most artifacts have one that was signed: what looks into layers is loaded for the others only. */
+async function billMadeNow(context: Context, store: Store, artifact: Digest): Promise<unknown> {
+  const { createBuildCache } = await import("../../build/cache.ts");
+  const { billOfStored } = await import("../../build/evidence/stored-bill.ts");
+  return billOfStored(store, artifact, {
+    cache: createBuildCache(cacheFolder(context)),
+    signal: context.signal,
+    tools,
+  });
 }
 
 /** @throws {OperatorError} `NOT_FOUND`, `ARGUMENT_INVALID` when it is no bill of materials */

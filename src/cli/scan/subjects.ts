@@ -2,10 +2,8 @@ import { OperatorError } from "../../errors/operator-error.ts";
 import type { ReleaseRow } from "../../model/api/releases.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
-import { newestTag } from "../build-project.ts";
+import { newestTag } from "../local-store.ts";
 import type { Context } from "../context.ts";
-import { loadProjects } from "../project.ts";
-import { findImage } from "../store-image.ts";
 
 /** An artifact that is asked about, and where it is live. */
 export interface Subject {
@@ -45,6 +43,7 @@ export async function findSubjects(
   file?: string,
 ): Promise<readonly Subject[]> {
   if (text === undefined) {
+    const { loadProjects } = await import("../project.ts");
     const projects = await loadProjects(file === undefined ? {} : { file });
     const found: Subject[] = [];
     for (const { definition } of projects) found.push(...(await ofApp(context, store, definition.app)));
@@ -54,11 +53,16 @@ export async function findSubjects(
     return ofApp(context, store, text);
   const live = text.includes(":") ? [] : await liveSubjects(context, text);
   if (live !== null && live.length > 0) return live;
-  return [{ artifact: await findImage(context, store, text, "scan"), liveAs: [] }];
+  return [await ofStore(context, store, text)];
 }
 
 async function ofApp(context: Context, store: Store, app: string): Promise<readonly Subject[]> {
   const live = (await liveSubjects(context, app)) ?? [];
   if (live.length > 0) return live;
-  return [{ artifact: await findImage(context, store, newestTag(app), "scan"), liveAs: [] }];
+  return [await ofStore(context, store, newestTag(app))];
+}
+
+async function ofStore(context: Context, store: Store, name: string): Promise<Subject> {
+  const { findImage } = await import("../store-image.ts");
+  return { artifact: await findImage(context, store, name, "scan"), liveAs: [] };
 }
