@@ -46,6 +46,8 @@ const cases: readonly Case[] = [
     [[name, "--state", `/tmp/${"d".repeat(100)}`, ...more(name)], 2, /too long for a socket/],
     [[name, "--state", join(project, "bronze.yaml"), ...more(name)], 2, /it is a file|is there already/],
   ]),
+  [["revoke", "--undo"], 2, /Cannot lift a revocation: no artifact is named/],
+  [["revoke", "-m", "why"], 2, /Cannot revoke: no artifact is named/],
   ...target.flatMap((name): Case[] => [
     [[name, "--app", "No App"], 2, /Cannot use "No App" as an app's name/],
     [[name, "--app", ""], 2, /Cannot use "" as an app's name/],

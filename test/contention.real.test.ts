@@ -151,7 +151,7 @@ test(
     assert.deepEqual([ended.release, ended.created], [2, false]);
     const { status, stderr, stdout } = await stuck;
     assert.equal(status, 5);
-    assert.match(stderr + stdout, /rollout of shop to v3 in production: .* rolled back before it had traffic/);
+    assert.match(stderr + stdout, /rollout of shop to v3 in production: .* rolled back before it was live/);
     assert.deepEqual(await settled(site, 2), { live: 2, body: "v2" });
 
     // v1 is not kept warm and takes its time.

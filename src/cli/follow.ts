@@ -102,9 +102,12 @@ async function pickUp(
 
 async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<DeployResult> {
   if (row.state === "aborted" || row.state === "rolled back" || row.state === "taken back") {
+    const failure = row.failure ?? row.state;
     throw new OperatorError(
       "ROLLOUT_FAILED",
-      `Cannot complete rollout of ${row.app} to v${row.release} in ${row.environment}: ${row.failure ?? row.state}`,
+      failure.startsWith("Cannot ")
+        ? failure
+        : `Cannot complete rollout of ${row.app} to v${row.release} in ${row.environment}: ${failure}`,
       {
         hint: "`bronze status` tells what serves now, `bronze history` what happened",
       },

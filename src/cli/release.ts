@@ -66,7 +66,7 @@ export async function printRelease(
   const { output } = context;
   const name = renderRelease(result.release, result.of);
   const at = result.url === null ? "" : ` at ${result.url}`;
-  if (result.ended !== undefined) output.line(`v${result.ended} ended before it had traffic; ${name} stays live${at}`);
+  if (result.ended !== undefined) output.line(`v${result.ended} ended before it was live; ${name} stays live${at}`);
   else if (!result.created) output.line(`${name} already live${at}`);
   else {
     const watch = result.state === "watching" ? `, watching ${formatDuration(result.watchMs)}` : "";

@@ -16,7 +16,7 @@ export interface ReleaseOutcome {
   readonly release: ReleaseRecord;
   /** False: that content was live already, or only a rollout under way was ended. */
   readonly created: boolean;
-  /** The release whose rollout was ended instead, before it had traffic. */
+  /** The release whose rollout was ended instead, before it was live. */
   readonly ended?: number;
   /** Releases whose commands it does not undo, as they are not reversible; absent: none. */
   readonly leaves?: readonly number[];

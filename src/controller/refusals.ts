@@ -10,7 +10,7 @@ export function revokedFailure(record: Place, what: string, reason: string): Fai
   return {
     code: "ARTIFACT_REVOKED",
     summary: `Cannot start ${what} of ${record.app} in ${record.environment}: ${reason}`,
-    hint: `build it anew from what is not revoked; if the revocation was a mistake, \`bronze revoke --undo\` lifts it; ${servesText(record)}`,
+    hint: `build it anew from what is not revoked; if the revocation was a mistake, \`bronze revoke ARTIFACT --undo\` lifts it; ${servesText(record)}`,
     evidence: [],
   };
 }

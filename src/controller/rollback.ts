@@ -54,7 +54,7 @@ export async function rollback(
     controller.recorder.append(
       ...abortActive(record, {
         code: "ROLLOUT_FAILED",
-        summary: `Cannot complete rollout of ${record.app} to v${active.number} in ${record.environment}: ${cause.who} rolled back before it had traffic`,
+        summary: `Cannot complete rollout of ${record.app} to v${active.number} in ${record.environment}: ${cause.who} rolled back before it was live`,
         hint: `${servingText(record)}${staysText(active)}`,
         evidence: [],
       }),

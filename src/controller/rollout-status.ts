@@ -86,7 +86,9 @@ function setsOf(
         (one) => one.set === set.name && one.process === webProcess && !set.condemned.has(one.name),
       );
       return {
-        release: set.release,
+        // A content that comes again keeps its instances, and with them its set.
+        release:
+          (set.role === "live" ? record.live?.release : set.role === "next" ? record.active : null) ?? set.release,
         role: set.role,
         ready: readyInstances(set, own, nowMs).length,
         instances: own.length,

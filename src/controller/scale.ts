@@ -1,6 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import type { ScaleRequest } from "../model/api/releases.ts";
+import type { ScaleRequest, ScaleResult } from "../model/api/releases.ts";
 import type { ProcessName } from "../model/names.ts";
 import { nearestName } from "../model/nearest.ts";
 import { withCounts, workersOf, type Counts } from "../model/processes.ts";
@@ -11,11 +11,12 @@ import { knownEnvironment } from "./known.ts";
 import { same, settingsHold } from "./settings.ts";
 
 /**
- * Changes numbers of instances; resolves when as many do their work.
+ * Changes numbers of instances; resolves when as many do their work. A rollout under way brings them by its own steps, and may
+ * wait for a person: then it resolves at once.
  *
  * @throws {OperatorError} `NOT_FOUND` for a process that the content does not have, `VOLUME_HELD` and `ROLLOUT_UNHEALTHY`
  */
-export async function scale(controller: Controller, request: ScaleRequest): Promise<EnvironmentRecord> {
+export async function scale(controller: Controller, request: ScaleRequest): Promise<ScaleResult> {
   const record = knownEnvironment(controller, request.app, request.environment);
   refuseUnknownProcess(record, request);
   const { app, environment, instances, processes } = request;
@@ -38,8 +39,9 @@ export async function scale(controller: Controller, request: ScaleRequest): Prom
     controller.recorder.append({ kind: "environment.changed", app, environment, settings, counts, cause });
   }
   controller.tick(keyOf(record));
-  if (record.live !== null) await settingsHold(controller, record);
-  return record;
+  const rollout = record.active;
+  if (record.live !== null && rollout === null) await settingsHold(controller, record);
+  return { rollout };
 }
 
 /** What it has is what it would have next: of the rollout under way, of what is live, of what was last. */

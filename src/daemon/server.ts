@@ -132,12 +132,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   addTrustRoutes(app, options);
   app.post("/v1/scale", async (request, reply) => {
     const body = parseWith(scaleSchema, request.body, "scale request") as ScaleRequest;
-    await streamWork(reply, (progress) =>
-      withProgress(controller, body, progress, async () => {
-        await scale(controller, body);
-        return {};
-      }),
-    );
+    await streamWork(reply, (progress) => withProgress(controller, body, progress, () => scale(controller, body)));
   });
   app.post("/v1/down", async (request, reply) => {
     const body = parseWith(downSchema, request.body, "down request") as DownRequest;

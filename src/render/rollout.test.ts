@@ -61,6 +61,8 @@ test("progressText() counts instances alone before the first step, and where the
   assert.equal(progressText({ ...canary, step: 0, weight: 0, holdLeftMs: null }), "1/4 healthy");
   const rolling = { ...canary, strategy: "rolling", step: 3, steps: null, holdLeftMs: null } as const;
   assert.equal(progressText(rolling), "step 3, 25 %, 1/1 healthy");
+  const grown = { ...rolling, sets: [{ release: 14, role: "next", ready: 4, instances: 4, weight: 4_444 }] } as const;
+  assert.equal(progressText({ ...grown, weight: 0 }), "step 3, 44.44 %, 4/4 healthy");
   assert.equal(progressText({ ...rolling, hurried: true }), "step 3, 25 %, 1/1 healthy, without its remaining steps");
 });
 

@@ -6,14 +6,15 @@ import { renderTable } from "./table.ts";
 
 /** How far a rollout has come, in one line: `step 2 of 3, 25 %, 1/1 healthy, 1 min 30 s more`. */
 export function progressText(rollout: RolloutStatus): string {
-  const { release, strategy, step, steps, weight, healthy, wanted, holdLeftMs, paused, hurried, sets } = rollout;
-  const coming = sets.find((set) => set.release === release && set.role === "next");
+  const { strategy, step, steps, weight, healthy, wanted, holdLeftMs, paused, hurried, sets } = rollout;
+  const coming = sets.find((set) => set.role === "next");
+  // Of the requests what the router gives it now: while instances come to be ready a step's share grows.
   const inSteps = step > 0 && strategy !== "recreate";
   const ready =
     inSteps && coming !== undefined ? `${coming.ready}/${coming.instances} healthy` : `${healthy}/${wanted} healthy`;
   return [
     ...(inSteps ? [steps === null ? `step ${step}` : `step ${step} of ${steps}`] : []),
-    ...(inSteps ? [weightText(weight)] : []),
+    ...(inSteps ? [weightText(coming?.weight ?? weight)] : []),
     ready,
     ...(hurried ? ["without its remaining steps"] : []),
     ...(paused !== null

@@ -187,6 +187,23 @@ async function actAt(strategy: Strategy, act: Act, at: number): Promise<number> 
   return ended === 0 ? Number.POSITIVE_INFINITY : ended;
 }
 
+test("scale() during a rollout that waits for a person waits for nobody, and it goes on with the new number", async () => {
+  const strategy: Strategy = { kind: "canary", steps: [{ weight: 5_000, holdMs: null, analyse: false }] };
+  const { world, controller } = await oneLive(strategy);
+  const second = deploy(controller, wanted("two", strategy));
+  await world.clock.advance(5_000);
+  assert.deepEqual(await done(world, scale(controller, { ...asked, instances: 6 })), { rollout: 2 });
+  await world.clock.advance(5_000);
+  assert.equal(recordOf(controller).active, 2);
+  await done(world, changeRollout(controller, { ...asked, action: "resume" }));
+  await done(world, second);
+  await world.clock.advance(15_000);
+  await assertRest(world, controller, "two", "scaled meanwhile");
+  assert.equal(recordOf(controller).settings.instances, 6);
+  assert.deepEqual(await done(world, scale(controller, { ...asked, instances: 5 })), { rollout: null });
+  await controller.stop();
+});
+
 /** Each act comes after other events than the act before it, and all of them together after every one. */
 const every = 4;
 for (const [place, act] of acts.entries()) {

@@ -27,6 +27,14 @@ export function revokeCommand(): Command {
     .option("-m, --reason <text>", "why, for those whom it stops")
     .option("--undo", "lift the revocation")
     .action(async (name: string | undefined, options: RevokeOptions) => {
+      if (name === undefined && (options.undo === true || options.reason !== undefined))
+        throw new OperatorError(
+          "USAGE",
+          `Cannot ${options.undo === true ? "lift a revocation" : "revoke"}: no artifact is named`,
+          {
+            hint: "`bronze revoke` shows what is revoked; `bronze revoke ARTIFACT --undo` lifts it",
+          },
+        );
       const context = createContext(options, "what was asked for goes on in the daemon: look with `bronze revoke`");
       const { output, client, signal } = context;
       await ensureDaemon(context, {});

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
+import type { ScaleResult } from "../../model/api/releases.ts";
 import { parseProcessName, webProcess } from "../../model/names.ts";
 import { maxInstances } from "../../model/processes.ts";
 import { createContext, withTarget, type TargetOptions } from "../context.ts";
@@ -25,8 +26,12 @@ export function scaleCommand(): Command {
         ...(instances === undefined ? {} : { instances }),
         ...(workers.length === 0 ? {} : { processes: Object.fromEntries(workers) }),
       };
-      await followDone(context, "/v1/scale", { ...target, who: whoAsks(), why: options.why ?? "", ...asked });
-      context.output.line(`${target.app} ${target.environment} has ${[...counts].map(countText).join(", ")}`);
+      const body = { ...target, who: whoAsks(), why: options.why ?? "", ...asked };
+      const { rollout } = await followDone<ScaleResult>(context, "/v1/scale", body);
+      const has = rollout === null ? "has" : "is to have";
+      const by =
+        rollout === null ? "" : `; the rollout to v${rollout} goes on with them: see \`bronze rollout status\``;
+      context.output.line(`${target.app} ${target.environment} ${has} ${[...counts].map(countText).join(", ")}${by}`);
       context.output.record({ ...target, ...asked });
     });
 }

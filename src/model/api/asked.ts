@@ -10,7 +10,7 @@
  *   POST /v1/allow     AllowRequest                            → stream of StreamLine<RolloutResult>
  *   POST /v1/config    ConfigRequest                           → stream of StreamLine<DeployResult | null>
  *   GET  /v1/config?app=&environment=                          → ConfigReport
- *   POST /v1/scale     ScaleRequest                            → stream of StreamLine<{}>
+ *   POST /v1/scale     ScaleRequest                            → stream of StreamLine<ScaleResult>
  *   POST /v1/down      DownRequest                             → stream of StreamLine<DownResult>
  *   GET  /v1/status?app=&environment=&at=                      → StatusReport
  *   GET  /v1/releases?app=&environment=                        → ReleaseRow[]

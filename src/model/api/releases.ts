@@ -76,6 +76,11 @@ export interface ScaleRequest extends Asked {
   readonly processes?: { readonly [process: string]: number };
 }
 
+export interface ScaleResult {
+  /** The rollout under way, which goes on with these numbers; null: there is none, and as many do their work. */
+  readonly rollout: number | null;
+}
+
 export interface DownRequest extends Omit<Asked, "app" | "environment"> {
   readonly app?: AppName;
   readonly environment?: EnvironmentName;
@@ -93,7 +98,7 @@ export interface DeployResult {
   readonly of: number | null;
   /** False: that content was live already and no release was made. */
   readonly created: boolean;
-  /** The release whose rollout was ended by a rollback before it had traffic; what was live stays so. */
+  /** The release whose rollout was ended by a rollback before it was live; what was live stays so. */
   readonly ended?: number;
   readonly digest: Digest;
   readonly state: ReleaseState;
