@@ -222,22 +222,22 @@ function applyToEnvironment(
       return;
     }
     case "instance.healthy":
-      setOf(record, data.instance)?.proven.add(data.instance);
+      seenSetOf(record, data.instance)?.proven.add(data.instance);
       return;
     case "instance.condemned": {
-      const set = setOf(record, data.instance);
+      const set = seenSetOf(record, data.instance);
       set?.condemned.set(data.instance, { atMs, type: data.type, reason: data.reason });
       if (set !== undefined && data.type === "late")
         countExit(set, data.instance, atMs, "did not become healthy in time");
       return;
     }
     case "instance.exited": {
-      const set = setOf(record, data.instance);
+      const set = seenSetOf(record, data.instance);
       if (set !== undefined) countExit(set, data.instance, atMs, exitText(data));
       return;
     }
     case "instance.removed": {
-      const set = setOf(record, data.instance);
+      const set = seenSetOf(record, data.instance);
       set?.condemned.delete(data.instance);
       set?.proven.delete(data.instance);
       return;
@@ -337,7 +337,16 @@ function environmentOf(state: LedgerState, app: AppName, environment: Environmen
   return record;
 }
 
-function setOf(record: EnvironmentRecord, instance: InstanceName): SetRecord | undefined {
+/**
+ * The set of an instance that an event tells of; none later gets its name, whatever ordinals were foretold: what is known of
+ * it would be taken for the other's.
+ */
+function seenSetOf(record: EnvironmentRecord, instance: InstanceName): SetRecord | undefined {
   const parts = splitInstanceName(instance);
-  return parts === undefined ? undefined : record.sets.get(parts.set);
+  const set = parts === undefined ? undefined : record.sets.get(parts.set);
+  const next = parts === undefined ? undefined : set?.nextOrdinal.get(parts.process);
+  // Tasks count elsewhere, and have none here.
+  if (parts !== undefined && next !== undefined && parts.ordinal >= next)
+    set?.nextOrdinal.set(parts.process, parts.ordinal + 1);
+  return set;
 }

@@ -196,17 +196,31 @@ export class Stage {
     );
   }
 
-  /** Instances of some sets that get requests of the app's route now. */
+  /**
+   * Instances of some sets that get requests of the app's route now. Where others leave them so few that a set's part is
+   * below the smallest share there is, its instances are among them without one.
+   */
   takingInstances(isWanted: (set: SetName) => boolean): InstanceName[] {
     const names: InstanceName[] = [];
     for (const { route, stable, canaries = [] } of this.router.rules()) {
       if (route.host !== null) continue;
-      let rest = 10_000;
+      let [rest, left] = [10_000, 10_000];
+      const without = new Set(this.router.placed());
+      const take = (set: SetName): void => {
+        without.delete(set);
+        for (const { instance } of this.router.taking(set)) names.push(instance);
+      };
       for (const { set, weight } of canaries) {
         rest -= weight;
-        if (weight > 0 && isWanted(set)) for (const { instance } of this.router.taking(set)) names.push(instance);
+        if (!isWanted(set)) left -= weight;
+        else if (weight > 0) take(set);
       }
-      if (rest > 0 && isWanted(stable)) for (const { instance } of this.router.taking(stable)) names.push(instance);
+      if (!isWanted(stable)) left -= rest;
+      else if (rest > 0) take(stable);
+      if (left === 10_000 || left <= 0) continue;
+      const others = [...without].filter(isWanted).map((set) => this.router.taking(set));
+      const total = others.reduce((sum, { length }) => sum + length, names.length);
+      for (const some of others) if (left * some.length < total) for (const { instance } of some) names.push(instance);
     }
     return names;
   }

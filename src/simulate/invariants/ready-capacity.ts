@@ -38,18 +38,24 @@ export const readyCapacity: Invariant = {
     const wanted = (): number => Math.min(promisedMinimum(stage.record), atSwitch, atScaling);
     function look(): void {
       const most = wanted();
-      promised = most <= promised ? most : Math.min(most, Math.max(promised, available(condemned()).length));
+      promised = most <= promised ? most : Math.min(most, Math.max(promised, reached()));
+    }
+    /** Those that stay: what a set has beyond its number is about to end, whether or not that was said already. */
+    function reached(): number {
+      const kept = new Map<SetName, number>();
+      for (const name of available(condemned())) {
+        const set = machine.instance(name)?.seen.set;
+        if (set !== undefined) kept.set(set, (kept.get(set) ?? 0) + 1);
+      }
+      let sum = 0;
+      for (const [set, has] of kept) sum += Math.min(has, stage.record?.sets.get(set)?.count ?? has);
+      return sum;
     }
     /** Scaled in the middle, sets shrink by their numbers, whichever of their instances are ready, as a Deployment's do. */
-    function scaled(instances: number, counts: readonly { readonly set: SetName; readonly count: number }[]): void {
-      if (instances < wantedInstances) {
-        const kept = available(condemned());
-        const reached = counts.map(({ set, count }) => Math.min(count, kept.filter((name) => isOf(name, set)).length));
-        atScaling = reached.reduce((sum, count) => sum + count, 0);
-      } else atScaling = Number.POSITIVE_INFINITY;
+    function scaled(instances: number): void {
+      atScaling = instances < wantedInstances ? reached() : Number.POSITIVE_INFINITY;
       wantedInstances = instances;
     }
-    const isOf = (name: InstanceName, set: SetName): boolean => machine.instance(name)?.seen.set === set;
     /** Those that are to end were not to stay when that was decided. */
     const condemned = (): readonly InstanceName[] =>
       [...(stage.record?.sets.values() ?? [])].flatMap((set) => [...set.condemned.keys()]);
@@ -62,7 +68,7 @@ export const readyCapacity: Invariant = {
         if (stage.active === undefined) atScaling = Number.POSITIVE_INFINITY;
         // What was to go live and may have answered already is no part of what is promised now.
         if (data.kind === "rollout.aborted") promised = Math.min(promised, available(condemned()).length);
-        if (data.kind === "rollout.stepped" && data.counts !== undefined) scaled(data.instances ?? 0, data.counts);
+        if (data.kind === "rollout.stepped" && data.counts !== undefined) scaled(data.instances ?? 0);
         look();
       },
       powerCut: () => void (promised = 0),
