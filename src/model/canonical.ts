@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** What canonical JSON can carry. `undefined` members of objects are left out. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
@@ -32,7 +32,7 @@ export function canonicalJson(value: Json): string {
 
 /** sha256 of bytes or UTF-8 text, as `sha256:<64 hex digits>`. */
 export function sha256(data: string | Uint8Array): Digest {
-  return `sha256:${createHash("sha256").update(data).digest("hex")}` as Digest;
+  return `sha256:${hash("sha256", data)}` as Digest;
 }
 
 declare const digestBrand: unique symbol;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
 import type { BuildRecord, Store } from "../ports/store.ts";
 import type { BlobFolder } from "./blob-folder.ts";
-import { ignoreMissing, syncFolder } from "./durable.ts";
+import { ignoreMissing, namesIn, syncFolder } from "./durable.ts";
 
 /**
  * Which artifacts were built here, and from what: `HEX/FROM` in a folder, an empty file for each image. Nothing is ever
@@ -28,7 +28,7 @@ export function createBuildRecords(
       }
     },
     async read(artifact) {
-      const from = await fromOf(digestHex(artifact));
+      const from = digests(namesIn(join(folder, digestHex(artifact))));
       return from === undefined ? undefined : { artifact, from };
     },
     async all() {

@@ -7,7 +7,7 @@ import { parseReferrer } from "../image/referrer.ts";
 import type { Blobs, Referrer, Stage, Store } from "../ports/store.ts";
 import { createBlobFolder } from "./blob-folder.ts";
 import { createBuildRecords } from "./builds.ts";
-import { ignoreMissing, refusedByDisk, syncFolder } from "./durable.ts";
+import { ignoreMissing, namesIn, refusedByDisk, syncFolder } from "./durable.ts";
 import { createKeptStage } from "./kept-stage.ts";
 import { blobMissing, checkTagName } from "./refusals.ts";
 import { leftByDead } from "./temporary.ts";
@@ -133,7 +133,7 @@ export function createLocalStore(dir: string): LocalStore {
     },
 
     async referrers(subject, artifactType) {
-      const names = (await readdir(join(referrersDir, digestHex(subject))).catch(ignoreMissing)) ?? [];
+      const names = namesIn(join(referrersDir, digestHex(subject))) ?? [];
       const digests = names.map((name) => `sha256:${name}`).filter(isDigest);
       const found = await Promise.all(digests.map((digest) => describeReferrer(blobs, digest)));
       return found

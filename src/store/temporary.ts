@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { ignoreMissing } from "./durable.ts";
+import { namesIn } from "./durable.ts";
 
 /** Names of files that are not finished: `PID-START-RANDOM` in one folder, so that those of killed writers are known. */
 export interface Temporaries {
@@ -36,18 +36,10 @@ function named(folder: string, self: string): string {
   return join(folder, `${self}-${randomBytes(8).toString("hex")}`);
 }
 
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    return ignoreMissing(error as NodeJS.ErrnoException) ?? [];
-  }
-}
-
 /** Entries of a folder that are named `PID-START…` after a process that lives no more. */
 export function leftByDead(folder: string): readonly string[] {
   const dead: string[] = [];
-  for (const name of namesIn(folder)) {
+  for (const name of namesIn(folder) ?? []) {
     const [pid, start] = name.split("-");
     if (!/^[0-9]+$/.test(pid ?? "") || startOf(pid ?? "") !== start) dead.push(join(folder, name));
   }

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, sign, verify, type KeyObject } from "node:crypto";
+import { createPublicKey, hash, sign, verify, type KeyObject } from "node:crypto";
 
 declare const keyIdBrand: unique symbol;
 /** Names a key: sha256 of its DER SubjectPublicKeyInfo, 64 lower-case hex digits. */
@@ -20,7 +20,7 @@ export function keyIdOfPem(pem: string): KeyId {
 }
 
 function idOfDer(der: Uint8Array): KeyId {
-  return createHash("sha256").update(der).digest("hex") as KeyId;
+  return hash("sha256", der) as KeyId;
 }
 
 /**
