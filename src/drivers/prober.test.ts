@@ -1,10 +1,37 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import test from "node:test";
+import { proberSuite } from "../ports/prober.suite.ts";
 import type { ProbeResult } from "../ports/prober.ts";
 import { createProber } from "./prober.ts";
+
+proberSuite("createProber()", (t) => {
+  const closers: (() => void)[] = [];
+  t.after(() => closers.forEach((close) => close()));
+  async function listening(onRequest: RequestListener): Promise<{ address: string; port: number; path: string }> {
+    const server = createHttpServer(onRequest);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closers.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return { address: "127.0.0.1", port: (server.address() as AddressInfo).port, path: "/healthz" };
+  }
+  return {
+    prober: createProber(),
+    answering: (status) => listening((_, response) => response.writeHead(status).end()),
+    silent: () => listening(() => {}),
+    async deaf() {
+      const target = await listening(() => {});
+      closers.splice(-1).forEach((close) => close());
+      return target;
+    },
+    whileTimePasses: (_, result) => result,
+  };
+});
 
 async function probed(onConnection: (socket: Socket) => void, timeoutMs = 10_000): Promise<ProbeResult> {
   const sockets = new Set<Socket>();

@@ -373,6 +373,70 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
   });
 
   check(
+    "place(), route(), drain() and cut() made twice, as after a lost answer, are as made once, also by another daemon",
+    async (bench) => {
+      const endpoints = await place(bench, v1, 2);
+      await place(bench, v2, 1);
+      const rule = { route: anywhere, stable: v1, canaries: [{ set: v2, weight: 2_500 }] };
+      const out = [nameOf(v1, 1)];
+      for (let time = 0; time < 2; time += 1) {
+        await bench.router.place({ set: v1, endpoints }, signal);
+        await bench.router.route(anywhere, rule, signal);
+        await bench.router.drain(v1, out);
+        await bench.router.cut(v1, out);
+      }
+      const before = await bench.router.observe();
+      assert.deepEqual([before.rules, before.sets[0]], [[rule], { set: v1, endpoints }]);
+      const next = await bench.leave();
+      await next.place({ set: v1, endpoints }, signal);
+      await next.route(anywhere, rule, signal);
+      assert.deepEqual(await next.observe(), before);
+      const all = { route: anywhere, stable: v1 };
+      await next.route(anywhere, all, signal);
+      // That it is drained outlives the daemon that said so.
+      for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, nameOf(v1, 2));
+      await next.route(anywhere, null, signal);
+      await next.route(anywhere, null, signal);
+      for (const set of [v1, v1, v2, v2]) await next.place({ set, endpoints: [] }, signal);
+      assert.deepEqual(await next.observe(), { rules: [], sets: [] });
+    },
+  );
+
+  check("drain() and cut() of what it does not know are fine and change nothing", async (bench) => {
+    await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const before = await bench.router.observe();
+    await bench.router.drain(v2, [nameOf(v2, 1)]);
+    await bench.router.cut(v2, [nameOf(v2, 1)]);
+    await bench.router.drain(v1, [nameOf(v1, 9)]);
+    await bench.router.cut(v1, [nameOf(v1, 9)]);
+    assert.deepEqual(await bench.router.observe(), before);
+    // One that comes later is not drained by what was said before it was there.
+    await bench.router.place({ set: v1, endpoints: [await bench.endpoint(nameOf(v1, 9))] }, signal);
+    assert.equal((await bench.request("shop.example", "/")).instance, nameOf(v1, 9));
+  });
+
+  check("place() and route() that were aborted before they began change nothing", async (bench) => {
+    await place(bench, v1, 1);
+    const before = await bench.router.observe();
+    const aborted = AbortSignal.abort();
+    await assert.rejects(bench.router.place({ set: v2, endpoints: [await bench.endpoint(nameOf(v2, 1))] }, aborted));
+    await assert.rejects(bench.router.route(anywhere, { route: anywhere, stable: v1 }, aborted));
+    assert.deepEqual(await bench.router.observe(), before);
+  });
+
+  check("inFlight() counts every open request, also for the next daemon", async (bench) => {
+    await place(bench, v1, 1);
+    await bench.router.route(anywhere, { route: anywhere, stable: v1 }, signal);
+    const held = [await bench.hold("shop.example", "/hold"), await bench.hold("shop.example", "/hold")];
+    assert.equal((await bench.router.inFlight(v1)).get(nameOf(v1, 1)), 2);
+    const next = await bench.leave();
+    assert.equal((await next.inFlight(v1)).get(nameOf(v1, 1)), 2);
+    assert.deepEqual(await Promise.all(held.map((one) => one.finish())), [true, true]);
+    assert.equal((await next.inFlight(v1)).get(nameOf(v1, 1)), 0);
+  });
+
+  check(
     "drain() lets requests in flight go on and takes no new ones for as long as the instance is placed",
     async (bench) => {
       const endpoints = await place(bench, v1, 2);

@@ -143,6 +143,58 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   });
 
   check(
+    "ensure() asked again, as after a lost answer, starts nothing more; a smaller count ends nothing",
+    async ({ runtime, leave }, set) => {
+      await runtime.ensure(set, web(2, 1), signal);
+      const before = await runtime.observe();
+      await runtime.ensure(set, web(2, 1), signal);
+      await runtime.ensure(set, web(1, 3), signal);
+      await runtime.ensure(set, web(0, 3), signal);
+      assert.deepEqual(await runtime.observe(), before);
+      const next = await leave()();
+      await next.ensure(set, web(2, 1), signal);
+      assert.deepEqual(await next.observe(), before);
+    },
+  );
+
+  check(
+    "ensure() takes ordinals that no instance has, also not one that exited, and one again that was removed",
+    async ({ runtime, crash }, set) => {
+      const ordinals = async () => (await runtime.observe()).map(({ ordinal, phase }) => [ordinal, phase]);
+      await runtime.ensure(set, web(1, 2), signal);
+      const [second] = await runtime.observe();
+      assert.ok(second !== undefined);
+      const exited = Promise.withResolvers<void>();
+      const stop = runtime.onExit(() => exited.resolve());
+      await crash(second);
+      await exited.promise;
+      stop();
+      await runtime.ensure(set, web(2, 1), signal);
+      assert.deepEqual(await ordinals(), [
+        [1, "running"],
+        [2, "exited"],
+        [3, "running"],
+      ]);
+      await runtime.remove([second.name, `${set.name}-1` as InstanceName], 0, signal);
+      await runtime.ensure(set, web(2, 1), signal);
+      assert.deepEqual(await ordinals(), [
+        [1, "running"],
+        [3, "running"],
+      ]);
+    },
+  );
+
+  check("ensure() that is aborted under way leaves nothing half-made", async ({ runtime }, set) => {
+    const stop = new AbortController();
+    const work = runtime.ensure(set, web(2, 1), stop.signal);
+    stop.abort();
+    await assert.rejects(work);
+    assert.ok((await runtime.observe()).every(({ phase, address }) => phase === "running" && address !== null));
+    await runtime.ensure(set, web(2, 1), signal);
+    assert.equal((await runtime.observe()).length, 2);
+  });
+
+  check(
     "ensure() throws RUNTIME_FAILED for what cannot be started, and leaves nothing of it",
     async ({ runtime, artifact, failing }, set) => {
       await runtime.ensure(set, web(1, 1), signal);
@@ -234,6 +286,52 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     assert.deepEqual(await runtime.observe(), [second]);
     await runtime.remove([second.name], 0, signal);
     assert.deepEqual(await runtime.observe(), []);
+  });
+
+  check(
+    "remove() tells of each end once, before it resolves, and what it removed is gone then, for the next daemon too",
+    async ({ runtime, leave }, set) => {
+      for (const graceMs of [0, 5_000]) {
+        await runtime.ensure(set, web(2, 1), signal);
+        const seen = await runtime.observe();
+        const told: InstanceName[] = [];
+        const stop = runtime.onExit((instance) => told.push(instance));
+        const names = seen.map((one) => one.name);
+        // Asked for twice at once: both answer when it is done.
+        await Promise.all([runtime.remove(names, graceMs, signal), runtime.remove(names, graceMs, signal)]);
+        assert.deepEqual(told.toSorted(), names.toSorted());
+        assert.deepEqual(await runtime.observe(), []);
+        assert.equal(await runtime.inspect(seen[0]!.name), null);
+        stop();
+      }
+      assert.deepEqual(await (await leave()()).observe(), []);
+    },
+  );
+
+  check("onExit() tells of instances in the order in which they ended", async ({ runtime, crash }, set) => {
+    await runtime.ensure(set, web(2, 1), signal);
+    const told: InstanceName[] = [];
+    let next = Promise.withResolvers<void>();
+    const stop = runtime.onExit((instance) => {
+      told.push(instance);
+      next.resolve();
+    });
+    const order = (await runtime.observe()).toReversed();
+    for (const instance of order) {
+      next = Promise.withResolvers();
+      await crash(instance);
+      await next.promise;
+    }
+    assert.deepEqual(
+      told,
+      order.map((one) => one.name),
+    );
+    const exits = (await runtime.observe()).map(({ exit }) => exit?.atMs ?? 0);
+    assert.deepEqual(
+      exits,
+      exits.toSorted((a, b) => b - a),
+    );
+    stop();
   });
 
   check("an address does not come back at once", async ({ runtime }, set) => {
@@ -359,6 +457,14 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     assert.deepEqual([seen.length, seen[0]?.pid, seen[1]?.phase], [2, before?.pid, "exited"]);
     assert.deepEqual((await next.facts(`${set.name}-run-2` as InstanceName)).logTail, ["once"]);
     await next.remove([`${set.name}-run-1` as InstanceName], 0, signal);
+  });
+
+  check("startTask() asked for twice at once runs it once", async ({ runtime, endless }, set) => {
+    await Promise.all([1, 2].map(() => runtime.startTask(set, taskOf(endless), signal)));
+    assert.deepEqual(
+      (await runtime.observe()).map(({ phase, address }) => [phase, address !== null]),
+      [["running", true]],
+    );
   });
 
   check(

@@ -1,6 +1,7 @@
 import { Controller } from "../controller/controller.ts";
 import type { ControllerPorts } from "../controller/ports.ts";
 import { Recorder } from "../controller/recorder.ts";
+import { createMemoryFacts } from "../drivers/memory/machine.ts";
 import type { MemoryJournal } from "../drivers/memory/journal.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
@@ -87,9 +88,7 @@ export class Daemons implements Deaths {
       volumes: stage.volumes,
       secrets,
       metrics: stage.metrics,
-      machine: {
-        memory: () => ({ totalBytes: 8e9, availableBytes: stage.nowMs < stage.lasting.shortUntilMs ? 1e8 : 6e9 }),
-      },
+      machine: createMemoryFacts(() => stage.nowMs < stage.lasting.shortUntilMs),
     };
     try {
       const ports = portsOfLife(life, this.#changes.drivers?.(world, stage) ?? world, this.#hooks(life));

@@ -3,6 +3,7 @@ import type { ControllerPorts } from "../controller/ports.ts";
 import { createVirtualClock, type VirtualClock } from "../drivers/memory/clock.ts";
 import { createMemoryEvidence, type MemoryEvidence } from "../drivers/memory/evidence.ts";
 import { createMemoryJournal } from "../drivers/memory/journal.ts";
+import { createMemoryFacts } from "../drivers/memory/machine.ts";
 import { createMemoryMetrics, type MemoryMetrics } from "../drivers/memory/metrics.ts";
 import { createMemoryRouter, type MemoryRouter } from "../drivers/memory/router.ts";
 import { createMemoryMachine, type MemoryMachine } from "../drivers/memory/runtime.ts";
@@ -70,7 +71,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
         secrets: opened,
         verifier,
         metrics,
-        machine: { memory: () => ({ totalBytes: 8e9, availableBytes: 6e9 }) },
+        machine: createMemoryFacts(),
       };
       const controller = new Controller(change(ports), () => {});
       if (boot !== undefined)

@@ -200,6 +200,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   const backendOf = (set: SetName): number | undefined => record.sets.find((placed) => placed.set === set)?.backend;
 
   async function place(set: RoutedSet, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const before = record;
     const next = assignSlots(before, set);
     const had = before.sets.find((placed) => placed.set === set.set);
@@ -227,6 +228,7 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
   }
 
   async function route(target: RouteRule["route"], rule: RouteRule | null, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const key = routeKey(target);
     const value = rule === null ? undefined : encodeRule({ ...rule, route: target }, backendOf).value;
     if (routes.get(key) !== value) {

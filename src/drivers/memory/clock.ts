@@ -38,8 +38,8 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
   }
 
   return {
-    now: () => nowMs,
-    wall: () => nowMs + jumpedMs,
+    now: () => Math.floor(nowMs),
+    wall: () => Math.floor(nowMs + jumpedMs),
     monotonic: () => nowMs - startMs,
     after(ms, callback) {
       order += 1;

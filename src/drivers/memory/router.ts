@@ -139,7 +139,7 @@ export function createMemoryRouter(): MemoryRouter {
   function takeOut(set: SetName, instances: readonly InstanceName[]): void {
     const placed = sets.get(set);
     if (placed === undefined) return;
-    for (const instance of instances) placed.out.add(instance);
+    for (const { instance } of placed.endpoints) if (instances.includes(instance)) placed.out.add(instance);
     placed.ready = placed.endpoints.filter(({ instance }) => !placed.out.has(instance));
   }
 

@@ -443,13 +443,14 @@ export function createMemoryMachine(options: {
         ?.addresses ?? [],
     exit,
     prober: {
-      async probe({ address, path }, timeoutMs) {
+      async probe({ address, port, path }, timeoutMs) {
         const found = byAddress.get(address);
+        if (found?.seen.phase === "running" && (port !== found.seen.port || clock.monotonic() < found.readyAtMs))
+          return { kind: "refused", latencyMs: 0 };
         if (found?.seen.phase !== "running" || found.status === null) {
           await pass(timeoutMs);
           return { kind: "timeout", latencyMs: timeoutMs };
         }
-        if (clock.monotonic() < found.readyAtMs) return { kind: "refused", latencyMs: 0 };
         if (path === null) return { kind: "accepted", latencyMs: 1 };
         return { kind: "answered", status: found.status, latencyMs: 1, body: "" };
       },

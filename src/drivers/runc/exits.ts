@@ -8,6 +8,8 @@ export interface Exits {
   onExit(listener: (name: InstanceName, exit: Exit) => void): () => void;
   /** Resolves at the exit, at once if it is known; undefined when it does not come within `forMs`. */
   wait(name: InstanceName, forMs: number, signal?: AbortSignal): Promise<Exit | undefined>;
+  /** Tells of the exit now if nobody was told yet: what tells of it is about to be removed. */
+  tell(name: InstanceName): void;
   /** The name may be used again. */
   forget(name: InstanceName): void;
   stop(): void;
@@ -53,6 +55,7 @@ export function watchExits(folders: Folders): Exits {
         if (known !== undefined || signal?.aborted === true) done(known);
       });
     },
+    tell,
     forget: (name) => void told.delete(name),
     stop: () => watcher.close(),
   };

@@ -40,6 +40,7 @@ export async function removeInstance(
   tools.supervisors.forget(name);
   await tools.cgroups.removeInstance(name);
   await rm(paths.runtimeState, { recursive: true, force: true });
+  tools.exits.tell(name);
   await rm(paths.exit, { force: true });
   await rm(paths.secrets, { recursive: true, force: true });
   // The bundle last: while it is there, what is left of the instance is found again.

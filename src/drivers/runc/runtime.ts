@@ -134,6 +134,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const attachments = createAttachments({ folders, cgroups, roots, volumes: options.volumes });
   const stopRotation = keepLogsSmall(folders, bounds, clock);
   const perSet = new Map<string, Promise<unknown>>();
+  const perTask = new Map<string, Promise<unknown>>();
   const slots = createSlots(mostStarts);
 
   function observeOne(name: InstanceName): ObservedInstance | undefined {
@@ -290,16 +291,12 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     unkept: async (name) => unkeptPlaces(folders, name),
     async ensure(set, wanted, signal) {
       // One after the other for a set: a second call must see what the first has started.
-      const before = perSet.get(set.name) ?? Promise.resolve();
-      const work = before.catch(() => {}).then(() => ensure(set, wanted, signal));
-      perSet.set(set.name, work);
-      try {
-        await work;
-      } finally {
-        if (perSet.get(set.name) === work) perSet.delete(set.name);
-      }
+      await inTurn(perSet, set.name, () => ensure(set, wanted, signal));
     },
-    startTask,
+    async startTask(set, task, signal) {
+      // One after the other for a task: it never runs twice.
+      await inTurn(perTask, instanceName(set.name, task.ordinal, task.process), () => startTask(set, task, signal));
+    },
     observe: async () => observeAll(),
     async remove(names, graceMs, signal) {
       const environments = new Set(names.flatMap((name) => splitInstanceName(name)?.environment ?? []));
@@ -385,4 +382,16 @@ function createSlots(count: number): { enter(): Promise<() => void> } {
       return leave;
     },
   };
+}
+
+/** Does what is asked for under one key one after the other, whatever came of what was before. */
+async function inTurn(turns: Map<string, Promise<unknown>>, key: string, ask: () => Promise<void>): Promise<void> {
+  const before = turns.get(key) ?? Promise.resolve();
+  const work = before.catch(() => {}).then(ask);
+  turns.set(key, work);
+  try {
+    await work;
+  } finally {
+    if (turns.get(key) === work) turns.delete(key);
+  }
 }

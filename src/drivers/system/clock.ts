@@ -2,6 +2,9 @@ import { readFileSync } from "node:fs";
 import type { Boot } from "../../ledger/timeline.ts";
 import type { Clock } from "../../ports/clock.ts";
 
+/** The longest that a timer of Node's can be set for, in ms: one set for longer ends at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** The machine's own time. @param startMs the moment on the ledger's timeline that it is now */
 export function createSystemClock(startMs: number): Clock {
   const began = performance.now();
@@ -10,7 +13,20 @@ export function createSystemClock(startMs: number): Clock {
     wall: () => Date.now(),
     monotonic: () => performance.now(),
     after(ms, callback) {
-      const timer = setTimeout(callback, ms);
+      const dueMs = performance.now() + ms;
+      let timer: NodeJS.Timeout;
+      // Node counts from when its event loop last woke up, in whole ms: its timers end up to so much too early.
+      const wait = (leftMs: number): void => {
+        timer = setTimeout(
+          () => {
+            const stillMs = dueMs - performance.now();
+            if (stillMs > 0) wait(stillMs);
+            else callback();
+          },
+          Math.min(leftMs, longestTimerMs),
+        );
+      };
+      wait(ms);
       return () => clearTimeout(timer);
     },
   };
