@@ -138,12 +138,16 @@ function more(name: string): readonly string[] {
     config: ["list"],
     secret: ["list"],
     volume: ["list"],
+    rollout: ["status"],
+    key: ["list"],
+    rebuild: ["a:b"],
+    attest: ["a:b"],
   };
   // Options of a group belong behind its last word.
   return needs[name] ?? [];
 }
 
-const groups = ["audit", "config", "secret", "volume"];
+const groups = ["audit", "config", "secret", "volume", "rollout", "key"];
 
 function ordered(args: readonly string[]): readonly string[] {
   const [group = "", ...rest] = args;

@@ -12,7 +12,7 @@ import { createSite, type Site } from "./support/bronze.ts";
 async function signedSite(t: TestContext): Promise<{ readonly site: Site; readonly checkpoint: string }> {
   const site = createSite(t);
   const checkpoint = join(site.project, "checkpoint.json");
-  assert.equal((await site.bronze(["up"])).status, 0);
+  assert.equal((await site.bronze(["up", "--http-port", "0"])).status, 0);
   const signed = await site.bronze(["audit", "checkpoint", "--output", checkpoint]);
   assert.equal(signed.status, 0, signed.stderr);
   const printed = await site.bronze(["audit", "checkpoint", "--output", "-"]);

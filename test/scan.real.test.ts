@@ -48,7 +48,7 @@ const tracker = JSON.stringify({
 test("bronze scan looks up what is live, keeps the signed result, and says after an import what changed", async (t) => {
   const site = createSite(t);
   site.define({ instances: 1 });
-  assert.equal((await site.bronze(["up"])).status, 0);
+  assert.equal((await site.bronze(["up", "--http-port", "0"])).status, 0);
   const artifact = (await site.releases())[0]?.artifact ?? "";
   site.write({
     "bill.json": JSON.stringify(bill),
