@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { copyFile, link, open, rm, utimes } from "node:fs/promises";
+import { createReadStream, linkSync, utimesSync } from "node:fs";
+import { copyFile, link, open, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { OperatorError } from "../errors/operator-error.ts";
 import { digestHex, type Digest } from "../model/canonical.ts";
@@ -39,7 +39,7 @@ export function createKeptStage(store: BlobFolder, dir: string): Stage {
       const stored = await store.stat(digest);
       if (stored !== undefined) return stored;
       const size = await kept.stat(digest);
-      if (size !== undefined) await markUsed(kept.pathOf(digest));
+      if (size !== undefined) markUsed(kept.pathOf(digest));
       return size;
     },
     read: async (digest, maxBytes) => ((await isStored(digest)) ? store : kept).read(digest, maxBytes),
@@ -84,7 +84,8 @@ async function adopt(path: string, store: BlobFolder, digest: Digest): Promise<v
   // Makes the store's folders.
   const copy = await store.temporary();
   try {
-    await link(path, target);
+    // A thread would take longer to wake: a build adopts a dozen.
+    linkSync(path, target);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EEXIST") return;
@@ -123,8 +124,11 @@ async function verify(path: string, digest: Digest): Promise<void> {
   });
 }
 
-async function markUsed(path: string): Promise<void> {
+function markUsed(path: string): void {
   const now = new Date();
-  // One that was evicted meanwhile is noticed where it is read.
-  await utimes(path, now, now).catch(() => undefined);
+  try {
+    utimesSync(path, now, now);
+  } catch {
+    // One that was evicted meanwhile is noticed where it is read.
+  }
 }

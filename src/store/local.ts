@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { digestHex, isDigest, type Digest } from "../model/canonical.ts";
@@ -114,9 +114,9 @@ export function createLocalStore(dir: string): LocalStore {
       if ((await blobs.stat(digest)) !== size) await blobs.write(manifest);
       const list = join(referrersDir, digestHex(subject));
       try {
-        if ((await mkdir(list, { recursive: true, mode: 0o755 })) !== undefined) await syncFolder(referrersDir);
+        if (mkdirSync(list, { recursive: true, mode: 0o755 }) !== undefined) await syncFolder(referrersDir);
         // Last, so that what is listed is there. That it is listed is all the entry says: the rest says the manifest.
-        await (await open(join(list, digestHex(digest)), "a", 0o444)).close();
+        closeSync(openSync(join(list, digestHex(digest)), "a", 0o444));
         await syncFolder(list);
       } catch (error) {
         throw refusedByDisk(error, dir) ?? error;

@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { constants, readFileSync } from "node:fs";
-import { chmod, lstat, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { constants, lstatSync, readdirSync, readFileSync } from "node:fs";
+import { chmod, mkdir, open, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { publishFile, syncFolder } from "../../linux/files.ts";
@@ -82,7 +82,7 @@ export function createKeyFolder(path: string): KeyFolder {
     readKey: (id) => readKey(keyPath(id), id),
 
     async unloggedKey() {
-      for (const file of await filesIn(signing)) {
+      for (const file of filesIn(signing)) {
         const id = basename(file, keySuffix);
         const key = isKeyId(id) ? await readKey(file, id).catch(() => undefined) : undefined;
         if (key !== undefined) return key;
@@ -110,7 +110,7 @@ export function createKeyFolder(path: string): KeyFolder {
 
     async clear(log) {
       const keep = needed(log);
-      for (const file of [...(await filesIn(signing)), ...(await filesIn(standing))])
+      for (const file of [...filesIn(signing), ...filesIn(standing)])
         if (!keep.has(file)) await rm(file, { force: true });
       for (const file of [logPath, headPath]) await rm(`${file}${temporarySuffix}`, { force: true });
       for (const dir of [signing, standing]) await syncFolder(dir).catch(absent);
@@ -118,14 +118,14 @@ export function createKeyFolder(path: string): KeyFolder {
 
     async hasOldKeys(log) {
       const keep = needed(log);
-      return (await filesIn(signing)).some((file) => !keep.has(file));
+      return filesIn(signing).some((file) => !keep.has(file));
     },
   };
   return folder;
 }
 
 async function readKey(path: string, id: KeyId): Promise<KeyObject> {
-  const stats = await lstat(path).catch(absent);
+  const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined)
     throw unusable(path, "it is gone", "put it back from its backup; without it, see docs/trust.md on a lost key");
   if (!stats.isFile() || stats.size > mostKeyBytes || (stats.mode & 0o077) !== 0 || stats.uid !== process.getuid?.())
@@ -136,7 +136,7 @@ async function readKey(path: string, id: KeyId): Promise<KeyObject> {
     );
   let key: KeyObject;
   try {
-    key = createPrivateKey(await readFile(path));
+    key = createPrivateKey(readFileSync(path));
   } catch {
     // What a library says of a broken key might repeat it.
     throw unusable(path, "there is no key in it", "put it back from its backup");
@@ -191,8 +191,13 @@ export async function makeFolder(path: string): Promise<void> {
   if (first !== undefined) await syncFolder(join(path, ".."));
 }
 
-async function filesIn(dir: string): Promise<readonly string[]> {
-  return ((await readdir(dir).catch(absent)) ?? []).map((name) => join(dir, name));
+/** Without a thread, as {@link readSmall}: each signature asks. */
+function filesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir).map((name) => join(dir, name));
+  } catch (error) {
+    return absent(error as NodeJS.ErrnoException) ?? [];
+  }
 }
 
 /** Without a thread, which would take longer than reading does. @returns undefined where there is none */
