@@ -66,7 +66,7 @@ export class Members {
 
   /** Sorted by name. */
   all(): readonly FleetInstance[] {
-    return this.#names.flatMap((name) => this.#instances.get(name) ?? []);
+    return this.#named(this.#names);
   }
 
   /** What a plan sees of the set now. */
@@ -82,7 +82,7 @@ export class Members {
   }
 
   #seen(): SetView {
-    const odd = [...this.#odd].sort().flatMap((name) => this.#instances.get(name) ?? []);
+    const odd = this.#odd.size === 0 ? none : this.#named([...this.#odd].sort());
     const all = (): readonly FleetInstance[] => this.all();
     return {
       plain: this.#instances.size - odd.length,
@@ -93,11 +93,22 @@ export class Members {
     };
   }
 
+  #named(names: readonly InstanceName[]): readonly FleetInstance[] {
+    const found: FleetInstance[] = [];
+    for (const name of names) {
+      const instance = this.#instances.get(name);
+      if (instance !== undefined) found.push(instance);
+    }
+    return found;
+  }
+
   #touch(): void {
     this.#changes += 1;
     this.#view = null;
   }
 }
+
+const none: readonly FleetInstance[] = [];
 
 /** Whether nothing is to be done about an instance, now and for as long as nothing changes. */
 function isPlain(instance: FleetInstance, { set, routed, placed, nowMs }: PlainBy): boolean {

@@ -98,8 +98,22 @@ export interface InstanceNameParts {
   readonly ordinal: number;
 }
 
+/** Names are taken apart all the time, and few are there at any time. */
+const split = new Map<string, InstanceNameParts>();
+const mostSplit = 4_096;
+
 /** The parts of `APP-ENV-vN-K` or `APP-ENV-vN-PROCESS-K`, or undefined when the text is not such a name. */
 export function splitInstanceName(text: string): InstanceNameParts | undefined {
+  const known = split.get(text);
+  if (known !== undefined) return known;
+  const parts = takeApart(text);
+  if (parts === undefined) return undefined;
+  if (split.size >= mostSplit) split.clear();
+  split.set(text, parts);
+  return parts;
+}
+
+function takeApart(text: string): InstanceNameParts | undefined {
   const match =
     /^([a-z][a-z0-9-]{0,31})-([a-z][a-z0-9]{0,19})-v([1-9][0-9]{0,8})-(?:((?!v[0-9]+-)[a-z][a-z0-9]{0,19})-)?([1-9][0-9]{0,8})$/.exec(
       text,

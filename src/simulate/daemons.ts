@@ -199,12 +199,16 @@ export class Daemons implements Deaths {
         if (trouble !== undefined) stage.tell(() => `a call of the ${port} is ${trouble.kind}`);
         return trouble;
       },
-      issued: (effect) => each((watcher) => watcher.issued?.(effect)),
+      issued: (effect) => {
+        for (const tell of stage.listening.issued) tell(effect);
+      },
       before: (effect) => {
         stage.tell(() => effectText(effect));
-        each((watcher) => watcher.before?.(effect));
+        for (const tell of stage.listening.before) tell(effect);
       },
-      after: (effect) => each((watcher) => watcher.after?.(effect)),
+      after: (effect) => {
+        for (const tell of stage.listening.after) tell(effect);
+      },
       done: ({ kind }) => {
         if (kind === "place" || kind === "route" || kind === "ensure") tally.steps += 1;
       },
@@ -219,7 +223,9 @@ export class Daemons implements Deaths {
         }
         stage.append(events);
       },
-      acknowledged: (events, isIntent) => each((watcher) => watcher.acknowledged?.(events, isIntent)),
+      acknowledged: (events, isIntent) => {
+        for (const tell of stage.listening.acknowledged) tell(events, isIntent);
+      },
       observed: (instances) => {
         for (const { name, phase, address } of instances) {
           const now = `${phase} ${address === null ? "" : "up"}`;

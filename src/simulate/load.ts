@@ -52,14 +52,14 @@ export function createLoad(stage: Stage): Load {
     if ("waits" in request) return;
     if (!("end" in request)) {
       tally.failed += 1;
-      for (const watcher of stage.watchers) watcher.request?.(null, request.status);
+      for (const tell of stage.listening.request) tell(null, request.status);
       return;
     }
     const instance = machine.instance(request.instance);
     const isUp = instance?.seen.phase === "running" && instance.readyAtMs <= stage.nowMs;
     const own = isUp ? (instance.status ?? 504) : 503;
     const status = own < 500 && instance !== undefined ? statusOf(instance.set.content) : own;
-    for (const watcher of stage.watchers) watcher.request?.(request, own);
+    for (const tell of stage.listening.request) tell(request, own);
     if (instance === undefined || status >= 500) {
       request.end(status, 1);
       tally.failed += 1;
@@ -84,7 +84,7 @@ export function createLoad(stage: Stage): Load {
   function tick(): void {
     finish();
     begin();
-    for (const watcher of stage.watchers) watcher.look?.();
+    for (const look of stage.listening.look) look();
     cancel = clock.after(story.everyMs, tick);
   }
 

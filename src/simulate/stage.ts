@@ -25,6 +25,9 @@ import type { Invariant, InvariantName, Watcher } from "./invariants/invariant.t
 import type { Life } from "./life.ts";
 import type { Act, Story, Traits } from "./story.ts";
 
+/** Of the one environment there is: asked for all the time. */
+const key = environmentKey(app, environment);
+
 /** An invariant that did not hold. */
 export interface Violation {
   readonly invariant: InvariantName;
@@ -50,6 +53,24 @@ const noticeMs = 20_000;
 /** Longest time after which a daemon tries again what failed, in ms, and some to do it in. */
 const slowestRetryMs = 12_000;
 
+type Often = "event" | "acknowledged" | "issued" | "before" | "after" | "request" | "look";
+
+type Listening = { readonly [Name in Often]: readonly NonNullable<Watcher[Name]>[] };
+
+function listeningOf(watchers: readonly Watcher[]): Listening {
+  const of = <Name extends keyof Watcher>(name: Name): readonly NonNullable<Watcher[Name]>[] =>
+    watchers.flatMap((watcher) => watcher[name] ?? []);
+  return {
+    event: of("event"),
+    acknowledged: of("acknowledged"),
+    issued: of("issued"),
+    before: of("before"),
+    after: of("after"),
+    request: of("request"),
+    look: of("look"),
+  };
+}
+
 /** The world of one run as it is in truth, the daemons that come and go in it, and those who watch it. */
 export class Stage {
   readonly story: Story;
@@ -73,6 +94,8 @@ export class Stage {
   readonly told: { readonly atMs: number; readonly text: string }[] = [];
   readonly isTelling: boolean;
   readonly watchers: readonly Watcher[];
+  /** Those of them that listen to what happens most. */
+  readonly listening: Listening;
   /** Faults that last, and until when; monotonic. */
   readonly lasting = { slowStarts: { untilMs: 0, byMs: 0 }, noStarts: { untilMs: 0, full: false }, shortUntilMs: 0 };
   /** Nothing goes wrong any more, and whatever is started does well. */
@@ -116,6 +139,7 @@ export class Stage {
     this.watchers = options.invariants.map(({ name, watch }) =>
       watch(this, (finding) => this.violations.push({ invariant: name, atMs: this.nowMs, finding })),
     );
+    this.listening = listeningOf(this.watchers);
   }
 
   /** Since the beginning of the run. */
@@ -124,7 +148,7 @@ export class Stage {
   }
 
   get record(): EnvironmentRecord | undefined {
-    return this.state.environments.get(environmentKey(app, environment));
+    return this.state.environments.get(key);
   }
 
   /** What the ledger says is live; null: nothing. */
@@ -146,7 +170,7 @@ export class Stage {
   append(events: readonly LedgerEvent[]): void {
     for (const event of events) {
       applyEvent(this.state, event);
-      for (const watcher of this.watchers) watcher.event?.(event);
+      for (const tell of this.listening.event) tell(event);
     }
   }
 
