@@ -1,5 +1,5 @@
 /**
- * `npm run -s simulate -- [--seed N] [--runs N] [--bug NAME] [--story FILE] [--all]`: runs stories from their seeds, one
+ * `npm run -s simulate -- [--seed N] [--runs N] [--bug NAME] [--story FILE] [--timings FILE] [--all]`: runs stories from their seeds, one
  * after the other. The first that breaks an invariant is cut down and told as a timeline; exit status 1 then. `--all` goes
  * on after it and lists every such seed; with one run its timeline is told whatever comes of it.
  */
@@ -10,6 +10,7 @@ import { makeStory } from "../src/simulate/make-story.ts";
 import { runStory, type RunOptions } from "../src/simulate/run-story.ts";
 import { shrink } from "../src/simulate/shrink.ts";
 import type { KeptStory } from "../src/simulate/kept/all.ts";
+import { parseTimings } from "../src/simulate/timings.ts";
 import { renderStory, renderTimeline } from "../src/simulate/timeline.ts";
 
 const { values } = parseArgs({
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "1" },
     bug: { type: "string" },
     story: { type: "string" },
+    timings: { type: "string" },
     all: { type: "boolean" },
   },
 });
@@ -26,11 +28,14 @@ const runs = Number(values.runs);
 const bug = bugs.find(({ name }) => name === values.bug);
 if (!Number.isSafeInteger(first) || !Number.isSafeInteger(runs) || (values.bug !== undefined && bug === undefined)) {
   console.log(
-    `usage: npm run -s simulate -- [--seed N] [--runs N] [--story FILE] [--all] [--bug ${bugs.map(({ name }) => name).join("|")}]`,
+    `usage: npm run -s simulate -- [--seed N] [--runs N] [--story FILE] [--timings FILE] [--all] [--bug ${bugs.map(({ name }) => name).join("|")}]`,
   );
   process.exit(2);
 }
-const options: RunOptions = bug === undefined ? {} : { changes: bug.changes };
+const options: RunOptions = {
+  ...(bug && { changes: bug.changes }),
+  ...(values.timings !== undefined && { timings: parseTimings(readFileSync(values.timings, "utf8")) }),
+};
 const file = values.story === undefined ? undefined : (JSON.parse(readFileSync(values.story, "utf8")) as KeptStory);
 const told = file?.story;
 const stories =

@@ -11,6 +11,7 @@ import { planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { Deaths, Troubles } from "./faults.ts";
 import { portsOfLife, type Effect, type Life, type LifeHooks, type Moment } from "./life.ts";
 import type { Stage } from "./stage.ts";
+import { timed } from "./timed.ts";
 
 /** The world's own ports. */
 export type Drivers = ControllerPorts & { readonly journal: MemoryJournal };
@@ -90,8 +91,9 @@ export class Daemons implements Deaths {
       metrics: stage.metrics,
       machine: createMemoryFacts(() => stage.nowMs < stage.lasting.shortUntilMs),
     };
+    const made = stage.draw === null ? world : timed(world, stage.draw);
     try {
-      const ports = portsOfLife(life, this.#changes.drivers?.(world, stage) ?? world, this.#hooks(life));
+      const ports = portsOfLife(life, this.#changes.drivers?.(made, stage) ?? made, this.#hooks(life));
       const recorder = new Recorder(ports.journal, ports.clock);
       for (const watcher of stage.watchers) watcher.started?.();
       const planner = this.#changes.planner?.(planEnvironment, stage) ?? planEnvironment;

@@ -7,6 +7,7 @@ import { createLoad } from "./load.ts";
 import { isAtRest } from "./rest.ts";
 import { Stage, type Tally, type Violation } from "./stage.ts";
 import type { Act, Story } from "./story.ts";
+import type { Timings } from "./timings.ts";
 
 export interface RunOptions {
   readonly changes?: Changes;
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly exactly?: boolean;
   /** Goes on to the end of the story however much has happened before; default: not. */
   readonly whole?: boolean;
+  /** Starts, removals, changes of the router and appends take such times, drawn by the story's seed; default: none. */
+  readonly timings?: Timings;
 }
 
 export interface Run {
@@ -46,6 +49,7 @@ export async function runStory(story: Story, options: RunOptions = {}): Promise<
     invariants: options.invariants ?? invariants,
     tells: options.tells === true,
     exactly: options.exactly === true,
+    timings: options.timings ?? null,
   });
   const { clock, tally } = stage;
   const waiting: Act[] = [];

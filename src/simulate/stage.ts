@@ -24,6 +24,7 @@ import { app, environment, traitsOf } from "./contents.ts";
 import type { Invariant, InvariantName, Watcher } from "./invariants/invariant.ts";
 import type { Life } from "./life.ts";
 import type { Act, Story, Traits } from "./story.ts";
+import { drawTimings, type TimedStep, type Timings } from "./timings.ts";
 
 /** Of the one environment there is: asked for all the time. */
 const key = environmentKey(app, environment);
@@ -93,6 +94,8 @@ export class Stage {
   /** What happened, for people; empty unless it is asked for. */
   readonly told: { readonly atMs: number; readonly text: string }[] = [];
   readonly isTelling: boolean;
+  /** A time that a step takes, as it took in a real run; null: what the story says. */
+  readonly draw: ((step: TimedStep) => number) | null;
   readonly watchers: readonly Watcher[];
   /** Those of them that listen to what happens most. */
   readonly listening: Listening;
@@ -106,10 +109,17 @@ export class Stage {
 
   constructor(
     story: Story,
-    options: { readonly invariants: readonly Invariant[]; readonly tells: boolean; readonly exactly: boolean },
+    options: {
+      readonly invariants: readonly Invariant[];
+      readonly tells: boolean;
+      readonly exactly: boolean;
+      readonly timings: Timings | null;
+    },
   ) {
     this.story = story;
     this.isTelling = options.tells;
+    const draw = options.timings === null ? null : drawTimings(options.timings, story.seed);
+    this.draw = draw;
     this.volumes = createMemoryVolumes(this.clock);
     this.machine = createMemoryMachine({
       clock: this.clock,
@@ -120,9 +130,10 @@ export class Stage {
         const behaviour = this.isOver ? { ...traits, readyMs: traits.readyMs ?? 0, exitMs: null } : traits;
         const isSlow = this.clock.monotonic() < slowStarts.untilMs;
         return {
-          startMs: behaviour.startMs + (isSlow ? slowStarts.byMs : 0),
+          startMs: (draw?.("start") ?? behaviour.startMs) + (isSlow ? slowStarts.byMs : 0),
           failure: null,
-          readyMs: behaviour.readyMs,
+          // What the content takes itself comes on top.
+          readyMs: behaviour.readyMs === null ? null : behaviour.readyMs + (draw?.("ready") ?? 0),
           status: 200,
           exitMs: behaviour.exitMs,
           exitCode: 1,
