@@ -22,13 +22,17 @@ export const readyCapacity: Invariant = {
     /** Of the rolling rollout under way. */
     let wantedInstances = 0;
     let before: readonly InstanceName[] = [];
+    /** When the daemon came up, ms since the epoch, and what one before it had seen answer: of others it cannot know since when. */
+    let startedAtMs = 0;
+    let known: ReadonlySet<InstanceName> = new Set();
 
     const taking = (): readonly InstanceName[] => stage.takingInstances((set) => isCounted(stage.record, set));
     /** Has done well for as long as its content asks for, and a daemon has had the time to see it. */
     const isAvailable = (name: InstanceName): boolean => {
       const instance = machine.instance(name);
       if (instance === undefined || !stage.isSteady(name) || !stage.isFine(instance)) return false;
-      return instance.readyAtMs + instance.set.content.settings.minReadyMs + seenMs <= stage.nowMs;
+      const sinceMs = known.has(name) ? instance.readyAtMs : Math.max(instance.readyAtMs, startedAtMs);
+      return sinceMs + instance.set.content.settings.minReadyMs + seenMs <= stage.nowMs;
     };
     const available = (gone: readonly InstanceName[]): readonly InstanceName[] =>
       taking().filter((name) => !gone.includes(name) && isAvailable(name));
@@ -63,6 +67,10 @@ export const readyCapacity: Invariant = {
     return {
       look,
       event({ data }) {
+        if (data.kind === "daemon.started") {
+          startedAtMs = stage.nowMs;
+          known = new Set([...(stage.record?.sets.values() ?? [])].flatMap(({ proven }) => [...proven]));
+        }
         if (data.kind === "traffic.switching") atSwitch = promisedMinimum(stage.record);
         else if ((stage.record?.switching ?? null) === null) atSwitch = Number.POSITIVE_INFINITY;
         if (stage.active === undefined) atScaling = Number.POSITIVE_INFINITY;
