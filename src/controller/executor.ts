@@ -1,7 +1,7 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
 import type { EventData, Failure } from "../ledger/event.ts";
 import { crashesOf } from "../ledger/crashes.ts";
-import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { environmentKey, isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, webProcess, type ProcessName, type SetName } from "../model/names.ts";
 import { volumesOf } from "../model/volumes.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
@@ -257,6 +257,8 @@ export class Executor {
   #abortActive(record: EnvironmentRecord, set: SetRecord, thrown: unknown): boolean {
     const release = record.active === null ? undefined : record.releases.get(record.active);
     if (release === undefined || release.set !== set.name || set.role === "live") return false;
+    // The router is about to send it all requests: what is left to do is tried again, for what is live by then.
+    if (this.routing.flips.has(environmentKey(record.app, record.environment))) return false;
     const error = asOperatorError(thrown);
     const cause = causeText(error.cause);
     this.#options.recorder.append(

@@ -127,6 +127,8 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
   const hasAlone = Object.values(settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
   const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
   const isLeft = (type: CondemnType): boolean => set.role === "leaving" && !leavesAtOnce.has(type);
+  // In a rolling rollout its set may be whole with fewer: then others have to answer in its place.
+  const isNeeded = (type: CondemnType): boolean => targets.hasLeast === false && !leavesAtOnce.has(type);
   const steps: Step[] = [];
   const end = (instance: InstanceName, drainUntilMs: number | null): void => {
     steps.push({ kind: "end", set: set.name, instance, drainUntilMs });
@@ -154,7 +156,10 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
     else if (isInTheWay(condemned.type)) end(instance.name, condemned.atMs + settings.drainMs);
     // A condemned instance serves until its replacement does, which cannot start beside it where it has a volume alone.
     // What an ended rollout left behind gets no replacement: it serves until what is live is whole.
-    else if (!isUsable(instance) || (tally.serving >= wanted && mayDrain && !isLeft(condemned.type)))
+    else if (
+      !isUsable(instance) ||
+      (tally.serving >= wanted && mayDrain && !isLeft(condemned.type) && !isNeeded(condemned.type))
+    )
       end(instance.name, nowMs + settings.drainMs);
   }
   return steps;

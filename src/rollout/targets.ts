@@ -26,6 +26,8 @@ export interface Targets {
   readonly basis?: StrategyInputs;
   /** What the analysis of the rollout under way comes to. */
   readonly analysis: AnalysisPlan;
+  /** Whether as many instances can be counted on as some sets at a time are to leave; undefined: they do not. */
+  readonly hasLeast?: boolean;
 }
 
 /** What a rollout is to be, as far as it decides how it is carried out. */
@@ -106,7 +108,16 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   if (next.role === "warm") counts.set(next.name, input.desired);
   // What goes live at once is not made known to the router before: that takes time, and nobody asks for it.
   const weights = hasSteps(strategy) ? plan.weights : back?.weights;
-  return { tallies, analysis, counts, plan, basis: { strategy, input }, ...(weights && { weights }) };
+  const hasLeast = strategy.kind === "rolling" ? { hasLeast: isEnough(strategy, input) } : {};
+  return { tallies, analysis, counts, plan, basis: { strategy, input }, ...(weights && { weights }), ...hasLeast };
+}
+
+function isEnough(
+  { maxSurge, maxUnavailable }: Extract<Strategy, { kind: "rolling" }>,
+  { desired, next, live, leaving }: StrategyInput,
+): boolean {
+  const { unavailable } = resolveFenceposts(maxSurge, maxUnavailable, desired);
+  return [live, ...leaving, next].reduce((sum, { available }) => sum + available, 0) >= desired - unavailable;
 }
 
 interface Sides {
