@@ -10,6 +10,8 @@ import { run } from "../lib/process.ts";
 
 const npmPackages = 300;
 const defaultRuns = 30;
+/** As `./bronze` starts its commands. */
+const flags = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
 
 /** What it takes a process that has never verified anything, and whether it asks anybody. */
 export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> {
@@ -35,7 +37,7 @@ export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> 
       plugins: [...plugins],
     });
     const once = async (): Promise<number> => {
-      const { ms, reasons } = JSON.parse(await run(process.execPath, [script, state, digest])) as {
+      const { ms, reasons } = JSON.parse(await run(process.execPath, [...flags, script, state, digest])) as {
         ms: number;
         reasons: readonly string[];
       };
@@ -54,7 +56,7 @@ export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> 
     const watched = ["-f", "-e", "trace=socket,connect", "-o", trace];
     let sockets = 0;
     for (const command of [
-      [process.execPath, script, state, digest],
+      [process.execPath, ...flags, script, state, digest],
       [launcher, "verify", digest, "--state", state],
     ]) {
       await run("strace", [...watched, ...command], { cwd: project });
