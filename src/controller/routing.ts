@@ -8,7 +8,7 @@ import {
 } from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
 import { webProcess, type InstanceName, type SetName } from "../model/names.ts";
-import type { RouteRule } from "../model/observation.ts";
+import type { Endpoint, RouteRule } from "../model/observation.ts";
 import { provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
@@ -58,12 +58,25 @@ export class Routing {
         ? []
         : [{ instance: name, address: instance.address, port: instance.port }];
     });
-    await ports.router.place({ set: step.set, endpoints }, signal);
-    const before = this.placed.get(step.set) ?? [];
+    try {
+      await ports.router.place({ set: step.set, endpoints }, signal);
+    } catch (error) {
+      // It may have come into effect or not: shares that are worked out from too few places take requests from the rest.
+      const observed = await this.#observed();
+      if (observed !== undefined)
+        this.#know(step.set, observed.sets.find(({ set }) => set === step.set)?.endpoints ?? []);
+      throw error;
+    }
+    this.#know(step.set, endpoints);
+  }
+
+  /** Remembers where a set's instances have places. */
+  #know(set: SetName, endpoints: readonly Endpoint[]): void {
+    const before = this.placed.get(set) ?? [];
     const now = endpoints.map(({ instance }) => instance).sort();
-    if (now.length === 0) this.placed.delete(step.set);
-    else this.placed.set(step.set, now);
-    const members = fleet.members(step.set);
+    if (now.length === 0) this.placed.delete(set);
+    else this.placed.set(set, now);
+    const members = this.#options.fleet.members(set);
     for (const name of without(before, now)) members?.suspect(name);
   }
 
