@@ -84,7 +84,9 @@ test(
     // The command bundles itself first, where its sources are newer.
     await site.bronze(["--version"]);
     // The command that was given a variable has it, and nothing that it starts.
-    const watched = watchProcesses(t, forms, (command) => /dist\/cli\.js |bronze up|ready\.sh/.test(command));
+    const watched = watchProcesses(t, forms, (command) =>
+      /dist\/cli\.js |bronze up|ready\.sh|^find \S+\/src .*bundle/.test(command),
+    );
     const done = async (
       args: readonly string[],
       input?: string,
