@@ -1,6 +1,6 @@
 /**
  * Runs the tests. Those that run instances share the machine: one file after the other. Beside them, and behind them for
- * the processor, go those that do not: the pure ones, then those of builds. A skipped test is a failure: nothing passes by
+ * the processor, go those that do not: the pure ones, then those of builds and evidence. A skipped test is a failure: nothing passes by
  * not running. `npm test -- PART…` runs only files whose path holds a PART.
  */
 import { spawn } from "node:child_process";
@@ -17,8 +17,15 @@ const files = ["src", "scripts", "test", "bench", "examples"]
   .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
   .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)))
   .sort();
-/** What builds does so without instances, or with few that nothing is measured of. */
-const building = ["src/build/", "src/registry/", "src/drivers/steps/", "test/build/"];
+/** What these do needs no instances, or few that nothing is measured of. */
+const building = [
+  "src/build/",
+  "src/registry/",
+  "src/drivers/steps/",
+  "test/build/",
+  "test/evidence/",
+  "test/arguments",
+];
 const isReal = (name: string): boolean => name.endsWith(".real.test.ts");
 const unit = files.filter((name) => !isReal(name));
 const builds = files.filter((name) => isReal(name) && building.some((folder) => name.startsWith(folder)));

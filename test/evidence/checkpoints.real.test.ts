@@ -3,10 +3,10 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
-import { chainEvent, chainStart, type ChainHead } from "../src/ledger/chain.ts";
-import type { LedgerEvent } from "../src/ledger/event.ts";
-import { canonicalJson, sha256, type Json } from "../src/model/canonical.ts";
-import { createSite, type Site } from "./support/bronze.ts";
+import { chainEvent, chainStart, type ChainHead } from "../../src/ledger/chain.ts";
+import type { LedgerEvent } from "../../src/ledger/event.ts";
+import { canonicalJson, sha256, type Json } from "../../src/model/canonical.ts";
+import { createSite, type Site } from "../support/bronze.ts";
 
 /** A site whose ledger has some events, with a checkpoint put by; no daemon runs. */
 async function signedSite(t: TestContext): Promise<{ readonly site: Site; readonly checkpoint: string }> {

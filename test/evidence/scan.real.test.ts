@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createSite } from "./support/bronze.ts";
+import { createSite } from "../support/bronze.ts";
 
 interface Scanned {
   readonly artifact: string;

@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { LedgerEvent } from "../src/ledger/event.ts";
-import { createSite, get, type DeployResult, type Site } from "./support/bronze.ts";
+import type { LedgerEvent } from "../../src/ledger/event.ts";
+import { createSite, get, type DeployResult, type Site } from "../support/bronze.ts";
 
 const signatureType = "https://sigstore.dev/cosign/sign/v1";
 const provenanceType = "https://slsa.dev/provenance/v1";
@@ -186,7 +186,7 @@ test(
 test("an artifact is verified without a socket", { timeout: 60_000 }, async (t) => {
   const site = createSite(t);
   const { digest } = await site.json<{ digest: string }>(["build"]);
-  const script = join(import.meta.dirname, "support/verify-artifact.ts");
+  const script = join(import.meta.dirname, "../support/verify-artifact.ts");
   const log = join(site.state, "sockets");
   const strace = ["-f", "-qq", "-e", "trace=%network", "-e", "signal=none", "-o", log, "--"];
   const said = execFileSync("strace", [...strace, process.execPath, script, site.state, digest], { encoding: "utf8" });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createSite } from "./support/bronze.ts";
+import { createSite } from "../support/bronze.ts";
 
 test("an instance cannot read the key that signed what it runs", { timeout: 300_000 }, async (t) => {
   const site = createSite(t);
