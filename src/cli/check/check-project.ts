@@ -1,19 +1,17 @@
 import { spawn } from "node:child_process";
-import { mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { checkFolder, removeCheck } from "../../daemon/build-leftovers.ts";
 import { createKeyring } from "../../drivers/keys/keyring.ts";
 import { compareArtifacts } from "../../build/compare.ts";
 import type { BuiltArtifact } from "../../build/options.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../../errors/operator-error.ts";
 import { createLocalStore } from "../../store/local.ts";
-import { leftByDead, thisProcess } from "../../store/temporary.ts";
 import { newestTag, openStore } from "../local-store.ts";
 import type { Context } from "../context.ts";
 import { tryCommand } from "../doctor/try-command.ts";
 import { openKeyring } from "../keyring.ts";
 import type { Project } from "../project.ts";
 import { withoutOptions } from "./arguments.ts";
+import { inCheckFolder } from "./check-folder.ts";
 import { copyProject } from "./copy-project.ts";
 import { notReproducible } from "./not-reproducible.ts";
 import { elsewhere, endsWithUs } from "./surroundings.ts";
@@ -106,19 +104,6 @@ export async function checkProject(
       await copy.remove();
     }
   });
-}
-
-/** Does work in a folder that is gone afterwards; those of killed checks go too. Its name is short: sockets' paths are. */
-async function inCheckFolder<Result>(state: string, work: (dir: string) => Promise<Result>): Promise<Result> {
-  const parent = checkFolder(state);
-  const dir = join(parent, thisProcess());
-  await mkdir(dir, { recursive: true });
-  try {
-    for (const abandoned of leftByDead(parent)) await removeCheck(abandoned);
-    return await work(dir);
-  } finally {
-    await removeCheck(dir);
-  }
 }
 
 /** The git repository that a folder belongs to, and the folder's place in it. */

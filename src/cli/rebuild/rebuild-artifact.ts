@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { buildArtifact } from "../../build/build.ts";
 import { compareArtifacts, type ArtifactDifference } from "../../build/compare.ts";
@@ -10,15 +9,14 @@ import { restoreContext } from "../../build/rebuild/kept-context.ts";
 import { pinLock } from "../../build/rebuild/pin-lock.ts";
 import { planRebuild, type RebuildPlan } from "../../build/rebuild/plan.ts";
 import { seedCache } from "../../build/rebuild/seed.ts";
-import { checkFolder, removeCheck } from "../../daemon/build-leftovers.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { createLocalStore } from "../../store/local.ts";
-import { leftByDead, thisProcess } from "../../store/temporary.ts";
 import type { Provenance } from "../../trust/provenance.ts";
 import { createBuildProgress } from "../build-progress.ts";
 import { lazyStepRunner } from "../build-project.ts";
+import { inCheckFolder } from "../check/check-folder.ts";
 import { createThrowAwayState } from "../check/throw-away-state.ts";
 import type { Context } from "../context.ts";
 import { openRegistry, type RegistryOptions } from "../registry.ts";
@@ -59,7 +57,7 @@ export async function rebuildArtifact(
 ): Promise<Rebuilt> {
   const plan = planRebuild(provenance);
   checkPlan(plan, options);
-  return inOwnFolder(context.places.state, async (dir) => {
+  return inCheckFolder(context.places.state, async (dir) => {
     const state = await createThrowAwayState(context.places.state, join(dir, "state"));
     const cacheDir = join(state, "cache");
     const project = join(dir, "files");
@@ -173,17 +171,4 @@ function checkPlan(plan: RebuildPlan, { strict, buildArgs }: RebuildOptions): vo
         details: { steps: used },
       },
     );
-}
-
-/** Does work in a folder that is gone afterwards; those of killed ones go too. */
-async function inOwnFolder<Result>(state: string, work: (dir: string) => Promise<Result>): Promise<Result> {
-  const parent = checkFolder(state);
-  const dir = join(parent, thisProcess());
-  await mkdir(dir, { recursive: true });
-  try {
-    for (const abandoned of leftByDead(parent)) await removeCheck(abandoned);
-    return await work(dir);
-  } finally {
-    await removeCheck(dir);
-  }
 }
