@@ -10,7 +10,7 @@ import type { FoundFile } from "../layer/walk.ts";
 import { lockFileName } from "../lock-file.ts";
 import type { Source } from "../source.ts";
 import { contentOf, type ContextList } from "./context-list.ts";
-import { materialTypes, putMaterial, type Material } from "./materials.ts";
+import { materialTypes, type Material } from "./materials.ts";
 import type { BuildFacts } from "./recorder.ts";
 import { mediaTypes } from "../../image/media-types.ts";
 
@@ -92,12 +92,13 @@ export async function keepContext(
   { facts, image, blobs }: KeptContext,
 ): Promise<readonly Material[]> {
   const inImage = new Set(image.diffIds);
+  /** sha256 sums, one character a byte, as files have them. */
   const held = new Set<string>();
-  const materials = [await putMaterial(blobs, "list of the context", materialTypes.contextList, list.bytes)];
+  const materials = [await keepList(list, blobs)];
   for (const [digest, members] of facts.layers) {
     for (const { bytes } of members) {
       const content = bytes !== undefined && isProjectFile(bytes) ? bytes.known() : undefined;
-      if (content !== undefined) held.add(Buffer.from(content, "latin1").toString("hex"));
+      if (content !== undefined) held.add(content);
     }
     const size = inImage.has(digest) ? undefined : await blobs.stat(digest);
     if (size !== undefined)
@@ -106,16 +107,16 @@ export async function keepContext(
   const sources = new Map<string, TarSource>();
   for (const { bytes } of facts.read) {
     const name = digestHex(sha256(bytes));
-    if (!held.has(name))
+    if (!held.has(asBytes(name)))
       sources.set(
         name,
         contentSource(name, bytes.byteLength, () => [bytes]),
       );
   }
   for (const file of facts.files) {
-    if (file.kind !== "file") continue;
+    if (file.kind !== "file" || (file.content !== undefined && held.has(file.content))) continue;
     const name = contentOf(file);
-    if (!held.has(name))
+    if (!held.has(asBytes(name)))
       sources.set(
         name,
         contentSource(name, file.size, () => copies(readPieces(file))),
@@ -128,8 +129,18 @@ export async function keepContext(
   return [...materials, { title: "contents of the context", descriptor }];
 }
 
+async function keepList({ digest, size, pieces }: ContextList, blobs: Blobs): Promise<Material> {
+  if ((await blobs.stat(digest)) !== size) await blobs.write(pieces(), { digest });
+  return { title: "list of the context", descriptor: { mediaType: materialTypes.contextList, digest, size } };
+}
+
 function contentSource(path: string, size: number, content: () => Iterable<Uint8Array>): TarSource {
   return { entry: { path, kind: "file", mode: 0o644, uid: 0, gid: 0, mtime: 0, size, target: "" }, content };
+}
+
+/** @returns one character a byte */
+function asBytes(hex: string): string {
+  return Buffer.from(hex, "hex").toString("latin1");
 }
 
 /** Pieces that are valid for as long as somebody has them. */

@@ -15,43 +15,86 @@ export type ContextRow =
   | readonly ["hardlink" | "symlink", path: BytePath, target: string]
   | readonly ["directory", path: BytePath];
 
-/** What of the project went into a build, sorted by path. */
+/** What of the project went into a build. There may be a million files: rows are made as they are asked for. */
 export interface ContextList {
-  readonly rows: readonly ContextRow[];
-  readonly bytes: Buffer;
+  /** Of the list as it is written. */
   readonly digest: Digest;
+  readonly size: number;
+  /** The list as it is written. */
+  pieces(): Iterable<Buffer>;
+  /** Sorted by path. */
+  rows(): Iterable<ContextRow>;
 }
 
 /** What a list of used files begins with: its form may change. */
 const version = 1;
+const pieceLength = 1 << 20;
 
 /** Lists what a build used of the project, the same for equal files wherever and whenever they were checked out. */
 export function listContext(files: readonly FoundFile[], read: readonly ReadFact[]): ContextList {
-  const rows = new Map<BytePath, ContextRow>();
+  const sorted = files
+    .filter(({ path }) => path !== "")
+    .sort(({ path: a }, { path: b }) => (a < b ? -1 : a > b ? 1 : 0));
+  const rows = (): Iterable<ContextRow> => merged(rowsOf(sorted), rowsOfRead(read));
+  const sum = createHash("sha256");
+  let size = 0;
+  for (const piece of piecesOf(rows())) {
+    sum.update(piece);
+    size += piece.byteLength;
+  }
+  return { digest: `sha256:${sum.digest("hex")}` as Digest, size, pieces: () => piecesOf(rows()), rows };
+}
+
+/** @param sorted by path; a path that is there twice is told once, as it was found last */
+function* rowsOf(sorted: readonly FoundFile[]): Generator<ContextRow> {
   const inodes = new Map<string, BytePath>();
-  const byPath = new Map(files.map((file) => [file.path, file]));
-  for (const path of [...byPath.keys()].sort()) {
-    const file = byPath.get(path);
-    if (file === undefined || path === "") continue;
-    if (file.kind === "directory") rows.set(path, ["directory", path]);
-    else if (file.kind === "symlink") rows.set(path, ["symlink", path, file.target]);
+  for (const [index, file] of sorted.entries()) {
+    const { path } = file;
+    if (sorted[index + 1]?.path === path) continue;
+    if (file.kind === "directory") yield ["directory", path];
+    else if (file.kind === "symlink") yield ["symlink", path, file.target];
     else if (file.kind === "file") {
       const first = file.inode === undefined ? undefined : inodes.get(file.inode);
       if (first !== undefined) {
-        rows.set(path, ["hardlink", path, first]);
+        yield ["hardlink", path, first];
         continue;
       }
       if (file.inode !== undefined) inodes.set(file.inode, path);
-      rows.set(path, ["file", path, contentOf(file), file.size, checkoutMode(file.mode) === 0o755 ? 1 : 0]);
+      yield ["file", path, contentOf(file), file.size, checkoutMode(file.mode) === 0o755 ? 1 : 0];
     }
   }
-  for (const { path: name, bytes } of read) {
-    const path = Buffer.from(name).toString("latin1");
-    if (!rows.has(path)) rows.set(path, ["file", path, digestHex(sha256(bytes)), bytes.byteLength, 0]);
+}
+
+function rowsOfRead(read: readonly ReadFact[]): readonly ContextRow[] {
+  return read
+    .map(({ path, bytes }): ContextRow => {
+      return ["file", Buffer.from(path).toString("latin1"), digestHex(sha256(bytes)), bytes.byteLength, 0];
+    })
+    .sort(([, a], [, b]) => (a < b ? -1 : 1));
+}
+
+/** Rows by path, those of `first` where both have one. */
+function* merged(first: Iterable<ContextRow>, others: readonly ContextRow[]): Generator<ContextRow> {
+  let next = 0;
+  for (const row of first) {
+    for (let other = others[next]; other !== undefined && other[1] <= row[1]; other = others[(next += 1)])
+      if (other[1] < row[1]) yield other;
+    yield row;
   }
-  const sorted = [...rows.values()].sort(([, a], [, b]) => (a < b ? -1 : 1));
-  const bytes = Buffer.from(JSON.stringify({ version, files: sorted }));
-  return { rows: sorted, bytes, digest: sha256(bytes) };
+  yield* others.slice(next);
+}
+
+function* piecesOf(rows: Iterable<ContextRow>): Generator<Buffer> {
+  let text = `{"version":${version},"files":[`;
+  let isFirst = true;
+  for (const row of rows) {
+    text += isFirst ? JSON.stringify(row) : `,${JSON.stringify(row)}`;
+    isFirst = false;
+    if (text.length < pieceLength) continue;
+    yield Buffer.from(text);
+    text = "";
+  }
+  yield Buffer.from(`${text}]}`);
 }
 
 /** sha256 of a file's content in hex; it was read when it went into a layer. */

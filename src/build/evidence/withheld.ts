@@ -27,11 +27,11 @@ export async function holdsSecret({ descriptor }: Material, search: SecretSearch
 }
 
 /** Whether files of a context are secrets by their names. */
-export function namesSecret({ rows }: ContextList, allowances: readonly SecretAllowance[]): boolean {
-  return rows.some(
-    ([kind, path]) =>
-      kind === "file" && fileRules.some((rule) => rule.path.test(path) && !isAllowed(`/${path}`, rule.id, allowances)),
-  );
+export function namesSecret(list: ContextList, allowances: readonly SecretAllowance[]): boolean {
+  const isSecret = (path: string): boolean =>
+    fileRules.some((rule) => rule.path.test(path) && !isAllowed(`/${path}`, rule.id, allowances));
+  for (const [kind, path] of list.rows()) if ((kind === "file" || kind === "hardlink") && isSecret(path)) return true;
+  return false;
 }
 
 /** An instruction without what looks like a secret: its first word, then. */

@@ -102,34 +102,63 @@ const mostProgram = 1 << 20;
 /** A layer of the project's files, of which nothing has to be read again; undefined where something would be. */
 function shapeOfMade(members: readonly LayerSource[] | undefined): LayerShape | undefined {
   if (members === undefined) return undefined;
-  const files = new Map<BytePath, LayerFile>();
+  const files: MadeFile[] = [];
+  let byPath: Map<BytePath, MadeFile> | undefined;
   for (const { entry, bytes } of members) {
     const { path, kind, size, mode } = entry;
     if (kind === "hardlink") {
-      const first = files.get(entry.target);
+      byPath ??= new Map(files.map((file) => [file.path, file]));
+      const first = byPath.get(entry.target);
       if (first === undefined) return undefined;
-      files.set(path, { ...first, path });
+      files.push(first.named(path));
     }
     if (kind !== "file" || bytes === undefined) continue;
     const known = isProjectFile(bytes) ? bytes.known() : undefined;
     if (known === undefined || ((mode & 0o111) !== 0 && size > mostProgram)) return undefined;
-    const content = Buffer.from(known, "latin1").toString("hex");
-    files.set(path, { path, size, mode, content, read: (offset, length) => readPart(bytes, offset, length) });
+    const file = new MadeFile(bytes, known, path, size, mode);
+    files.push(file);
+    byPath?.set(path, file);
   }
-  return { removed: [], emptied: [], files: [...files.values()] };
+  return { removed: [], emptied: [], files };
 }
 
-function readPart(bytes: LayerBytes, offset: number, length: number): Buffer {
-  const pieces: Buffer[] = [];
-  let at = 0;
-  for (const piece of bytes.read()) {
-    const from = Math.max(0, offset - at);
-    const part = piece.subarray(from, Math.max(from, offset + length - at));
-    // The piece is only valid until the next one.
-    if (part.byteLength > 0) pieces.push(Buffer.from(part));
-    at += piece.byteLength;
+/** A class, for there may be a million of them. */
+class MadeFile implements LayerFile {
+  readonly #bytes: LayerBytes;
+  readonly #known: string;
+  readonly path: BytePath;
+  readonly size: number;
+  readonly mode: number;
+
+  /** @param known its sha256, one character a byte */
+  constructor(bytes: LayerBytes, known: string, path: BytePath, size: number, mode: number) {
+    this.#bytes = bytes;
+    this.#known = known;
+    this.path = path;
+    this.size = size;
+    this.mode = mode;
   }
-  return Buffer.concat(pieces);
+
+  get content(): string {
+    return Buffer.from(this.#known, "latin1").toString("hex");
+  }
+
+  named(path: BytePath): MadeFile {
+    return new MadeFile(this.#bytes, this.#known, path, this.size, this.mode);
+  }
+
+  read(offset: number, length: number): Buffer {
+    const pieces: Buffer[] = [];
+    let at = 0;
+    for (const piece of this.#bytes.read()) {
+      const from = Math.max(0, offset - at);
+      const part = piece.subarray(from, Math.max(from, offset + length - at));
+      // The piece is only valid until the next one.
+      if (part.byteLength > 0) pieces.push(Buffer.from(part));
+      at += piece.byteLength;
+    }
+    return Buffer.concat(pieces);
+  }
 }
 
 function isFacts(value: unknown): value is LayerFacts {
