@@ -1,5 +1,5 @@
 /**
- * Bundles the sources into dist/: cli.js (and the chunks it loads on demand), build.js and daemon.js.
+ * Bundles the sources into dist/: cli.js (and the chunks it loads on demand), build.js, quick.js and daemon.js.
  *
  * Chunks are named by their content and written before the entries that name them, so a command that runs meanwhile
  * still finds its own; `import.meta` keeps pointing into src/, where data files and workers lie beside their modules.
@@ -14,11 +14,15 @@ const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 const staleAfterMs = 7 * 86_400_000;
 
-/** What `bronze build` runs is one file, which loads in half the time of many. */
-const builds: Plugin = {
-  name: "builds",
+/** What `bronze build`, `rollback` and `status` run is one file each, which loads in half the time of many. */
+const oneFile: Plugin = {
+  name: "one-file",
   setup(pluginBuild) {
-    pluginBuild.onResolve({ filter: /\/run-build\.ts$/ }, () => ({ path: "./build.js", external: true }));
+    for (const name of ["build", "quick"])
+      pluginBuild.onResolve({ filter: new RegExp(`/run-${name}\\.ts$`) }, () => ({
+        path: `./${name}.js`,
+        external: true,
+      }));
   },
 };
 
@@ -49,13 +53,13 @@ function named({ path, text }: OutputFile): { readonly path: string; readonly co
 
 const startedAt = new Date();
 mkdirSync(dist, { recursive: true });
-const [cli, builder, daemon] = await Promise.all([
+const [cli, builder, quick, daemon] = await Promise.all([
   build({
     ...common,
     entryPoints: { cli: "src/cli/main.ts" },
     splitting: true,
     chunkNames: "chunk-[hash]",
-    plugins: [...plugins, builds],
+    plugins: [...plugins, oneFile],
   }),
   build({
     ...common,
@@ -64,10 +68,16 @@ const [cli, builder, daemon] = await Promise.all([
     minifySyntax: true,
     minifyWhitespace: true,
   }),
+  build({
+    ...common,
+    entryPoints: { quick: "src/cli/run-quick.ts" },
+    minifySyntax: true,
+    minifyWhitespace: true,
+  }),
   build({ ...common, entryPoints: { daemon: "src/cli/daemon-entry.ts" } }),
 ]);
-const entries = new Set(["cli.js", "build.js", "daemon.js"].map((name) => join(dist, name)));
-const outputs = [cli, builder, daemon].flatMap(({ outputFiles = [] }) => outputFiles).map(named);
+const entries = new Set(["cli.js", "build.js", "quick.js", "daemon.js"].map((name) => join(dist, name)));
+const outputs = [cli, builder, quick, daemon].flatMap(({ outputFiles = [] }) => outputFiles).map(named);
 outputs.sort((a, b) => Number(entries.has(a.path)) - Number(entries.has(b.path)));
 for (const { path, contents } of outputs) {
   const temporary = `${path}.${process.pid}.tmp`;

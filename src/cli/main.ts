@@ -5,6 +5,11 @@ enableCompileCache(join(import.meta.dirname, "../../dist/cache"));
 // Nothing is left to be done then; taking everything down in order would take longer than ending.
 process.once("beforeExit", () => process.exit());
 const argv = process.argv.slice(2);
-// Builds are many and short: what they need is a bundle of its own, in one file.
-const { run } = argv[0] === "build" ? await import("./run-build.ts") : await import("./run.ts");
-process.exitCode = await run(argv);
+// What somebody waits for and is over in a moment has a bundle of its own, in one file.
+const [name, ...rest] = argv;
+process.exitCode =
+  name === "build"
+    ? await (await import("./run-build.ts")).run(argv)
+    : name === "rollback" || name === "status"
+      ? await (await import("./run-quick.ts")).run([name, ...rest])
+      : await (await import("./run.ts")).run(argv);
