@@ -32,11 +32,12 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(runs) || (values.bug !
   );
   process.exit(2);
 }
+const file = values.story === undefined ? undefined : (JSON.parse(readFileSync(values.story, "utf8")) as KeptStory);
 const options: RunOptions = {
   ...(bug && { changes: bug.changes }),
+  ...(file?.timings && { timings: file.timings }),
   ...(values.timings !== undefined && { timings: parseTimings(readFileSync(values.timings, "utf8")) }),
 };
-const file = values.story === undefined ? undefined : (JSON.parse(readFileSync(values.story, "utf8")) as KeptStory);
 const told = file?.story;
 const stories =
   told === undefined ? Array.from({ length: runs }, (_, index) => () => makeStory(first + index)) : [() => told];

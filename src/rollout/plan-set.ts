@@ -15,6 +15,7 @@ import {
   leavesAtOnce,
   isPlaced,
   setView,
+  worthOf,
   type EnvironmentView,
   type InstanceView,
   type SetView,
@@ -49,7 +50,7 @@ export function planSet(planned: SetsPlanned, set: SetRecord): readonly Step[] {
   const tally = targets.tallies.get(set.name);
   if (set.role === "ending" || tally === undefined) return [...steps, ...planEnding(set, own, view)];
   const wanted = countOf(record, set, targets);
-  if (set.role === "leaving" && (wanted === 0 || tally.running === 0)) {
+  if (set.role === "leaving" && (tally.running === 0 || (wanted === 0 && targets.hasLeast !== false))) {
     const reason = tally.running === 0 ? "nothing of it runs any more" : "what is live is whole again";
     return [...steps, { kind: "retire", set: set.name, reason }];
   }
@@ -76,7 +77,7 @@ function planStarts({ set, tally, wanted, odd, nowMs }: OneSet): readonly Step[]
 }
 
 function planCondemned(one: OneSet): readonly Step[] {
-  const { set, odd, own, tally, wanted, record } = one;
+  const { set, odd, own, tally, wanted, record, view, nowMs } = one;
   const condemn = (instance: InstanceView, type: CondemnType, reason: string): Step => ({
     kind: "condemn",
     instance: instance.name,
@@ -90,9 +91,12 @@ function planCondemned(one: OneSet): readonly Step[] {
   for (const instance of staying)
     if (isOutdated(set, instance)) steps.push(condemn(instance, "secret", "a secret that it has has ended"));
   if (tally.alive > wanted) {
-    // Those that do not serve go first, then the newest.
+    // Those that do not serve go first, then those that cannot be counted on yet, then the newest.
     const alive = onlyWeb(own.all).filter(({ name, phase }) => phase === "running" && !set.condemned.has(name));
-    const order = alive.sort((a, b) => Number(isUsable(a)) - Number(isUsable(b)) || b.ordinal - a.ordinal);
+    const placed = view.placed.get(set.name);
+    const routed = isRouted(record, set.name);
+    const worth = new Map(alive.map((one) => [one, worthOf(set, one, placed, routed, nowMs)]));
+    const order = alive.sort((a, b) => (worth.get(a) ?? 0) - (worth.get(b) ?? 0) || b.ordinal - a.ordinal);
     const reason = `${wanted} ${wanted === 1 ? "instance is" : "instances are"} wanted`;
     for (const instance of order.slice(0, alive.length - wanted)) steps.push(condemn(instance, "surplus", reason));
     return steps;
@@ -127,8 +131,6 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
   const hasAlone = Object.values(settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
   const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
   const isLeft = (type: CondemnType): boolean => set.role === "leaving" && !leavesAtOnce.has(type);
-  // In a rolling rollout its set may be whole with fewer: then others have to answer in its place.
-  const isNeeded = (type: CondemnType): boolean => targets.hasLeast === false && !leavesAtOnce.has(type);
   const steps: Step[] = [];
   const end = (instance: InstanceName, drainUntilMs: number | null): void => {
     steps.push({ kind: "end", set: set.name, instance, drainUntilMs });
@@ -155,10 +157,11 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
     else if (condemned === undefined) continue;
     else if (isInTheWay(condemned.type)) end(instance.name, condemned.atMs + settings.drainMs);
     // A condemned instance serves until its replacement does, which cannot start beside it where it has a volume alone.
-    // What an ended rollout left behind gets no replacement: it serves until what is live is whole.
+    // What an ended rollout left behind gets no replacement: it serves until what is live is whole. Where several sets
+    // serve, others may have ended since it was told to go: then it stays until enough answer besides.
     else if (
       !isUsable(instance) ||
-      (tally.serving >= wanted && mayDrain && !isLeft(condemned.type) && !isNeeded(condemned.type))
+      (tally.serving >= wanted && mayDrain && !isLeft(condemned.type) && targets.hasLeast !== false)
     )
       end(instance.name, nowMs + settings.drainMs);
   }

@@ -97,31 +97,49 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   const strategy = active === undefined ? undefined : strategyOf(record, active).strategy;
   const isRolling = strategy?.kind === "rolling";
   const recovers = leaving.length > 0 && (!isRolling || leaving.length >= mostCanaries);
-  const back = recovers ? recovery(record, live, leaving, tallies) : undefined;
+  const waiting =
+    isRolling && next !== undefined ? boundsOf(strategy, settingsFor(record, next.name).instances) : undefined;
+  const back = recovers ? recovery(record, live, leaving, tallies, waiting) : undefined;
   if (active === undefined || strategy === undefined || next === undefined || next === live || (isRolling && recovers))
-    return { tallies, analysis, counts: back?.counts ?? new Map(), ...(back && { weights: back.weights }) };
-  const sides: Sides = { active, next, live, leaving };
-  const input: StrategyInput = { ...inputOf(record, sides, tallies, view, nowMs), passed: analysis.passed };
+    return { tallies, analysis, counts: new Map(), ...back };
+  const sides: Sides = { active, strategy, next, live, leaving };
+  const { hasLeast = back?.hasLeast, ...known } = inputOf(record, sides, tallies, view, nowMs);
+  const input: StrategyInput = { ...known, passed: analysis.passed };
   const plan = planStrategy(strategy, input);
   const counts = new Map([...(back?.counts ?? []), ...plan.counts]);
   // What stands by is there whole already.
   if (next.role === "warm") counts.set(next.name, input.desired);
   // What goes live at once is not made known to the router before: that takes time, and nobody asks for it.
   const weights = hasSteps(strategy) ? plan.weights : back?.weights;
-  const hasLeast = strategy.kind === "rolling" ? { hasLeast: isEnough(strategy, input) } : {};
-  return { tallies, analysis, counts, plan, basis: { strategy, input }, ...(weights && { weights }), ...hasLeast };
+  return {
+    tallies,
+    analysis,
+    counts,
+    plan,
+    basis: { strategy, input },
+    ...(weights && { weights }),
+    ...(hasLeast !== undefined && { hasLeast }),
+  };
 }
 
-function isEnough(
-  { maxSurge, maxUnavailable }: Extract<Strategy, { kind: "rolling" }>,
-  { desired, next, live, leaving }: StrategyInput,
-): boolean {
-  const { unavailable } = resolveFenceposts(maxSurge, maxUnavailable, desired);
-  return [live, ...leaving, next].reduce((sum, { available }) => sum + available, 0) >= desired - unavailable;
+/** How many instances all sets together may have, and how many of them can be counted on at least. */
+interface Bounds {
+  readonly most: number;
+  readonly least: number;
+}
+
+function boundsOf({ maxSurge, maxUnavailable }: Extract<Strategy, { kind: "rolling" }>, desired: number): Bounds {
+  const { surge, unavailable } = resolveFenceposts(maxSurge, maxUnavailable, desired);
+  return { most: desired + surge, least: desired - unavailable };
+}
+
+function isEnough({ least }: Bounds, sets: readonly StrategySet[]): boolean {
+  return sets.reduce((sum, { available }) => sum + available, 0) >= least;
 }
 
 interface Sides {
   readonly active: ReleaseRecord;
+  readonly strategy: Strategy;
   readonly next: SetRecord;
   readonly live: SetRecord;
   readonly leaving: readonly SetRecord[];
@@ -129,15 +147,15 @@ interface Sides {
 
 function inputOf(
   record: EnvironmentRecord,
-  { active, next, live, leaving }: Sides,
+  { active, strategy, next, live, leaving }: Sides,
   tallies: ReadonlyMap<SetName, Tally>,
   view: EnvironmentView,
   nowMs: number,
-): Omit<StrategyInput, "passed"> {
+): Omit<StrategyInput, "passed"> & Pick<Targets, "hasLeast"> {
   const desired = settingsFor(record, next.name).instances;
   const numbers = (set: SetRecord, count: number): StrategySet => {
     const { answering = 0, available = 0 } = tallies.get(set.name) ?? {};
-    return { set: set.name, count, serving: Math.min(count, answering), available: Math.min(count, available) };
+    return { set: set.name, count, serving: answering, available: Math.min(count, available) };
   };
   const aliveOf = (set: SetRecord): number => tallies.get(set.name)?.alive ?? 0;
   // Until this rollout says otherwise sets have what they have: numbers that one before it left are out of date.
@@ -147,38 +165,63 @@ function inputOf(
   const own = numbers(next, isNew ? aliveOf(next) : (next.count ?? 0));
   // Of what has not passed its checks nothing can be counted on yet.
   const isChecked = planChecks(record, active, [], view) === undefined;
+  const coming = isChecked ? own : { ...own, serving: 0, available: 0 };
+  const others = [
+    numbers(live, liveCount),
+    ...leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
+  ] as const;
+  const hasLeast = strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : undefined;
+  // What is to be replaced answers beyond its set's number only while it is needed.
+  const isExact = !isNew && hasLeast !== false;
+  const within = (one: StrategySet): StrategySet =>
+    isExact ? { ...one, serving: Math.min(one.count, one.serving) } : one;
+  const [ownLive, ...left] = others;
   return {
     desired,
-    next: isChecked ? own : { ...own, serving: 0, available: 0 },
-    live: numbers(live, liveCount),
-    leaving: leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
+    next: within(coming),
+    live: within(ownLive),
+    leaving: left.map(within),
     progress: active.progress,
     nowMs,
+    ...(hasLeast !== undefined && { hasLeast }),
   };
 }
 
 /**
  * What is live grows whole again, and what a rolling rollout that was ended left behind shrinks for it: as when it had been
  * rolled out.
+ *
+ * @param waiting what the rollout promises that waits for this; undefined: none does
  */
 function recovery(
   { settings }: EnvironmentRecord,
   live: SetRecord,
   leaving: readonly SetRecord[],
   tallies: ReadonlyMap<SetName, Tally>,
-): { readonly counts: ReadonlyMap<SetName, number>; readonly weights: ReadonlyMap<SetName, number> } {
+  waiting: Bounds | undefined,
+): Required<Pick<Targets, "counts" | "weights" | "hasLeast">> {
   const numbers = ({ name }: SetRecord): StrategySet => {
     const { alive = 0, answering = 0, available = 0 } = tallies.get(name) ?? {};
     return { set: name, count: alive, serving: answering, available };
   };
   const desired = settings.instances;
-  const { maxSurge, maxUnavailable } = settings.strategy.kind === "rolling" ? settings.strategy : defaultRolling;
-  const { surge, unavailable } = resolveFenceposts(maxSurge, maxUnavailable, desired);
+  const bounds = boundsOf(settings.strategy.kind === "rolling" ? settings.strategy : defaultRolling, desired);
+  // No fewer than the rollout promises that waits for it; where that leaves no room to take any away, it leaves some to add.
+  const least = Math.max(bounds.least, Math.min(desired, waiting?.least ?? 0));
+  const most = Math.max(bounds.most, waiting?.most ?? 0);
   const [own, old] = [numbers(live), leaving.map(numbers)];
   const total = [own, ...old].reduce((sum, { count }) => sum + count, 0);
-  const counts = new Map<SetName, number>([[live.name, newSetCount(desired, surge, own.count, total)]]);
-  for (const { set, count } of oldSetCounts(desired, unavailable, own, old)) counts.set(set, count);
-  return { counts, weights: shareByInstances([own, ...old]) };
+  const counts = new Map<SetName, number>([[live.name, newSetCount(desired, most - desired, own.count, total)]]);
+  for (const { set, count } of oldSetCounts(desired, desired - least, own, old)) counts.set(set, count);
+  const leftOf = (one: StrategySet): StrategySet => ({
+    ...one,
+    available: Math.min(one.available, counts.get(one.set) ?? one.count),
+  });
+  return {
+    counts,
+    weights: shareByInstances([own, ...old]),
+    hasLeast: isEnough({ most, least }, [own, ...old].map(leftOf)),
+  };
 }
 
 /** How many `web` instances a set is to have now. */

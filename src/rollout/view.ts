@@ -117,21 +117,36 @@ export function tallyOf(
 ): Tally {
   if (plain === 0 && odd.length === 0) return noTally;
   let [running, alive, serving, answering, available] = [plain, plain, plain, plain, plain];
-  const { minReadyMs } = set.content.settings;
   for (const instance of odd) {
-    const { name, health } = instance;
     if (instance.process !== webProcess || instance.phase !== "running") continue;
     running += 1;
-    const condemned = set.condemned.get(name);
+    const condemned = set.condemned.get(instance.name);
     if (condemned === undefined) alive += 1;
-    if (!isUsable(instance) || (routed && !isPlaced(placed, name))) continue;
+    const worth = worthOf(set, instance, placed, routed, nowMs);
+    if (worth === 0) continue;
     if (condemned === undefined || !leavesAtOnce.has(condemned.type)) answering += 1;
     if (condemned !== undefined) continue;
     serving += 1;
-    const { healthySinceMs } = health;
-    // One that served before this daemon looked has done so for long enough.
-    const isLong = healthySinceMs === null || nowMs - healthySinceMs >= minReadyMs;
-    if (isLong && !instance.orphaned && !isOutdated(set, instance)) available += 1;
+    if (worth === 2) available += 1;
   }
   return { running, alive, serving, answering, available };
+}
+
+/**
+ * What a running `web` instance is good for: 0: it answers no requests, 1: it does, 2: and can be counted on.
+ *
+ * @param routed whether requests come to it by the router
+ */
+export function worthOf(
+  set: SetRecord,
+  instance: InstanceView,
+  placed: readonly InstanceName[] | undefined,
+  routed: boolean,
+  nowMs: number,
+): 0 | 1 | 2 {
+  if (!isUsable(instance) || (routed && !isPlaced(placed, instance.name))) return 0;
+  const { healthySinceMs } = instance.health;
+  // One that served before this daemon looked has done so for long enough.
+  const isLong = healthySinceMs === null || nowMs - healthySinceMs >= set.content.settings.minReadyMs;
+  return isLong && !instance.orphaned && !isOutdated(set, instance) ? 2 : 1;
 }

@@ -61,9 +61,9 @@ test("shrink() cuts a story down to a few acts and faults that break the same in
   assert.equal(violation?.invariant, bug.breaks);
 });
 
-for (const { found, story } of keptStories) {
+for (const { found, story, timings } of keptStories) {
   test(`a story of seed ${story.seed} holds that once found: ${found}`, async () => {
-    const { violation } = await runStory(story, { whole: true });
+    const { violation } = await runStory(story, { whole: true, ...(timings && { timings }) });
     assert.equal(violation, null, JSON.stringify(violation));
   });
 }

@@ -26,7 +26,11 @@ export const readyCapacity: Invariant = {
     let startedAtMs = 0;
     let known: ReadonlySet<InstanceName> = new Set();
 
-    const taking = (): readonly InstanceName[] => stage.takingInstances((set) => isCounted(stage.record, set));
+    /** Sets that counted until they were to end, and may still have requests. */
+    const retiring = new Set<SetName>();
+
+    const taking = (): readonly InstanceName[] =>
+      stage.takingInstances((set) => retiring.has(set) || isCounted(stage.record, set));
     /** Has done well for as long as its content asks for, and a daemon has had the time to see it. */
     const isAvailable = (name: InstanceName): boolean => {
       const instance = machine.instance(name);
@@ -44,10 +48,16 @@ export const readyCapacity: Invariant = {
       const most = wanted();
       promised = most <= promised ? most : Math.min(most, Math.max(promised, reached()));
     }
-    /** Those that stay: what a set has beyond its number is about to end, whether or not that was said already. */
+    /** Those that are not to end. */
+    const staying = (): readonly InstanceName[] =>
+      available(condemned()).filter((name) => {
+        const set = machine.instance(name)?.seen.set;
+        return set !== undefined && !retiring.has(set);
+      });
+    /** Of those that stay: what a set has beyond its number is about to end, whether or not that was said already. */
     function reached(): number {
       const kept = new Map<SetName, number>();
-      for (const name of available(condemned())) {
+      for (const name of staying()) {
         const set = machine.instance(name)?.seen.set;
         if (set !== undefined) kept.set(set, (kept.get(set) ?? 0) + 1);
       }
@@ -75,8 +85,10 @@ export const readyCapacity: Invariant = {
         else if ((stage.record?.switching ?? null) === null) atSwitch = Number.POSITIVE_INFINITY;
         if (stage.active === undefined) atScaling = Number.POSITIVE_INFINITY;
         // What was to go live and may have answered already is no part of what is promised now.
-        if (data.kind === "rollout.aborted") promised = Math.min(promised, available(condemned()).length);
+        if (data.kind === "rollout.aborted") promised = Math.min(promised, staying().length);
         if (data.kind === "rollout.stepped" && data.counts !== undefined) scaled(data.instances ?? 0);
+        if (data.kind === "set.retired") retiring.add(data.set);
+        else if (data.kind === "set.removed") retiring.delete(data.set);
         look();
       },
       powerCut: () => void (promised = 0),
