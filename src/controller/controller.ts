@@ -11,6 +11,7 @@ import {
   type SetName,
 } from "../model/names.ts";
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
+import type { RouteRule } from "../model/observation.ts";
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { isUsable } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
@@ -41,6 +42,8 @@ const sampleMs = 250;
 const refreshMs = 5_000;
 /** Most keys that are remembered: few sets are there at any time. */
 const mostKeys = 1_000;
+/** Name of the timer for what is about to be planned anew; no environment's key. */
+const soonTimer = "soon";
 /** More replans than this at one moment mean that two rules contradict each other. */
 const mostReplans = 100;
 
@@ -143,7 +146,7 @@ export class Controller {
       fleet: this.fleet,
       signal: this.#stopping.signal,
       share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
-      tellNames: (record) => this.#names.look(record, this.#instancesOf(record)),
+      tellNames: (record) => this.#names.look(record, this.instancesOf(record)),
       askedAt: (record, release) => this.#traffic.askedAt(record, release),
     });
     this.#underWay = new UnderWay({
@@ -222,16 +225,13 @@ export class Controller {
   view(record: EnvironmentRecord): EnvironmentView {
     const { watch, live } = record;
     const analysis = this.#analysis.look(record);
-    const rules = new Map(this.executor.routing.rules);
-    const flip = this.executor.routing.flips.get(keyOf(record));
-    if (flip !== undefined) rules.set(formatRoute(flip.route), flip);
     return {
       serving: this.#servingFor(record),
       bootedAtMs: this.state.timeline.boot?.atMs ?? null,
       sets: this.#setsOf(record),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.routing.placed,
-      rules: [...rules.values()].filter(({ stable }) => this.#recordOfSet(stable) === record),
+      rules: this.rulesOf(record),
       memory: this.ports.machine.memory(),
       recent:
         watch === null || live === null
@@ -239,6 +239,18 @@ export class Controller {
           : this.#traffic.share(live.set, watchWindowMs, watch.startedAtMs),
       ...(analysis === undefined ? {} : { analysis }),
     };
+  }
+
+  /** What answers the routes of an environment, or may do so already. */
+  rulesOf(record: EnvironmentRecord): readonly RouteRule[] {
+    const { rules, flips } = this.executor.routing;
+    const flip = flips.get(keyOf(record));
+    const flipped = flip === undefined ? undefined : formatRoute(flip.route);
+    const found: RouteRule[] = [];
+    for (const [route, rule] of rules)
+      if (route !== flipped && this.#recordOfSet(rule.stable) === record) found.push(rule);
+    if (flip !== undefined) found.push(flip);
+    return found;
   }
 
   #setsOf(record: EnvironmentRecord): ReadonlyMap<SetName, SetView> {
@@ -253,7 +265,8 @@ export class Controller {
     return sets;
   }
 
-  #instancesOf(record: EnvironmentRecord): readonly FleetInstance[] {
+  /** Instances of an environment, without its tasks'. */
+  instancesOf(record: EnvironmentRecord): readonly FleetInstance[] {
     return [...record.sets.keys()].flatMap((set) => this.fleet.members(set)?.all() ?? []);
   }
 
@@ -271,7 +284,7 @@ export class Controller {
       ? new Set()
       : servingApps(
           needed,
-          needed.flatMap((record) => this.#instancesOf(record)),
+          needed.flatMap((record) => this.instancesOf(record)),
         );
   }
 
@@ -322,16 +335,13 @@ export class Controller {
 
   /** Plans an environment anew when all that happens at this moment has happened: many instances change at once. */
   #tickSoon(key: string): void {
-    const isFirst = this.#soon.size === 0;
+    if (this.#soon.size === 0)
+      this.#timers.after(soonTimer, 0, () => {
+        const keys = [...this.#soon];
+        this.#soon.clear();
+        for (const key of keys) this.tick(key);
+      });
     this.#soon.add(key);
-    if (isFirst) void this.#flush();
-  }
-
-  async #flush(): Promise<void> {
-    await Promise.resolve();
-    const keys = [...this.#soon];
-    this.#soon.clear();
-    for (const key of keys) this.tick(key);
   }
 
   #tickOrRetry(key: string, record: EnvironmentRecord): void {
@@ -366,7 +376,7 @@ export class Controller {
     const seen = this.#changesOf(record);
     const isSame = this.#seen.get(key) === seen;
     this.#seen.set(key, seen);
-    void this.#names.look(record, isSame ? null : this.#instancesOf(record));
+    void this.#names.look(record, isSame ? null : this.instancesOf(record));
     const serves = record.live !== null && hasUsable(setView(view, record.live.set));
     if (this.#serving.get(key) === serves) return;
     this.#serving.set(key, serves);

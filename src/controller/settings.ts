@@ -36,9 +36,11 @@ export function changeConfigOrigin(
 /** Waits until as many instances as wanted serve, at the route that is wanted and at no other. */
 export async function settingsHold(controller: Controller, record: EnvironmentRecord): Promise<void> {
   const { route, deadlineMs } = record.settings;
-  const holds = (): boolean =>
-    isSettled(record, controller.fleet.all()) &&
-    controller.view(record).rules.every((rule) => formatRoute(rule.route) === formatRoute(record.settings.route));
+  const holds = (): boolean => {
+    const wanted = record.settings.route === null ? [] : [formatRoute(record.settings.route)];
+    const rules = controller.rulesOf(record).map((rule) => formatRoute(rule.route));
+    return rules.join() === wanted.join() && isSettled(record, controller.instancesOf(record));
+  };
   if (await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs)) return;
   throw new OperatorError(
     "ROLLOUT_UNHEALTHY",

@@ -13,6 +13,11 @@ export function createSystemClock(startMs: number): Clock {
     wall: () => Date.now(),
     monotonic: () => performance.now(),
     after(ms, callback) {
+      // What is due now waits for nothing but what has happened already: a timer of Node's would take a whole ms.
+      if (ms <= 0) {
+        const immediate = setImmediate(callback);
+        return () => clearImmediate(immediate);
+      }
       const dueMs = performance.now() + ms;
       let timer: NodeJS.Timeout;
       // Node counts from when its event loop last woke up, in whole ms: its timers end up to so much too early.

@@ -187,6 +187,21 @@ test("planRolling() that is hurried brings all that is left at once and takes no
   assert.deepEqual([listed(plan.counts), plan.ready], [[8, 10], false]);
 });
 
+test("planRolling() that is hurried takes nothing away when more or fewer are wanted", () => {
+  const sets = { live: numbers(1, 6), next: numbers(2, 6, 0) };
+  for (const paused of [null, { sinceMs: 0, by: "person", reason: "" } as const]) {
+    const progress = { ...nothingYet, step: 4, instances: 6, hurried: true, paused };
+    const counts = (desired: number) => listed(planRolling(rolling, input(desired, sets, { progress })).counts);
+    assert.deepEqual(
+      [counts(8), counts(4)],
+      [
+        [6, 8],
+        [6, 4],
+      ],
+    );
+  }
+});
+
 const amount = fc.oneof(
   fc.integer({ min: 0, max: 20 }),
   fc.integer({ min: 0, max: 100 }).map((share): Amount => `${share}%`),

@@ -192,12 +192,14 @@ function rollingCounts({ maxSurge, maxUnavailable }: Rolling, input: StrategyInp
   const old = oldOf(input);
   const { surge, unavailable } = resolveFenceposts(maxSurge, maxUnavailable, desired);
   const counts = new Map([...old, next].map(({ set, count }) => [set, count]));
-  if (progress.instances !== null && progress.instances !== desired) {
+  const isScaled = progress.instances !== null && progress.instances !== desired;
+  // It may have more than surge allows: a part of that would be taken from what serves.
+  if (progress.hurried && (isScaled || progress.paused === null)) return counts.set(next.set, desired);
+  if (progress.instances !== null && isScaled) {
     const from = progress.instances + resolveFenceposts(maxSurge, maxUnavailable, progress.instances).surge;
     return scaleProportionally(desired, next, old, { from, to: desired + surge });
   }
   if (progress.paused !== null) return counts;
-  if (progress.hurried) return counts.set(next.set, desired);
   const grown = newSetCount(desired, surge, next.count, countOf([...old, next]));
   if (grown !== next.count) return counts.set(next.set, grown);
   for (const { set, count } of oldSetCounts(desired, unavailable, next, old)) counts.set(set, count);

@@ -31,7 +31,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "hasty-place",
     what: "instances get requests as soon as they have an address, healthy or not",
     breaks: "intended-traffic",
-    seed: 6,
+    seed: 31,
     changes: {
       planner: changed((steps, _record, view) =>
         steps.flatMap((step) => {
@@ -64,7 +64,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-deadline",
     what: "the deadline of a rollout is not looked at",
     breaks: "deadline",
-    seed: 2,
+    seed: 18,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "fail")) },
   },
   {
@@ -93,7 +93,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-replacement",
     what: "instances of what is live that ended are not started anew",
     breaks: "at-rest",
-    seed: 12,
+    seed: 2,
     changes: {
       planner: changed((steps, record) =>
         steps.filter((step) => step.kind !== "ensure" || record.sets.get(step.set)?.role !== "live"),
