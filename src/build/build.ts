@@ -109,6 +109,7 @@ async function buildOnce(
     const image = await tellWhenSlow(report, { step: "compress", text: "compress new layers" }, () =>
       compressed(build, made.image, store, cache, signal),
     );
+    stage.sync(image.layers.map(({ digest }) => digest));
     const evidence =
       options.evidence === undefined || recorder === undefined
         ? noEvidence
@@ -250,11 +251,17 @@ async function finish(
   const digest = sha256(manifest);
   const cached = (await options.store.stat(digest)) !== undefined;
   const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
-  const about = await referrersOf(describe(mediaTypes.manifest, manifest), evidence, options);
-  // Before it is there, so that it never is without: what becomes of it depends on this.
-  await options.store.recordBuild(digest, from);
-  await options.stage.publish([...image.layers.map((layer) => layer.digest), ...about.blobs, ...named]);
-  await Promise.all(about.manifests.map((referrer) => options.store.attach(referrer)));
+  options.stage.sync([...named, ...evidence.materials.map(({ descriptor }) => descriptor.digest)]);
+  // What is signed while the disk writes takes no time of its own.
+  const [, about] = await Promise.all([
+    // Before it is there, so that it never is without: what becomes of it depends on this.
+    options.store.recordBuild(digest, from),
+    referrersOf(describe(mediaTypes.manifest, manifest), evidence, options),
+  ]);
+  await options.stage.publish(
+    [...image.layers.map((layer) => layer.digest), ...about.blobs, ...named],
+    about.manifests,
+  );
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
     digest,
@@ -273,16 +280,26 @@ async function referrersOf(
   { materials, statements }: Evidence,
   options: BuildOptions & { readonly stage: Stage },
 ): Promise<{ readonly blobs: readonly Digest[]; readonly manifests: readonly Buffer[] }> {
-  const signed = (await options.attest?.(artifact, statements)) ?? [];
-  const manifests = signed.map(({ manifest }) => manifest);
-  if (materials.length > 0) manifests.push(materialsManifest(artifact, materials));
-  const bytes = [...signed.flatMap(({ bundle }) => bundle ?? []), ...manifests];
-  if (bytes.length > 0) bytes.push(emptyConfig);
-  const named = bytes.map(async (one) => {
-    const digest = sha256(one);
-    return (await options.store.stat(digest)) === undefined ? (await options.stage.write(one)).digest : digest;
-  });
-  return { blobs: [...materials.map(({ descriptor }) => descriptor.digest), ...(await Promise.all(named))], manifests };
+  const { store, stage, attest } = options;
+  const blobs = materials.map(({ descriptor }) => descriptor.digest);
+  const manifests: Buffer[] = [];
+  const keep = async (bytes: Buffer, digest = sha256(bytes)): Promise<void> => {
+    blobs.push(digest);
+    if ((await store.stat(digest)) !== undefined) return;
+    await stage.write(bytes);
+    stage.sync([digest]);
+  };
+  const keepManifest = async (manifest: Buffer): Promise<void> => {
+    if (manifests.length === 0) await keep(emptyConfig);
+    manifests.push(manifest);
+    await keep(manifest);
+  };
+  for await (const { bundle, manifest } of attest?.(artifact, statements) ?? []) {
+    if (bundle !== null) await keep(bundle.bytes, bundle.digest);
+    await keepManifest(manifest);
+  }
+  if (materials.length > 0) await keepManifest(materialsManifest(artifact, materials));
+  return { blobs, manifests };
 }
 
 /** Makes sure of small bytes: on their way into the store, or there already. */

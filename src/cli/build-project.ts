@@ -5,6 +5,7 @@ import type { MadeStatement } from "../build/evidence/evidence.ts";
 import { givingWay } from "../build/priority.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { formatDuration } from "../model/quantities.ts";
+import type { Signer } from "../ports/signer.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
 import type { Descriptor, Store } from "../ports/store.ts";
 import { signStatement, type SignedStatement } from "../store/attestations.ts";
@@ -60,6 +61,9 @@ export async function buildProject(
   });
   const steps = lazyStepRunner(cacheDir);
   const store = openStore(context);
+  const keyring = openKeyring(context);
+  // While git answers.
+  if (evidenceWanted()) void keyring.prepare();
   try {
     await clearSteps(cacheDir);
     const artifact = await givingWay(() =>
@@ -75,7 +79,7 @@ export async function buildProject(
         ...(evidenceWanted()
           ? { evidence: { place: { app: definition.app, path: file.name, digest: file.digest }, tools } }
           : {}),
-        attest: (artifact, statements) => sign(context, store, artifact, statements),
+        attest: (artifact, statements) => sign(keyring, store, artifact, statements),
         noCache: options.noCache === true,
         ...(options.source === undefined ? {} : { source: options.source }),
         ...given,
@@ -100,20 +104,17 @@ function evidenceWanted(): boolean {
   return process.env["BRONZE_EVIDENCE"] !== "off";
 }
 
-async function sign(
-  context: Context,
+async function* sign(
+  keyring: Signer,
   store: Store,
   artifact: Descriptor,
   statements: readonly MadeStatement[],
-): Promise<readonly SignedStatement[]> {
-  if (!evidenceWanted()) return [];
-  const keyring = openKeyring(context);
+): AsyncGenerator<SignedStatement> {
+  if (!evidenceWanted()) return;
   const subject = artifact.digest;
-  const signed: SignedStatement[] = [];
   // One after the other: the first one may make the machine's first key.
-  for (const statement of [signatureOf(subject), ...statements.map((one) => ({ ...one, subject }))])
-    signed.push(await signStatement(store, keyring, artifact, statement));
-  return signed;
+  for (const statement of [...statements.map((one) => ({ ...one, subject })), signatureOf(subject)])
+    yield await signStatement(store, keyring, artifact, statement);
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */

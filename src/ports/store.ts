@@ -40,13 +40,16 @@ export interface Blobs {
 
 /** Blobs that are looked at before they are taken in; the store's own can be read here too. */
 export interface Stage extends Blobs {
+  /** Begins to bring blobs to disk that are going to be published: it takes no time then. Failures are told by `publish`. */
+  sync(digests: readonly Digest[]): void;
   /**
    * Takes these blobs into the store, on disk before it resolves; nothing else stays of the stage.
    *
    * @param digests in the order in which they are to be seen there: what names others comes after them
+   * @param about manifests among them that name a subject: `referrers` lists them from then on
    * @throws `NOT_FOUND`
    */
-  publish(digests: readonly Digest[]): Promise<void>;
+  publish(digests: readonly Digest[], about?: readonly Uint8Array[]): Promise<void>;
   /** Forgets what was not published; may be called at any time, and again. */
   discard(): Promise<void>;
 }

@@ -39,7 +39,7 @@ export async function attest(
   const subject = await describeArtifact(store, statement.subject);
   const signed = await signStatement(store, signer, subject, statement);
   if (signed.bundle !== null) {
-    await Promise.all([store.write(signed.bundle), store.write(emptyConfig)]);
+    await Promise.all([store.write(signed.bundle.bytes), store.write(emptyConfig)]);
     await store.attach(signed.manifest);
   }
   return sha256(signed.manifest);
@@ -47,7 +47,7 @@ export async function attest(
 
 /** A signed statement that is not kept yet; with a bundle that is null, it is. */
 export interface SignedStatement {
-  readonly bundle: Buffer | null;
+  readonly bundle: { readonly digest: Digest; readonly bytes: Buffer } | null;
   /** What carries the bundle: a referrer of the artifact, with the empty config. */
   readonly manifest: Buffer;
 }
@@ -76,14 +76,15 @@ export async function signStatement(
   const known = await signedBefore(store, signer, artifact, predicateType, payload);
   if (known !== undefined) return { bundle: null, manifest: await store.read(known) };
   const { keyId, signature } = await signer.sign(payload);
-  const bundle = serialiseBundle(keyId, payload, signature);
+  const bytes = serialiseBundle(keyId, payload, signature);
+  const descriptor = describe(bundleType, bytes);
   const manifest = serialiseReferrer({
     subject,
     artifactType: bundleType,
-    layers: [describe(bundleType, bundle)],
+    layers: [descriptor],
     annotations: { [contentAnnotation]: "dsse-envelope", [kindAnnotation]: predicateType },
   });
-  return { bundle, manifest };
+  return { bundle: { digest: descriptor.digest, bytes }, manifest };
 }
 
 /**

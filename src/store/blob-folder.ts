@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { digestHex, sha256, type Digest } from "../model/canonical.ts";
 import type { Blobs } from "../ports/store.ts";
-import { refusedByDisk, syncFolder } from "./durable.ts";
+import { refusedByDisk, syncFile, syncFolder } from "./durable.ts";
 import { blobMissing, bytesLie, tooLarge, type Expected } from "./refusals.ts";
 import { createTemporaries } from "./temporary.ts";
 
@@ -26,6 +26,8 @@ export interface BlobFolder extends Blobs {
     fill: (file: FileHandle) => Promise<{ readonly target: string; readonly result: Result }>,
     folder: string,
   ): Promise<Result>;
+  /** The same of a few bytes, which are at hand. */
+  placeBytes(bytes: Uint8Array, target: string, folder: string): Promise<void>;
   /** A path in `tmp` that nobody has. */
   temporary(): Promise<string>;
 }
@@ -45,6 +47,10 @@ export function createBlobFolder(
   // A call that waits: a thread would have to be woken for it, and a build asks two dozen times.
   const sizeOf = async (digest: Digest): Promise<number | undefined> =>
     statSync(pathOf(digest), { throwIfNoEntry: false })?.size;
+
+  /** Manifests, configs and bundles: asking a thread takes longer than reading. */
+  const bytesOf = async (digest: Digest, size: number): Promise<Buffer> =>
+    size <= mostAtOnce ? readFileSync(pathOf(digest)) : readFile(pathOf(digest));
 
   const place: BlobFolder["place"] = async (fill, into) => {
     let path: string;
@@ -71,15 +77,16 @@ export function createBlobFolder(
     }
   };
 
-  /** As `place`, of bytes that need not be on disk: without threads, of which each of five calls would wake one. */
-  const placeNow = async (digest: Digest, bytes: Uint8Array): Promise<{ digest: Digest; size: number }> => {
+  /** As `place`, without threads where nothing waits for the disk: each of five calls would wake one. */
+  const placeBytes: BlobFolder["placeBytes"] = async (bytes, target, into) => {
     let path: string | undefined;
     try {
       path = await temporaries.next();
       writeFileSync(path, bytes, { flag: "wx", mode: 0o600 });
       chmodSync(path, 0o444);
-      renameSync(path, pathOf(digest));
-      return { digest, size: bytes.byteLength };
+      if (durable) await syncFile(path);
+      renameSync(path, target);
+      if (durable) await syncFolder(into);
     } catch (error) {
       if (path !== undefined) rmSync(path, { force: true });
       temporaries.forget();
@@ -91,6 +98,7 @@ export function createBlobFolder(
     folder,
     pathOf,
     place,
+    placeBytes,
     temporary: temporaries.next,
     stat: sizeOf,
 
@@ -98,8 +106,7 @@ export function createBlobFolder(
       const size = await sizeOf(digest);
       if (size === undefined) throw blobMissing(digest);
       if (size > maxBytes) throw tooLarge(digest, size, maxBytes);
-      // Manifests, configs and bundles: asking a thread takes longer than reading.
-      const bytes = size <= mostAtOnce ? readFileSync(pathOf(digest)) : await readFile(pathOf(digest));
+      const bytes = await bytesOf(digest, size);
       if (sha256(bytes) !== digest) throw bytesLie(digest, sha256(bytes));
       return bytes;
     },
@@ -113,10 +120,17 @@ export function createBlobFolder(
       if (source instanceof Uint8Array) {
         const digest = sha256(source);
         checkExpected(expected, digest, source.byteLength);
+        const written = { digest, size: source.byteLength };
         // Small enough to be read: one that was damaged meanwhile is written anew.
-        const there = await readFile(pathOf(digest)).catch(() => undefined);
-        if (there?.equals(source) === true) return { digest, size: source.byteLength };
-        if (!durable && source.byteLength <= mostAtOnce) return placeNow(digest, source);
+        const there =
+          (await sizeOf(digest)) === written.size
+            ? await bytesOf(digest, written.size).catch(() => undefined)
+            : undefined;
+        if (there?.equals(source) === true) return written;
+        if (written.size <= mostAtOnce) {
+          await placeBytes(source, pathOf(digest), folder);
+          return written;
+        }
       } else if (source instanceof Readable) {
         // It may fail before it is read from, which then tells; unheard it would end the process.
         source.on("error", () => undefined);

@@ -73,3 +73,17 @@ test("`stage()` with a folder notes when a blob was last used", async () => {
   await stage.stat(digest);
   assert.ok(statSync(keptAt(dir, digest)).mtimeMs > 1_000_000_000_000);
 });
+
+test("`sync()` of a stage with a folder takes what is written anew afterwards for what it is", async () => {
+  const store = createLocalStore(newFolder());
+  const dir = newFolder();
+  const stage = await store.stage(dir);
+  const { digest } = await stage.write(bytes);
+  stage.sync([digest, digest]);
+  rmSync(keptAt(dir, digest));
+  // It is gone: what was on its way to the disk is no word for what is there now.
+  await stage.write(bytes);
+  stage.sync([digest]);
+  await stage.publish([digest]);
+  assert.deepEqual(await store.read(digest), bytes);
+});

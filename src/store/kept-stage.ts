@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { createReadStream, linkSync, utimesSync } from "node:fs";
-import { copyFile, link, open, rm } from "node:fs/promises";
+import { copyFile, link, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { OperatorError } from "../errors/operator-error.ts";
 import { digestHex, type Digest } from "../model/canonical.ts";
 import type { Blobs, Stage } from "../ports/store.ts";
 import { createBlobFolder, type BlobFolder } from "./blob-folder.ts";
-import { refusedByDisk, syncFolder } from "./durable.ts";
+import { refusedByDisk, syncFile, syncFolder } from "./durable.ts";
 
 /** The error for a kept blob whose bytes were others; it is gone, and can be made anew. */
 export function isDamagedBlob(error: unknown): boolean {
@@ -14,12 +14,15 @@ export function isDamagedBlob(error: unknown): boolean {
   return typeof error.details === "object" && error.details !== null && "damagedBlob" in error.details;
 }
 
+/** Lists manifests as what is said about their subjects, on disk when it resolves. Whoever reads the list passes over what is not there. */
+export type ListReferrers = (manifests: readonly Uint8Array[]) => Promise<void>;
+
 /**
  * A stage whose folder outlives it: blobs that were not published are found there by the next one. They are not forced to
  * disk, so one that this process did not write itself is hashed before it is first used; when its bytes are others it is
  * removed and told with an error of `isDamagedBlob`. The time of each file is when it was last asked for.
  */
-export function createKeptStage(store: BlobFolder, dir: string): Stage {
+export function createKeptStage(store: BlobFolder, dir: string, list: ListReferrers): Stage {
   const kept = createBlobFolder(dir, { durable: false });
   const checked = new Map<Digest, Promise<void>>();
 
@@ -31,6 +34,17 @@ export function createKeptStage(store: BlobFolder, dir: string): Stage {
     checked.set(digest, checking);
     checking.catch(() => checked.delete(digest));
     return checking;
+  };
+  /** What is on its way to the disk, or there; nobody changes it any more. */
+  const syncing = new Map<Digest, Promise<void>>();
+  const onDisk = (digest: Digest): Promise<void> => {
+    const known = syncing.get(digest);
+    if (known !== undefined) return known;
+    const work = syncFile(kept.pathOf(digest));
+    syncing.set(digest, work);
+    // It may be made anew, and whoever waits for it hears of a failure.
+    work.catch(() => syncing.delete(digest));
+    return work;
   };
   const isStored = async (digest: Digest): Promise<boolean> => (await store.stat(digest)) !== undefined;
 
@@ -51,13 +65,22 @@ export function createKeptStage(store: BlobFolder, dir: string): Stage {
     },
     async write(source, expected) {
       const written = await kept.write(source, expected);
+      syncing.delete(written.digest);
       checked.set(written.digest, Promise.resolve());
       return written;
     },
   };
   return {
     ...stage,
-    async publish(digests) {
+    sync(digests) {
+      for (const digest of new Set(digests)) {
+        const begin = async (): Promise<void> => {
+          if (!(await isStored(digest)) && (await kept.stat(digest)) !== undefined) await onDisk(digest);
+        };
+        begin().catch(() => undefined);
+      }
+    },
+    async publish(digests, about = []) {
       const wanted = [...new Set(digests)];
       const missing = (
         await Promise.all(wanted.map(async (digest) => ((await isStored(digest)) ? [] : [digest])))
@@ -66,13 +89,13 @@ export function createKeptStage(store: BlobFolder, dir: string): Stage {
       const paths = await Promise.allSettled(missing.map((digest) => stage.path(digest)));
       const refused = paths.find((path) => path.status === "rejected");
       if (refused !== undefined) throw refused.reason;
-      if (missing.length === 0) return;
-      await Promise.all(missing.map((digest) => syncFile(kept.pathOf(digest)))).catch((error: unknown) => {
+      if (missing.length === 0) return list(about);
+      await Promise.all(missing.map(onDisk)).catch((error: unknown) => {
         throw refusedByDisk(error, dir, "build cache") ?? error;
       });
       // In order: what names others comes after them.
       for (const digest of missing) await adopt(kept.pathOf(digest), store, digest);
-      await syncFolder(store.folder);
+      await Promise.all([syncFolder(store.folder), list(about)]);
     },
     discard: async () => undefined,
   };
@@ -101,15 +124,6 @@ async function adopt(path: string, store: BlobFolder, digest: Digest): Promise<v
     } finally {
       await rm(copy, { force: true });
     }
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path);
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 

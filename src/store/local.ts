@@ -8,7 +8,7 @@ import type { Blobs, Referrer, Stage, Store } from "../ports/store.ts";
 import { createBlobFolder } from "./blob-folder.ts";
 import { createBuildRecords } from "./builds.ts";
 import { ignoreMissing, namesIn, refusedByDisk, syncFolder } from "./durable.ts";
-import { createKeptStage } from "./kept-stage.ts";
+import { createKeptStage, type ListReferrers } from "./kept-stage.ts";
 import { blobMissing, checkTagName } from "./refusals.ts";
 import { leftByDead } from "./temporary.ts";
 
@@ -39,7 +39,23 @@ export function createLocalStore(dir: string): LocalStore {
   const referrersDir = join(dir, "referrers");
   const blobs = createBlobFolder(dir, { durable: true, folders: [tagsDir, referrersDir, join(dir, "builds")] });
   const { pathOf } = blobs;
-  const builds = createBuildRecords(join(dir, "builds"), blobs);
+  const builds = createBuildRecords(join(dir, "builds"));
+
+  const list: ListReferrers = async (manifests) => {
+    const changed = new Set<string>();
+    try {
+      for (const { subject, descriptor } of manifests.map(parseReferrer)) {
+        const folder = join(referrersDir, digestHex(subject));
+        mkdirSync(folder, { recursive: true, mode: 0o755 });
+        // That it is listed is all the entry says: the rest says the manifest.
+        closeSync(openSync(join(folder, digestHex(descriptor.digest)), "a", 0o444));
+        changed.add(folder);
+      }
+      if (changed.size > 0) await Promise.all([referrersDir, ...changed].map(syncFolder));
+    } catch (error) {
+      throw refusedByDisk(error, dir) ?? error;
+    }
+  };
 
   const damaged = join(dir, "damaged");
 
@@ -87,10 +103,7 @@ export function createLocalStore(dir: string): LocalStore {
       checkTagName(name);
       if ((await blobs.stat(digest)) === undefined) throw blobMissing(digest);
       if ((await readTag(join(tagsDir, encodeURIComponent(name))).catch(() => undefined)) === digest) return;
-      await blobs.place(async (file) => {
-        await file.writeFile(`${digest}\n`);
-        return { target: join(tagsDir, encodeURIComponent(name)), result: undefined };
-      }, tagsDir);
+      await blobs.placeBytes(Buffer.from(`${digest}\n`), join(tagsDir, encodeURIComponent(name)), tagsDir);
     },
 
     async resolve(name) {
@@ -109,18 +122,10 @@ export function createLocalStore(dir: string): LocalStore {
     },
 
     async attach(manifest) {
-      const { subject, descriptor } = parseReferrer(manifest);
-      const { digest, size } = descriptor;
-      if ((await blobs.stat(digest)) !== size) await blobs.write(manifest);
-      const list = join(referrersDir, digestHex(subject));
-      try {
-        if (mkdirSync(list, { recursive: true, mode: 0o755 }) !== undefined) await syncFolder(referrersDir);
-        // Last, so that what is listed is there. That it is listed is all the entry says: the rest says the manifest.
-        closeSync(openSync(join(list, digestHex(digest)), "a", 0o444));
-        await syncFolder(list);
-      } catch (error) {
-        throw refusedByDisk(error, dir) ?? error;
-      }
+      const { descriptor } = parseReferrer(manifest);
+      if ((await blobs.stat(descriptor.digest)) !== descriptor.size) await blobs.write(manifest);
+      // Last, so that what is listed is there.
+      await list([manifest]);
       return descriptor;
     },
 
@@ -149,7 +154,9 @@ export function createLocalStore(dir: string): LocalStore {
     async stage(folder) {
       // Clears what killed writers left, also for a build that has nothing to write.
       const temporary = await blobs.temporary();
-      return folder === undefined ? stageOver(store, temporary, blobs.folder) : createKeptStage(blobs, folder);
+      return folder === undefined
+        ? stageOver(store, temporary, blobs.folder, list)
+        : createKeptStage(blobs, folder, list);
     },
   };
   return store;
@@ -166,7 +173,7 @@ async function describeReferrer(blobs: Pick<Blobs, "read">, digest: Digest): Pro
 }
 
 /** @param folder where staged blobs are until they are published to the folder `blobs` */
-function stageOver(store: Store, folder: string, blobs: string): Stage {
+function stageOver(store: Store, folder: string, blobs: string, list: ListReferrers): Stage {
   const staged = createLocalStore(folder);
   const of = async (digest: Digest): Promise<Store> => ((await staged.stat(digest)) === undefined ? store : staged);
   const discard = (): Promise<void> => rm(folder, { recursive: true, force: true });
@@ -175,13 +182,15 @@ function stageOver(store: Store, folder: string, blobs: string): Stage {
     read: async (digest, maxBytes) => (await of(digest)).read(digest, maxBytes),
     path: async (digest) => (await of(digest)).path(digest),
     write: (source, expected) => staged.write(source, expected),
-    async publish(digests) {
+    // Each is on disk when it is written.
+    sync: () => undefined,
+    async publish(digests, about = []) {
       for (const digest of new Set(digests)) {
         const from = await of(digest);
         const path = await from.path(digest);
         if (from === staged) await rename(path, join(blobs, digestHex(digest)));
       }
-      await syncFolder(blobs);
+      await Promise.all([syncFolder(blobs), list(about)]);
       await discard();
     },
     discard,

@@ -92,9 +92,11 @@ export function createMemoryStore(): Store {
           waiting.add(written.digest);
           return written;
         },
-        async publish(digests) {
+        sync: () => undefined,
+        async publish(digests, about = []) {
           for (const digest of digests) blobs.set(digest, await of(digest).read(digest, Number.POSITIVE_INFINITY));
           waiting.clear();
+          for (const manifest of about) await store.attach(manifest);
         },
         discard: async () => waiting.clear(),
       };

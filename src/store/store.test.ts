@@ -100,6 +100,23 @@ function conforms(name: string, create: () => Store): void {
       assert.equal(await store.stat(lost.digest), undefined);
     });
 
+    test("`publish()` lists what is said about an artifact once all of it is there, whether or not it was synced before", async () => {
+      const store = create();
+      const subject = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: sha256("image"), size: 5 };
+      const kinds = ["a/one", "a/two"];
+      const manifests = kinds.map((artifactType) =>
+        serialiseReferrer({ subject, artifactType, layers: [], annotations: {} }),
+      );
+      const stage = await store.stage();
+      const digests = [];
+      for (const manifest of manifests) digests.push((await stage.write(manifest)).digest);
+      stage.sync([...digests.slice(0, 1), sha256("none")]);
+      assert.deepEqual(await store.referrers(subject.digest), []);
+      await stage.publish(digests, manifests);
+      const listed = await store.referrers(subject.digest);
+      assert.deepEqual(listed.map(({ artifactType }) => artifactType).sort(), kinds);
+    });
+
     test("`read()` refuses what is missing and what is larger than asked for", async () => {
       const store = create();
       await assert.rejects(store.read(sha256("x")), withCode("NOT_FOUND"));

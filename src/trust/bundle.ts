@@ -20,17 +20,23 @@ export interface Bundle {
 
 /** The one serialiser of bundles: one line, so that plain tools find its parts. */
 export function serialiseBundle(keyId: KeyId, payload: Uint8Array, signature: Uint8Array): Buffer {
-  return Buffer.from(
-    canonicalJson({
-      mediaType: bundleType,
-      verificationMaterial: { publicKey: { hint: keyId } },
-      dsseEnvelope: {
-        payload: Buffer.from(payload).toString("base64"),
-        payloadType: statementType,
-        signatures: [{ sig: Buffer.from(signature).toString("base64") }],
-      },
-    }),
-  );
+  const text = canonicalJson({
+    mediaType: bundleType,
+    verificationMaterial: { publicKey: { hint: keyId } },
+    dsseEnvelope: {
+      payload: "",
+      payloadType: statementType,
+      signatures: [{ sig: base64Of(signature) }],
+    },
+  });
+  // Base64 needs no escapes: a long payload is put in as it is.
+  return Buffer.from(text.replace(emptyPayload, `${emptyPayload.slice(0, -1)}${base64Of(payload)}"`), "latin1");
+}
+
+const emptyPayload = '"payload":""';
+
+function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 }
 
 /**

@@ -124,14 +124,28 @@ export async function keepContext(
   }
   if (sources.size === 0) return materials;
   const inOrder = [...sources].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, source]) => source);
-  const { digest, size } = await blobs.write(writeTar(inOrder));
+  const { digest, size } = await blobs.write(joined(writeTar(inOrder)));
   const descriptor = { mediaType: materialTypes.contextContents, digest, size };
   return [...materials, { title: "contents of the context", descriptor }];
 }
 
 async function keepList({ digest, size, pieces }: ContextList, blobs: Blobs): Promise<Material> {
-  if ((await blobs.stat(digest)) !== size) await blobs.write(pieces(), { digest });
+  if ((await blobs.stat(digest)) !== size) await blobs.write(joined(pieces()), { digest });
   return { title: "list of the context", descriptor: { mediaType: materialTypes.contextList, digest, size } };
+}
+
+/** One piece as bytes: those are written at once, without waking threads for it. */
+function joined(pieces: Iterable<Buffer>): Buffer | Iterable<Buffer> {
+  const rest = pieces[Symbol.iterator]();
+  const first = rest.next();
+  if (first.done === true) return Buffer.alloc(0);
+  const second = rest.next();
+  if (second.done === true) return first.value;
+  return (function* () {
+    yield first.value;
+    yield second.value;
+    for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value;
+  })();
 }
 
 function contentSource(path: string, size: number, content: () => Iterable<Uint8Array>): TarSource {

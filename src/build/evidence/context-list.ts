@@ -22,8 +22,8 @@ export interface ContextList {
   readonly size: number;
   /** The list as it is written. */
   pieces(): Iterable<Buffer>;
-  /** Sorted by path. */
-  rows(): Iterable<ContextRow>;
+  /** Paths of what is a file, also by a second name; some may come twice. */
+  filePaths(): Iterable<BytePath>;
 }
 
 /** What a list of used files begins with: its form may change. */
@@ -38,11 +38,25 @@ export function listContext(files: readonly FoundFile[], read: readonly ReadFact
   const rows = (): Iterable<ContextRow> => merged(rowsOf(sorted), rowsOfRead(read));
   const sum = createHash("sha256");
   let size = 0;
+  let first: Buffer | undefined;
   for (const piece of piecesOf(rows())) {
     sum.update(piece);
+    first ??= piece;
     size += piece.byteLength;
   }
-  return { digest: `sha256:${sum.digest("hex")}` as Digest, size, pieces: () => piecesOf(rows()), rows };
+  // Mostly there is one piece, which is not made twice.
+  const whole = first?.byteLength === size ? [first] : undefined;
+  return {
+    digest: `sha256:${sum.digest("hex")}` as Digest,
+    size,
+    pieces: () => whole ?? piecesOf(rows()),
+    filePaths: () => filePathsOf(sorted, read),
+  };
+}
+
+function* filePathsOf(sorted: readonly FoundFile[], read: readonly ReadFact[]): Generator<BytePath> {
+  for (const { kind, path } of sorted) if (kind === "file") yield path;
+  for (const { path } of read) yield Buffer.from(path).toString("latin1");
 }
 
 /** @param sorted by path; a path that is there twice is told once, as it was found last */
@@ -99,11 +113,20 @@ function* piecesOf(rows: Iterable<ContextRow>): Generator<Buffer> {
 
 /** sha256 of a file's content in hex; it was read when it went into a layer. */
 export function contentOf(file: FoundFile): string {
-  if (file.content !== undefined) return Buffer.from(file.content, "latin1").toString("hex");
+  if (file.content !== undefined) return hexOf(file.content);
   const sum = createHash("sha256");
   for (const piece of readPieces(file)) sum.update(piece);
   return sum.digest("hex");
 }
+
+/** @param sum sha256, one character a byte, as files have it */
+export function hexOf(sum: string): string {
+  scratch.write(sum, 0, "latin1");
+  return scratch.toString("hex");
+}
+
+/** A buffer of its own for each of many files would take longer than what is done with it. */
+const scratch = Buffer.alloc(32);
 
 /** @returns in words for people what is wrong with a list that is none */
 export function readContextList(bytes: Uint8Array): readonly ContextRow[] | string {

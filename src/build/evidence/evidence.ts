@@ -118,9 +118,10 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
     tools: evidence.tools,
   });
   return {
+    // The longest first: it is written while the others are signed.
     statements: [
-      { predicateType: predicateTypes.provenance, text: canonicalJson(provenance as unknown as Json) },
       { predicateType: predicateTypes.sbom, text: bill },
+      { predicateType: predicateTypes.provenance, text: canonicalJson(provenance as unknown as Json) },
     ],
     materials: [log, ...context, ...outputs],
     notes,

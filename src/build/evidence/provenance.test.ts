@@ -62,9 +62,9 @@ async function build(projectDir: string, options: Partial<BuildOptions> = {}, de
       place: { app: "shop", path: "bronze.yaml", digest: sha256("app: shop") },
       tools: { bronze: "1" },
     },
-    attest: (_, made) => {
+    async *attest(_, made) {
       statements = made;
-      return Promise.resolve([]);
+      yield* [];
     },
     ...options,
   });

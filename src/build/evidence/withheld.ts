@@ -3,7 +3,7 @@ import type { SecretAllowance } from "../../model/definition.ts";
 import type { Blobs } from "../../ports/store.ts";
 import type { SecretValue } from "../options.ts";
 import { isAllowed } from "../secrets/refuse.ts";
-import { fileRules } from "../secrets/rules.ts";
+import { fileRules, mayHoldSecret } from "../secrets/rules.ts";
 import { scanLayer, type LayerScan } from "../secrets/scan-layer.ts";
 import { scanText } from "../secrets/scanner.ts";
 import type { ContextList } from "./context-list.ts";
@@ -30,7 +30,7 @@ export async function holdsSecret({ descriptor }: Material, search: SecretSearch
 export function namesSecret(list: ContextList, allowances: readonly SecretAllowance[]): boolean {
   const isSecret = (path: string): boolean =>
     fileRules.some((rule) => rule.path.test(path) && !isAllowed(`/${path}`, rule.id, allowances));
-  for (const [kind, path] of list.rows()) if ((kind === "file" || kind === "hardlink") && isSecret(path)) return true;
+  for (const path of list.filePaths()) if (mayHoldSecret(path) && isSecret(path)) return true;
   return false;
 }
 

@@ -182,6 +182,13 @@ export const fileRules: readonly FileRule[] = [
   },
 ];
 
+const anyFileRule = new RegExp(fileRules.map(({ path }) => path.source).join("|"));
+
+/** Whether one of the file rules is for a path: one look, where mostly none of them is. */
+export function mayHoldSecret(path: string): boolean {
+  return anyFileRule.test(path);
+}
+
 /**
  * Other people's packages, wherever package managers put them. They publish keys on purpose: to test with, in their
  * documentation, and API keys by which a client tells who it is.

@@ -4,7 +4,7 @@ import type { Digest } from "../../model/canonical.ts";
 import type { Blobs, Descriptor } from "../../ports/store.ts";
 import type { BuildCache } from "../cache.ts";
 import { layerTar } from "../layer/blob.ts";
-import { fileRules, harmlessBecause, rulesVersion, type FileRule } from "./rules.ts";
+import { fileRules, harmlessBecause, mayHoldSecret, rulesVersion, type FileRule } from "./rules.ts";
 import type { SecretValue } from "../options.ts";
 import { isValueRule, SecretScanner, type Hit } from "./scanner.ts";
 
@@ -70,7 +70,8 @@ async function search(
   for await (const { entry, content } of readTar(layerTar(blobs, layer))) {
     signal.throwIfAborted();
     if (entry.kind !== "file" || entry.size === 0) continue;
-    const fileRule = rules ? fileRules.find((rule) => rule.path.test(entry.path)) : undefined;
+    const fileRule =
+      rules && mayHoldSecret(entry.path) ? fileRules.find((rule) => rule.path.test(entry.path)) : undefined;
     const kept: Buffer[] = [];
     let offset = 0;
     for await (const piece of content()) {

@@ -1,10 +1,7 @@
 import type { BytePath } from "../../image/tar-entry.ts";
-import { fileRules } from "./rules.ts";
+import { fileRules, mayHoldSecret } from "./rules.ts";
 import { lineOffset } from "./scan-layer.ts";
 import { SecretScanner } from "./scanner.ts";
-
-/** Paths that any rule about files is for. */
-const purposes = new RegExp(fileRules.map(({ path }) => path.source).join("|"));
 
 /** Looks for secrets in the files of a layer while it is written: only whether there are any, wherever they lie. */
 export class WrittenSearch {
@@ -14,7 +11,7 @@ export class WrittenSearch {
   /** A piece of a file, from its first byte to its last without a gap. */
   piece(path: BytePath, offset: number, piece: Uint8Array): void {
     // Its whole content is not at hand: what it is for is looked at when the layer is read.
-    if (offset === 0 && purposes.test(path)) this.#isClean = false;
+    if (offset === 0 && mayHoldSecret(path)) this.#isClean = false;
     if (this.#isClean) this.#scanner.add(path, offset, piece);
   }
 
@@ -25,7 +22,7 @@ export class WrittenSearch {
   /** A whole file. @param isKnown true: nothing was found in these bytes before */
   file(path: BytePath, bytes: Buffer, isKnown: boolean): void {
     if (!this.#isClean) return;
-    if (purposes.test(path) && breaksRule(path, bytes.toString("latin1"))) this.#isClean = false;
+    if (mayHoldSecret(path) && breaksRule(path, bytes.toString("latin1"))) this.#isClean = false;
     if (isKnown) return;
     this.#scanner.add(path, 0, bytes);
     this.#scanner.endFile();

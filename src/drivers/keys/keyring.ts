@@ -11,6 +11,8 @@ import { createKeyFolder, makeFolder, type KeyFolder } from "./folder.ts";
 
 /** The machine's signing keys: one signs, the others are past. */
 export interface Keyring extends Signer {
+  /** Reads the log and the key that signs, so that the first signature takes less time. What is wrong with them is told when it is made. */
+  prepare(): Promise<void>;
   /** Makes the first key. @throws {OperatorError} `USAGE` when there is one */
   create(options: NewKey): Promise<LoggedKey>;
   /** Makes a new key that signs from now on; the private half of the one before is destroyed. @throws {OperatorError} `NOT_FOUND` without one */
@@ -92,6 +94,15 @@ export function createKeyring(path: string, { now, signal, onFirstKey, onNearEnd
 
   return {
     trust: folder.readTrust,
+
+    async prepare() {
+      try {
+        const { active } = (await folder.readLog()).log;
+        if (active !== null) loaded = { id: active.id, key: await folder.readKey(active.id) };
+      } catch {
+        // Whoever signs meets it again.
+      }
+    },
 
     async sign(statement) {
       let { active } = (await folder.readLog()).log;

@@ -111,10 +111,8 @@ export async function factsOfLayer({ removed, emptied, files }: LayerShape, sign
   const rest: LayerFile[] = [];
   let ownedLeft = mostOwned;
   for (const file of files) {
-    const list =
-      nameOf(file.path).includes(".") || isNamed(file.path)
-        ? lists.find(({ matches }) => matches.test(file.path))
-        : undefined;
+    const isTelling = maySay(file.path);
+    const list = isTelling ? lists.find(({ matches }) => matches.test(file.path)) : undefined;
     if (list !== undefined && file.size <= mostListBytes) {
       const paths = list.read(latin1(file, file.size), file.path).slice(0, ownedLeft);
       ownedLeft -= paths.length;
@@ -124,7 +122,7 @@ export async function factsOfLayer({ removed, emptied, files }: LayerShape, sign
       owners.add(file.path);
       continue;
     }
-    const reader = isNamed(file.path) ? readers.find(({ matches }) => matches.test(file.path)) : undefined;
+    const reader = isTelling ? readers.find(({ matches }) => matches.test(file.path)) : undefined;
     const said = reader === undefined ? programOf(file) : sayingOf(file, reader);
     if (said === undefined && reader !== undefined) unread.push(file.path);
     if (said !== undefined && found.length < mostFound) {
@@ -134,9 +132,8 @@ export async function factsOfLayer({ removed, emptied, files }: LayerShape, sign
     }
     rest.push(file);
   }
-  const nobodys = rest.filter(
-    ({ path }) => !owners.has(mergedUsr(path)) && !owners.has(path) && !isBelow(path, folders) && !isDpkgs(path),
-  );
+  const isOwned = (path: BytePath): boolean => owners.size > 0 && (owners.has(mergedUsr(path)) || owners.has(path));
+  const nobodys = rest.filter(({ path }) => !isOwned(path) && !isBelow(path, folders) && !isDpkgs(path));
   const listed = nobodys.slice(0, mostFiles);
   return {
     removed,
@@ -149,12 +146,33 @@ export async function factsOfLayer({ removed, emptied, files }: LayerShape, sign
   };
 }
 
-/** Names of files that readers are for, to tell at a glance. */
-const names =
-  /(?:^|\/)(?:status|copyright|os-release|package\.json|package-lock\.json|npm-shrinkwrap\.json|\.package-lock\.json|METADATA|PKG-INFO|RECORD)$|^var\/lib\/dpkg\//;
+/** Names of files that readers and lists are for, besides those of dpkg. */
+const names: ReadonlySet<string> = new Set([
+  ".package-lock.json",
+  "METADATA",
+  "PKG-INFO",
+  "RECORD",
+  "copyright",
+  "npm-shrinkwrap.json",
+  "os-release",
+  "package-lock.json",
+  "package.json",
+]);
 
-function isNamed(path: BytePath): boolean {
-  return names.test(path);
+/** Tells most files at a glance from those that one may be for. */
+function maySay(path: BytePath): boolean {
+  return names.has(nameOf(path)) || isDpkgs(path);
+}
+
+/** How many files of a layer have to be opened for what they say. */
+export function countReads({ files }: LayerShape): number {
+  let count = 0;
+  for (const file of files) if (isProgram(file) || maySay(file.path)) count += 1;
+  return count;
+}
+
+function isProgram({ mode, size }: LayerFile): boolean {
+  return (mode & 0o111) !== 0 && size >= leastProgram;
 }
 
 function sayingOf(file: LayerFile, { mostBytes, cut, read }: Reader): Found | undefined {
@@ -163,7 +181,7 @@ function sayingOf(file: LayerFile, { mostBytes, cut, read }: Reader): Found | un
 }
 
 function programOf(file: LayerFile): Found | undefined {
-  if ((file.mode & 0o111) === 0 || file.size < leastProgram) return undefined;
+  if (!isProgram(file)) return undefined;
   const packages = readGoProgram(file);
   return packages === undefined ? undefined : { kind: "installed", packages };
 }

@@ -11,8 +11,9 @@ import { plainTar } from "../../layer/plain-tar.ts";
 import type { LayerSource } from "../../layer/placement.ts";
 import { seekableBytes } from "../../layer/seekable.ts";
 import { joinPath, nameOf } from "../../layer/source-tree.ts";
+import { hexOf } from "../context-list.ts";
 import type { LayerFacts } from "./found.ts";
-import { factsOfLayer, type LayerFile, type LayerShape } from "./layer-facts.ts";
+import { countReads, factsOfLayer, type LayerFile, type LayerShape } from "./layer-facts.ts";
 
 export interface LayerReading {
   readonly blobs: Blobs;
@@ -29,13 +30,17 @@ const version = 2;
 export async function layerFacts(layer: StepLayer, reading: LayerReading): Promise<LayerFacts> {
   const { cache, signal } = reading;
   const key = { version, layer: layer.diffId };
+  const shape = shapeOfMade(reading.made?.get(layer.diffId));
+  if (shape !== undefined && countReads(shape) <= mostReads) return factsOfLayer(shape, signal);
   const known = await cache.read("sboms", key);
   if (isFacts(known)) return known;
-  const shape = shapeOfMade(reading.made?.get(layer.diffId));
   const facts = shape === undefined ? await factsOfTar(layer, reading) : await factsOfLayer(shape, signal);
   await cache.write("sboms", key, facts as unknown as Json);
   return facts;
 }
+
+/** To read a record of many files, and to write it, takes longer than to look at their names again and read a few. */
+const mostReads = 50;
 
 async function factsOfTar(layer: StepLayer, { blobs, signal }: LayerReading): Promise<LayerFacts> {
   const file = openSync(await plainTar(blobs, layer, signal), "r");
@@ -140,7 +145,7 @@ class MadeFile implements LayerFile {
   }
 
   get content(): string {
-    return Buffer.from(this.#known, "latin1").toString("hex");
+    return hexOf(this.#known);
   }
 
   named(path: BytePath): MadeFile {
