@@ -1,4 +1,5 @@
 import { plainStrategy, type Amount, type Strategy } from "../model/strategy.ts";
+import { defaultAnalysis, defaultErrorMetric, defaultMetric, type Analysis, type Metric } from "../model/analysis.ts";
 import { previewHost } from "./contents.ts";
 import { randomFrom, type Random } from "./random.ts";
 import type { Act, Fault, Story, Traits } from "./story.ts";
@@ -16,9 +17,15 @@ export function makeStory(seed: number): Story {
   const faults: Fault[] = [];
   let atMs = 100;
   for (let index = 0; index < mostActs; index += 1) {
-    acts.push(act(random, atMs, index, contents.length));
-    // Half of all come while the one before is still under way.
-    const pauseMs = random.chance(50) ? random.below(500) : random.between(500, 2_500);
+    const next = act(random, atMs, index, contents.length);
+    acts.push(next);
+    // Half of all come while the one before is still under way; what is analysed takes its time.
+    const isAnalysed = next.kind === "deploy" && "analysis" in next.strategy && random.chance(40);
+    const pauseMs = isAnalysed
+      ? random.between(5_000, 45_000)
+      : random.chance(50)
+        ? random.below(500)
+        : random.between(500, 2_500);
     if (random.below(100) < faultsPerCent) faults.push(fault(random, atMs + random.below(pauseMs + 500)));
     atMs += pauseMs;
   }
@@ -47,6 +54,7 @@ function traits(random: Random, index: number): Traits {
       { exitMs: random.between(1_000, 8_000) },
       { errorPercent: random.between(8, 100) },
       { capacity: 1, latencyMs: 400 },
+      { measured: random.pick(["badly", "badly", "wavering", "nothing", "unknown"]) },
     ]),
   };
 }
@@ -56,7 +64,8 @@ function strategy(random: Random): Strategy {
   const roll = random.below(100);
   if (roll < 32) {
     const amount = (): Amount => random.pick<Amount>([0, 1, 2, "25%", "25%", "50%", "100%"]);
-    return { kind: "rolling", maxSurge: amount(), maxUnavailable: amount() };
+    const analysis = random.chance(15) ? { analysis: analysed(random) } : {};
+    return { kind: "rolling", maxSurge: amount(), maxUnavailable: amount(), ...analysis };
   }
   if (roll < 56) {
     const holdMs = (): number | null => (random.chance(6) ? null : random.pick([0, 100, 500, 1_500]));
@@ -67,14 +76,41 @@ function strategy(random: Random): Strategy {
       [3_333],
       [2_000, 4_000, 6_000, 8_000],
     ]);
-    return { kind: "canary", steps: weights.map((weight) => ({ weight, holdMs: holdMs(), analyse: false })) };
+    const analysis = random.chance(30) ? analysed(random) : undefined;
+    return {
+      kind: "canary",
+      steps: weights.map((weight, index) => {
+        return { weight, holdMs: holdMs(), analyse: analysis !== undefined && (index === 0 || random.chance(30)) };
+      }),
+      ...(analysis === undefined ? {} : { analysis }),
+    };
   }
   if (roll < 64) return { kind: "recreate" };
   if (roll < 76) {
     const preview = random.chance(50) ? { preview: { host: previewHost, path: "/" } } : {};
-    return { kind: "blue-green", holdMs: random.chance(15) ? null : random.between(200, 2_000), ...preview };
+    const analysis = random.chance(20) ? { analysis: analysed(random, false) } : {};
+    return { kind: "blue-green", holdMs: random.chance(15) ? null : random.between(200, 2_000), ...preview, ...analysis };
   }
   return plainStrategy;
+}
+
+/** @param isCounted whether the new content has requests that tell something */
+function analysed(random: Random, isCounted = true): Analysis {
+  if (isCounted && random.chance(50)) return defaultAnalysis;
+  const check: Metric = {
+    ...defaultMetric,
+    name: "check",
+    provider: { kind: "command", command: ["check", "$release"] },
+    initialDelayMs: random.pick([0, 0, 3_000]),
+    intervalMs: random.pick([1_000, 2_500]),
+    count: random.pick([1, 3, null]),
+    success: { of: "result", is: ">=", than: 1 },
+    failureLimit: random.pick([0, 0, 1, 2]),
+    inconclusiveLimit: random.pick([0, 1]),
+    errorLimit: random.pick([0, 2, 4]),
+    successLimit: random.pick([null, null, 2]),
+  };
+  return { metrics: isCounted && random.chance(30) ? [check, defaultErrorMetric] : [check] };
 }
 
 function act(random: Random, atMs: number, index: number, contents: number): Act {
@@ -87,7 +123,7 @@ function act(random: Random, atMs: number, index: number, contents: number): Act
       variant: random.below(4),
       strategy: strategy(random),
       instances: random.between(4, 8),
-      deadlineMs: random.pick([4_000, 10_000, 60_000]),
+      deadlineMs: random.pick([4_000, 10_000, 60_000, 120_000]),
       healthDeadlineMs: random.pick([1_500, 3_000, 10_000]),
       minReadyMs: random.pick([0, 0, 200, 1_000]),
       watchMs: random.pick([0, 1_000, 3_000]),

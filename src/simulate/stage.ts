@@ -18,6 +18,7 @@ import {
   type ReleaseRecord,
 } from "../ledger/state.ts";
 import type { InstanceName, SetName } from "../model/names.ts";
+import type { MetricAnswer, MetricQuery } from "../ports/metrics.ts";
 import type { EvidenceKeeper } from "../ports/evidence.ts";
 
 import { app, environment, traitsOf } from "./contents.ts";
@@ -105,6 +106,7 @@ export class Stage {
   isOver = false;
   /** Until when something may be late as a port or the journal was in the way, monotonic. */
   hinderedUntilMs = 0;
+  #measurements = 0;
   readonly #touched = new Map<InstanceName, number>();
 
   constructor(
@@ -147,6 +149,7 @@ export class Stage {
     this.verifier = createMemoryVerifier();
     this.secrets = createMemorySecrets();
     this.metrics = createMemoryMetrics();
+    this.metrics.answer = (query) => this.#measure(query);
     this.watchers = options.invariants.map(({ name, watch }) =>
       watch(this, (finding) => this.violations.push({ invariant: name, atMs: this.nowMs, finding })),
     );
@@ -219,6 +222,25 @@ export class Stage {
   /** What instances of its content do. */
   traits({ set }: TrueInstance): Traits {
     return traitsOf(this.story, set.content);
+  }
+
+  /** What a measurement of the release says that its command names. */
+  #measure(query: MetricQuery): MetricAnswer {
+    const release = query.kind === "command" ? this.record?.releases.get(Number(query.command[1])) : undefined;
+    if (release === undefined) return { kind: "error", reason: "nobody knows this release" };
+    const of = this.isOver ? "well" : (traitsOf(this.story, release.content).measured ?? "well");
+    switch (of) {
+      case "well":
+      case "badly":
+        return { kind: "values", values: { result: of === "well" ? 1 : 0 } };
+      case "wavering":
+        this.#measurements += 1;
+        return { kind: "values", values: { result: this.#measurements % 2 } };
+      case "nothing":
+        return { kind: "nothing", reason: "there are no samples" };
+      case "unknown":
+        return { kind: "error", reason: "nobody answers" };
+    }
   }
 
   /** Whether an instance answers as it should. */

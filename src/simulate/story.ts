@@ -30,7 +30,12 @@ export interface Traits {
   readonly exitMs: number | null;
   /** It ends at SIGTERM; else it takes its whole grace period. */
   readonly endsOnTerm: boolean;
+  /** What those say who measure it for an analysis; default: that it does well. */
+  readonly measured?: Measured;
 }
+
+/** Words for what comes of measurements: always the same, one time this and one time that, no number, no answer at all. */
+export type Measured = "well" | "badly" | "wavering" | "nothing" | "unknown";
 
 /** Something that a person asks for. */
 export type Act = {

@@ -28,6 +28,20 @@ export const plannerBugs: readonly Bug[] = [
     },
   },
   {
+    name: "deaf-analysis",
+    what: "what is measured of a new content is taken for good, whatever it is",
+    breaks: "analysis-heeded",
+    seed: 1,
+    changes: {
+      planner: (planner) => (record, view, nowMs) => {
+        const { analysis } = view;
+        if (analysis === undefined) return planner(record, view, nowMs);
+        const metrics = analysis.metrics.map((metric) => ({ ...metric, phase: "successful" as const, lacks: false }));
+        return planner(record, { ...view, analysis: { ...analysis, metrics } }, nowMs);
+      },
+    },
+  },
+  {
     name: "hasty-place",
     what: "instances get requests as soon as they have an address, healthy or not",
     breaks: "intended-traffic",

@@ -1,3 +1,4 @@
+import { analysisHeeded } from "./analysis-heeded.ts";
 import { answersTrue } from "./answers-true.ts";
 import { atRest } from "./at-rest.ts";
 import { deadline } from "./deadline.ts";
@@ -17,6 +18,7 @@ export const invariants: readonly Invariant[] = [
   weightsSum,
   deadline,
   rollbackTarget,
+  analysisHeeded,
   nothingForgotten,
   ledgerExplains,
   nothingLeaks,

@@ -11,6 +11,7 @@ export type InvariantName =
   | "weights-sum"
   | "deadline"
   | "rollback-target"
+  | "analysis-heeded"
   | "nothing-forgotten"
   | "ledger-explains"
   | "nothing-leaks"
