@@ -90,8 +90,16 @@ export class Routing {
     const from = live?.set ?? null;
     const warm = set.role === "warm";
     const { route } = settingsFor(record, set.name);
+    // Why is told with the intent: whoever carries it out in the end need not know any more.
     if (record.switching === null)
-      recorder.append({ kind: "traffic.switching", app, environment, release: step.release, set: set.name, from });
+      recorder.append(...decisionEvents(record, step.release, step.decisions), {
+        kind: "traffic.switching",
+        app,
+        environment,
+        release: step.release,
+        set: set.name,
+        from,
+      });
     const key = environmentKey(app, environment);
     if (route !== null) {
       const rule: RouteRule = { route, stable: set.name };
@@ -128,7 +136,7 @@ export class Routing {
     const proven = provenAtSwitch(record, release);
     if (proven !== undefined)
       events.push({ kind: "release.proven", app, environment, release: step.release, reason: proven });
-    recorder.append(...decisionEvents(record, step.release, step.decisions), ...events);
+    recorder.append(...events);
   }
 
   /** What is in effect, as soon as the router answers; undefined: this daemon ends before. */

@@ -44,9 +44,12 @@ function traits(random: Random, index: number): Traits {
     exitMs: null,
     endsOnTerm: !random.chance(10),
   };
-  if (index === 0 || random.chance(60)) return good;
+  if (index === 0) return good;
+  const measured = random.chance(30) ? random.pick(["badly", "badly", "wavering", "nothing", "unknown"]) : "well";
+  if (random.chance(60)) return { ...good, measured };
   return {
     ...good,
+    measured,
     ...random.pick<Partial<Traits>>([
       { readyMs: null },
       { readyMs: random.between(2_000, 7_000) },
@@ -54,7 +57,6 @@ function traits(random: Random, index: number): Traits {
       { exitMs: random.between(1_000, 8_000) },
       { errorPercent: random.between(8, 100) },
       { capacity: 1, latencyMs: 400 },
-      { measured: random.pick(["badly", "badly", "wavering", "nothing", "unknown"]) },
     ]),
   };
 }
@@ -89,7 +91,12 @@ function strategy(random: Random): Strategy {
   if (roll < 76) {
     const preview = random.chance(50) ? { preview: { host: previewHost, path: "/" } } : {};
     const analysis = random.chance(20) ? { analysis: analysed(random, false) } : {};
-    return { kind: "blue-green", holdMs: random.chance(15) ? null : random.between(200, 2_000), ...preview, ...analysis };
+    return {
+      kind: "blue-green",
+      holdMs: random.chance(15) ? null : random.between(200, 2_000),
+      ...preview,
+      ...analysis,
+    };
   }
   return plainStrategy;
 }
