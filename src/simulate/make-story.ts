@@ -20,7 +20,7 @@ export function makeStory(seed: number): Story {
     const next = act(random, atMs, index, contents.length);
     acts.push(next);
     // Half of all come while the one before is still under way; what is analysed takes its time.
-    const isAnalysed = next.kind === "deploy" && "analysis" in next.strategy && random.chance(40);
+    const isAnalysed = next.kind === "deploy" && "analysis" in next.strategy && random.chance(60);
     const pauseMs = isAnalysed
       ? random.between(5_000, 45_000)
       : random.chance(50)
@@ -45,7 +45,9 @@ function traits(random: Random, index: number): Traits {
     endsOnTerm: !random.chance(10),
   };
   if (index === 0) return good;
-  const measured = random.chance(30) ? random.pick(["badly", "badly", "wavering", "nothing", "unknown"]) : "well";
+  const measured = random.chance(40)
+    ? random.pick(["badly", "badly", "badly", "wavering", "nothing", "unknown"])
+    : "well";
   if (random.chance(60)) return { ...good, measured };
   return {
     ...good,
@@ -78,7 +80,7 @@ function strategy(random: Random): Strategy {
       [3_333],
       [2_000, 4_000, 6_000, 8_000],
     ]);
-    const analysis = random.chance(30) ? analysed(random) : undefined;
+    const analysis = random.chance(45) ? analysed(random) : undefined;
     return {
       kind: "canary",
       steps: weights.map((weight, index) => {
@@ -112,7 +114,7 @@ function analysed(random: Random, isCounted = true): Analysis {
     intervalMs: random.pick([1_000, 2_500]),
     count: random.pick([1, 3, null]),
     success: { of: "result", is: ">=", than: 1 },
-    failureLimit: random.pick([0, 0, 1, 2]),
+    failureLimit: random.pick([0, 0, 0, 1, 2]),
     inconclusiveLimit: random.pick([0, 1]),
     errorLimit: random.pick([0, 2, 4]),
     successLimit: random.pick([null, null, 2]),

@@ -40,7 +40,7 @@ export const driverBugs: readonly Bug[] = [
     name: "wrong-content",
     what: "a rollback whose content runs no more starts instances of what is live",
     breaks: "rollback-target",
-    seed: 1,
+    seed: 2,
     changes: {
       drivers: (drivers, stage) => ({
         ...drivers,
@@ -82,7 +82,7 @@ export const driverBugs: readonly Bug[] = [
     name: "no-answer",
     what: "a change of the router whose answer is lost is waited for without end",
     breaks: "at-rest",
-    seed: 2,
+    seed: 13,
     changes: {
       drivers: (drivers) => {
         let count = 0;
@@ -103,7 +103,7 @@ export const driverBugs: readonly Bug[] = [
     name: "bare-error",
     what: "a full disk is told as the system tells it, in no words for people",
     breaks: "answers-true",
-    seed: 2,
+    seed: 6,
     changes: {
       drivers: (drivers) => ({
         ...drivers,
