@@ -33,13 +33,39 @@ const nodeModules: Plugin = {
   },
 };
 
+/** Those that take milliseconds to load, and that most commands have no use for: they are loaded by the first call of one of their functions. */
+const loadedByUse: ReadonlySet<string> = new Set([
+  "node:child_process",
+  "node:dgram",
+  "node:fs/promises",
+  "node:http",
+  "node:https",
+  "node:net",
+  "node:readline",
+  "node:stream/promises",
+  "node:tls",
+  "node:worker_threads",
+  "node:zlib",
+]);
+
 function membersOf(path: string): string {
-  const names = Object.keys(process.getBuiltinModule(path) as object).filter((name) => name !== "default");
+  const whole = process.getBuiltinModule(path) as { readonly [name: string]: unknown };
+  const load = `process.getBuiltinModule(${JSON.stringify(path)})`;
+  const names = Object.keys(whole).filter((name) => name !== "default");
   return [
-    `const all = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)});`,
+    `const all = /* @__PURE__ */ ${load};`,
     "export default all;",
-    ...names.map((name) => `export const ${name} = /* @__PURE__ */ (() => all.${name})();`),
+    ...names.map((name) =>
+      loadedByUse.has(path) && isPlainFunction(name, whole[name])
+        ? `export const ${name} = (...given) => ${load}.${name}(...given);`
+        : `export const ${name} = /* @__PURE__ */ (() => all.${name})();`,
+    ),
   ].join("\n");
+}
+
+/** No class, and nothing that `promisify` or others find more in than what it does when it is called. */
+function isPlainFunction(name: string, value: unknown): boolean {
+  return typeof value === "function" && /^[a-z]/.test(name) && Object.getOwnPropertySymbols(value).length === 0;
 }
 
 export const plugins: readonly Plugin[] = [sourcePlaces, nodeModules];

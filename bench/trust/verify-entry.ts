@@ -13,5 +13,9 @@ const keys = createKeyFolder(join(state, "keys"));
 const store = createLocalStore(join(state, "store"));
 const verifier = createVerifier({ store, keys: keys.readTrust, now: Date.now });
 const { reasons } = await verifier.verify(parseDigest(digest));
-const ms = performance.now() - performance.nodeTiming.bootstrapComplete;
+const end = process.hrtime.bigint();
+// What tells when Node was ready is loaded when it is asked, which is no part of verifying.
+const msSinceStart = performance.now();
+const askedMs = Number(process.hrtime.bigint() - end) / 1e6;
+const ms = msSinceStart - askedMs - performance.nodeTiming.bootstrapComplete;
 console.log(JSON.stringify({ ms, reasons }));
