@@ -11,7 +11,7 @@ import { run } from "../lib/process.ts";
 const npmPackages = 300;
 const defaultRuns = 30;
 /** As `./bronze` starts its commands. */
-const flags = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
+const flags = ["--min-semi-space-size=20", "--max-semi-space-size=20"];
 
 /** What it takes a process that has never verified anything, and whether it asks anybody. */
 export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> {

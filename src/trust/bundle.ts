@@ -30,7 +30,8 @@ export function serialiseBundle(keyId: KeyId, payload: Uint8Array, signature: Ui
     },
   });
   // Base64 needs no escapes: a long payload is put in as it is.
-  return Buffer.from(text.replace(emptyPayload, `${emptyPayload.slice(0, -1)}${base64Of(payload)}"`), "latin1");
+  const at = text.indexOf(emptyPayload) + emptyPayload.length - 1;
+  return Buffer.from(`${text.slice(0, at)}${base64Of(payload)}${text.slice(at)}`, "latin1");
 }
 
 const emptyPayload = '"payload":""';

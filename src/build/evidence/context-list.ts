@@ -35,11 +35,10 @@ export function listContext(files: readonly FoundFile[], read: readonly ReadFact
   const sorted = files
     .filter(({ path }) => path !== "")
     .sort(({ path: a }, { path: b }) => (a < b ? -1 : a > b ? 1 : 0));
-  const rows = (): Iterable<ContextRow> => merged(rowsOf(sorted), rowsOfRead(read));
   const sum = createHash("sha256");
   let size = 0;
   let first: Buffer | undefined;
-  for (const piece of piecesOf(rows())) {
+  for (const piece of piecesOf(sorted, read)) {
     sum.update(piece);
     first ??= piece;
     size += piece.byteLength;
@@ -49,7 +48,7 @@ export function listContext(files: readonly FoundFile[], read: readonly ReadFact
   return {
     digest: `sha256:${sum.digest("hex")}` as Digest,
     size,
-    pieces: () => whole ?? piecesOf(rows()),
+    pieces: () => whole ?? piecesOf(sorted, read),
     filePaths: () => filePathsOf(sorted, read),
   };
 }
@@ -60,55 +59,65 @@ function* filePathsOf(sorted: readonly FoundFile[], read: readonly ReadFact[]): 
 }
 
 /** @param sorted by path; a path that is there twice is told once, as it was found last */
-function* rowsOf(sorted: readonly FoundFile[]): Generator<ContextRow> {
+function* piecesOf(sorted: readonly FoundFile[], read: readonly ReadFact[]): Generator<Buffer> {
+  const others = rowsOfRead(read);
   const inodes = new Map<string, BytePath>();
-  for (const [index, file] of sorted.entries()) {
-    const { path } = file;
-    if (sorted[index + 1]?.path === path) continue;
-    if (file.kind === "directory") yield ["directory", path];
-    else if (file.kind === "symlink") yield ["symlink", path, file.target];
-    else if (file.kind === "file") {
-      const first = file.inode === undefined ? undefined : inodes.get(file.inode);
-      if (first !== undefined) {
-        yield ["hardlink", path, first];
-        continue;
-      }
-      if (file.inode !== undefined) inodes.set(file.inode, path);
-      yield ["file", path, contentOf(file), file.size, checkoutMode(file.mode) === 0o755 ? 1 : 0];
-    }
-  }
-}
-
-function rowsOfRead(read: readonly ReadFact[]): readonly ContextRow[] {
-  return read
-    .map(({ path, bytes }): ContextRow => {
-      return ["file", Buffer.from(path).toString("latin1"), digestHex(sha256(bytes)), bytes.byteLength, 0];
-    })
-    .sort(([, a], [, b]) => (a < b ? -1 : 1));
-}
-
-/** Rows by path, those of `first` where both have one. */
-function* merged(first: Iterable<ContextRow>, others: readonly ContextRow[]): Generator<ContextRow> {
   let next = 0;
-  for (const row of first) {
-    for (let other = others[next]; other !== undefined && other[1] <= row[1]; other = others[(next += 1)])
-      if (other[1] < row[1]) yield other;
-    yield row;
-  }
-  yield* others.slice(next);
-}
-
-function* piecesOf(rows: Iterable<ContextRow>): Generator<Buffer> {
   let text = `{"version":${version},"files":[`;
-  let isFirst = true;
-  for (const row of rows) {
-    text += isFirst ? JSON.stringify(row) : `,${JSON.stringify(row)}`;
-    isFirst = false;
+  let between = "";
+  for (const [index, file] of sorted.entries()) {
+    if (sorted[index + 1]?.path === file.path) continue;
+    const row = rowOf(file, inodes);
+    if (row === undefined) continue;
+    // Of what is there both ways it is told as it was found.
+    for (let other = others[next]; other !== undefined && other.path <= file.path; other = others[(next += 1)]) {
+      if (other.path === file.path) continue;
+      text += between + other.text;
+      between = ",";
+    }
+    text += between + row;
+    between = ",";
     if (text.length < pieceLength) continue;
     yield Buffer.from(text);
     text = "";
   }
+  for (; next < others.length; next += 1) {
+    text += between + (others[next]?.text ?? "");
+    between = ",";
+  }
   yield Buffer.from(`${text}]}`);
+}
+
+/** A {@link ContextRow} as it is written: put together, for there may be a million. @returns undefined for what is told of nowhere */
+function rowOf(file: FoundFile, inodes: Map<string, BytePath>): string | undefined {
+  const path = JSON.stringify(file.path);
+  switch (file.kind) {
+    case "directory":
+      return `["directory",${path}]`;
+    case "symlink":
+      return `["symlink",${path},${JSON.stringify(file.target)}]`;
+    case "file": {
+      const first = file.inode === undefined ? undefined : inodes.get(file.inode);
+      if (first !== undefined) return `["hardlink",${path},${JSON.stringify(first)}]`;
+      if (file.inode !== undefined) inodes.set(file.inode, file.path);
+      return fileRow(path, contentOf(file), file.size, checkoutMode(file.mode) === 0o755);
+    }
+    default:
+      return undefined;
+  }
+}
+
+function fileRow(path: string, content: string, size: number, isExecutable: boolean): string {
+  return `["file",${path},"${content}",${size},${isExecutable ? 1 : 0}]`;
+}
+
+function rowsOfRead(read: readonly ReadFact[]): readonly { readonly path: BytePath; readonly text: string }[] {
+  return read
+    .map(({ path: name, bytes }) => {
+      const path = Buffer.from(name).toString("latin1");
+      return { path, text: fileRow(JSON.stringify(path), digestHex(sha256(bytes)), bytes.byteLength, false) };
+    })
+    .sort(({ path: a }, { path: b }) => (a < b ? -1 : 1));
 }
 
 /** sha256 of a file's content in hex; it was read when it went into a layer. */

@@ -58,7 +58,8 @@ export function writeBill({ components, files, unlisted, unread }: BillContent, 
 
 /** Canonical JSON of a component that is a file. */
 function fileText([path, sha256, size]: FileFact): string {
-  const name = JSON.stringify(printable(path)).slice(1, -1);
+  // Mostly there is nothing to escape.
+  const name = /^[ !#-[\]-~]*$/.test(path) ? path : JSON.stringify(printable(path)).slice(1, -1);
   return `{"bom-ref":"file:${name}","hashes":[{"alg":"SHA-256","content":"${sha256}"}],"name":"/${name}","properties":[{"name":"bronze:size","value":"${size}"}],"type":"file"}`;
 }
 
