@@ -26,8 +26,11 @@ export class ConnectionLost extends Error {
 
 const maxReplyBytes = 256 * 1024 * 1024;
 
-/** @param socketPath the daemon's unix socket, `placesOf(stateDir).socket` */
-export function createApiClient(socketPath: string): ApiClient {
+/**
+ * @param socketPath the daemon's unix socket, `placesOf(stateDir).socket`
+ * @param onAsked called when the daemon is about to be asked for something that it may do by itself from then on
+ */
+export function createApiClient(socketPath: string, onAsked: () => void = () => {}): ApiClient {
   async function* open(
     method: string,
     path: string,
@@ -38,6 +41,7 @@ export function createApiClient(socketPath: string): ApiClient {
     const socket = await dial(socketPath, signal);
     const reader = new ResponseReader();
     try {
+      if (method === "POST") onAsked();
       socket.write(requestBytes(method, path, query, body));
       const early: Buffer[] = [];
       for await (const chunk of socket as AsyncIterable<Buffer>) {

@@ -24,12 +24,16 @@ function listen(answer: Answer): Promise<Server> {
   return new Promise((resolve) => server.listen(join(home, "run", "bronze.sock"), () => resolve(server)));
 }
 
+/** Ends what runs as Ctrl-C does. */
+let interrupt = (): void => {};
+
 function bronze(...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const env = { PATH: process.env["PATH"], USER: "ada", BRONZE_STATE: home };
   const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], {
     cwd: join(home, "project"),
     env,
   });
+  interrupt = () => child.kill("SIGINT");
   const output = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk: Buffer) => (output.stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (output.stderr += chunk.toString()));
@@ -192,6 +196,20 @@ test("bronze ends with 9 when the daemon came back and never heard of the work",
   }, "rollback");
   assert.equal(status, 9);
   assert.match(stderr, /knows of no such rollback/);
+});
+
+test("Ctrl-C: what goes on is told once the daemon was asked for it, and before that nothing was changed", async () => {
+  const asked: (string | undefined)[] = [];
+  const silent: Answer = ({ method }) => {
+    asked.push(method);
+    interrupt();
+  };
+  const early = await against(silent, "rollback", "--app", "other", "--file", "none.yaml");
+  const late = await against(silent, "rollback", "--app", "shop", "-e", "production");
+  assert.deepEqual(asked, ["GET", "POST"]);
+  assert.deepEqual([early.status, late.status], [130, 130]);
+  assert.match(early.stderr, /hint: +nothing was changed/);
+  assert.match(late.stderr, /hint: +what was asked for goes on in the daemon: look with `bronze status`\n$/);
 });
 
 test("bronze down --all is done already where no daemon runs", async () => {

@@ -34,18 +34,21 @@ const interruption = new AbortController();
 /** The end of what goes on until Ctrl-C: no fault to tell of. */
 export const untilInterrupted = Symbol("until interrupted");
 
-/** @param whatGoesOn what still happens after Ctrl-C, for the hint; null: nothing */
+/** What still happens after Ctrl-C, in words for the hint: from the start, or only once the daemon was asked for it. */
+export type GoesOn = string | { readonly onceAsked: string };
+
+/** @param whatGoesOn null: nothing */
 export function createContext(
   options: SharedOptions,
-  whatGoesOn: string | typeof untilInterrupted | null = null,
+  whatGoesOn: GoesOn | typeof untilInterrupted | null = null,
 ): Context {
   const places = placesAt(options.state ?? (process.env["BRONZE_STATE"] || undefined));
   checkFolder(places);
+  let hasAsked = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
       const isAsked = whatGoesOn === untilInterrupted;
-      const hint =
-        isAsked || whatGoesOn === null ? "nothing was changed; run the command again when you like" : whatGoesOn;
+      const hint = hintAt(isAsked ? null : whatGoesOn, hasAsked);
       interruption.abort(
         new OperatorError("INTERRUPTED", "Cannot finish: interrupted", {
           hint,
@@ -57,9 +60,16 @@ export function createContext(
   return {
     output: createOutput({ stdout: process.stdout, stderr: process.stderr, env: process.env }, options.json === true),
     places,
-    client: createApiClient(places.socket),
+    client: createApiClient(places.socket, () => (hasAsked = true)),
     signal: interruption.signal,
   };
+}
+
+function hintAt(whatGoesOn: GoesOn | null, hasAsked: boolean): string {
+  if (typeof whatGoesOn === "string") return whatGoesOn;
+  return whatGoesOn !== null && hasAsked
+    ? whatGoesOn.onceAsked
+    : "nothing was changed; run the command again when you like";
 }
 
 /** @throws {OperatorError} `ARGUMENT_INVALID` when a file is where the state folder should be */

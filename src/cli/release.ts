@@ -23,9 +23,10 @@ export interface StrategyOptions {
   readonly plan?: boolean;
 }
 
-/** What Ctrl-C does not stop. */
-export const goesOn =
-  "what was asked for goes on in the daemon: look with `bronze status`, undo with `bronze rollback`";
+/** What Ctrl-C does not stop once the daemon was asked for it. */
+export const goesOn = { onceAsked: "what was asked for goes on in the daemon: look with `bronze status`" };
+/** The same of a new release. */
+export const releaseGoesOn = { onceAsked: `${goesOn.onceAsked}, undo with \`bronze rollback\`` };
 
 export function withReleaseOptions(command: Command): Command {
   return command

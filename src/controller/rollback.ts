@@ -4,7 +4,7 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { RollbackRequest } from "../model/api/releases.ts";
 import type { Digest } from "../model/canonical.ts";
 import { isUnasked } from "../rollout/ready.ts";
-import { hasServed, isBlocked, originOf, rollbackTarget, setOfContent } from "../rollout/target.ts";
+import { hasServed, isBlocked, originOf, pendingDeploy, rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { isIrreversible } from "../rollout/tasks.ts";
 import { admitAgain, refuseRevoked } from "./admission.ts";
@@ -45,12 +45,8 @@ export async function rollback(
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   const named = request.to === undefined ? undefined : namedRelease(record, request.to);
   if (named !== undefined && !hasServed(record, named)) throw neverServed(record, named);
-  const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (
-    active?.type === "deploy" &&
-    live !== undefined &&
-    (named === undefined || digestNow(record, named) === live.digest)
-  ) {
+  const active = pendingDeploy(record);
+  if (active !== undefined && live !== undefined && (named === undefined || digestNow(record, named) === live.digest)) {
     controller.recorder.append(
       ...abortActive(record, {
         code: "ROLLOUT_FAILED",

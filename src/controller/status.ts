@@ -20,7 +20,7 @@ import { isUsable, readyInstances } from "../rollout/ready.ts";
 import { earliestStartMs } from "../rollout/starts.ts";
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { whyBlocked } from "../rollout/revoked.ts";
-import { leftBehind, rollbackTarget } from "../rollout/target.ts";
+import { leftBehind, pendingDeploy, rollbackTarget } from "../rollout/target.ts";
 import type { FleetInstance } from "./fleet.ts";
 import { rolloutStatus } from "./rollout-status.ts";
 import { trustStatus, trustWarnings, whyUntrusted } from "./trust-status.ts";
@@ -177,6 +177,7 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
   const probes = own.map(({ health }) => health.lastPassedAtMs).filter((atMs) => atMs !== null);
   const probedAgoMs = probes.length === 0 ? null : Math.max(0, nowMs - Math.min(...probes));
   const refused = target === undefined ? undefined : whyUntrusted(record, target);
+  const ends = pendingDeploy(record)?.number;
   const isReady =
     refused === undefined &&
     target !== undefined &&
@@ -192,6 +193,7 @@ function readiness(record: EnvironmentRecord, instances: readonly FleetInstance[
     lastMeasuredMs: record.lastRollbackMs,
     ready: isReady,
     ...(refused === undefined ? {} : { refused }),
+    ...(ends === undefined ? {} : { ends }),
     stopsFor: target === undefined ? [] : stopsFor(record, target),
     leaves: target === undefined ? [] : leftBehind(record, target.content.artifact),
     withinMs: settings.withinMs,

@@ -204,6 +204,16 @@ test("renderStatus() says what stop-first costs, and what would be lost with ins
   );
 });
 
+test("renderStatus() says which rollout a rollback would only end", () => {
+  const environments = report.environments.map((one) => ({ ...one, rollback: { ...ready, ends: 14 } }));
+  assert.equal(
+    renderStatus({ ...report, environments }, plainPaint).at(-1),
+    "rollback: ends v14 before it is live, v13 (= v11) stays live",
+  );
+  const many = Array.from({ length: 9 }, () => environments).flat();
+  assert.match(renderStatus({ ...report, environments: many }, plainPaint)[1] ?? "", / {2}ends v14 {2}/);
+});
+
 test("renderStatus() ends with the rollback line also where nothing was ever released", () => {
   assert.deepEqual(renderStatus({ ...report, environments: [] }, plainPaint), [
     "nothing has been released yet",

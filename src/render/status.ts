@@ -56,9 +56,11 @@ function renderOverview(environments: readonly EnvironmentStatus[], paint: Paint
       live === null ? "nothing is live" : live.state,
       healthy < wanted ? paint.bad(count) : paint.good(count),
       live === null ? "-" : formatDuration(live.sinceMs),
-      rollback.target === null
-        ? "-"
-        : `v${rollback.target} ${rollback.ready ? paint.good("ready") : paint.warn("cold")}`,
+      rollback.ends !== undefined
+        ? `ends v${rollback.ends}`
+        : rollback.target === null
+          ? "-"
+          : `v${rollback.target} ${rollback.ready ? paint.good("ready") : paint.warn("cold")}`,
       url ?? "-",
       trouble(environment, paint),
     ];
@@ -95,7 +97,7 @@ function renderEnvironment(status: EnvironmentStatus, paint: Paint): readonly st
     ...renderUnkept(status.instances),
     renderFigures(status.figures),
     ...status.warnings.map((warning) => `${paint.warn("warning:")} ${warning}`),
-    renderReadiness(status.rollback, paint),
+    renderRollback(status, paint),
   ];
 }
 
@@ -190,7 +192,13 @@ function renderFigures(figures: Figures): string {
   ].join("  ");
 }
 
-/** What a rollback would do now: `rollback ready: v11, 4/4 warm, probed 0.4 s ago, last measured 3 ms`. */
+/** What a rollback would do now: end the rollout under way, else go back. */
+function renderRollback({ live, rollback }: EnvironmentStatus, paint: Paint): string {
+  if (rollback.ends === undefined || live === null) return renderReadiness(rollback, paint);
+  return `rollback: ends v${rollback.ends} before it is live, ${renderRelease(live.release, live.of)} stays live`;
+}
+
+/** What going back would be like: `rollback ready: v11, 4/4 warm, probed 0.4 s ago, last measured 3 ms`. */
 export function renderReadiness(readiness: RollbackReadiness, paint: Paint): string {
   if (readiness.target === null) return "rollback: nothing to go back to";
   if (readiness.refused !== undefined)

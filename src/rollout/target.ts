@@ -74,3 +74,9 @@ export function setOfContent(record: EnvironmentRecord, digest: Digest): SetReco
   }
   return undefined;
 }
+
+/** The rollout that a rollback without a release only ends: what is live serves all along, so there is nothing to go back from. */
+export function pendingDeploy(record: EnvironmentRecord): ReleaseRecord | undefined {
+  const active = record.active === null ? undefined : record.releases.get(record.active);
+  return active?.type === "deploy" && record.live !== null ? active : undefined;
+}

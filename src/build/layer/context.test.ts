@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
@@ -96,5 +96,20 @@ test("`openContext()` gives no bytes of a file that is not the one it found any 
     change(file);
     assert.throws(() => [...bytes.read()], isRefused, `read: ${what}`);
     assert.throws(() => bytes.fill(Buffer.alloc(100), 0, 0), isRefused, `fill: ${what}`);
+  }
+});
+
+test("`openContext()` gives the bytes of a file that gets or loses a link elsewhere meanwhile", async () => {
+  const root = newFolder();
+  const file = join(root, "file");
+  const link = join(newFolder(), "link");
+  writeFileSync(file, "bytes");
+  for (const change of [(): void => linkSync(file, link), (): void => rmSync(link)]) {
+    const context = await openContext(root, createBuildCache(newFolder()), signal);
+    const found = context.tree.at("file");
+    assert.ok(found !== undefined);
+    change();
+    const read = Buffer.concat([...context.tree.bytes(found).read()].map((piece) => Buffer.from(piece)));
+    assert.equal(read.toString(), "bytes");
   }
 });

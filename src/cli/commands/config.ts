@@ -8,7 +8,7 @@ import { createContext, withTarget, type Context, type TargetOptions } from "../
 import { ensureDaemon } from "../daemon-start.ts";
 import { followRelease } from "../follow.ts";
 import { findKnownTarget, findTarget, type Target } from "../project.ts";
-import { goesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { releaseGoesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { secretLike } from "../secret-like.ts";
 import { readVariables } from "../variables-file.ts";
 import { whoAsks } from "../who.ts";
@@ -37,7 +37,7 @@ function setCommand(): Command {
     .option("--absent <names...>", "variables that instances are not to see")
     .option("--plain", "also values that look like secrets and are none")
     .action(async (assignments: readonly string[], options: SetOptions) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       const { from } = options;
       const set = {
         ...(from === undefined ? {} : readVariables(from, from, "ARGUMENT_INVALID")),
@@ -59,7 +59,7 @@ function unsetCommand(): Command {
     .argument("[names...]", "variables")
     .option("--all", "every override")
     .action(async (names: readonly string[], options: ReleaseOptions & { readonly all?: boolean }) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       if ((options.all === true) !== (names.length === 0))
         throw new OperatorError("USAGE", "Cannot unset: name variables, or give --all", {
           hint: "`bronze config list` shows what is overridden",

@@ -9,7 +9,7 @@ import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
 import { chooseEnvironment, loadProject } from "../project.ts";
 import {
   environmentWith,
-  goesOn,
+  releaseGoesOn,
   withReleaseOptions,
   withStrategy,
   type ReleaseOptions,
@@ -26,7 +26,7 @@ export function deployCommand(): Command {
     )
     .argument("[artifact]", "digest, its first characters as status and releases show them, or name in the store")
     .action(async (artifact: string | undefined, options: ReleaseOptions & StrategyOptions & HttpOptions) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       const project = await loadProject(options);
       const environment = environmentWith(chooseEnvironment(project.definition, options.environment), options);
       const deployable = await findArtifact(

@@ -9,6 +9,7 @@ import { createContext, withTarget, type Context, type TargetOptions } from "../
 import { ensureDaemon } from "../daemon-start.ts";
 import { followDone } from "../follow.ts";
 import { findTargets, type Target } from "../project.ts";
+import { goesOn } from "../release.ts";
 import { whoAsks } from "../who.ts";
 
 interface DownOptions extends TargetOptions {
@@ -27,7 +28,7 @@ export function downCommand(): Command {
     .option("--all", "everything this daemon runs")
     .option("-m, --why <text>", "why, for the record")
     .action(async (options: DownOptions) => {
-      const context = createContext(options, "what was asked for goes on in the daemon: look with `bronze status`");
+      const context = createContext(options, goesOn);
       const asked = { who: whoAsks(), why: options.why ?? "" };
       if (options.all === true) {
         // What a daemon started outlives it: only a daemon can take it down.

@@ -16,7 +16,7 @@ import { inOrderOfNeeds } from "../in-order.ts";
 import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import {
   environmentWith,
-  goesOn,
+  releaseGoesOn,
   withReleaseOptions,
   withStrategy,
   type ReleaseOptions,
@@ -43,7 +43,7 @@ export function promoteCommand(): Command {
     .option("--app <name>", "only this app of the definition", parseAppName)
     .option("--file <path>", "definition", "bronze.yaml")
     .action(async (names: readonly string[], options: ReleaseOptions & StrategyOptions) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       const projects = await loadProjects(options);
       const promotions = projects.map((project) => {
         const { from, to } = chooseStep(project.definition, names);

@@ -35,7 +35,9 @@ export function revokeCommand(): Command {
             hint: "`bronze revoke` shows what is revoked; `bronze revoke ARTIFACT --undo` lifts it",
           },
         );
-      const context = createContext(options, "what was asked for goes on in the daemon: look with `bronze revoke`");
+      const context = createContext(options, {
+        onceAsked: "what was asked for goes on in the daemon: look with `bronze revoke`",
+      });
       const { output, client, signal } = context;
       await ensureDaemon(context, {});
       if (name === undefined) {

@@ -54,7 +54,7 @@ function actionCommand(action: Action, description: string): Command {
   return withWhy(withTarget(new Command(action)))
     .description(description)
     .action(async (options: Options) => {
-      const context = createContext(options, action === "complete" ? goesOn : null);
+      const context = createContext(options, goesOn);
       const target = await findTarget(context, options);
       const body = { ...target, who: whoAsks(), why: options.why ?? "", action };
       const result = await followDone<RolloutResult>(context, "/v1/rollout", body);

@@ -21,7 +21,7 @@ import {
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { followDone, followRelease } from "../follow.ts";
 import { findKnownTarget, findTarget, type Target } from "../project.ts";
-import { goesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
+import { releaseGoesOn, printRelease, withReleaseOptions, type ReleaseOptions } from "../release.ts";
 import { readSecretInput } from "../secret-input.ts";
 import { whoAsks } from "../who.ts";
 import { withHttp } from "./serve.ts";
@@ -60,7 +60,7 @@ function valueCommand(name: keyof typeof valueTexts): Command {
       .allowExcessArguments(true)
       .action(async (secret: SecretName, options: ValueOptions, { args }: Command) => {
         if (args.length > 1) throw valueAsArgument(secret);
-        const context = createContext(options, goesOn);
+        const context = createContext(options, releaseGoesOn);
         const value = await readSecretInput(`the value of ${secret}`, options.from, context.signal);
         if (name === "set") await ensureDaemon(context, options);
         const target = await findKnownTarget(context, options);
@@ -86,7 +86,7 @@ function revokeCommand(): Command {
     .argument("<name>", "as `bronze secret list` shows it", parseSecretName)
     .argument("[version]", "v1, v2, …; without one all but the current", parseVersion)
     .action(async (secret: SecretName, version: number | undefined, options: ReleaseOptions) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       const target = await findTarget(context, options);
       const body: SecretRevokeRequest = {
         ...asked(target, options),
@@ -107,7 +107,7 @@ function removeCommand(): Command {
     .option("--yes", "also where a rollback needs it")
     .option("-m, --why <text>", "why, for the record")
     .action(async (secret: SecretName, options: TargetOptions & { readonly yes?: boolean; readonly why?: string }) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       const target = await findTarget(context, options, "named");
       const body = { ...asked(target, options), name: secret, yes: options.yes === true };
       const result = await followDone<SecretResult>(context, "/v1/secret/remove", body);

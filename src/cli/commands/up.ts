@@ -15,7 +15,7 @@ import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
 import {
   environmentWith,
-  goesOn,
+  releaseGoesOn,
   withReleaseOptions,
   withStrategy,
   type ReleaseOptions,
@@ -39,7 +39,7 @@ export function upCommand(): Command {
       "Builds this folder's artifact and puts it live; starts the daemon when none runs. What is live already is not released again. Of several apps each goes live when those that it needs serve.",
     )
     .action(async (options: UpOptions) => {
-      const context = createContext(options, goesOn);
+      const context = createContext(options, releaseGoesOn);
       const projects = await loadProjects(options);
       refuseForSeveral(projects, options);
       const chosen: Chosen[] = [];

@@ -26,7 +26,7 @@ interface SnapshotOptions extends TargetOptions {
   readonly why?: string;
 }
 
-const goesOn = "what was asked for goes on in the daemon: look with `bronze volume list`";
+const goesOn = { onceAsked: "what was asked for goes on in the daemon: look with `bronze volume list`" };
 
 export function volumeCommand(): Command {
   return new Command("volume")

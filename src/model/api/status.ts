@@ -78,6 +78,8 @@ export interface RollbackReadiness {
   readonly withinMs: number | null;
   /** Why it would be refused, in words: its evidence does not hold any more. Absent: it would not. */
   readonly refused?: string;
+  /** The release under way that a rollback now would only end, as it is not live yet; what is said here holds of the one after. Absent: none. */
+  readonly ends?: number;
   /** Volumes that only one may have, for which what is live ends before what comes back starts. */
   readonly stopsFor: readonly string[];
   /** Releases whose commands it would not undo, as they are not reversible. */
