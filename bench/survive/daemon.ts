@@ -29,7 +29,7 @@ export async function daemonKills({ say }: BenchOptions): Promise<BenchResult> {
         ...results.map(
           ({ operation, points: of, missed }) => `${operation}: ${of.length} points, ${missed.length} missed`,
         ),
-        `${requests} requests under way; the next daemon, run from source, answers after ${Math.round(percentile(restarts, 0.5))} ms (p50), ${Math.round(Math.max(...restarts))} ms at most`,
+        `${requests} requests under way; the next daemon answers after ${Math.round(percentile(restarts, 0.5))} ms (p50), ${Math.round(Math.max(...restarts))} ms at most`,
         ...examples,
       ],
       failed: results.some(({ missed }) => missed.length > 0),

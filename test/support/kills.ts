@@ -14,6 +14,7 @@ import type { ReleaseRow } from "../../src/model/api/releases.ts";
 import type { EnvironmentStatus, StatusReport } from "../../src/model/api/status.ts";
 import type { AuditReport } from "../../src/model/api/trust.ts";
 import { placesOf } from "../../src/model/places.ts";
+import { bundled } from "./bundled.ts";
 import { createSite, eventually, get, type CommandResult, type Site, type DeployResult } from "./bronze.ts";
 import type { KillPoint, KillReport } from "./killed-daemon.ts";
 import { leaksOf, rightfulOf } from "./leaks.ts";
@@ -62,7 +63,8 @@ export async function createKillSite(t: Pick<TestContext, "after">): Promise<Kil
   define(site, "deploy", version);
   const { url } = await site.json<DeployResult>(["up", "--http-port", "0"]);
   await stopDaemon(client);
-  const daemon = new Daemon(site.state, client);
+  const program = await bundled(killedDaemon, join(site.state, "../killed-daemon"));
+  const daemon = new Daemon(program, site.state, client);
   t.after(() => daemon.stop());
   await daemon.start(undefined);
   const load = await startLoad(loadMain, nodeAppLoad(url));
@@ -268,6 +270,7 @@ async function stopDaemon(client: ApiClient): Promise<void> {
 
 /** The daemon of a site: one after the other, each with or without a point at which it dies. */
 class Daemon {
+  readonly #program: string;
   readonly #state: string;
   readonly #client: ApiClient;
   #child: ChildProcess | undefined;
@@ -275,7 +278,8 @@ class Daemon {
   #said = "";
   #ended: Promise<NodeJS.Signals | null> = Promise.resolve(null);
 
-  constructor(state: string, client: ApiClient) {
+  constructor(program: string, state: string, client: ApiClient) {
+    this.#program = program;
     this.#state = state;
     this.#client = client;
   }
@@ -288,7 +292,7 @@ class Daemon {
       process.execPath,
       [
         "--disable-warning=ExperimentalWarning",
-        killedDaemon,
+        this.#program,
         "--state",
         this.#state,
         "--point",
@@ -297,7 +301,7 @@ class Daemon {
       {
         stdio: ["ignore", "pipe", log],
         detached: true,
-        // From source it would start slowly without.
+        // Its code would be compiled at each start without.
         env: { ...process.env, NODE_COMPILE_CACHE: join(this.#state, "../compiled") },
       },
     );
