@@ -1,15 +1,29 @@
 import { asOperatorError } from "../errors/operator-error.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import type { EnvironmentName } from "../model/names.ts";
+import type { AppName, EnvironmentName, SetName } from "../model/names.ts";
 import type { AppAddresses } from "../model/observation.ts";
-import { addressesOfApp } from "../rollout/app-names.ts";
-import type { InstanceView } from "../rollout/view.ts";
+import { AppNames, sharesRequests } from "../rollout/app-names.ts";
+import type { Members } from "./members.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
 
 export interface NameKeeperOptions {
   readonly ports: ControllerPorts;
+  readonly members: (set: SetName) => Members | undefined;
   readonly log: Log;
   readonly signal: AbortSignal;
+}
+
+/** What an app's name stands for, as it was seen last. */
+interface Seen {
+  readonly app: AppName;
+  readonly environment: EnvironmentName;
+  readonly names: AppNames;
+  /** What it stood for then; the same list as of `names` for as long as nothing has changed. */
+  addresses: readonly string[];
+  /** Equal for as long as another set is live, or other sets serve beside it. */
+  roles: string;
+  /** Who was there of each set, and how many changes there had been of them. */
+  members: readonly { readonly of: Members; readonly changes: number }[];
 }
 
 /**
@@ -18,8 +32,8 @@ export interface NameKeeperOptions {
  */
 export class NameKeeper {
   readonly #options: NameKeeperOptions;
-  /** What each app's name stands for, by app and environment, as it was seen last. */
-  readonly #seen = new Map<string, { readonly environment: EnvironmentName; readonly own: AppAddresses | undefined }>();
+  /** By app and environment. */
+  readonly #seen = new Map<string, Seen>();
   /** Environments whose instances were told what was seen last, or are being told. */
   readonly #told = new Set<EnvironmentName>();
   readonly #telling = new Map<EnvironmentName, Promise<void>>();
@@ -31,12 +45,10 @@ export class NameKeeper {
   /**
    * Looks at one app, and tells its environment when it changed. Resolves when all instances there know; a failure is
    * made up for by the next look.
-   *
-   * @param instances those of the record; null: as when it was looked at last
    */
-  look(record: EnvironmentRecord, instances: readonly InstanceView[] | null): Promise<void> {
+  look(record: EnvironmentRecord): Promise<void> {
     const { environment } = record;
-    if (instances !== null) this.#see(record, instances);
+    this.#see(record);
     const under = this.#telling.get(environment) ?? Promise.resolve();
     if (this.#told.has(environment)) return under;
     this.#told.add(environment);
@@ -57,30 +69,59 @@ export class NameKeeper {
   }
 
   /** The same for every app, as when a daemon starts: each environment is told once. */
-  async lookAtAll(records: readonly EnvironmentRecord[], instances: readonly InstanceView[]): Promise<void> {
-    const bySet = Map.groupBy(instances, ({ set }) => set);
-    const all = records.map((record) => ({
-      record,
-      own: [...record.sets.keys()].flatMap((set) => bySet.get(set) ?? []),
-    }));
-    for (const { record, own } of all) this.#see(record, own);
-    await Promise.all(all.map(({ record, own }) => this.look(record, own)));
+  async lookAtAll(records: readonly EnvironmentRecord[]): Promise<void> {
+    for (const record of records) this.#see(record);
+    await Promise.all(records.map((record) => this.look(record)));
   }
 
-  #see(record: EnvironmentRecord, instances: readonly InstanceView[]): void {
+  #see(record: EnvironmentRecord): void {
     const { app, environment } = record;
     const key = environmentKey(app, environment);
-    const own = addressesOfApp(record, instances);
-    const before = this.#seen.get(key);
-    if (before !== undefined && before.own?.addresses.join() === own?.addresses.join()) return;
-    this.#seen.set(key, { environment, own });
-    if (own !== undefined || before?.own !== undefined) this.#told.delete(environment);
+    let seen = this.#seen.get(key);
+    if (seen === undefined) {
+      seen = { app, environment, names: new AppNames(), addresses: [], roles: "", members: [] };
+      this.#seen.set(key, seen);
+    }
+    this.#follow(seen, record);
+    const before = seen.addresses;
+    seen.addresses = seen.names.addresses;
+    if (seen.addresses !== before && (seen.addresses.length > 0 || before.length > 0)) this.#told.delete(environment);
+  }
+
+  /** Looks at those that have changed, or at all where anyone may have. */
+  #follow(seen: Seen, record: EnvironmentRecord): void {
+    const roles = rolesOf(record);
+    const members = [...record.sets.keys()].flatMap((set) => this.#options.members(set) ?? []);
+    const isSame =
+      seen.roles === roles &&
+      members.length === seen.members.length &&
+      members.every((of, index) => seen.members[index]?.of === of);
+    const changed = members.map((of, index) =>
+      isSame ? of.changedSince(seen.members[index]?.changes ?? 0) : undefined,
+    );
+    seen.roles = roles;
+    seen.members = members.map((of) => ({ of, changes: of.changes }));
+    if (!isSame || changed.includes(undefined)) {
+      seen.names.renew(
+        record,
+        members.flatMap((of) => of.all()),
+      );
+      return;
+    }
+    for (const [index, of] of members.entries())
+      for (const name of changed[index] ?? []) seen.names.change(record, name, of.get(name));
   }
 
   /** Sorted, so that equal facts give equal files. */
   #addresses(environment: EnvironmentName): readonly AppAddresses[] {
     return [...this.#seen.values()]
-      .flatMap((seen) => (seen.environment === environment ? (seen.own ?? []) : []))
+      .filter((seen) => seen.environment === environment && seen.addresses.length > 0)
+      .map(({ app, addresses }) => ({ app, addresses }))
       .sort((a, b) => (a.app < b.app ? -1 : 1));
   }
+}
+
+function rolesOf({ live, sets }: EnvironmentRecord): string {
+  const sharing = [...sets.values()].map((set) => `${set.name} ${sharesRequests(set)}`);
+  return [live?.set ?? "", ...sharing].join();
 }

@@ -15,7 +15,7 @@ import type { RouteRule } from "../model/observation.ts";
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { isUsable } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
-import { hasUsable, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
+import { hasUsable, isPlaced, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
 import { watchWindowMs } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
 import { waitsFor } from "../rollout/needs.ts";
@@ -81,8 +81,6 @@ export class Controller {
   readonly #limits: LimitKeeper;
   /** Whether an instance of each environment serves, as others were told last. */
   readonly #serving = new Map<string, boolean>();
-  /** What each environment was like when its name was looked at last. */
-  readonly #seen = new Map<string, string>();
   /** Keys of sets' environments: worked out once, asked for all the time. */
   readonly #keys = new Map<SetName, string>();
   #ticking = false;
@@ -137,7 +135,7 @@ export class Controller {
     this.#analysis = new AnalysisKeeper({
       ports,
       share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
-      usable: (set) => this.fleet.all().filter((one) => one.set === set && isUsable(one)).length,
+      usable: (set) => this.fleet.members(set)?.all().filter(isUsable).length ?? 0,
       onMeasured: (key) => this.tick(key),
     });
     this.executor = new Executor({
@@ -146,7 +144,7 @@ export class Controller {
       fleet: this.fleet,
       signal: this.#stopping.signal,
       share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
-      tellNames: (record) => this.#names.look(record, this.instancesOf(record)),
+      tellNames: (record) => this.#names.look(record),
       askedAt: (record, release) => this.#traffic.askedAt(record, release),
     });
     this.#underWay = new UnderWay({
@@ -161,7 +159,12 @@ export class Controller {
       onRetry: (key) => this.tick(key),
     });
     this.#limits = new LimitKeeper({ ports, log, signal: this.#stopping.signal });
-    this.#names = new NameKeeper({ ports, log, signal: this.#stopping.signal });
+    this.#names = new NameKeeper({
+      ports,
+      log,
+      signal: this.#stopping.signal,
+      members: (set) => this.fleet.members(set),
+    });
     this.#drift = new DriftWatch({
       ports,
       fleet: this.fleet,
@@ -192,7 +195,7 @@ export class Controller {
     this.fleet.start();
     await this.fleet.refresh();
     await this.#removeStrangers();
-    await this.#names.lookAtAll([...this.state.environments.values()], this.fleet.all());
+    await this.#names.lookAtAll([...this.state.environments.values()]);
     await this.#sweepSecrets("remove");
     await this.executor
       .releaseUnused()
@@ -373,23 +376,12 @@ export class Controller {
   /** Limits an environment as it is wanted, and lets others of its name know who is there: by name, and those that wait for it by a plan of theirs. */
   #tellOthers(key: string, record: EnvironmentRecord, view: EnvironmentView): void {
     this.#limits.look(record);
-    const seen = this.#changesOf(record);
-    const isSame = this.#seen.get(key) === seen;
-    this.#seen.set(key, seen);
-    void this.#names.look(record, isSame ? null : this.instancesOf(record));
+    void this.#names.look(record);
     const serves = record.live !== null && hasUsable(setView(view, record.live.set));
     if (this.#serving.get(key) === serves) return;
     this.#serving.set(key, serves);
     for (const [otherKey, other] of this.state.environments)
       if (other.environment === record.environment && other.sets.size > 0) this.#dirty.add(otherKey);
-  }
-
-  /** Equal for as long as nothing has changed that an app's name depends on. */
-  #changesOf({ live, sets }: EnvironmentRecord): string {
-    let text = live?.set ?? "";
-    for (const { name, role, count } of sets.values())
-      text += ` ${name} ${role} ${count ?? ""} ${this.fleet.members(name)?.changes ?? ""}`;
-    return text;
   }
 
   #planAgainAt(key: string, atMs: number | null): void {
@@ -408,7 +400,7 @@ export class Controller {
     if (data.kind === "traffic.switched") void this.#traffic.measure(data);
     else if (data.kind === "rollout.aborted") void this.#traffic.measure({ ...data, from: null });
     else if (data.kind === "set.removed" || data.kind === "task.ended") void this.#sweepSecrets("keep");
-    if (data.kind === "instance.condemned") {
+    if (data.kind === "instance.condemned" || data.kind === "instance.healthy") {
       const set = splitInstanceName(data.instance)?.set;
       if (set !== undefined) this.fleet.members(set)?.suspect(data.instance);
     } else if ("app" in data && data.app !== undefined && changesAll.has(data.kind))
@@ -493,7 +485,7 @@ export class Controller {
     const parts = splitInstanceName(name);
     if (parts === undefined) return false;
     const { set, process } = parts;
-    if (this.executor.routing.placed.get(set)?.includes(name) === true) return true;
+    if (isPlaced(this.executor.routing.placed.get(set), name)) return true;
     const record = this.#recordOfSet(set);
     const hasTraffic = record === undefined || (process === webProcess && isRouted(record, set));
     return !hasTraffic && record.sets.get(set)?.proven.has(name) === true;

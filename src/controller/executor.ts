@@ -10,6 +10,7 @@ import type { Health } from "../rollout/health.ts";
 import { readyInstances } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
+import { isPlaced } from "../rollout/view.ts";
 import type { TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
 import { decisionEvents } from "./decision-events.ts";
@@ -282,7 +283,7 @@ export class Executor {
     const hide = await hideSecrets(ports, record, set.content);
     if (record.active !== step.release) return;
     const now = ports.clock.now();
-    const instances = fleet.all().filter((one) => one.set === set.name);
+    const instances = fleet.members(set.name)?.all() ?? [];
     const failure: Failure = diagnose({
       app: record.app,
       environment: record.environment,
@@ -315,7 +316,7 @@ export class Executor {
   async #end(record: EnvironmentRecord, step: Extract<Step, { kind: "end" }>): Promise<void> {
     const { recorder, ports, fleet, signal } = this.#options;
     const { instance, set, drainUntilMs } = step;
-    if (drainUntilMs !== null && this.routing.placed.get(set)?.includes(instance) === true) {
+    if (drainUntilMs !== null && isPlaced(this.routing.placed.get(set), instance)) {
       // No route leads to a set that ends: nothing new comes, and while one of its instances has requests the others stand
       // by for them, should it die.
       const standsBy = record.sets.get(set)?.role === "ending";
@@ -355,10 +356,10 @@ export class Executor {
     const { recorder, ports, fleet, signal } = this.#options;
     // One may still be on its way, asked for before its rollout was ended: without its set nobody would end it.
     await fleet.refresh();
-    if (signal.aborted || fleet.all().some(({ set }) => set === step.set)) return;
+    if (signal.aborted || fleet.members(step.set) !== undefined) return;
     // It may have a place without endpoints, which is not listed.
     await ports.router.place({ set: step.set, endpoints: [] }, signal);
-    this.routing.placed.delete(step.set);
+    this.routing.forget(step.set);
     this.#waitingSince.delete(step.set);
     recorder.append({ kind: "set.removed", app: record.app, environment: record.environment, set: step.set });
     await this.releaseUnused();

@@ -60,3 +60,18 @@ test("Members.view() has what is odd as it is now, also when the change was quie
   const { odd } = known.members.view({ set: known.record, routed: true, placed: known.placed, nowMs: 0 });
   assert.equal(odd.find(({ ordinal }) => ordinal === 2)?.health.probes, 7);
 });
+
+test("Members.changedSince() names those that changed, and nobody where anyone may have", () => {
+  const { members } = settled(3);
+  const before = members.changes;
+  assert.deepEqual(members.changedSince(before), new Set());
+  members.put(seen(2, { phase: "exited" }), false);
+  members.remove(nameOf(3));
+  assert.deepEqual(members.changedSince(before), new Set([nameOf(2), nameOf(3)]));
+  assert.deepEqual(members.changedSince(before + 1), new Set([nameOf(3)]));
+  for (let change = 0; change < 1_000; change += 1) members.suspect(nameOf(1));
+  assert.equal(members.changedSince(before), undefined, "too long ago");
+  const later = members.changes;
+  members.suspectAll();
+  assert.equal(members.changedSince(later), undefined);
+});

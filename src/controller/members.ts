@@ -5,6 +5,9 @@ import { insertInto, removeFrom } from "../rollout/sorted.ts";
 import { isPlaced, type SetView } from "../rollout/view.ts";
 import type { FleetInstance } from "./fleet.ts";
 
+/** Most changes that are remembered: after more, to look at all instances is no worse. */
+const mostChanges = 256;
+
 /** What makes an instance plain, besides the instance itself. */
 export interface PlainBy {
   readonly set: SetRecord;
@@ -25,12 +28,20 @@ export class Members {
   readonly #odd = new Set<InstanceName>();
   /** Sorted. */
   readonly #names: InstanceName[] = [];
+  /** Who changed last, oldest first: the last one's is the change with the number `#changes`. */
+  #changed: InstanceName[] = [];
   #view: SetView | null = null;
   #changes = 0;
 
   /** Grows with every change of who is there, and of how anyone is. */
   get changes(): number {
     return this.#changes;
+  }
+
+  /** Who changed, came or went since there were so many changes; undefined: anyone may have. */
+  changedSince(changes: number): ReadonlySet<InstanceName> | undefined {
+    const from = this.#changed.length - (this.#changes - changes);
+    return from < 0 ? undefined : new Set(this.#changed.slice(from));
   }
 
   get size(): number {
@@ -49,19 +60,25 @@ export class Members {
     if (!this.#instances.delete(name)) return;
     this.#odd.delete(name);
     removeFrom(this.#names, name);
-    this.#touch();
+    this.#touch(name);
   }
 
   /** What was known about it may not hold any more. */
   suspect(name: InstanceName): void {
     if (!this.#instances.has(name)) return;
     this.#odd.add(name);
-    this.#touch();
+    this.#touch(name);
   }
 
   suspectAll(): void {
     for (const name of this.#instances.keys()) this.#odd.add(name);
-    this.#touch();
+    this.#changed = [];
+    this.#changes += 1;
+    this.#view = null;
+  }
+
+  get(name: InstanceName): FleetInstance | undefined {
+    return this.#instances.get(name);
   }
 
   /** Sorted by name. */
@@ -102,8 +119,10 @@ export class Members {
     return found;
   }
 
-  #touch(): void {
+  #touch(name: InstanceName): void {
     this.#changes += 1;
+    this.#changed.push(name);
+    if (this.#changed.length > 2 * mostChanges) this.#changed = this.#changed.slice(-mostChanges);
     this.#view = null;
   }
 }

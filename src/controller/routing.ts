@@ -8,7 +8,7 @@ import {
 } from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
 import { webProcess, type InstanceName, type SetName } from "../model/names.ts";
-import type { Endpoint, RouteRule } from "../model/observation.ts";
+import type { RouteRule } from "../model/observation.ts";
 import { provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
 import { yieldingProcesses } from "../rollout/volumes.ts";
@@ -16,6 +16,7 @@ import { baselineWindowMs } from "../rollout/watch.ts";
 import type { Router } from "../ports/router.ts";
 import { decisionEvents } from "./decision-events.ts";
 import type { ExecutorOptions } from "./executor.ts";
+import { changedPlaces, endpointOf, noPlaces, placesOf, type Places } from "./places.ts";
 import { sleep } from "./sleep.ts";
 
 /** Time between two looks at a router that does not answer, in ms. */
@@ -30,6 +31,8 @@ export class Routing {
   readonly rules = new Map<string, RouteRule>();
   /** Instances the router knows, by set; sorted. */
   readonly placed = new Map<SetName, readonly InstanceName[]>();
+  /** The same, with where they are. */
+  readonly #places = new Map<SetName, Places>();
   /** Switches under way, by environment: such a rule may be in effect already. */
   readonly flips = new Map<string, RouteRule>();
   readonly #options: ExecutorOptions;
@@ -43,41 +46,45 @@ export class Routing {
     const observed = await this.#options.ports.router.observe();
     this.rules.clear();
     this.placed.clear();
+    this.#places.clear();
     for (const rule of observed.rules) this.rules.set(formatRoute(rule.route), rule);
-    for (const { set, endpoints } of observed.sets) {
-      if (endpoints.length > 0) this.placed.set(set, endpoints.map(({ instance }) => instance).sort());
-    }
+    for (const { set, endpoints } of observed.sets) this.#know(set, placesOf(endpoints), []);
   }
 
-  /** Gives a set's instances their places; none: the set's own place is freed. */
+  /** Gives instances of a set their places and takes them from others; where none is left the set's own place is freed. */
   async place(step: Extract<Step, { kind: "place" }>): Promise<void> {
     const { ports, fleet, signal } = this.#options;
-    const endpoints = step.instances.flatMap((name) => {
-      const instance = fleet.get(name);
-      return instance === undefined || instance.address === null
-        ? []
-        : [{ instance: name, address: instance.address, port: instance.port }];
-    });
+    const next = changedPlaces(this.#places.get(step.set) ?? noPlaces, step, (name) => endpointOf(fleet.get(name)));
     try {
-      await ports.router.place({ set: step.set, endpoints }, signal);
+      await ports.router.place({ set: step.set, endpoints: next.endpoints }, signal);
     } catch (error) {
       // It may have come into effect or not: shares that are worked out from too few places take requests from the rest.
       const observed = await this.#observed();
-      if (observed !== undefined)
-        this.#know(step.set, observed.sets.find(({ set }) => set === step.set)?.endpoints ?? []);
+      if (observed !== undefined) {
+        const found = observed.sets.find(({ set }) => set === step.set)?.endpoints ?? [];
+        const places = placesOf(found);
+        this.#know(step.set, places, without(this.placed.get(step.set) ?? [], places.names));
+      }
       throw error;
     }
-    this.#know(step.set, endpoints);
+    this.#know(step.set, next, step.remove);
   }
 
-  /** Remembers where a set's instances have places. */
-  #know(set: SetName, endpoints: readonly Endpoint[]): void {
-    const before = this.placed.get(set) ?? [];
-    const now = endpoints.map(({ instance }) => instance).sort();
-    if (now.length === 0) this.placed.delete(set);
-    else this.placed.set(set, now);
+  /** A set has no place any more. */
+  forget(set: SetName): void {
+    this.placed.delete(set);
+    this.#places.delete(set);
+  }
+
+  /** Remembers which of a set's instances have places. @param lost those that had them */
+  #know(set: SetName, places: Places, lost: readonly InstanceName[]): void {
+    if (places.names.length === 0) this.forget(set);
+    else {
+      this.placed.set(set, places.names);
+      this.#places.set(set, places);
+    }
     const members = this.#options.fleet.members(set);
-    for (const name of without(before, now)) members?.suspect(name);
+    for (const name of lost) members?.suspect(name);
   }
 
   /** Lets a release answer its route, and records that it does. */

@@ -7,7 +7,6 @@ import { outUntilReplacedMs } from "./health.ts";
 import { isLate } from "./plan-active.ts";
 import { planWorkers } from "./processes.ts";
 import { isUsable, onlyWeb } from "./ready.ts";
-import { insertInto, removeFrom } from "./sorted.ts";
 import { earliestStartMs } from "./starts.ts";
 import type { Step } from "./step.ts";
 import { countOf, type Targets } from "./targets.ts";
@@ -57,8 +56,8 @@ export function planSet(planned: SetsPlanned, set: SetRecord): readonly Step[] {
   const one: OneSet = { ...planned, set, own, tally, wanted, odd: onlyWeb(own.odd) };
   steps.push(...planStarts(one), ...planCondemned(one), ...planEnds(one));
   const placed = view.placed.get(set.name) ?? [];
-  const endpoints = isRouted(record, set.name) ? planEndpoints(one, placed) : planNoEndpoints(set, placed, view);
-  if (endpoints !== undefined) steps.push({ kind: "place", set: set.name, instances: endpoints });
+  const { add, remove } = isRouted(record, set.name) ? planPlaces(one, placed) : planNoPlaces(set, placed, view);
+  if (add.length + remove.length > 0) steps.push({ kind: "place", set: set.name, add, remove });
   return steps;
 }
 
@@ -168,51 +167,48 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
   return steps;
 }
 
+type Places = Pick<Extract<Step, { kind: "place" }>, "add" | "remove">;
+
+const asTheyAre: Places = { add: [], remove: [] };
+
 /**
- * The endpoints a set is to have, or undefined when it has them. One that is being drained keeps its place until it is
+ * Which instances are to get their places, and which to lose them. One that is being drained keeps its place until it is
  * gone, so that its requests can still be counted; a condemned one never gets a place, for its end may be under way.
  */
-function planEndpoints(
-  { set, odd, own }: OneSet,
-  placed: readonly InstanceName[],
-): readonly InstanceName[] | undefined {
+function planPlaces({ set, odd, own }: OneSet, placed: readonly InstanceName[]): Places {
   const canBePlaced = ({ phase, address }: InstanceView): boolean => phase === "running" && address !== null;
   const belongs = (instance: InstanceView): boolean =>
     canBePlaced(instance) &&
     isUsable(instance) &&
     (!set.condemned.has(instance.name) || isPlaced(placed, instance.name));
-  const wanted = odd.filter(belongs);
-  if (own.plain === 0 && wanted.length === 0) {
-    // All fail their probes while they run: they stay in traffic, a wrong answer is better than none.
-    const left = odd.filter((instance) => canBePlaced(instance) && isPlaced(placed, instance.name));
-    // A route leads to what is live: its place stays, and its next instance takes over from those that are gone.
-    if (left.length === 0 && set.role === "live") return undefined;
-    return left.length === placed.length ? undefined : left.map(({ name }) => name);
+  // All that is plain has its place, and keeps it.
+  const there = odd.filter(({ name }) => isPlaced(placed, name));
+  const gone = placed.length === own.plain + there.length ? [] : withoutInstance(placed, own);
+  const remove = (stays: (instance: InstanceView) => boolean): readonly InstanceName[] =>
+    [...gone, ...namesOf(there.filter((instance) => !stays(instance)))].sort();
+  if (own.plain === 0 && !odd.some(belongs)) {
+    // All fail their probes while they run: they stay in traffic, a wrong answer is better than none. A route leads to what
+    // is live: its place stays, and its next instance takes over from those that are gone.
+    if (set.role === "live" && !there.some(canBePlaced)) return asTheyAre;
+    return { add: [], remove: remove(canBePlaced) };
   }
-  // All that is plain has its place already.
-  if (placed.length === own.plain + wanted.length && wanted.every(({ name }) => isPlaced(placed, name)))
-    return undefined;
-  const known = odd.filter(({ name }) => isPlaced(placed, name));
-  if (placed.length === own.plain + known.length) {
-    // Only what is odd changes: most of a large set stays as it is.
-    const endpoints = [...placed];
-    for (const instance of known) if (!belongs(instance)) removeFrom(endpoints, instance.name);
-    for (const { name } of wanted) insertInto(endpoints, name);
-    return endpoints;
-  }
-  const oddNames = new Set(own.odd.map(({ name }) => name));
-  return onlyWeb(own.all)
-    .filter((instance) => (oddNames.has(instance.name) ? belongs(instance) : true))
-    .map(({ name }) => name);
+  return {
+    add: namesOf(odd.filter((instance) => belongs(instance) && !isPlaced(placed, instance.name))),
+    remove: remove(belongs),
+  };
 }
 
+/** Names of whom there is no instance any more. */
+function withoutInstance(names: readonly InstanceName[], { all }: SetView): readonly InstanceName[] {
+  const there = new Set(namesOf(onlyWeb(all)));
+  return names.filter((name) => !there.has(name));
+}
+
+const namesOf = (instances: readonly InstanceView[]): readonly InstanceName[] => instances.map(({ name }) => name);
+
 /** Without a route there is nothing to be in; one that had a route leaves its place when no rule leads there any more. */
-function planNoEndpoints(
-  set: SetRecord,
-  placed: readonly InstanceName[],
-  view: EnvironmentView,
-): readonly InstanceName[] | undefined {
-  return placed.length === 0 || view.rules.some((rule) => leadsTo(rule, set.name)) ? undefined : [];
+function planNoPlaces(set: SetRecord, placed: readonly InstanceName[], view: EnvironmentView): Places {
+  return view.rules.some((rule) => leadsTo(rule, set.name)) ? asTheyAre : { add: [], remove: placed };
 }
 
 function planEnding(set: SetRecord, { all }: SetView, view: EnvironmentView): readonly Step[] {

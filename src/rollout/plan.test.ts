@@ -35,7 +35,7 @@ test("planEnvironment() does not switch before all instances are healthy and pla
     rules: served(liveTwo, set(1)).rules,
   });
   assert.deepEqual(planEnvironment(story.record, unplaced, story.nowMs), [
-    { kind: "place", set: set(2), instances: [instance(2, 1).name, instance(2, 2).name] },
+    { kind: "place", set: set(2), add: [instance(2, 1).name, instance(2, 2).name], remove: [] },
   ]);
 });
 
@@ -255,7 +255,7 @@ test("planEnvironment() takes an instance out after 3 failed probes and replaces
   });
   const now = [instance(1, 1), failing];
   assert.deepEqual(planEnvironment(story.record, served(now, set(1)), story.nowMs), [
-    { kind: "place", set: set(1), instances: [instance(1, 1).name] },
+    { kind: "place", set: set(1), add: [], remove: [failing.name] },
   ]);
   const steps = planEnvironment(story.record, served(now, set(1)), story.nowMs + 10_000);
   assert.deepEqual(steps[0], {
@@ -264,6 +264,15 @@ test("planEnvironment() takes an instance out after 3 failed probes and replaces
     type: "unhealthy",
     reason: "it failed 3 probes in a row",
   });
+});
+
+test("planEnvironment() takes the place of one of which there is nothing any more", () => {
+  const story = liveStory();
+  const lost = instance(1, 7).name;
+  const placed = new Map([[set(1), [...liveTwo.map(({ name }) => name), lost]]]);
+  assert.deepEqual(planEnvironment(story.record, served(liveTwo, set(1), { placed }), story.nowMs), [
+    { kind: "place", set: set(1), add: [], remove: [lost] },
+  ]);
 });
 
 test("planEnvironment() leaves all in traffic when all fail, and replaces one at a time", () => {

@@ -24,7 +24,13 @@ export type Step =
       /** Instances that run and are not counted: they are to end. */
       readonly ending?: readonly InstanceName[];
     }
-  | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
+  /** Instances get their places in the router, or lose them: what a large set has besides costs nothing. Both sorted. */
+  | {
+      readonly kind: "place";
+      readonly set: SetName;
+      readonly add: readonly InstanceName[];
+      readonly remove: readonly InstanceName[];
+    }
   | {
       readonly kind: "switch";
       readonly release: number;

@@ -139,8 +139,9 @@ export function createMemoryRouter(): MemoryRouter {
   function takeOut(set: SetName, instances: readonly InstanceName[]): void {
     const placed = sets.get(set);
     if (placed === undefined) return;
-    for (const { instance } of placed.endpoints) if (instances.includes(instance)) placed.out.add(instance);
-    placed.ready = placed.endpoints.filter(({ instance }) => !placed.out.has(instance));
+    for (const name of instances) if (placed.endpoints.some(({ instance }) => instance === name)) placed.out.add(name);
+    placed.ready =
+      placed.out.size === 0 ? placed.endpoints : placed.endpoints.filter(({ instance }) => !placed.out.has(instance));
   }
 
   function close(request: { readonly set: SetName; readonly instance: InstanceName }): boolean {
@@ -171,9 +172,9 @@ export function createMemoryRouter(): MemoryRouter {
       if (endpoints.length > 0) {
         // What is drained stays so for as long as it is placed.
         const before = sets.get(set);
-        const out = new Set(
-          endpoints.map(({ instance }) => instance).filter((instance) => before?.out.has(instance) === true),
-        );
+        const isOut = ({ instance }: Endpoint): boolean => before?.out.has(instance) === true;
+        const drained = before === undefined || before.out.size === 0 ? [] : endpoints.filter(isOut);
+        const out = new Set(drained.map(({ instance }) => instance));
         sets.set(set, { endpoints: [...endpoints], out, ready: [], turn: before?.turn ?? 0 });
         takeOut(set, []);
       } else if (rules.some(({ rule }) => leadsTo(rule, set))) {

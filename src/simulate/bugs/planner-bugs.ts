@@ -49,12 +49,15 @@ export const plannerBugs: readonly Bug[] = [
     changes: {
       planner: changed((steps, _record, view) =>
         steps.flatMap((step) => {
-          if (step.kind !== "place" || step.instances.length === 0) return [step];
+          const placed = (step.kind === "place" ? view.placed.get(step.set) : undefined) ?? [];
+          if (step.kind !== "place" || (step.add.length === 0 && step.remove.length === placed.length)) return [step];
           const all = allInstances(view)
             .filter(({ set, phase, address }) => set === step.set && phase === "running" && address !== null)
             .map(({ name }) => name)
             .sort();
-          return all.join() === view.placed.get(step.set)?.join() ? [] : [{ ...step, instances: all }];
+          const add = all.filter((name) => !placed.includes(name));
+          const remove = placed.filter((name) => !all.includes(name));
+          return add.length + remove.length === 0 ? [] : [{ ...step, add, remove }];
         }),
       ),
     },
