@@ -172,7 +172,8 @@ async function runningWorld(count: number): Promise<RunningWorld> {
       const members = controller.fleet.members(live)?.all() ?? [];
       const victim = members[(run * 7_919) % members.length];
       const other = members[(run * 7_919 + 1) % members.length];
-      if (victim?.address == null || other === undefined) throw new Error("there is no instance");
+      if (victim === undefined || victim.address === null || other === undefined)
+        throw new Error("there is no instance");
       const before = starts;
       const start = performance.now();
       machine.exit(victim.name, 1);
