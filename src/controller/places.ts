@@ -9,6 +9,9 @@ export interface Places {
   readonly endpoints: readonly Endpoint[];
 }
 
+/** After more changes than this at once, to look at all is no worse. */
+const mostEdits = 100;
+
 export const noPlaces: Places = { names: [], endpoints: [] };
 
 /** @param endpoints in any order */
@@ -27,8 +30,11 @@ export function changedPlaces(
   { add, remove }: { readonly add: readonly InstanceName[]; readonly remove: readonly InstanceName[] },
   endpointOf: (name: InstanceName) => Endpoint | undefined,
 ): Places {
-  // Where all leave there is nothing to look up.
-  if (add.length === 0 && remove.length === places.names.length) return noPlaces;
+  if (add.length + remove.length > mostEdits) {
+    const all = new Map(places.endpoints.map((endpoint) => [endpoint.instance, endpoint]));
+    for (const name of [...remove, ...add]) all.delete(name);
+    return placesOf([...all.values(), ...add.flatMap((name) => endpointOf(name) ?? [])]);
+  }
   const names = [...places.names];
   const endpoints = [...places.endpoints];
   const change = (name: InstanceName, endpoint: Endpoint | undefined): void => {
