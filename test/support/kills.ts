@@ -23,6 +23,8 @@ import { nodeAppLoad, writeNodeApp } from "./node-app.ts";
 const killedDaemon = join(import.meta.dirname, "killed-daemon.ts");
 const loadMain = join(import.meta.dirname, "../../src/load/main.ts");
 const instances = 2;
+/** A command that follows its work waits 10 s for a daemon that went away; it begins to a moment earlier. */
+const patienceMs = 9_000;
 
 /** What is done while the daemon is killed. */
 export type Operation = "deploy" | "warm rollback" | "cold rollback";
@@ -125,6 +127,7 @@ export async function createKillSite(t: Pick<TestContext, "after">): Promise<Kil
     since: number,
     texts: { before: string; after: string },
     cli: CommandResult,
+    awayMs = 0,
   ) {
     const events = await eventsAfter(since);
     const type = operation === "deploy" ? "deploy" : "rollback";
@@ -142,8 +145,11 @@ export async function createKillSite(t: Pick<TestContext, "after">): Promise<Kil
       [status.live?.release],
     );
     if (accepted) {
-      assert.equal(cli.status, 0, `the command failed though the release went live: ${cli.stderr}`);
-      assert.equal((JSON.parse(cli.stdout) as DeployResult).release, row?.release);
+      // On a machine that does much else daemons may take longer to come back than a command waits for them.
+      if (cli.status !== 9 || awayMs < patienceMs) {
+        assert.equal(cli.status, 0, `the command failed though the release went live: ${cli.stderr}`);
+        assert.equal((JSON.parse(cli.stdout) as DeployResult).release, row?.release);
+      }
       assert.deepEqual([row?.type, row?.live, row?.state, row?.failure], [type, true, "proven", null]);
     } else {
       assert.equal(cli.status, 9, `the command ended with ${cli.status} though nothing was accepted: ${cli.stderr}`);
@@ -182,12 +188,15 @@ export async function createKillSite(t: Pick<TestContext, "after">): Promise<Kil
       const operating = operate(operation);
       const killed: KillReport[] = [];
       let restartMs = 0;
+      let diedAtMs: number | undefined;
       try {
         for (const point of [...further, next]) {
           killed.push(await daemon.died());
+          diedAtMs ??= performance.now();
           restartMs = await daemon.start(point);
         }
-        await check(operation, since, texts, await operating);
+        const awayMs = performance.now() - (diedAtMs ?? performance.now());
+        await check(operation, since, texts, await operating, awayMs);
       } catch (error) {
         await operating;
         const names = points.map((point) => `${point.moment} ${point.kind} ${point.occurrence}`).join(", then ");
