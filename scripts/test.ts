@@ -1,6 +1,6 @@
 /**
  * Runs the tests. Those that run instances share the machine: one file after the other. Beside them, and behind them for
- * the processor, go those that do not: the pure ones, then those of builds and evidence. A skipped test is a failure: nothing passes by
+ * the processor, go the pure ones, then those of builds, of evidence and of the runtime's driver. A skipped test is a failure: nothing passes by
  * not running. `npm test -- PART…` runs only files whose path holds a PART.
  */
 import { spawn } from "node:child_process";
@@ -17,18 +17,20 @@ const files = ["src", "scripts", "test", "bench", "examples"]
   .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
   .filter((name) => parts.length === 0 || parts.some((part) => name.includes(part)))
   .sort();
-/** What these do needs no instances, or few that nothing is measured of. */
-const building = [
+/** What these do needs no instances, or some that nothing is measured of. Both lanes are to end at about the same time. */
+const behindThem = [
   "src/build/",
   "src/registry/",
+  "src/drivers/runc/",
   "src/drivers/steps/",
+  "src/drivers/volumes/",
   "test/build/",
   "test/evidence/",
   "test/arguments",
 ];
 const isReal = (name: string): boolean => name.endsWith(".real.test.ts");
 const unit = files.filter((name) => !isReal(name));
-const builds = files.filter((name) => isReal(name) && building.some((folder) => name.startsWith(folder)));
+const builds = files.filter((name) => isReal(name) && behindThem.some((folder) => name.startsWith(folder)));
 const instances = files.filter((name) => isReal(name) && !builds.includes(name));
 /** How far those behind stand back: the numbers are those of nice(1). */
 const behind = 10;
