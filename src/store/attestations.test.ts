@@ -93,6 +93,16 @@ test("`attest()` refuses a statement of 50 MB, and an artifact that the store la
   assert.deepEqual(await store.referrers(artifact), []);
 });
 
+test("`attestationsOf()` does not read a bundle of 50 MB, and says so", async () => {
+  const store = await newStore();
+  const bundle = Buffer.alloc(50_000_000, 0x20);
+  await store.write(bundle);
+  await store.attach(referrerOf(bundle, {}));
+  const [found] = await attestationsOf(store, artifact);
+  assert.equal(found?.bytes.byteLength, 0);
+  assert.match(found?.unread ?? "", /^it has 50000000 bytes, at most \d+ are read$/);
+});
+
 function refusedAs(code: string, words: RegExp): (error: unknown) => boolean {
   return (error) => error instanceof OperatorError && error.code === code && words.test(error.message);
 }

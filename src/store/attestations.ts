@@ -105,9 +105,9 @@ export async function attestationsOf(
   const found: Attestation[] = [];
   for (let at = 0, bytesInAll = 0; at < wanted.length && bytesInAll <= mostBytesInAll; at += atOnce) {
     const group = wanted.slice(at, at + atOnce).map(async ({ digest, predicateType }): Promise<Attestation> => {
-      const bytes = await readBundleOf(store, digest);
-      bytesInAll += bytes.byteLength;
-      return { manifest: digest, predicateType, bytes };
+      const read = await readBundleOf(store, digest);
+      bytesInAll += read.bytes.byteLength;
+      return { manifest: digest, predicateType, ...read };
     });
     found.push(...(await Promise.all(group)));
   }
@@ -117,26 +117,42 @@ export async function attestationsOf(
 /** How many are read at the same time. */
 const atOnce = 8;
 
-async function readBundleOf(store: Pick<Blobs, "read">, manifest: Digest): Promise<Uint8Array> {
-  const blob = await attestationBlob(store, manifest);
-  return blob === undefined ? nothing : store.read(blob, mostBundleBytes).catch(() => nothing);
+async function readBundleOf(
+  store: Pick<Blobs, "read">,
+  manifest: Digest,
+): Promise<Pick<Attestation, "bytes" | "unread">> {
+  const blob = await onlyLayer(store, manifest);
+  if (blob === undefined) return { bytes: nothing };
+  if (blob.size > mostBundleBytes)
+    return { bytes: nothing, unread: `it has ${blob.size} bytes, at most ${mostBundleBytes} are read` };
+  return { bytes: await store.read(blob.digest, mostBundleBytes).catch(() => nothing) };
 }
 
 /** The blob that holds the bundle of an attestation, by the digest of its manifest; undefined where it names not exactly one. */
 export async function attestationBlob(store: Pick<Blobs, "read">, manifest: Digest): Promise<Digest | undefined> {
+  return (await onlyLayer(store, manifest))?.digest;
+}
+
+async function onlyLayer(store: Pick<Blobs, "read">, manifest: Digest): Promise<Layer | undefined> {
   const [layer, second] = layersOf(await store.read(manifest));
   return second === undefined ? layer : undefined;
+}
+
+interface Layer {
+  readonly digest: Digest;
+  /** As the manifest says. */
+  readonly size: number;
 }
 
 const nothing = new Uint8Array();
 
 /** Of a referrer's manifest, which anybody may have written. */
-function layersOf(manifest: Buffer): readonly Digest[] {
+function layersOf(manifest: Buffer): readonly Layer[] {
   const { layers } = parseObject(manifest, "manifest");
   if (!Array.isArray(layers) || layers.length > 10) return [];
-  return (layers as ({ readonly digest?: unknown } | null)[]).flatMap((layer) => {
-    const digest = layer?.digest;
-    return typeof digest === "string" && isDigest(digest) ? [digest] : [];
+  return (layers as ({ readonly digest?: unknown; readonly size?: unknown } | null)[]).flatMap((layer) => {
+    const { digest, size } = layer ?? {};
+    return typeof digest === "string" && isDigest(digest) ? [{ digest, size: Number(size) }] : [];
   });
 }
 

@@ -21,6 +21,8 @@ export interface FoundBundle {
   /** Digest of the manifest that carries it; for people. */
   readonly manifest: Digest;
   readonly bytes: Uint8Array;
+  /** Why its bytes were not read, in words for people; absent: they were, or are not there. */
+  readonly unread?: string;
 }
 
 /** What became of one bundle. */
@@ -99,14 +101,14 @@ function kindsText(kinds: readonly string[], last: "and" | "or"): string {
 
 /** Verifies one bundle: its signature, its key, what it is about and what it says. */
 export function judgeBundle(
-  { manifest, bytes }: FoundBundle,
+  { manifest, bytes, unread }: FoundBundle,
   digest: Digest,
   trust: TrustMaterial,
   { checks = {} }: Pick<TrustPolicy, "checks">,
   nowMs: number,
 ): BundleVerdict {
   const verdict = { manifest, predicateType: null, statement: null, key: null };
-  const bundle = readBundle(bytes);
+  const bundle = unread ?? readBundle(bytes);
   if (typeof bundle === "string") return { ...verdict, problem: `a bundle cannot be used: ${bundle}` };
   // Nothing of a payload is believed before its signature.
   const key = signerOf(bundle, trust);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { createSite, launcher, type CommandResult, type Site } from "../support/bronze.ts";
+import { startDockerRegistry } from "../support/docker-registry.ts";
 
 interface Built {
   readonly digest: string;
@@ -109,19 +110,31 @@ test(
     assert.match(stranger.stderr, /the key log does not know/);
     const there = record(offline(other, "rebuild", digest, "--key", key, "--json"));
     assert.deepEqual([there.identical, there.files], [true, "kept"]);
+
+    // The same by way of a registry, which then is gone.
+    const { host } = await startDockerRegistry(t, { guarded: false });
+    const name = `${host}/team/shop:v1`;
+    await site.json(["push", name]);
+    const third = { state: join(folder, "third"), project: folder };
+    const pulled = spawnSync(launcher, ["pull", name, "--state", third.state], { encoding: "utf8", cwd: folder });
+    assert.equal(pulled.status, 0, pulled.stderr);
+    const fetched = record(offline(third, "rebuild", name, "--key", key, "--json"));
+    assert.deepEqual([fetched.identical, fetched.replayed, fetched.files], [true, made.replayed, "kept"]);
   },
 );
 
 test("`bronze rebuild` names the first layer, path and field that differ", { timeout }, async (t) => {
   const site = createSite(t);
   site.write({
-    Dockerfile:
-      "FROM scratch\nCOPY root/ /\nCOPY root/bin/busybox /bin/sh\nRUN busybox head -c 8 /dev/urandom | busybox hexdump > /made\n",
+    Dockerfile: `FROM scratch\nCOPY root/ /\nCOPY root/bin/busybox /bin/sh\nRUN busybox head -c 8 /dev/urandom | busybox hexdump > /random\n${online}\n`,
   });
   const { digest } = await site.json<Built>(["build"]);
   const other = await site.bronze(["rebuild", digest]);
   assert.equal(other.status, 7, other.stderr);
-  assert.match(other.stderr, /cause: layer 3 \(RUN .*\), \/made: content at byte \d+/);
+  assert.match(other.stderr, /cause: layer 3 \(RUN .*\), \/random: content at byte \d+/);
+  // It stands on that layer: nothing of it was kept for another one.
+  assert.match(other.stderr, /step 5\/5 used the network and was run again/);
+  assert.doesNotMatch(other.stderr, /taken as it was kept/);
 });
 
 test(

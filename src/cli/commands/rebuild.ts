@@ -57,6 +57,8 @@ export function rebuildCommand(): Command {
       });
       for (const step of made.replayed)
         output.note(`step ${step} used the network: what it made was taken as it was kept`);
+      for (const step of made.runAgain)
+        output.note(`step ${step} used the network and was run again: what it stands on came out otherwise`);
       if (made.digest !== artifact) throw different(artifact, made);
       output.line(`bit-identical ${artifact}`);
       output.record({ artifact, identical: true, replayed: made.replayed, files: made.files });

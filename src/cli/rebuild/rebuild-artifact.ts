@@ -34,8 +34,10 @@ export interface RebuildOptions extends RegistryOptions {
 /** What came of it. */
 export interface Rebuilt {
   readonly digest: Digest;
-  /** Names of the steps whose outputs were taken as they were. */
+  /** Names of the steps that had used the network and whose outputs were taken as they were. */
   readonly replayed: readonly string[];
+  /** Of such steps those that had to be run again: what they stood on came out otherwise. */
+  readonly runAgain: readonly string[];
   /** Where the files came from. */
   readonly files: "kept" | "commit";
   /** The first difference; null: there is none. */
@@ -69,7 +71,8 @@ export async function rebuildArtifact(
     else folder = await checkOut(plan.source, { from: options.source, dir: project, signal });
     await pinLock(plan, folder, signal);
     await seedCache(plan, cacheDir);
-    const made = await build(context, plan, { ...options, folder, state, cacheDir });
+    const { digest: made, found } = await build(context, plan, { ...options, folder, state, cacheDir });
+    const online = plan.replayed.map(({ name }) => name);
     const rebuilt = createLocalStore(join(state, "store"));
     const differences = compareArtifacts({ blobs: store, digest: artifact }, { blobs: rebuilt, digest: made });
     let difference: ArtifactDifference | null = null;
@@ -80,18 +83,20 @@ export async function rebuildArtifact(
       }
     return {
       digest: made,
-      replayed: plan.replayed.map(({ name }) => name),
+      replayed: online.filter((name) => found.has(name)),
+      runAgain: online.filter((name) => !found.has(name)),
       files: isKept ? "kept" : "commit",
       difference,
     };
   });
 }
 
+/** @returns what came out, and names of the steps whose outputs were there */
 async function build(
   context: Context,
   plan: RebuildPlan,
   options: RebuildOptions & { readonly folder: string; readonly state: string; readonly cacheDir: string },
-): Promise<Digest> {
+): Promise<{ readonly digest: Digest; readonly found: ReadonlySet<string> }> {
   const { folder, state, cacheDir } = options;
   const progress = createBuildProgress({
     screen: process.stderr,
@@ -128,7 +133,8 @@ async function build(
         }),
       }),
     );
-    return digest;
+    const found = progress.steps.filter(({ how }) => how === "cached").map(({ step }) => step);
+    return { digest, found: new Set(found) };
   } finally {
     progress.end();
     await steps.close();
