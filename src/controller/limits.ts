@@ -1,10 +1,7 @@
 import { asOperatorError } from "../errors/operator-error.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import { canonicalJson, type Json } from "../model/canonical.ts";
 import { noLimits, type EnvironmentLimits } from "../model/content.ts";
 import type { ControllerPorts, Log } from "./ports.ts";
-
-const unlimited = canonicalJson(noLimits as unknown as Json);
 
 export interface LimitKeeperOptions {
   readonly ports: ControllerPorts;
@@ -16,7 +13,7 @@ export interface LimitKeeperOptions {
 export class LimitKeeper {
   readonly #options: LimitKeeperOptions;
   /** What was asked for last; absent: nothing, or it failed. */
-  readonly #asked = new Map<string, string>();
+  readonly #asked = new Map<string, EnvironmentLimits | null>();
   readonly #problems = new Map<string, string>();
 
   constructor(options: LimitKeeperOptions) {
@@ -30,14 +27,13 @@ export class LimitKeeper {
     const before = this.#asked.get(key);
     // Nearly always nobody is limited at all.
     if (before === undefined && wanted === null) return;
-    const text = wanted === noLimits ? unlimited : canonicalJson(wanted as Json);
-    if (before === text) return;
-    this.#asked.set(key, text);
+    if (before !== undefined && same(before, wanted)) return;
+    this.#asked.set(key, wanted);
     const { ports, signal, log } = this.#options;
     ports.runtime.confine(record.app, record.environment, wanted, signal).then(
       () => this.#problems.delete(key),
       (thrown: unknown) => {
-        if (this.#asked.get(key) === text) this.#asked.delete(key);
+        if (this.#asked.get(key) === wanted) this.#asked.delete(key);
         if (signal.aborted) return;
         const error = asOperatorError(thrown);
         if (this.#problems.get(key) !== error.message)
@@ -53,6 +49,11 @@ export class LimitKeeper {
   }
 }
 
+function same(a: EnvironmentLimits | null, b: EnvironmentLimits | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.memoryBytes === b.memoryBytes && a.cpu === b.cpu && a.pids === b.pids;
+}
+
 /** While a rollout brings others, old and new instances have the wider of both. Null: nothing of it is there. */
 function wantedLimits(record: EnvironmentRecord): EnvironmentLimits | null {
   if (record.sets.size === 0) return null;
@@ -60,6 +61,7 @@ function wantedLimits(record: EnvironmentRecord): EnvironmentLimits | null {
   const coming = record.active === null ? undefined : record.releases.get(record.active)?.settings;
   if (coming === null || coming === undefined) return now;
   const next = coming.limits ?? noLimits;
+  if (next === now) return now;
   const wider = (a: number | null, b: number | null): number | null =>
     a === null || b === null ? null : Math.max(a, b);
   return {

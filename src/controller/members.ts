@@ -100,14 +100,7 @@ export class Members {
 
   #seen(): SetView {
     const odd = this.#odd.size === 0 ? none : this.#named([...this.#odd].sort());
-    const all = (): readonly FleetInstance[] => this.all();
-    return {
-      plain: this.#instances.size - odd.length,
-      odd,
-      get all() {
-        return all();
-      },
-    };
+    return new Seen(this, this.#instances.size - odd.length, odd);
   }
 
   #named(names: readonly InstanceName[]): readonly FleetInstance[] {
@@ -124,6 +117,23 @@ export class Members {
     this.#changed.push(name);
     if (this.#changed.length > 2 * mostChanges) this.#changed = this.#changed.slice(-mostChanges);
     this.#view = null;
+  }
+}
+
+/** A look at a set; all its instances are listed for those who ask. */
+class Seen implements SetView {
+  readonly plain: number;
+  readonly odd: readonly FleetInstance[];
+  readonly #members: Members;
+
+  constructor(members: Members, plain: number, odd: readonly FleetInstance[]) {
+    this.#members = members;
+    this.plain = plain;
+    this.odd = odd;
+  }
+
+  get all(): readonly FleetInstance[] {
+    return this.#members.all();
   }
 }
 

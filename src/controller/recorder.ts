@@ -24,7 +24,7 @@ export class Recorder {
   append(...data: readonly EventData[]): void {
     const events = this.#journal.append(this.#stamp(data));
     for (const event of events) applyEvent(this.state, event);
-    const told = [...this.#untold.splice(0), ...events];
+    const told = this.#untold.length === 0 ? events : [...this.#untold.splice(0), ...events];
     for (const event of told) for (const listener of this.#listeners) listener(event);
   }
 

@@ -58,5 +58,5 @@ export function same<Value extends EnvironmentSettings | ConfigOrigin | Content[
   a: Value,
   b: Value,
 ): boolean {
-  return canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
+  return a === b || canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../ports/clock.ts";
+import { onAbort } from "./on-abort.ts";
 
 /** Waits on the given clock; ends early, without an error, when the signal is aborted. */
 export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
@@ -6,10 +7,10 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
     if (signal.aborted) return resolve();
     const done = (): void => {
       cancel();
-      signal.removeEventListener("abort", done);
+      stopListening();
       resolve();
     };
     const cancel = clock.after(ms, done);
-    signal.addEventListener("abort", done, { once: true });
+    const stopListening = onAbort(signal, done);
   });
 }

@@ -1,5 +1,6 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Controller } from "./controller.ts";
+import { onAbort } from "./on-abort.ts";
 
 /**
  * Resolves when a condition holds, looked at after each event and every 100 ms.
@@ -17,7 +18,7 @@ export function until(controller: Controller, condition: () => boolean, deadline
       finished = true;
       cancel();
       stopListening();
-      controller.signal.removeEventListener("abort", onStop);
+      stopAwaiting();
       settle();
     };
     const look = (): void => {
@@ -44,7 +45,7 @@ export function until(controller: Controller, condition: () => boolean, deadline
       });
     };
     const stopListening = controller.recorder.listen(look);
-    controller.signal.addEventListener("abort", onStop, { once: true });
+    const stopAwaiting = onAbort(controller.signal, onStop);
     poll();
     look();
     if (controller.signal.aborted) onStop();

@@ -30,13 +30,18 @@ function compareArtifact(expected: ExpectedObservation, observed: InstanceObserv
   return [`its root is ${observed.artifact ?? "not an artifact's"}, its content names ${expected.artifact ?? "none"}`];
 }
 
+/** Nearly always nothing has changed. */
+function isSame(expected: readonly string[], observed: readonly string[]): boolean {
+  return expected.length === observed.length && expected.every((one, index) => one === observed[index]);
+}
+
 function compareArguments(expected: readonly string[], observed: readonly string[]): readonly string[] {
-  if (expected.length === observed.length && expected.every((argument, index) => argument === observed[index]))
-    return [];
+  if (isSame(expected, observed)) return [];
   return [`its first process runs ${quoted(observed.join(" "))} in place of ${quoted(expected.join(" "))}`];
 }
 
 function compareEnvironment(expected: readonly string[], observed: readonly string[]): readonly string[] {
+  if (isSame(expected, observed)) return [];
   const before = variables(expected);
   const now = variables(observed);
   const names = [...new Set([...before.keys(), ...now.keys()])].sort();
@@ -57,6 +62,7 @@ function variables(lines: readonly string[]): ReadonlyMap<string, string> {
 }
 
 function compareLists(noun: string, expected: readonly string[], observed: readonly string[]): readonly string[] {
+  if (isSame(expected, observed)) return [];
   const before = new Set(expected);
   const now = new Set(observed);
   return [

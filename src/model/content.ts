@@ -95,9 +95,16 @@ export interface Content {
   readonly settings: RunSettings;
 }
 
+/** Contents never change, and are asked for their names again and again. */
+const digests = new WeakMap<Content, Digest>();
+
 /** The content's name: sha256 of its canonical JSON. */
 export function contentDigest(content: Content): Digest {
-  return sha256(canonicalJson(content as unknown as Json));
+  const known = digests.get(content);
+  if (known !== undefined) return known;
+  const digest = sha256(canonicalJson(content as unknown as Json));
+  digests.set(content, digest);
+  return digest;
 }
 
 /** What users get who say nothing. */

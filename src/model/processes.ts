@@ -19,8 +19,11 @@ export interface ProcessSettings {
 
 /** The processes besides `web` that a content has, sorted by name. */
 export function workersOf(settings: RunSettings): readonly ProcessName[] {
-  return Object.keys(settings.processes ?? {}).sort() as readonly string[] as readonly ProcessName[];
+  if (settings.processes === undefined) return noWorkers;
+  return Object.keys(settings.processes).sort() as readonly string[] as readonly ProcessName[];
 }
+
+const noWorkers: readonly ProcessName[] = [];
 
 /** How a process is run; for any name that is no worker's, as `web` is. */
 export function processSettings(settings: RunSettings, process: ProcessName): ProcessSettings {

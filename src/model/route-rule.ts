@@ -1,3 +1,4 @@
+import type { Route } from "./content.ts";
 import type { SetName } from "./names.ts";
 import type { RouteRule } from "./observation.ts";
 import { wholeWeight } from "./strategy.ts";
@@ -11,6 +12,11 @@ export const releaseCookie = "bronze-release";
 /** The sets that a rule leads to, the stable one first; also those with weight 0, which a request may name. */
 export function setsOfRule({ stable, canaries = [] }: RouteRule): readonly SetName[] {
   return [stable, ...canaries.map(({ set }) => set)];
+}
+
+/** Whether two are the same route; null: none. */
+export function sameRoute(a: Route | null, b: Route | null): boolean {
+  return a === b || (a !== null && b !== null && a.host === b.host && a.path === b.path);
 }
 
 /** Whether a request may come to a set by a rule. */

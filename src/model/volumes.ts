@@ -65,8 +65,11 @@ export function snapshotMoment(atMs: number): string {
 /** Volumes that a process of these settings asks for, by name. */
 export function mountsOf(settings: RunSettings, process: ProcessName): Volumes {
   const own = process === webProcess ? settings.volumes : settings.processes?.[process]?.volumes;
-  return own ?? {};
+  return own ?? noVolumes;
 }
+
+const noVolumes: Volumes = {};
+const noneAttached: readonly AttachedVolume[] = [];
 
 /** Volumes that instances of a process have, sorted by name. */
 export function volumesOf(
@@ -74,7 +77,9 @@ export function volumesOf(
   process: ProcessName,
   where: Pick<VolumeId, "app" | "environment">,
 ): readonly AttachedVolume[] {
-  return Object.entries(mountsOf(settings, process))
+  const mounts = mountsOf(settings, process);
+  if (mounts === noVolumes) return noneAttached;
+  return Object.entries(mounts)
     .map(([name, mount]) => ({
       id: { app: mount.app ?? where.app, environment: where.environment, name },
       mount,
@@ -87,6 +92,7 @@ export function allVolumesOf(
   settings: RunSettings,
   where: Pick<VolumeId, "app" | "environment">,
 ): readonly (AttachedVolume & { readonly process: ProcessName })[] {
+  if (!hasVolumes(settings)) return [];
   return [webProcess, ...(Object.keys(settings.processes ?? {}) as ProcessName[])].flatMap((process) =>
     volumesOf(settings, process, where).map((volume) => ({ ...volume, process })),
   );
@@ -94,6 +100,7 @@ export function allVolumesOf(
 
 /** The volumes of which not both may be attached: the same one, and at least one side wants it alone. */
 export function clashes(some: readonly AttachedVolume[], others: readonly AttachedVolume[]): readonly VolumeId[] {
+  if (some.length === 0 || others.length === 0) return [];
   return some
     .filter(({ id, mount }) =>
       others.some(
@@ -107,11 +114,13 @@ export function clashes(some: readonly AttachedVolume[], others: readonly Attach
 
 /** Whether any process has a volume. */
 export function hasVolumes(settings: RunSettings): boolean {
+  if (settings.processes === undefined) return settings.volumes !== undefined;
   return settings.volumes !== undefined || Object.values(settings.processes ?? {}).some(({ volumes }) => volumes);
 }
 
 /** Whether anything of these settings wants a volume for itself alone. */
 export function hasExclusive(settings: RunSettings): boolean {
+  if (!hasVolumes(settings)) return false;
   const mounts = [settings.volumes, ...Object.values(settings.processes ?? {}).map(({ volumes }) => volumes)];
   return mounts.some((volumes) => Object.values(volumes ?? {}).some(({ sharing }) => sharing === "exclusive"));
 }

@@ -13,6 +13,12 @@ export interface NeedsView {
   readonly bootedAtMs: number | null;
 }
 
+/** Whether an app, as it is or comes, needs others. */
+export function hasNeeds({ settings, active, releases }: EnvironmentRecord): boolean {
+  const coming = active === null ? undefined : releases.get(active)?.settings;
+  return settings.needs !== undefined || (coming !== null && coming?.needs !== undefined);
+}
+
 /** What a set that has no instance yet lacks, and whether its start still waits for it. */
 export interface Missing {
   readonly apps: readonly AppName[];

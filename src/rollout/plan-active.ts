@@ -1,7 +1,8 @@
 import { crashesOf } from "../ledger/crashes.ts";
 import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
-import { formatRoute, type EnvironmentSettings } from "../model/content.ts";
+import type { EnvironmentSettings } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
+import { sameRoute } from "../model/route-rule.ts";
 import { decide, type Decision } from "./decisions/decide.ts";
 import { judgeFailure, type FailureInputs } from "./decisions/failure.ts";
 import type { StrategyInputs } from "./decisions/strategy.ts";
@@ -69,8 +70,7 @@ function withoutAnalysis({ strategy, input }: StrategyInputs): StrategyInputs {
 const noInstances: SetView = { plain: 0, odd: [], all: [] };
 
 function isSwitched({ route }: EnvironmentSettings, set: SetRecord, { rules }: EnvironmentView): boolean {
-  const wanted = formatRoute(route);
-  return rules.some((rule) => rule.stable === set.name && formatRoute(rule.route) === wanted);
+  return rules.some((rule) => rule.stable === set.name && sameRoute(rule.route, route));
 }
 
 /** Whether enough instances of a set are ready, and the router knows those where they are to have traffic. */

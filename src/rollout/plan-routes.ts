@@ -1,7 +1,6 @@
 import type { EnvironmentRecord } from "../ledger/state.ts";
-import { formatRoute } from "../model/content.ts";
 import type { RouteRule } from "../model/observation.ts";
-import { mostCanaries, sameRule } from "../model/route-rule.ts";
+import { mostCanaries, sameRoute, sameRule } from "../model/route-rule.ts";
 import type { SetName } from "../model/names.ts";
 import type { Step } from "./step.ts";
 import type { Targets } from "./targets.ts";
@@ -18,18 +17,16 @@ export function planRoutes(record: EnvironmentRecord, view: EnvironmentView, tar
     (rule) => rule !== undefined,
   );
   for (const rule of wanted) {
-    const key = formatRoute(rule.route);
-    const there = view.rules.find((one) => formatRoute(one.route) === key);
+    const there = view.rules.find(({ route }) => sameRoute(route, rule.route));
     const isRight = there !== undefined && sameRule(there, rule);
     // What is live keeps its rule without an instance; nothing is given one before it has a place.
     if (!isRight && (there?.stable === rule.stable || view.placed.has(rule.stable)))
       return [{ kind: "route", route: rule.route, rule }];
   }
-  const keys = new Set([
-    formatRoute(record.live === null ? null : record.settings.route),
-    ...wanted.map(({ route }) => formatRoute(route)),
-  ]);
-  const left = view.rules.find(({ route }) => !keys.has(formatRoute(route)));
+  const own = record.live === null ? null : record.settings.route;
+  const left = view.rules.find(
+    ({ route }) => !sameRoute(route, own) && !wanted.some((rule) => sameRoute(route, rule.route)),
+  );
   return left === undefined ? [] : [{ kind: "route", route: left.route, rule: null }];
 }
 
@@ -37,8 +34,7 @@ function mainRule(record: EnvironmentRecord, view: EnvironmentView, targets: Tar
   const { live, settings } = record;
   if (live === null || settings.route === null) return undefined;
   const { route } = settings;
-  const key = formatRoute(route);
-  const there = view.rules.find((rule) => formatRoute(rule.route) === key);
+  const there = view.rules.find((rule) => sameRoute(rule.route, route));
   const set = record.sets.get(live.set);
   const serving = targets.tallies.get(live.set)?.serving ?? 0;
   if (set !== undefined && holdsRequests(record, set, there?.hold === true, serving))

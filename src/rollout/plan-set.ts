@@ -47,11 +47,15 @@ export function planSet(planned: SetsPlanned, set: SetRecord): readonly Step[] {
   const own = setView(view, set.name);
   const steps: Step[] = [...planYielding(record, set, view), ...planWorkers(record, set, own.odd, nowMs)];
   const tally = targets.tallies.get(set.name);
-  if (set.role === "ending" || tally === undefined) return [...steps, ...planEnding(set, own, view)];
+  if (set.role === "ending" || tally === undefined) {
+    steps.push(...planEnding(set, own, view));
+    return steps;
+  }
   const wanted = countOf(record, set, targets);
   if (set.role === "leaving" && (tally.running === 0 || (wanted === 0 && targets.hasLeast !== false))) {
     const reason = tally.running === 0 ? "nothing of it runs any more" : "what is live is whole again";
-    return [...steps, { kind: "retire", set: set.name, reason }];
+    steps.push({ kind: "retire", set: set.name, reason });
+    return steps;
   }
   const one: OneSet = { ...planned, set, own, tally, wanted, odd: onlyWeb(own.odd) };
   steps.push(...planStarts(one), ...planCondemned(one), ...planEnds(one));
@@ -75,8 +79,11 @@ function planStarts({ set, tally, wanted, odd, nowMs }: OneSet): readonly Step[]
   return [{ kind: "ensure", set: set.name, count: wanted, ordinals, ...(ending.length === 0 ? {} : { ending }) }];
 }
 
+const noSteps: readonly Step[] = [];
+
 function planCondemned(one: OneSet): readonly Step[] {
   const { set, odd, own, tally, wanted, record, view, nowMs } = one;
+  if (odd.length === 0 && tally.alive <= wanted) return noSteps;
   const condemn = (instance: InstanceView, type: CondemnType, reason: string): Step => ({
     kind: "condemn",
     instance: instance.name,
@@ -91,7 +98,9 @@ function planCondemned(one: OneSet): readonly Step[] {
     if (isOutdated(set, instance)) steps.push(condemn(instance, "secret", "a secret that it has has ended"));
   if (tally.alive > wanted) {
     // Those that do not serve go first, then those that cannot be counted on yet, then the newest.
-    const alive = onlyWeb(own.all).filter(({ name, phase }) => phase === "running" && !set.condemned.has(name));
+    const alive = own.all.filter(
+      ({ name, process, phase }) => process === webProcess && phase === "running" && !set.condemned.has(name),
+    );
     const placed = view.placed.get(set.name);
     const routed = isRouted(record, set.name);
     const worth = new Map(alive.map((one) => [one, worthOf(set, one, placed, routed, nowMs)]));
@@ -126,23 +135,16 @@ function planUnwell(
 }
 
 function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }: OneSet): readonly Step[] {
+  if (odd.length === 0 && set.condemned.size === 0) return noSteps;
   const { settings } = set.content;
-  const hasAlone = Object.values(settings.volumes ?? {}).some(({ sharing }) => sharing === "exclusive");
-  const isInTheWay = (type: CondemnType): boolean => hasAlone || type === "yields";
+  const isInTheWay = (type: CondemnType): boolean => type === "yields" || hasAlone(set);
   const isLeft = (type: CondemnType): boolean => set.role === "leaving" && !leavesAtOnce.has(type);
   const steps: Step[] = [];
   const end = (instance: InstanceName, drainUntilMs: number | null): void => {
     steps.push({ kind: "end", set: set.name, instance, drainUntilMs });
   };
-  const there = new Set(odd.map(({ name }) => name));
-  const unseen = [...set.condemned.keys()].filter(
-    (name) => !there.has(name) && splitInstanceName(name)?.process === webProcess,
-  );
-  if (unseen.length > 0) {
-    const all = new Set(own.all.map(({ name }) => name));
-    // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
-    for (const name of unseen) if (!all.has(name)) end(name, null);
-  }
+  // Gone before it was recorded, as by a crash between the two: what is left to do is the record.
+  for (const name of unseenOf(set, own, odd)) end(name, null);
   // One that has requests by its weight keeps them until the router has given them to others.
   const mayDrain = targets.weights === undefined || isRouteRight;
   for (const instance of odd) {
@@ -171,11 +173,30 @@ type Places = Pick<Extract<Step, { kind: "place" }>, "add" | "remove">;
 
 const asTheyAre: Places = { add: [], remove: [] };
 
+/** Whether `web` of a set has a volume for itself alone. */
+function hasAlone({ content }: SetRecord): boolean {
+  const { volumes } = content.settings;
+  return volumes !== undefined && Object.values(volumes).some(({ sharing }) => sharing === "exclusive");
+}
+
+/** Condemned ones that are not there any more. */
+function unseenOf(set: SetRecord, own: SetView, odd: readonly InstanceView[]): readonly InstanceName[] {
+  if (set.condemned.size === 0) return [];
+  const there = new Set(odd.map(({ name }) => name));
+  const left = [...set.condemned.keys()].filter(
+    (name) => !there.has(name) && splitInstanceName(name)?.process === webProcess,
+  );
+  if (left.length === 0) return left;
+  const all = new Set(own.all.map(({ name }) => name));
+  return left.filter((name) => !all.has(name));
+}
+
 /**
  * Which instances are to get their places, and which to lose them. One that is being drained keeps its place until it is
  * gone, so that its requests can still be counted; a condemned one never gets a place, for its end may be under way.
  */
 function planPlaces({ set, odd, own }: OneSet, placed: readonly InstanceName[]): Places {
+  if (odd.length === 0 && placed.length === own.plain) return asTheyAre;
   const canBePlaced = ({ phase, address }: InstanceView): boolean => phase === "running" && address !== null;
   const belongs = (instance: InstanceView): boolean =>
     canBePlaced(instance) &&

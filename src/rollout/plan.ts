@@ -2,10 +2,10 @@ import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord
 import { testProcess, webProcess, type SetName } from "../model/names.ts";
 import { longestPauseMs } from "../model/strategy.ts";
 import { outUntilReplacedMs } from "./health.ts";
-import { missingNeeds, waitEndMs } from "./needs.ts";
+import { hasNeeds, missingNeeds, waitEndMs, type Missing } from "./needs.ts";
 import { planActive } from "./plan-active.ts";
 import { planRoutes } from "./plan-routes.ts";
-import { planSet } from "./plan-set.ts";
+import { planSet, type SetsPlanned } from "./plan-set.ts";
 import { planWatch } from "./plan-watch.ts";
 import { planReplacement } from "./revoked.ts";
 import { earliestStartMs } from "./starts.ts";
@@ -27,36 +27,52 @@ export type Planner = (record: EnvironmentRecord, view: EnvironmentView, nowMs: 
  * the end, an empty one.
  */
 export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): readonly Step[] {
-  const sets = [...record.sets.values()].sort((a, b) => a.release - b.release);
-  const missingOf = (set: SetRecord) => missingNeeds(record, set, setView(view, set.name), view, nowMs);
-  const waiting = new Set(sets.filter((set) => missingOf(set)?.waits === true).map(({ name }) => name));
+  const missing = missingOf(record, view, nowMs);
   const targets = planTargets(record, view, nowMs);
   const routes = planRoutes(record, view, targets);
-  const steps: Step[] = [
-    ...planWatch(record, view, nowMs),
-    ...planReplacement(record),
-    ...planActive(record, view, targets, nowMs).filter((step) => !waits(record, step, waiting)),
-  ];
-  for (const { set, reason } of planRetirements(record, view.memory, nowMs)) {
+  const steps: Step[] = [...planWatch(record, view, nowMs), ...planReplacement(record)];
+  for (const step of planActive(record, view, targets, nowMs)) if (!waits(record, step, missing)) steps.push(step);
+  for (const { set, reason } of planRetirements(record, view.memory, nowMs))
     steps.push({ kind: "retire", set: set.name, reason });
-  }
-  for (const set of sets) {
-    const isHeld = waiting.has(set.name) || awaitsInstances(record, set, view);
-    const without = missingOf(set)?.apps;
-    for (const step of planSet({ record, view, targets, isRouteRight: routes.length === 0, nowMs }, set)) {
-      if (step.kind !== "ensure") steps.push(step);
-      else if (!isHeld) steps.push(without === undefined ? step : { ...step, without });
+  const planned: SetsPlanned = { record, view, targets, isRouteRight: routes.length === 0, nowMs };
+  for (const set of byRelease(record)) {
+    for (const step of planSet(planned, set)) {
+      if (step.kind !== "ensure") {
+        steps.push(step);
+        continue;
+      }
+      const lacks = missing.get(set.name);
+      if (lacks?.waits === true || awaitsInstances(record, set, view)) continue;
+      steps.push(lacks === undefined ? step : { ...step, without: lacks.apps });
     }
   }
-  steps.push(...planTasks(record, view, nowMs));
-  steps.push(...routes);
+  steps.push(...planTasks(record, view, nowMs), ...routes);
   return withoutClashes(record, steps, view);
 }
 
+/** As a rule they lie in this order already. */
+function byRelease({ sets }: EnvironmentRecord): readonly SetRecord[] {
+  return [...sets.values()].sort((a, b) => a.release - b.release);
+}
+
+/** What each set lacks that it needs. */
+function missingOf(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): ReadonlyMap<SetName, Missing> {
+  if (!hasNeeds(record)) return noneMissing;
+  const found = new Map<SetName, Missing>();
+  for (const set of record.sets.values()) {
+    const missing = missingNeeds(record, set, setView(view, set.name), view, nowMs);
+    if (missing !== undefined) found.set(set.name, missing);
+  }
+  return found;
+}
+
+const noneMissing: ReadonlyMap<SetName, Missing> = new Map();
+
 /** Whether a step is one of a rollout whose set waits for others: what comes before its instances may need them as much. */
-function waits(record: EnvironmentRecord, step: Step, waiting: ReadonlySet<SetName>): boolean {
+function waits(record: EnvironmentRecord, step: Step, missing: ReadonlyMap<SetName, Missing>): boolean {
+  if (missing.size === 0) return false;
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  if (active === undefined || !waiting.has(active.set)) return false;
+  if (active === undefined || missing.get(active.set)?.waits !== true) return false;
   return step.kind === "yield" || (step.kind === "start-task" && step.process !== testProcess);
 }
 

@@ -29,6 +29,7 @@ export function planWorkers(
   instances: readonly InstanceView[],
   nowMs: number,
 ): readonly Step[] {
+  if (set.content.settings.processes === undefined) return noSteps;
   const workers = instances.filter(({ process }) => isWorker(process));
   const steps: Step[] = [];
   if (set.role === "live") {
@@ -43,6 +44,8 @@ export function planWorkers(
   }
   return [...steps, ...planEnds(set, workers)];
 }
+
+const noSteps: readonly Step[] = [];
 
 function planProcess(
   record: EnvironmentRecord,

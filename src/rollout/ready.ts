@@ -52,4 +52,6 @@ function runningWeb(set: SetRecord, instances: readonly InstanceView[]): readonl
 
 /** Those that answer requests. */
 export const onlyWeb = (instances: readonly InstanceView[] = []): readonly InstanceView[] =>
-  instances.filter(({ process }) => process === webProcess);
+  instances.every(isWeb) ? instances : instances.filter(isWeb);
+
+const isWeb = ({ process }: InstanceView): boolean => process === webProcess;

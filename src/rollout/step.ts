@@ -104,31 +104,35 @@ export type Step =
  */
 export type FailReason = "exited" | "unhealthy" | "crashing" | "failing" | "deadline" | "paused";
 
-/** Two steps with one key are the same piece of work and never run at the same time. */
-export function stepKey(step: Step): string {
+/** What a piece of work is, and of what: not put together into one text, as it is asked for all the time. */
+export interface StepKey {
+  readonly work: string;
+  readonly of: string | number;
+}
+
+/** Two steps with equal keys are the same piece of work and never run at the same time. */
+export function stepKey(step: Step): StepKey {
   switch (step.kind) {
     case "ensure":
-      return ensureKey(step.set, step.process);
+      return { work: ensureWork(step.process), of: step.set };
     case "place":
-      return placeKey(step.set);
     case "retire":
     case "forget":
-      return `${step.kind} ${step.set}`;
+      return { work: step.kind, of: step.set };
     case "start-task":
-      return startTaskKey(step.instance);
     case "finish-task":
     case "clear-task":
     case "condemn":
     case "end":
-      return `${step.kind} ${step.instance}`;
+      return { work: step.kind, of: step.instance };
     case "ask":
-      return `ask ${step.release} ${step.index}`;
+      return { work: `ask ${step.release}`, of: step.index };
     case "snapshot":
-      return `snapshot ${step.volume}`;
+      return { work: step.kind, of: step.volume };
     case "route":
     case "switch":
       // Both change what answers a route: one at a time.
-      return "route";
+      return { work: "route", of: "" };
     case "step":
     case "decide":
     case "reject":
@@ -141,21 +145,11 @@ export function stepKey(step: Step): string {
     case "hold":
     case "attest":
     case "yield":
-      return `${step.kind} ${step.release}`;
+      return { work: step.kind, of: step.release };
   }
 }
 
-/** Key of the step that starts a process's instances of a set. */
-export function ensureKey(set: SetName, process: ProcessName = webProcess): string {
-  return `ensure ${set} ${process}`;
-}
-
-/** Key of the step that gives a set's instances their places. */
-export function placeKey(set: SetName): string {
-  return `place ${set}`;
-}
-
-/** Key of the step that starts a task. */
-export function startTaskKey(instance: InstanceName): string {
-  return `start-task ${instance}`;
+/** The work of starting a process's instances. */
+export function ensureWork(process: ProcessName = webProcess): string {
+  return process === webProcess ? "ensure" : `ensure ${process}`;
 }

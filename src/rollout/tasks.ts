@@ -66,12 +66,15 @@ export interface TasksView {
 
 /** What is to be done about tasks that were begun, whatever began them, and about what is left of ended ones. */
 export function planTasks(record: EnvironmentRecord, view: TasksView, nowMs: number): readonly TaskStep[] {
+  if (record.tasks.size === 0 && view.tasks.length === 0) return noSteps;
   const seen = new Map(view.tasks.map((instance) => [instance.name, instance]));
   const open = openTasks(record);
   const steps = open.flatMap((task) => planOpen(record, task, seen.get(task.instance), nowMs));
   const left = view.tasks.filter(({ name }) => !open.some(({ instance }) => instance === name));
   return [...steps, ...left.map(({ name }): TaskStep => ({ kind: "clear-task", instance: name }))];
 }
+
+const noSteps: readonly TaskStep[] = [];
 
 function planOpen(
   record: EnvironmentRecord,
@@ -98,8 +101,11 @@ function planOpen(
 
 /** When time alone will end a task: all such moments. */
 export function taskDeadlines(record: EnvironmentRecord): readonly number[] {
+  if (record.tasks.size === 0) return noDeadlines;
   return openTasks(record).map(deadlineOf).filter(Number.isFinite);
 }
+
+const noDeadlines: readonly number[] = [];
 
 function deadlineOf({ startedAtMs, deadlineMs }: TaskRecord): number {
   return deadlineMs === null ? Number.POSITIVE_INFINITY : startedAtMs + deadlineMs;
@@ -145,7 +151,8 @@ export function planChecks(
   view: TasksView,
 ): readonly TaskStep[] | undefined {
   if (release.type !== "deploy") return undefined;
-  const checks = (release.settings ?? record.settings).checks ?? [];
+  const { checks } = release.settings ?? record.settings;
+  if (checks === undefined) return undefined;
   const index = checks.findIndex((_, place) => !isDone(release, checkProcess, place));
   const check = checks[index];
   if (check === undefined) return undefined;
@@ -206,10 +213,13 @@ function begin(
   return [{ kind: "start-task", release: release.number, set, process, instance, index, command, deadlineMs }];
 }
 
+const noTasks: readonly TaskRecord[] = [];
+
 function isDone(release: ReleaseRecord, process: ProcessName, index: number): boolean {
   return release.tasks.some((result) => result.process === process && result.index === index);
 }
 
 function openTasks(record: EnvironmentRecord): readonly TaskRecord[] {
+  if (record.tasks.size === 0) return noTasks;
   return [...record.tasks.values()].filter(({ ended }) => ended === null);
 }

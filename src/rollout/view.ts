@@ -116,7 +116,11 @@ export function tallyOf(
   nowMs: number,
 ): Tally {
   if (plain === 0 && odd.length === 0) return noTally;
-  let [running, alive, serving, answering, available] = [plain, plain, plain, plain, plain];
+  let running = plain;
+  let alive = plain;
+  let serving = plain;
+  let answering = plain;
+  let available = plain;
   for (const instance of odd) {
     if (instance.process !== webProcess || instance.phase !== "running") continue;
     running += 1;

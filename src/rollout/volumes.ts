@@ -4,7 +4,15 @@ import { webProcess, type ProcessName, type SetName } from "../model/names.ts";
 import { workersOf } from "../model/processes.ts";
 import { leadsTo } from "../model/route-rule.ts";
 import { plainStrategy, type Strategy } from "../model/strategy.ts";
-import { allVolumesOf, clashes, formatVolume, hasExclusive, volumesOf, type AttachedVolume } from "../model/volumes.ts";
+import {
+  allVolumesOf,
+  clashes,
+  formatVolume,
+  hasExclusive,
+  hasVolumes,
+  volumesOf,
+  type AttachedVolume,
+} from "../model/volumes.ts";
 import { allInstances, setView, type EnvironmentView, type InstanceView } from "./view.ts";
 import type { Step } from "./step.ts";
 
@@ -36,6 +44,7 @@ export function handoverOf(
   strategy: Strategy,
 ): ReadonlyMap<ProcessName, readonly string[]> {
   const wanted = volumesOf(next.content.settings, webProcess, next);
+  if (wanted.length === 0 && strategy.kind !== "recreate") return noneYield;
   const yielding = new Map<ProcessName, readonly string[]>();
   for (const process of [webProcess, ...workersOf(live.content.settings)]) {
     const both = clashes(volumesOf(live.content.settings, process, live), wanted);
@@ -43,6 +52,8 @@ export function handoverOf(
   }
   return yielding;
 }
+
+const noneYield: ReadonlyMap<ProcessName, readonly string[]> = new Map();
 
 /** The same for a release; a rollback goes live beside what is live, where no volume is in its way. */
 function handoverFor(
@@ -122,7 +133,7 @@ function holdersOf(
 
 /** @param alone those of volumes that nobody has by then */
 function snapshotsOf(record: EnvironmentRecord, release: ReleaseRecord, alone: boolean): readonly Step[] | undefined {
-  if (release.type !== "deploy") return undefined;
+  if (release.type !== "deploy" || !hasVolumes(release.content.settings)) return undefined;
   const asked = allVolumesOf(release.content.settings, record).filter(({ mount }) => mount.snapshot);
   const isAlone = ({ mount, process }: (typeof asked)[number]): boolean =>
     process === webProcess && mount.sharing === "exclusive";
@@ -138,6 +149,7 @@ export function withoutClashes(
   steps: readonly Step[],
   view: EnvironmentView,
 ): readonly Step[] {
+  if (!steps.some((step) => step.kind === "ensure")) return steps;
   const yields = steps.find((step) => step.kind === "yield");
   return steps.filter((step) => {
     if (step.kind !== "ensure") return true;

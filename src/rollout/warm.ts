@@ -23,6 +23,7 @@ export function planRetirements(
   memory: { readonly totalBytes: number; readonly availableBytes: number },
   nowMs: number,
 ): readonly Retirement[] {
+  if (!hasWarm(record)) return [];
   const activeSet = record.active === null ? undefined : record.releases.get(record.active)?.set;
   const target = rollbackTarget(record);
   const wanted = target === undefined ? undefined : digestNow(record, target);
@@ -56,6 +57,11 @@ export function planRetirements(
     if (short) return "the machine has no memory to keep it warm";
     return undefined;
   }
+}
+
+function hasWarm({ sets }: EnvironmentRecord): boolean {
+  for (const { role } of sets.values()) if (role === "warm") return true;
+  return false;
 }
 
 /** Whether a set that is live, or newer, runs the same content. */

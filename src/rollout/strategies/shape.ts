@@ -70,24 +70,28 @@ export function readyText({ available }: StrategySet, count: number): string {
  * @returns shares whose sum is `weight` exactly
  */
 export function shareByInstances(sets: readonly StrategySet[], weight = wholeWeight): Map<SetName, number> {
-  const total = sets.reduce((sum, { serving }) => sum + serving, 0);
-  if (total === 0) return new Map(sets.map(({ set }, at) => [set, at === 0 ? weight : 0]));
+  let total = 0;
+  for (const { serving } of sets) total += serving;
+  const shares = new Map<SetName, number>();
+  let left = weight;
+  for (const { set, serving } of sets) {
+    const share = total === 0 ? (shares.size === 0 ? weight : 0) : Math.floor((weight * serving) / total);
+    shares.set(set, share);
+    left -= share;
+  }
+  if (left === 0) return shares;
   // What rounding leaves goes to those that lost most by it.
-  const shares = sets.map(({ set, serving }) => {
-    const exact = (weight * serving) / total;
-    return { set, share: Math.floor(exact), rest: exact - Math.floor(exact) };
-  });
-  let left = weight - shares.reduce((sum, { share }) => sum + share, 0);
-  for (const one of shares.toSorted((a, b) => b.rest - a.rest)) {
+  const restOf = ({ serving }: StrategySet): number => ((weight * serving) / total) % 1;
+  for (const { set } of sets.toSorted((a, b) => restOf(b) - restOf(a))) {
     if (left === 0) break;
-    one.share += 1;
+    shares.set(set, (shares.get(set) ?? 0) + 1);
     left -= 1;
   }
-  return new Map(shares.map(({ set, share }) => [set, share]));
+  return shares;
 }
 
 /** A share for what is on its way, and the rest for those that served before it; it has none while nothing of it answers. */
 export function shareWithNext({ next, live, leaving }: StrategyInput, weight: number): Map<SetName, number> {
   const own = next.serving > 0 ? weight : 0;
-  return new Map([...shareByInstances([live, ...leaving], wholeWeight - own), [next.set, own]]);
+  return shareByInstances([live, ...leaving], wholeWeight - own).set(next.set, own);
 }
