@@ -83,6 +83,8 @@ export class Controller {
   readonly #serving = new Map<string, boolean>();
   /** Keys of sets' environments: worked out once, asked for all the time. */
   readonly #keys = new Map<SetName, string>();
+  /** Instances whose health is about to be recorded. */
+  readonly #recording = new Set<InstanceName>();
   #ticking = false;
   readonly #dirty = new Set<string>();
   /** Environments that are about to be planned anew. */
@@ -324,6 +326,8 @@ export class Controller {
   tick(key: string): void {
     this.#dirty.add(key);
     if (this.#ticking) return;
+    // What was seen at this moment is in the plans.
+    this.recorder.flush();
     this.#ticking = true;
     try {
       for (const one of this.#dirty) {
@@ -364,7 +368,7 @@ export class Controller {
       const view = this.view(record);
       const steps = this.#planner(record, view, now);
       this.#tellOthers(key, record, view);
-      if (!steps.some((step) => this.#underWay.begin(key, record, step))) {
+      if (!steps.some((step) => this.#underWay.begin(key, record, step, steps))) {
         this.#planAgainAt(key, nextDeadlineMs(record, view, now));
         return;
       }
@@ -415,12 +419,14 @@ export class Controller {
 
   #recordHealthy(record: EnvironmentRecord, instance: FleetInstance): void {
     const { app, environment } = record;
-    const afterMs = Math.max(0, this.ports.clock.now() - instance.startedAtMs);
-    try {
-      this.recorder.append({ kind: "instance.healthy", app, environment, instance: instance.name, afterMs });
-    } catch (error) {
-      this.#warn(`cannot record that ${instance.name} is healthy`, error);
-    }
+    const { name, startedAtMs } = instance;
+    if (this.#recording.has(name)) return;
+    this.#recording.add(name);
+    const afterMs = Math.max(0, this.ports.clock.now() - startedAtMs);
+    this.recorder
+      .appendSoon({ kind: "instance.healthy", app, environment, instance: name, afterMs })
+      .catch((error: unknown) => this.#warn(`cannot record that ${name} is healthy`, error))
+      .finally(() => this.#recording.delete(name));
   }
 
   #onExit(instance: FleetInstance): void {

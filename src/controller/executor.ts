@@ -66,8 +66,8 @@ export class Executor {
     this.#volumes = new VolumeRunner({ ...options, abort });
   }
 
-  /** Steps that only record something: done when this returns true. */
-  record(record: EnvironmentRecord, step: Step): boolean {
+  /** Steps that only record something: done when this returns true. @param plan whose step it is */
+  record(record: EnvironmentRecord, step: Step, plan: readonly Step[]): boolean {
     const { app, environment } = record;
     const { recorder } = this.#options;
     switch (step.kind) {
@@ -128,14 +128,7 @@ export class Executor {
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
         return true;
       case "condemn":
-        recorder.append({
-          kind: "instance.condemned",
-          app,
-          environment,
-          instance: step.instance,
-          type: step.type,
-          reason: step.reason,
-        });
+        recorder.append(...condemnedEvents(record, step, plan));
         return true;
       default:
         return false;
@@ -336,7 +329,8 @@ export class Executor {
     if (signal.aborted) return;
     fleet.forget(instance);
     if (splitInstanceName(instance) !== undefined) {
-      recorder.append({ kind: "instance.removed", app: record.app, environment: record.environment, instance });
+      const { app, environment } = record;
+      await recorder.appendSoon({ kind: "instance.removed", app, environment, instance });
     }
   }
 
@@ -391,6 +385,20 @@ function rejectedEvents(
   const hint = `\`bronze why v${number}\` tells on which numbers; ${servingText(record)}${staysText(release)}`;
   const failure: Failure = { code: "ROLLOUT_FAILED", summary, hint, evidence: [] };
   return [aborted(record, release, failure, true), ...quarantine(record, release, `its analysis failed: ${reason}`)];
+}
+
+/** Instances of one set that go for the same reason are told to at once: each by itself would be planned for by itself. */
+function condemnedEvents(
+  { app, environment }: EnvironmentRecord,
+  first: Extract<Step, { kind: "condemn" }>,
+  plan: readonly Step[],
+): readonly EventData[] {
+  const set = splitInstanceName(first.instance)?.set;
+  return plan.flatMap((step) => {
+    if (step.kind !== "condemn" || step.type !== first.type || splitInstanceName(step.instance)?.set !== set) return [];
+    const { instance, type, reason } = step;
+    return [{ kind: "instance.condemned", app, environment, instance, type, reason }];
+  });
 }
 
 function steppedEvents(

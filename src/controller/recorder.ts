@@ -5,12 +5,20 @@ import { jumpOf } from "../ledger/timeline.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Journal } from "../ports/journal.ts";
 
+/** An event that is about to be appended, and who waits for it. */
+interface Soon {
+  readonly data: EventData;
+  readonly resolve: () => void;
+  readonly reject: (thrown: unknown) => void;
+}
+
 /** Writes events to the journal, folds them into the state, and tells who listens: in this order. */
 export class Recorder {
   readonly state: LedgerState;
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #untold: LedgerEvent[] = [];
+  readonly #soon: Soon[] = [];
   readonly #listeners = new Set<(event: LedgerEvent) => void>();
 
   /** @param state what the journal folds to, where that is known already */
@@ -20,8 +28,41 @@ export class Recorder {
     this.state = state;
   }
 
-  /** Appends events, all or none; when it returns they are on disk and in the state. */
+  /** Appends events, all or none, after those that are about to be; when it returns they are on disk and in the state. */
   append(...data: readonly EventData[]): void {
+    if (this.#soon.length === 0) return this.#write(data);
+    const soon = this.#soon.splice(0);
+    try {
+      this.#write([...soon.map((one) => one.data), ...data]);
+    } catch (error) {
+      for (const { reject } of soon) reject(error);
+      throw error;
+    }
+    for (const { resolve } of soon) resolve();
+  }
+
+  /**
+   * Appends an event with all others that come at this moment, in one write: many instances come and go together. Resolves
+   * when it is on disk and in the state.
+   */
+  appendSoon(data: EventData): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#soon.push({ data, resolve, reject });
+      if (this.#soon.length === 1) this.#clock.after(0, () => this.flush());
+    });
+  }
+
+  /** Appends what is about to be; who asked for it hears when it fails. */
+  flush(): void {
+    if (this.#soon.length === 0) return;
+    try {
+      this.append();
+    } catch {
+      // Each of them was told.
+    }
+  }
+
+  #write(data: readonly EventData[]): void {
     const events = this.#journal.append(this.#stamp(data));
     for (const event of events) applyEvent(this.state, event);
     const told = this.#untold.length === 0 ? events : [...this.#untold.splice(0), ...events];

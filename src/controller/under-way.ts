@@ -50,8 +50,8 @@ export class UnderWay {
     await Promise.allSettled(all.flatMap((some) => [...some.values()]));
   }
 
-  /** Begins a step. @returns true when it changed the record, so that the rest of the plan is void */
-  begin(key: string, record: EnvironmentRecord, step: Step): boolean {
+  /** Begins a step of a plan. @returns true when it changed the record, so that the rest of the plan is void */
+  begin(key: string, record: EnvironmentRecord, step: Step, plan: readonly Step[]): boolean {
     const { executor, takeBack } = this.#options;
     const what = stepKey(step);
     const running = this.#runningOf(key);
@@ -62,7 +62,7 @@ export class UnderWay {
         takeBack(record, step);
         return true;
       }
-      if (executor.record(record, step)) return true;
+      if (executor.record(record, step, plan)) return true;
     } catch (error) {
       this.#retryLater(key, what, error);
       return false;

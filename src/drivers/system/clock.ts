@@ -8,6 +8,13 @@ const longestTimerMs = 2 ** 31 - 1;
 /** The machine's own time. @param startMs the moment on the ledger's timeline that it is now */
 export function createSystemClock(startMs: number): Clock {
   const began = performance.now();
+  /** Due now, in order. */
+  let soon: (() => void)[] = [];
+  const runSoon = (): void => {
+    const due = soon;
+    soon = [];
+    for (const callback of due) callback();
+  };
   return {
     now: () => Math.floor(startMs + performance.now() - began),
     wall: () => Date.now(),
@@ -15,8 +22,10 @@ export function createSystemClock(startMs: number): Clock {
     after(ms, callback) {
       // What is due now waits for nothing but what has happened already: a timer of Node's would take a whole ms.
       if (ms <= 0) {
-        const immediate = setImmediate(callback);
-        return () => clearImmediate(immediate);
+        let isCancelled = false;
+        if (soon.length === 0) setImmediate(runSoon);
+        soon.push(() => isCancelled || callback());
+        return () => void (isCancelled = true);
       }
       const dueMs = performance.now() + ms;
       let timer: NodeJS.Timeout;
@@ -26,7 +35,11 @@ export function createSystemClock(startMs: number): Clock {
           () => {
             const stillMs = dueMs - performance.now();
             if (stillMs > 0) wait(stillMs);
-            else callback();
+            else {
+              // Timers of Node's that are over come before what it has to do at once.
+              runSoon();
+              callback();
+            }
           },
           Math.min(leftMs, longestTimerMs),
         );

@@ -118,6 +118,19 @@ for (const [[count, ready], most, becomes] of unready) {
   });
 }
 
+test("cleanUpUnready() takes those that do not answer before those that only have not answered for long enough", () => {
+  const answers = { ...numbers(1, 4, 0), serving: 4 };
+  const old = [answers, numbers(2, 5, 0)];
+  const counts = (most: number) => cleanUpUnready(old, most).map(({ count }) => count);
+  assert.deepEqual(
+    [counts(4), counts(7)],
+    [
+      [4, 1],
+      [2, 0],
+    ],
+  );
+});
+
 // name, desired [before, now], surge [before, now], old sets oldest first, next [count, ready] → all become
 type Scaling = readonly [string, Numbers, Numbers, readonly number[], Numbers, readonly number[]];
 const scalings: readonly Scaling[] = [

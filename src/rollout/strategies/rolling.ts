@@ -69,14 +69,21 @@ export function oldSetCounts(
   return scaleDownOld(least, next, cleanUpUnready(old, most));
 }
 
-/** Takes at most so many instances that are not ready away. @see Kubernetes, `cleanupUnhealthyReplicas` */
+/**
+ * Takes at most so many instances that are not ready away: those that do not even answer first, of whatever set.
+ *
+ * @see Kubernetes, `cleanupUnhealthyReplicas`
+ */
 export function cleanUpUnready(old: readonly StrategySet[], most: number): readonly StrategySet[] {
   let left = most;
-  return old.map((one) => {
-    const fewer = Math.max(0, Math.min(left, one.count - one.available));
-    left -= fewer;
-    return { ...one, count: one.count - fewer };
-  });
+  const without = (sets: readonly StrategySet[], kept: (one: StrategySet) => number): readonly StrategySet[] =>
+    sets.map((one) => {
+      const fewer = Math.max(0, Math.min(left, one.count - kept(one)));
+      left -= fewer;
+      return fewer === 0 ? one : { ...one, count: one.count - fewer };
+    });
+  const answering = without(old, ({ serving, available }) => Math.max(serving, available));
+  return left === 0 ? answering : without(answering, ({ available }) => available);
 }
 
 /** Takes ready instances away, down to the least. @see Kubernetes, `scaleDownOldReplicaSetsForRollingUpdate` */
