@@ -110,7 +110,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-replacement",
     what: "instances of what is live that ended are not started anew",
     breaks: "at-rest",
-    seed: 4,
+    seed: 8,
     changes: {
       planner: changed((steps, record) =>
         steps.filter((step) => step.kind !== "ensure" || record.sets.get(step.set)?.role !== "live"),
