@@ -223,6 +223,7 @@ export class Controller {
     this.#timers.stop();
     this.#analysis.stop();
     this.fleet.stop();
+    this.recorder.end();
     await this.#underWay.settled();
   }
 

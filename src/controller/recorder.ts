@@ -19,6 +19,7 @@ export class Recorder {
   readonly #clock: Clock;
   readonly #untold: LedgerEvent[] = [];
   readonly #soon: Soon[] = [];
+  #isEnding = false;
   readonly #listeners = new Set<(event: LedgerEvent) => void>();
 
   /** @param state what the journal folds to, where that is known already */
@@ -48,7 +49,8 @@ export class Recorder {
   appendSoon(data: EventData): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#soon.push({ data, resolve, reject });
-      if (this.#soon.length === 1) this.#clock.after(0, () => this.flush());
+      if (this.#isEnding) this.flush();
+      else if (this.#soon.length === 1) this.#clock.after(0, () => this.flush());
     });
   }
 
@@ -60,6 +62,12 @@ export class Recorder {
     } catch {
       // Each of them was told.
     }
+  }
+
+  /** From now on nothing is held back: no time may be left. */
+  end(): void {
+    this.#isEnding = true;
+    this.flush();
   }
 
   #write(data: readonly EventData[]): void {
