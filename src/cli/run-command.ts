@@ -8,7 +8,7 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     // Help and such were printed.
-    if (thrown.exitCode !== 0) throw usageError(thrown);
+    if (thrown.exitCode !== 0) throw usageError(thrown, isGroup(command, args));
   }
 }
 
@@ -28,8 +28,15 @@ function fullUsage(command: Command): string {
   return `bronze ${names.join(" ")} ${command.usage()}`;
 }
 
-function usageError(error: CommanderError): OperatorError {
-  if (error.code === "commander.help") {
+/** Whether a command that only holds others is given options, and none of those. */
+function isGroup(command: Command, args: readonly string[]): boolean {
+  const words = new Set(command.commands.flatMap((sub) => [sub.name(), ...sub.aliases()]));
+  return words.size > 0 && args.every((arg) => !words.has(arg)) && args[0]?.startsWith("-") === true;
+}
+
+/** @param namesGroup whether it is said what it is about, and not what is to be done */
+function usageError(error: CommanderError, namesGroup: boolean): OperatorError {
+  if (error.code === "commander.help" || (namesGroup && error.code === "commander.unknownOption")) {
     return new OperatorError("USAGE", "Cannot run this command line: it names a group, not what to do", {
       hint: "--help shows what belongs to it",
     });

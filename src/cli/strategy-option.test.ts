@@ -71,4 +71,9 @@ test("parseStrategy() says what is wrong and how it is written", () => {
   ];
   for (const [text, message] of cases)
     assert.throws(() => parseStrategy(text, plainStrategy), { code: "USAGE", message }, text);
+  const held: Strategy = { kind: "blue-green", holdMs: 60_000, analysis: defaultAnalysis };
+  assert.throws(() => parseStrategy("blue-green:0s", held), {
+    code: "USAGE",
+    message: /"errors", which the router counts/,
+  });
 });

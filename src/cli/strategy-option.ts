@@ -8,6 +8,8 @@ import {
   mostSteps,
   strategyKinds,
   strategyNamed,
+  unmeasurable,
+  unmeasurableAdvice,
   type Amount,
   type CanaryStep,
   type Strategy,
@@ -41,8 +43,12 @@ export function parseStrategy(text: string, defined: Strategy): Strategy {
       throw refused(text, "recreate has nothing to set");
     case "rolling":
       return { ...base, ...readAmounts(text, rest) };
-    case "blue-green":
-      return { ...base, holdMs: readHold(text, rest) };
+    case "blue-green": {
+      const strategy: Strategy = { ...base, holdMs: readHold(text, rest) };
+      const [counted] = unmeasurable(strategy);
+      if (counted === undefined) return strategy;
+      throw refused(text, `its analysis has "${counted.name}", which the router counts, and ${unmeasurableAdvice}`);
+    }
     case "canary":
       return { ...base, steps: readSteps(text, rest, defined.kind === kind ? base.steps : []) };
   }

@@ -8,6 +8,7 @@ import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
 import type { Health } from "../rollout/health.ts";
 import { readyInstances } from "../rollout/ready.ts";
+import { servingText } from "../rollout/serving-text.ts";
 import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { isPlaced } from "../rollout/view.ts";
@@ -183,8 +184,7 @@ export class Executor {
     const { app, environment } = record;
     const set = record.sets.get(step.set);
     const { process = webProcess, ending } = step;
-    const nextOrdinal = step.ordinals[0];
-    if (set === undefined || nextOrdinal === undefined) return;
+    if (set === undefined) return;
     recorder.append({
       kind: "instances.starting",
       app,
@@ -200,7 +200,12 @@ export class Executor {
       // Its rollout may have been ended meanwhile, or another have gone live.
       if (set.role === "ending" || (isWorker(process) && set.role !== "live")) return;
       await refuseLostVolumes(ports.volumes, record, volumesOf(set.content.settings, process, set));
-      const wanted = { process, count: step.count, nextOrdinal, ...(ending === undefined ? {} : { ending }) };
+      const wanted = {
+        process,
+        count: step.count,
+        ordinals: step.ordinals,
+        ...(ending === undefined ? {} : { ending }),
+      };
       await ports.runtime.ensure(instanceSet(set), wanted, signal);
       this.#waitingSince.delete(set.name);
       this.startProblems.delete(set.name);
@@ -281,7 +286,7 @@ export class Executor {
       app: record.app,
       environment: record.environment,
       release: release.number,
-      serving: record.live?.release ?? null,
+      serving: servingText(record),
       ready: readyInstances(set, instances, now).length,
       wanted: settingsFor(record, set.name).instances,
       afterMs: now - release.sinceMs,
@@ -382,7 +387,7 @@ function rejectedEvents(
   const release = record.releases.get(number);
   if (release === undefined) return [];
   const summary = `Cannot complete rollout of ${record.app} to v${number} in ${record.environment}: its analysis failed; ${reason}`;
-  const hint = `\`bronze why v${number}\` tells on which numbers; ${servingText(record)}${staysText(release)}`;
+  const hint = `\`bronze why v${number}\` tells on which numbers; ${servingText(record, true)}${staysText(release)}`;
   const failure: Failure = { code: "ROLLOUT_FAILED", summary, hint, evidence: [] };
   return [aborted(record, release, failure, true), ...quarantine(record, release, `its analysis failed: ${reason}`)];
 }
@@ -434,11 +439,6 @@ function isAutomatic(record: EnvironmentRecord): boolean {
 function instanceSet(set: SetRecord): InstanceSet {
   const { name, app, environment, release, digest, content } = set;
   return { name, app, environment, release, digest, content };
-}
-
-/** What goes on serving, in words. */
-export function servingText(record: EnvironmentRecord): string {
-  return record.live === null ? "no release serves" : `all traffic is still on v${record.live.release}`;
 }
 
 /** The error a failure is for those who wait for the release. */

@@ -4,13 +4,13 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { RollbackRequest } from "../model/api/releases.ts";
 import type { Digest } from "../model/canonical.ts";
 import { isUnasked } from "../rollout/ready.ts";
+import { servingText } from "../rollout/serving-text.ts";
 import { hasServed, isBlocked, originOf, pendingDeploy, rollbackTarget, setOfContent } from "../rollout/target.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { isIrreversible } from "../rollout/tasks.ts";
 import { admitAgain, refuseRevoked } from "./admission.ts";
 import { causeOf, create, isSwitching, rolloutEnd, type ReleaseOutcome } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
-import { servingText } from "./executor.ts";
 import { knownEnvironment, namedRelease } from "./known.ts";
 import { abortActive, rollbackTo } from "./releases.ts";
 import { checkSecrets } from "./secret-values.ts";
@@ -99,11 +99,19 @@ async function askAnew(controller: Controller, record: EnvironmentRecord, digest
 }
 
 /** What never served is not gone back to: its tests and release command would be gone past. */
-function neverServed({ app, environment }: EnvironmentRecord, { number, content }: ReleaseRecord): OperatorError {
+function neverServed(record: EnvironmentRecord, { number, digest, content }: ReleaseRecord): OperatorError {
+  const { app, environment, quarantined } = record;
+  const bad = quarantined.get(digest);
+  const anew = `release it as a new one: \`bronze deploy ${content.artifact}\``;
   return new OperatorError(
     "NO_ROLLBACK_TARGET",
     `Cannot roll back ${app} in ${environment} to v${number}: its content was never live`,
-    { hint: `release it as a new one: \`bronze deploy ${content.artifact}\`` },
+    {
+      hint:
+        bad === undefined
+          ? anew
+          : `it proved bad as v${bad.release}; if it was not to blame, \`bronze rollout allow v${number}\` lets it be deployed again, then ${anew}`,
+    },
   );
 }
 

@@ -1,11 +1,10 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { AllowRequest, RolloutRequest } from "../model/api/rollouts.ts";
-import { strategyOf } from "../rollout/targets.ts";
+import { servingText } from "../rollout/serving-text.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { causeOf, isSwitching, rolloutEnd } from "./begin.ts";
 import { keyOf, type Controller } from "./controller.ts";
-import { servingText } from "./executor.ts";
 import { knownEnvironment, namedRelease } from "./known.ts";
 import { abortActive } from "./releases.ts";
 import { until } from "./until.ts";
@@ -64,7 +63,12 @@ function underWay(record: EnvironmentRecord, { action }: RolloutRequest): Releas
   throw new OperatorError(
     "NOT_FOUND",
     `Cannot ${action} a rollout of ${record.app} in ${record.environment}: none is under way, ${servingText(record)}`,
-    { hint: action === "abort" ? "`bronze rollback` goes back from what is live" : "see `bronze rollout status`" },
+    {
+      hint:
+        action === "abort"
+          ? "`bronze rollback` goes back from what is live"
+          : "`bronze up` or `bronze deploy` begins one",
+    },
   );
 }
 
@@ -143,17 +147,10 @@ function abort(
     ...abortActive(record, {
       code: "ROLLOUT_FAILED",
       summary: `Cannot complete rollout of ${record.app} to v${release.number} in ${record.environment}: ${request.who} aborted it${why}`,
-      hint: `${afterAbort(record, release)}${staysText(release)}`,
+      hint: `${servingText(record)}${staysText(release)}`,
       evidence: [],
     }),
   );
   controller.tick(keyOf(record));
   return true;
-}
-
-/** Of a rolling rollout some of what is live has ended already. */
-function afterAbort(record: EnvironmentRecord, release: ReleaseRecord): string {
-  const isPartly = strategyOf(record, release).strategy.kind === "rolling" && release.progress.step > 0;
-  if (!isPartly || record.live === null) return servingText(record);
-  return `v${record.live.release} grows whole again, what is ready of v${release.number} serves until then`;
 }

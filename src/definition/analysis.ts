@@ -7,6 +7,7 @@ import {
   mostMeasurements,
   mostMetrics,
   parseCondition,
+  problemOfCondition,
   routerQuantities,
   substitutedWords,
   unknownWord,
@@ -65,9 +66,9 @@ function readMetric(reader: Reader, place: Place, taken: Set<string>): Metric | 
     return reader.problem(other, `only one of ${metricSources.join(", ")}; "${source}" is there too`);
   const provider = readProvider(reader, source, field);
   const defaults = provider?.kind === "error-rule" ? defaultErrorMetric : defaultMetric;
-  const alias = provider?.kind === "router" ? provider.quantity : undefined;
-  const success = readCondition(reader, fields, "success", alias);
-  const failure = readCondition(reader, fields, "failure", alias);
+  const quantity = provider?.kind === "router" ? provider.quantity : undefined;
+  const success = readCondition(reader, fields, "success", quantity);
+  const failure = readCondition(reader, fields, "failure", quantity);
   const limit = (key: string, min: number): number | undefined =>
     optional(fields, key, (at) => reader.number(at, { min, max: mostMeasurements, integer: true }));
   const name = optional(fields, "name", (at) => readName(reader, at));
@@ -135,9 +136,14 @@ function readCondition(
   reader: Reader,
   fields: ReadonlyMap<string, Place>,
   key: string,
-  alias: string | undefined,
+  quantity: RouterQuantity | undefined,
 ): Condition | undefined {
-  return optional(fields, key, (field) => reader.parsed(field, (text) => parseCondition(text, alias)));
+  return optional(fields, key, (field) => {
+    const condition = reader.parsed(field, (text) => parseCondition(text, quantity));
+    const problem =
+      condition === undefined || quantity === undefined ? undefined : problemOfCondition(quantity, condition);
+    return problem === undefined ? condition : reader.problem(field, problem);
+  });
 }
 
 function readProvider(reader: Reader, source: string, place: Place): MetricProvider | undefined {

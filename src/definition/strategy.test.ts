@@ -33,7 +33,14 @@ const read: readonly (readonly [string, Strategy])[] = [
     "{ rolling: { analysis: default } }",
     { kind: "rolling", maxSurge: "25%", maxUnavailable: "25%", analysis: defaultAnalysis },
   ],
-  ["{ blue-green: { analysis: [errors] } }", { kind: "blue-green", holdMs: 0, analysis: defaultAnalysis }],
+  [
+    "{ blue-green: { analysis: [errors], hold: 1m } }",
+    { kind: "blue-green", holdMs: 60_000, analysis: defaultAnalysis },
+  ],
+  [
+    "{ blue-green: { analysis: [errors], preview: next.example } }",
+    { kind: "blue-green", holdMs: 0, preview: { host: "next.example", path: "/" }, analysis: defaultAnalysis },
+  ],
   [
     "{ canary: { steps: [5, { weight: 25, hold: person, analyse: false }, 50%], each: 30s } }",
     {
@@ -82,6 +89,11 @@ const refused: readonly (readonly [string, RegExp])[] = [
   ["{ recreate: [] }", /recreate: has nothing to set/],
   ["{ blue-green: { hold: persn } }", /hold: Cannot use "persn" as a duration; did you mean "person"\?/],
   ["{ blue-green: { hold: 10 } }", /did you mean 10s\?.*; person: until someone resumes/],
+  [
+    "{ blue-green: { analysis: default } }",
+    /:3:67 .*blue-green\.analysis: "errors" is counted by the router, and nobody asks .*; give it preview: HOST or a hold:/,
+  ],
+  ["{ blue-green: { analysis: [{ http: / }, { router: p99, success: p99 < 300 }] } }", /analysis: "p99" is counted/],
   ["{ canary: { steps: [{ hold: 1m }] } }", /steps\[0\]: needs weight: 5/],
 ];
 for (const [text, message] of refused) {

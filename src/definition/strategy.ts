@@ -9,6 +9,8 @@ import {
   mostSteps,
   strategyKinds,
   strategyNamed,
+  unmeasurable,
+  unmeasurableAdvice,
   type Amount,
   type CanaryStep,
   type Strategy,
@@ -86,7 +88,17 @@ function readBlueGreen(reader: Reader, place: Place): Strategy {
   const preview = optional(fields, "preview", (field) => readPreview(reader, field));
   const holdMs = (hold === undefined ? undefined : readHold(reader, hold)) ?? { ms: 0 };
   const analysis = analysisOf(reader, fields, undefined);
-  return { kind: "blue-green", holdMs: holdMs.ms, ...(preview === undefined ? {} : { preview }), ...analysis };
+  const strategy: Strategy = {
+    kind: "blue-green",
+    holdMs: holdMs.ms,
+    ...(preview === undefined ? {} : { preview }),
+    ...analysis,
+  };
+  const [counted] = unmeasurable(strategy);
+  const measured = fields.get("analysis");
+  if (counted !== undefined && measured !== undefined)
+    reader.problem(measured, `"${counted.name}" is counted by the router, and ${unmeasurableAdvice}`);
+  return strategy;
 }
 
 function readHold(reader: Reader, place: Place): { readonly ms: number | null } | undefined {

@@ -76,10 +76,14 @@ export const mostExtensions = 2;
 /** A step that is held by its analysis alone lasts at least so long, in ms. */
 const leastStepMs = 10_000;
 
+/** Whether a metric is made of what the router counts: without requests there is nothing to measure. */
+export function isCounted({ provider }: Metric): boolean {
+  return provider.kind === "error-rule" || provider.kind === "router";
+}
+
 /** Time from a run's begin to a metric's first measurement, in ms: what the router counts has to come together first. */
-export function firstMeasurementMs({ provider, initialDelayMs, intervalMs }: Metric): number {
-  const isCounted = provider.kind === "error-rule" || provider.kind === "router";
-  return initialDelayMs + (isCounted ? intervalMs : 0);
+export function firstMeasurementMs(metric: Metric): number {
+  return metric.initialDelayMs + (isCounted(metric) ? metric.intervalMs : 0);
 }
 
 /** What a measurement may take without a step being called too short for it, in ms. */
@@ -177,6 +181,16 @@ export function parseCondition(text: string, alias?: string): Condition {
 /** A percentage is what is written, divided: 5% is 0.05 and not 0.05000000000000001. */
 function amount(text: string, percent: string): number {
   return percent === "" ? Number(text) : Number((Number(text) / 100).toPrecision(15));
+}
+
+/** In words, why a condition says nothing of what the router measures; undefined: it does. */
+export function problemOfCondition(quantity: RouterQuantity, condition: Condition): string | undefined {
+  if (condition.of === "status") return `the router has no status to compare; write ${quantity} or result`;
+  const bounds = condition.is === "in" ? [condition.from, condition.to] : [condition.than];
+  if (bounds.some((bound) => bound < 0)) return `${quantity} is never less than 0`;
+  return quantity === "errors" && bounds.some((bound) => bound > 1)
+    ? "errors is a share of the requests, from 0 to 1; 5% is 0.05"
+    : undefined;
 }
 
 export function formatCondition(condition: Condition): string {

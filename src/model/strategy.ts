@@ -1,4 +1,4 @@
-import { analysedStepMs, defaultAnalysis, mostExtensions, type Analysis } from "./analysis.ts";
+import { analysedStepMs, defaultAnalysis, isCounted, mostExtensions, type Analysis, type Metric } from "./analysis.ts";
 import type { Route } from "./content.ts";
 
 /** A number of instances, or a share of those that are wanted. */
@@ -101,6 +101,19 @@ function longestStepMs(holdMs: number | null, analysis: Analysis | undefined): n
   if (holdMs === null) return 0;
   return analysis === undefined ? holdMs : analysedStepMs(analysis, holdMs) * (1 + mostExtensions);
 }
+
+/**
+ * Metrics of a strategy that could never be measured: before its switch a blue-green release has requests of those alone
+ * who ask for it, and where nobody is given the time or an address to do so there are none.
+ */
+export function unmeasurable(strategy: Strategy): readonly Metric[] {
+  if (strategy.kind !== "blue-green" || strategy.holdMs !== 0 || strategy.preview !== undefined) return [];
+  return strategy.analysis?.metrics.filter(isCounted) ?? [];
+}
+
+/** What to do about `unmeasurable`, in words. */
+export const unmeasurableAdvice =
+  "nobody asks for a blue-green release before its switch; give it preview: HOST or a hold:, or measure by http:, command: or prometheus:";
 
 /** `5 %`, `12.5 %`: a share of 1/10000. */
 export function weightText(weight: number): string {

@@ -57,9 +57,9 @@ export function suiteSet(artifact: Digest, settings: Partial<RunSettings> = {}, 
   };
 }
 
-/** Instances of `web`. */
-export function web(count: number, nextOrdinal: number): InstancesWanted {
-  return { process: webProcess, count, nextOrdinal };
+/** Instances of `web`; new ones get ordinals from `first` on. */
+export function web(count: number, first: number): InstancesWanted {
+  return { process: webProcess, count, ordinals: Array.from({ length: count }, (_, index) => first + index) };
 }
 
 /** What every runtime does. @param open gives a machine with nothing of ours on it */
@@ -76,7 +76,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   }
 
   check(
-    "ensure() gives each new instance a process and an address of its own, in ordinals from the one given",
+    "ensure() gives each new instance a process and an address of its own, with the ordinals given",
     async ({ runtime }, set) => {
       await runtime.ensure(set, web(3, 5), signal);
       const seen = await runtime.observe();
@@ -110,6 +110,15 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     );
   });
 
+  check("ensure() gives no ordinal but those it is told, and none twice", async ({ runtime }, set) => {
+    await runtime.ensure(set, { ...web(3, 2), ordinals: [2] }, signal);
+    await runtime.ensure(set, { ...web(3, 2), ordinals: [2, 3] }, signal);
+    assert.deepEqual(
+      (await runtime.observe()).map(({ ordinal }) => ordinal),
+      [2, 3],
+    );
+  });
+
   check(
     "ensure() runs each process with its own command and ordinals, and does not count what is to end",
     async ({ runtime, artifact, endless }) => {
@@ -117,11 +126,11 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       const { resources, drainMs } = defaultRunSettings;
       const set = suiteSet(artifact, { processes: { [process]: { command: endless, resources, drainMs } } });
       await runtime.ensure(set, web(1, 4), signal);
-      await runtime.ensure(set, { process, count: 2, nextOrdinal: 1 }, signal);
+      await runtime.ensure(set, { process, count: 2, ordinals: [1, 2] }, signal);
       const first = instanceName(set.name, 1, process);
       const ending = [first];
-      await runtime.ensure(set, { process, count: 2, nextOrdinal: 3, ending }, signal);
-      await runtime.ensure(set, { process, count: 2, nextOrdinal: 4, ending }, signal);
+      await runtime.ensure(set, { process, count: 2, ordinals: [3, 4], ending }, signal);
+      await runtime.ensure(set, { process, count: 2, ordinals: [4, 5], ending }, signal);
       const seen = await runtime.observe();
       assert.deepEqual(
         seen.map((instance) => [instance.name, instance.process, instance.ordinal, instance.phase]),
@@ -158,7 +167,7 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
   );
 
   check(
-    "ensure() takes ordinals that no instance has, also not one that exited, and one again that was removed",
+    "ensure() passes over ordinals that an instance has, also one that exited, and takes one again that was removed",
     async ({ runtime, crash }, set) => {
       const ordinals = async () => (await runtime.observe()).map(({ ordinal, phase }) => [ordinal, phase]);
       await runtime.ensure(set, web(1, 2), signal);
@@ -169,14 +178,14 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
       await crash(second);
       await exited.promise;
       stop();
-      await runtime.ensure(set, web(2, 1), signal);
+      await runtime.ensure(set, { ...web(2, 1), ordinals: [1, 2, 3] }, signal);
       assert.deepEqual(await ordinals(), [
         [1, "running"],
         [2, "exited"],
         [3, "running"],
       ]);
       await runtime.remove([second.name, `${set.name}-1` as InstanceName], 0, signal);
-      await runtime.ensure(set, web(2, 1), signal);
+      await runtime.ensure(set, { ...web(2, 1), ordinals: [1, 2, 3] }, signal);
       assert.deepEqual(await ordinals(), [
         [1, "running"],
         [3, "running"],

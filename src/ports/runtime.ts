@@ -29,8 +29,8 @@ export interface InstancesWanted {
   readonly count: number;
   /** Not counted: they are to end. */
   readonly ending?: readonly InstanceName[];
-  /** New ones get ordinals from here upward, counted for each process by itself. */
-  readonly nextOrdinal: number;
+  /** What new ones get, in this order, and nothing else: these were recorded before. Counted for each process by itself. */
+  readonly ordinals: readonly number[];
 }
 
 /** A one-off instance: it runs one command to its end, is never replaced, and takes no requests. */
@@ -89,7 +89,7 @@ export interface Runtime {
 
   /**
    * Brings one process of a set to at least `count` running instances. Running ones are left alone; missing ones are
-   * started. Resolves when each new one has a process and an address, healthy or not.
+   * started, as far as there are ordinals for them. Resolves when each new one has a process and an address, healthy or not.
    *
    * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words;
    *   `VOLUME_ATTACHED` when a volume that only one may have is another's

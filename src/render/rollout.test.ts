@@ -73,6 +73,9 @@ test("renderRollout() tells what is measured, and that nothing is where what is 
     "  errors  is measured  12 times  0 of 300 requests (0 %) failed",
     "  made longer once: too little could be measured",
   ]);
+  const first = [{ name: "p99", phase: "running", measured: 1, last: "12" }] as const;
+  const once = renderRollout({ ...canary, analysis: { skipped: false, extended: 0, metrics: first } }, plainPaint);
+  assert.deepEqual(once.slice(3), ["  p99  is measured  once  12"]);
   const skipped = renderRollout({ ...canary, analysis: { skipped: true, extended: 0, metrics: [] } }, plainPaint);
   assert.deepEqual(skipped.slice(3), ["  not analysed: what is live failed itself before it began"]);
 });

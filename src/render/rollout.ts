@@ -76,7 +76,7 @@ function renderAnalysis(analysis: AnalysisStatus | undefined, paint: Paint): rea
   const rows = analysis.metrics.map(({ name, phase, measured, last }) => [
     name,
     phase === "running" ? "is measured" : phase,
-    `${measured} times`,
+    measured === 1 ? "once" : `${measured} times`,
     last,
   ]);
   return [...renderTable(rows).map((line) => `  ${line}`), ...longer];

@@ -13,7 +13,7 @@ function summary(facts: Partial<InstanceFacts>, health: Partial<Health> = {}): {
     app: "shop",
     environment: "production",
     release: 12,
-    serving: 11,
+    serving: "all traffic is still on v11",
     ready: 0,
     wanted: 2,
     afterMs: 30_000,

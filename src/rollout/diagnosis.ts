@@ -18,8 +18,8 @@ export interface FailedRollout {
   readonly app: string;
   readonly environment: string;
   readonly release: number;
-  /** The release that goes on serving; null: none does. */
-  readonly serving: number | null;
+  /** What goes on serving, in words. */
+  readonly serving: string;
   readonly ready: number;
   readonly wanted: number;
   readonly afterMs: number;
@@ -48,12 +48,11 @@ export function diagnose(failed: FailedRollout): Failure {
     `Cannot complete rollout of ${app} to v${release} in ${environment}: ${what}` +
     (failed.crashes === null ? "" : `; its instances keep ending: the last ${failed.crashes}`) +
     (cause === undefined ? "" : `; ${instance?.name ?? ""} ${cause.finding}`);
-  const traffic = serving === null ? "no release serves" : `all traffic is still on v${serving}`;
   const logs = instance === null ? "" : `; all it wrote: \`bronze logs ${instance.name}\``;
   return {
     code: failed.reason === "deadline" || failed.reason === "paused" ? "ROLLOUT_FAILED" : "ROLLOUT_UNHEALTHY",
     summary,
-    hint: `${cause?.hint ?? (failed.reason === "paused" ? "deploy it again" : "look at the instances' logs")}; ${traffic}${logs}`,
+    hint: `${cause?.hint ?? (failed.reason === "paused" ? "deploy it again" : "look at the instances' logs")}; ${serving}${logs}`,
     evidence: instance === null ? [] : evidenceOf(instance),
   };
 }

@@ -6,6 +6,7 @@ import { checkProcess, releaseProcess, testProcess, type InstanceName, type Proc
 import { isIrreversible } from "./tasks.ts";
 import { commandText, leftText, testsDigest, type TaskEnd } from "../model/tasks.ts";
 import { digestHex, type Json } from "../model/canonical.ts";
+import { servingText } from "./serving-text.ts";
 
 /** A task or check that did not come to the end that was wanted. */
 export interface FailedTask {
@@ -24,9 +25,9 @@ export interface FailedTask {
 
 /** Why a rollout ends whose task failed: what it was, what it wrote, and that nothing else has changed. */
 export function taskFailure(record: EnvironmentRecord, release: ReleaseRecord, failed: FailedTask): Failure {
-  const { app, environment, live } = record;
+  const { app, environment } = record;
   const { process, finding, what, instance, output, refusal } = failed;
-  const traffic = `${live === null ? "no release serves" : `all traffic is still on v${live.release}`}${staysText(release)}`;
+  const traffic = `${servingText(record)}${staysText(release)}`;
   const failure = {
     summary: `Cannot complete rollout of ${app} to v${release.number} in ${environment}: ${nameOf(record, release, failed)} (${what}) ${finding}`,
     evidence: output,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Controller } from "../controller/controller.ts";
 import { deploy } from "../controller/deploy.ts";
+import { rollback } from "../controller/rollback.ts";
 import { changeRollout } from "../controller/rollout-requests.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { EventData } from "../ledger/event.ts";
@@ -99,6 +100,10 @@ test("a canary that answers errors is taken out of traffic, ended and quarantine
   const release = recordOf(controller).releases.get(2) ?? assert.fail();
   assert.equal(releaseState(release), "aborted");
   assert.equal(recordOf(controller).quarantined.size, 1);
+  await assert.rejects(done(world, rollback(controller, { ...asked, to: 2 })), {
+    code: "NO_ROLLBACK_TARGET",
+    hint: /^it proved bad as v2; .*`bronze rollout allow v2` lets it be deployed again, then release it as a new one/,
+  });
   assert.deepEqual(verdicts(world), ["baseline", "errors", "abort"]);
   assertReplayed(world);
   await controller.stop();

@@ -11,7 +11,13 @@ export type Moment = "before" | "middle" | "after";
 
 /** What a daemon does to the world by one call. */
 export type Effect =
-  | { readonly kind: "ensure"; readonly set: SetName; readonly process: ProcessName; readonly count: number }
+  | {
+      readonly kind: "ensure";
+      readonly set: SetName;
+      readonly process: ProcessName;
+      readonly count: number;
+      readonly ordinals: readonly number[];
+    }
   | { readonly kind: "remove"; readonly instances: readonly InstanceName[]; readonly graceMs: number }
   | { readonly kind: "place"; readonly set: SetName; readonly instances: readonly InstanceName[] }
   | { readonly kind: "route"; readonly rule: RouteRule | null }
@@ -238,7 +244,7 @@ export function portsOfLife(
       ensure: effective(
         "runtime",
         (...args) => runtime.ensure(...args),
-        ({ name }, { process, count }) => ({ kind: "ensure", set: name, process, count }),
+        ({ name }, { process, count, ordinals }) => ({ kind: "ensure", set: name, process, count, ordinals }),
       ),
       startTask: effective("runtime", (...args) => runtime.startTask(...args), null),
       observe: effective(

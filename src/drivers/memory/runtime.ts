@@ -279,17 +279,15 @@ export function createMemoryMachine(options: {
   }
 
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
-    const { process, count, nextOrdinal, ending = [] } = wanted;
+    const { process, count, ending = [] } = wanted;
     prepare(set.content.artifact, signal);
     const there = [...instances.values()]
       .map(({ seen }) => seen)
       .filter((seen) => seen.set === set.name && seen.process === process);
     const counted = there.filter(({ name, phase }) => phase === "running" && !ending.includes(name));
-    const missing = count - counted.length;
+    const missing = Math.max(0, count - counted.length);
     const taken = new Set(there.map(({ ordinal }) => ordinal));
-    const ordinals: number[] = [];
-    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
-      if (!taken.has(ordinal)) ordinals.push(ordinal);
+    const ordinals = wanted.ordinals.filter((ordinal) => !taken.has(ordinal)).slice(0, missing);
     const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;

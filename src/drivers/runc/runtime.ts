@@ -214,16 +214,14 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   }
 
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
-    const { process, count, nextOrdinal, ending = [] } = wanted;
+    const { process, count, ending = [] } = wanted;
     signal.throwIfAborted();
     await Promise.all([roots.prepare(set.content.artifact), networks.of(set.environment).ready()]);
     const there = observeAll().filter((instance) => instance.set === set.name && instance.process === process);
     const counted = there.filter(({ name, phase }) => phase === "running" && !ending.includes(name));
-    const missing = count - counted.length;
+    const missing = Math.max(0, count - counted.length);
     const taken = new Set(there.map(({ ordinal }) => ordinal));
-    const ordinals: number[] = [];
-    for (let ordinal = nextOrdinal; ordinals.length < missing; ordinal += 1)
-      if (!taken.has(ordinal)) ordinals.push(ordinal);
+    const ordinals = wanted.ordinals.filter((ordinal) => !taken.has(ordinal)).slice(0, missing);
     const secrets = ordinals.length === 0 ? new Map() : await secretValues(options.secrets, set);
     const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, secrets, signal)));
     const failed = results.find((result) => result.status === "rejected");

@@ -8,7 +8,7 @@ import type { Invariant } from "./invariant.ts";
 export const ledgerExplains: Invariant = {
   name: "ledger-explains",
   watch(stage, fail) {
-    const announced = new Map<string, number>();
+    const announced = new Map<string, string>();
     let newest = 0;
 
     function judgeEnd(name: InstanceName): void {
@@ -21,7 +21,8 @@ export const ledgerExplains: Invariant = {
 
     return {
       event({ data }) {
-        if (data.kind === "instances.starting") announced.set(`${data.set} ${data.process ?? "web"}`, data.count);
+        if (data.kind === "instances.starting")
+          announced.set(`${data.set} ${data.process ?? "web"}`, `${data.count} ${data.ordinals.join()}`);
         else if (data.kind === "release.created") {
           if (data.release !== newest + 1) fail(`v${data.release} follows v${newest}`);
           newest = data.release;
@@ -32,7 +33,7 @@ export const ledgerExplains: Invariant = {
         const { record } = stage;
         switch (effect.kind) {
           case "ensure":
-            if (announced.get(`${effect.set} ${effect.process}`) !== effect.count)
+            if (announced.get(`${effect.set} ${effect.process}`) !== `${effect.count} ${effect.ordinals.join()}`)
               fail(`${effect.count} instances of ${effect.set} are started, and no event says so`);
             return;
           case "remove":
