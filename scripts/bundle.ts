@@ -1,5 +1,5 @@
 /**
- * Bundles the sources into dist/: cli.js (and the chunks it loads on demand), build.js, quick.js and daemon.js.
+ * Bundles the sources into dist/: cli.js (and the chunks it loads on demand), build.js, quick.js, evidence.js and daemon.js.
  *
  * Chunks are named by their content and written before the entries that name them, so a command that runs meanwhile
  * still finds its own; `import.meta` keeps pointing into src/, where data files and workers lie beside their modules.
@@ -14,11 +14,12 @@ const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
 const staleAfterMs = 7 * 86_400_000;
 
-/** What `bronze build`, `rollback` and `status` run is one file each, which loads in half the time of many. */
+/** What `bronze build`, `rollback`, `status`, `scan` and `verify` run is one file each, which loads in half the time of many. */
+const single = ["build", "quick", "evidence"] as const;
 const oneFile: Plugin = {
   name: "one-file",
   setup(pluginBuild) {
-    for (const name of ["build", "quick"])
+    for (const name of single)
       pluginBuild.onResolve({ filter: new RegExp(`/run-${name}\\.ts$`) }, () => ({
         path: `./${name}.js`,
         external: true,
@@ -53,7 +54,7 @@ function named({ path, text }: OutputFile): { readonly path: string; readonly co
 
 const startedAt = new Date();
 mkdirSync(dist, { recursive: true });
-const [cli, builder, quick, daemon] = await Promise.all([
+const bundled = await Promise.all([
   build({
     ...common,
     entryPoints: { cli: "src/cli/main.ts" },
@@ -61,23 +62,20 @@ const [cli, builder, quick, daemon] = await Promise.all([
     chunkNames: "chunk-[hash]",
     plugins: [...plugins, oneFile],
   }),
-  build({
-    ...common,
-    entryPoints: { build: "src/cli/run-build.ts" },
-    define: { bronzeBundle: JSON.stringify(bundleName) },
-    minifySyntax: true,
-    minifyWhitespace: true,
-  }),
-  build({
-    ...common,
-    entryPoints: { quick: "src/cli/run-quick.ts" },
-    minifySyntax: true,
-    minifyWhitespace: true,
-  }),
+  ...single.map((name) =>
+    build({
+      ...common,
+      entryPoints: { [name]: `src/cli/run-${name}.ts` },
+      // Only what builds remembers definitions, and with them what read them.
+      ...(name === "build" ? { define: { bronzeBundle: JSON.stringify(bundleName) } } : {}),
+      minifySyntax: true,
+      minifyWhitespace: true,
+    }),
+  ),
   build({ ...common, entryPoints: { daemon: "src/cli/daemon-entry.ts" } }),
 ]);
-const entries = new Set(["cli.js", "build.js", "quick.js", "daemon.js"].map((name) => join(dist, name)));
-const outputs = [cli, builder, quick, daemon].flatMap(({ outputFiles = [] }) => outputFiles).map(named);
+const entries = new Set(["cli", ...single, "daemon"].map((name) => join(dist, `${name}.js`)));
+const outputs = bundled.flatMap(({ outputFiles = [] }) => outputFiles).map(named);
 outputs.sort((a, b) => Number(entries.has(a.path)) - Number(entries.has(b.path)));
 for (const { path, contents } of outputs) {
   const temporary = `${path}.${process.pid}.tmp`;

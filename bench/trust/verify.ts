@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { banner, plugins } from "../../scripts/bundle-plugins.ts";
 import { launcher } from "../lib/bronze.ts";
-import { figure, type BenchOptions, type BenchResult } from "../lib/figures.ts";
+import { figure, percentile, round, type BenchOptions, type BenchResult } from "../lib/figures.ts";
 import { needs, require } from "../lib/packages.ts";
 import { run } from "../lib/process.ts";
 
 const npmPackages = 300;
 const defaultRuns = 30;
+const wholeRuns = 15;
+const cli = join(import.meta.dirname, "../../dist/cli.js");
 /** As `./bronze` starts its commands. */
 const flags = ["--min-semi-space-size=20", "--max-semi-space-size=20"];
 
@@ -25,17 +27,9 @@ export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> 
     const built = await run(launcher, ["build", "--json", "--state", state], { cwd: project });
     const { digest } = JSON.parse(built) as { digest: string };
     const script = join(folder, "verify.mjs");
-    await build({
-      entryPoints: [join(import.meta.dirname, "verify-entry.ts")],
-      outfile: script,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      target: "node26",
-      logLevel: "error",
-      banner,
-      plugins: [...plugins],
-    });
+    const idle = join(folder, "idle.mjs");
+    await bundle(folder, script);
+    await writeFile(idle, "");
     const once = async (): Promise<number> => {
       const { ms, reasons } = JSON.parse(await run(process.execPath, [...flags, script, state, digest])) as {
         ms: number;
@@ -50,6 +44,13 @@ export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> 
       const ms = await once();
       // The first brings the files into the page cache.
       if (i > 0) values.push(ms);
+    }
+    say("the whole command, against a Node that does nothing");
+    const whole: number[] = [];
+    const nothing: number[] = [];
+    for (let i = 0; i < wholeRuns; i += 1) {
+      nothing.push(await elapsed(idle));
+      whole.push(await elapsed(cli, "verify", digest, "--state", state));
     }
     say("watching for sockets");
     const trace = join(folder, "trace");
@@ -68,12 +69,43 @@ export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> 
         { name: "verify_sockets", value: sockets, unit: "", runs: 2, goal: { atMost: 0 } },
       ],
       notes: [
+        `\`bronze verify\` itself, with its command line and each layer hashed: ${round(percentile(whole, 0.5) - percentile(nothing, 0.5))} ms more than a Node that does nothing`,
         `manifest, config, signature, provenance, a bill of materials with ${npmPackages} packages; 95th percentile ${figure("", "ms", 0.95, values).value} ms`,
       ],
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** As `dist/evidence.js` is made and loaded: in one file, with what V8 made of it before. */
+async function bundle(folder: string, script: string): Promise<void> {
+  const code = join(folder, "verify-bundle.mjs");
+  await build({
+    entryPoints: [join(import.meta.dirname, "verify-entry.ts")],
+    outfile: code,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node26",
+    logLevel: "error",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    banner,
+    plugins: [...plugins],
+  });
+  const lines = [
+    'const { enableCompileCache } = process.getBuiltinModule("node:module");',
+    `enableCompileCache(${JSON.stringify(join(folder, "cache"))});`,
+    `await import(${JSON.stringify(code)});`,
+  ];
+  await writeFile(script, lines.join("\n"));
+}
+
+async function elapsed(...args: readonly string[]): Promise<number> {
+  const startedAt = performance.now();
+  await run(process.execPath, [...flags, ...args]);
+  return performance.now() - startedAt;
 }
 
 async function writeProject(project: string): Promise<void> {

@@ -12,4 +12,6 @@ process.exitCode =
     ? await (await import("./run-build.ts")).run(argv)
     : name === "rollback" || name === "status"
       ? await (await import("./run-quick.ts")).run([name, ...rest])
-      : await (await import("./run.ts")).run(argv);
+      : name === "scan" || name === "verify"
+        ? await (await import("./run-evidence.ts")).run([name, ...rest])
+        : await (await import("./run.ts")).run(argv);
