@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import type { SecretValue } from "../build/options.ts";
 import { OperatorError } from "../errors/operator-error.ts";
+import { readAtMost } from "./bounded-file.ts";
 
 /** Options of commands that build. */
 export interface BuildOptions {
@@ -75,14 +75,13 @@ async function readSecret(text: string): Promise<SecretValue> {
       hint,
     });
   }
-  let value: Buffer;
+  let value: Buffer | undefined;
   try {
-    value = await readFile(file);
+    value = await readAtMost(file, mostSecretBytes);
   } catch (cause) {
     throw new OperatorError("NOT_FOUND", `Cannot read the secret "${id}" from "${file}"`, { hint, cause });
   }
-  if (value.byteLength > mostSecretBytes)
-    throw refused("--secret", `"${file}" has more than ${mostSecretBytes} bytes`, hint);
+  if (value === undefined) throw refused("--secret", `"${file}" has more than ${mostSecretBytes} bytes`, hint);
   return { id, value };
 }
 

@@ -1,4 +1,3 @@
-import { readFile, stat } from "node:fs/promises";
 import { readCheckpoints } from "../../drivers/checkpoints/file.ts";
 import { OperatorError } from "../../errors/operator-error.ts";
 import { readEntry } from "../../ledger/checkpoint.ts";
@@ -6,6 +5,7 @@ import { gatherRuns, type CheckpointRun } from "../../ledger/checkpoint-runs.ts"
 import { Witness, type Mismatch } from "../../ledger/witness.ts";
 import type { LedgerEvent } from "../../ledger/event.ts";
 import type { Signer } from "../../ports/signer.ts";
+import { readAtMost } from "../bounded-file.ts";
 
 const mostBytes = 256 * 2 ** 20;
 
@@ -24,20 +24,23 @@ export interface HeldResult extends Held {
 /**
  * The checkpoints of a file that somebody put by.
  *
- * @throws {OperatorError} `VERIFICATION_FAILED` unless all of them are believed, `NOT_FOUND`
+ * @throws {OperatorError} `VERIFICATION_FAILED` unless all of them are believed, `NOT_FOUND`, `ARGUMENT_INVALID` for what is too long
  */
 export async function checkpointsOf(path: string, signer: Signer): Promise<readonly Held[]> {
-  const { size } = await stat(path).catch((cause: unknown) => {
+  const bytes = await readAtMost(path, mostBytes).catch((cause: unknown) => {
     throw new OperatorError("NOT_FOUND", `Cannot read "${path}"`, {
       hint: "give a file of `bronze audit checkpoint`",
       cause,
     });
   });
-  if (size > mostBytes)
-    throw new OperatorError("ARGUMENT_INVALID", `Cannot read "${path}": it has ${size} bytes`, {
-      hint: `give a file of \`bronze audit checkpoint\`, which has at most ${mostBytes}`,
+  if (bytes === undefined)
+    throw new OperatorError("ARGUMENT_INVALID", `Cannot read "${path}": it has more than ${mostBytes} bytes`, {
+      hint: "give a file of `bronze audit checkpoint`, which is shorter",
     });
-  const lines = (await readFile(path, "utf8")).split("\n").filter((line) => line.trim() !== "");
+  const lines = bytes
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line.trim() !== "");
   const { runs, problems } = gatherRuns(lines.map(readEntry), await signer.trust(), Date.now());
   const [problem] = problems;
   if (problem === undefined && runs.length > 0) return runs.map((run) => ({ path, run }));

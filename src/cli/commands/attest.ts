@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
@@ -13,6 +12,7 @@ import {
   type Statement,
 } from "../../trust/statement.ts";
 import { openStore } from "../local-store.ts";
+import { readAtMost } from "../bounded-file.ts";
 import { createContext, withShared, type SharedOptions } from "../context.ts";
 import { openKeyring } from "../keyring.ts";
 import { findImage } from "../store-image.ts";
@@ -89,20 +89,12 @@ function refused(path: string, state: string, cause?: unknown): OperatorError {
 }
 
 async function readPredicate(path: string, signal: AbortSignal): Promise<Statement["predicate"]> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const piece of createReadStream(path, { signal }) as AsyncIterable<Buffer>) {
-      size += piece.byteLength;
-      if (size > mostStatementBytes) break;
-      pieces.push(piece);
-    }
-  } catch (cause) {
+  const bytes = await readAtMost(path, mostStatementBytes, signal).catch((cause: unknown) => {
     signal.throwIfAborted();
     throw refused(path, "it cannot be read", cause);
-  }
-  if (size > mostStatementBytes) throw refused(path, `it has more than ${mostStatementBytes} bytes`);
-  const predicate = asObject(parseJson(Buffer.concat(pieces)));
+  });
+  if (bytes === undefined) throw refused(path, `it has more than ${mostStatementBytes} bytes`);
+  const predicate = asObject(parseJson(bytes));
   if (predicate === undefined) throw refused(path, "it holds no JSON object");
   return predicate as Statement["predicate"];
 }

@@ -39,6 +39,8 @@ export function revokeCommand(): Command {
         onceAsked: "what was asked for goes on in the daemon: look with `bronze revoke`",
       });
       const { output, client, signal } = context;
+      // For what is named wrongly no daemon is started.
+      const artifacts = name === undefined ? [] : await meant(context, openStore(context), name, options.undo === true);
       await ensureDaemon(context, {});
       if (name === undefined) {
         const rows = await client.get<readonly RevokedRow[]>("/v1/revoked", {}, signal);
@@ -47,7 +49,7 @@ export function revokeCommand(): Command {
         return;
       }
       const results: RevokeResult[] = [];
-      for (const artifact of await meant(context, openStore(context), name, options.undo === true)) {
+      for (const artifact of artifacts) {
         const body: RevokeRequest = {
           artifact,
           who: whoAsks(),

@@ -1,10 +1,10 @@
-import { open } from "node:fs/promises";
 import { OperatorError } from "../../errors/operator-error.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { readPackages, type ListedPackage } from "../../scan/packages.ts";
 import type { TrustMaterial } from "../../trust/standing.ts";
 import { predicateTypes } from "../../trust/statement.ts";
+import { readAtMost } from "../bounded-file.ts";
 import { cacheFolder, tools } from "../local-store.ts";
 import type { Context } from "../context.ts";
 import { believedStatements } from "../evidence.ts";
@@ -64,15 +64,9 @@ export async function readBill(path: string): Promise<readonly ListedPackage[]> 
 }
 
 async function readBounded(path: string): Promise<string> {
-  const file = await open(path, "r");
-  try {
-    const { size } = await file.stat();
-    if (size > mostBytes)
-      throw new OperatorError("ARGUMENT_INVALID", `Cannot read "${path}": it has ${size} bytes`, {
-        hint: `a bill of materials has at most ${mostBytes} bytes`,
-      });
-    return await file.readFile("utf8");
-  } finally {
-    await file.close();
-  }
+  const bytes = await readAtMost(path, mostBytes);
+  if (bytes !== undefined) return bytes.toString("utf8");
+  throw new OperatorError("ARGUMENT_INVALID", `Cannot read "${path}": it has more than ${mostBytes} bytes`, {
+    hint: "give a file of CycloneDX JSON, as `bronze sbom` prints it",
+  });
 }
