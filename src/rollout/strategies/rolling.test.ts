@@ -94,6 +94,13 @@ for (const [unavailable, ready, count, becomes] of readyOnes) {
   });
 }
 
+test("oldSetCounts() takes none that answers while too few are ready", () => {
+  const old = { ...numbers(1, 3, 1), serving: 2 };
+  const became = (next: number): number | undefined => oldSetCounts(4, 1, numbers(2, next), [old])[0]?.count;
+  assert.equal(became(1), 2, "2 are ready, and 3 are to be: only the one that does not answer goes");
+  assert.equal(became(2), 1);
+});
+
 test("scaleDownOld() begins with the oldest", () => {
   const old = [numbers(1, 3), numbers(2, 5)];
   assert.deepEqual(

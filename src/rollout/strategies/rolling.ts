@@ -66,15 +66,16 @@ export function oldSetCounts(
   const least = desired - unavailable;
   const most = countOf([...old, next]) - least - (next.count - next.available);
   if (countOf(old) === 0 || most <= 0) return old;
-  return scaleDownOld(least, next, cleanUpUnready(old, most));
+  return scaleDownOld(least, next, cleanUpUnready(old, most, availableOf([...old, next]) < least));
 }
 
 /**
  * Takes at most so many instances that are not ready away: those that do not even answer first, of whatever set.
  *
+ * @param isShort too few are ready: of the others those that answer are needed as well
  * @see Kubernetes, `cleanupUnhealthyReplicas`
  */
-export function cleanUpUnready(old: readonly StrategySet[], most: number): readonly StrategySet[] {
+export function cleanUpUnready(old: readonly StrategySet[], most: number, isShort = false): readonly StrategySet[] {
   let left = most;
   const without = (sets: readonly StrategySet[], kept: (one: StrategySet) => number): readonly StrategySet[] =>
     sets.map((one) => {
@@ -83,7 +84,7 @@ export function cleanUpUnready(old: readonly StrategySet[], most: number): reado
       return fewer === 0 ? one : { ...one, count: one.count - fewer };
     });
   const answering = without(old, ({ serving, available }) => Math.max(serving, available));
-  return left === 0 ? answering : without(answering, ({ available }) => available);
+  return left === 0 || isShort ? answering : without(answering, ({ available }) => available);
 }
 
 /** Takes ready instances away, down to the least. @see Kubernetes, `scaleDownOldReplicaSetsForRollingUpdate` */
