@@ -6,7 +6,7 @@ import type { MemoryJournal } from "../drivers/memory/journal.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import type { InstanceName } from "../model/names.ts";
-import type { Runtime } from "../ports/runtime.ts";
+import type { ObservedInstance, Runtime } from "../ports/runtime.ts";
 import { planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { Deaths, Troubles } from "./faults.ts";
 import { portsOfLife, type Effect, type Life, type LifeHooks, type Moment } from "./life.ts";
@@ -175,7 +175,7 @@ export class Daemons implements Deaths {
   #hooks(life: Life): LifeHooks {
     const stage = this.#stage;
     const { tally } = stage;
-    const phases = new Map<InstanceName, string>();
+    const known = new Map<InstanceName, ObservedInstance>();
     const passes = new Map<string, boolean>();
     let callsNow = 0;
     let lastCallMs = 0;
@@ -229,11 +229,12 @@ export class Daemons implements Deaths {
         for (const tell of stage.listening.acknowledged) tell(events, isIntent);
       },
       observed: (instances) => {
-        for (const { name, phase, address } of instances) {
-          const now = `${phase} ${address === null ? "" : "up"}`;
-          if (phases.get(name) === now) continue;
-          phases.set(name, now);
-          tally.steps += 1;
+        for (const now of instances) {
+          const before = known.get(now.name);
+          if (before === now) continue;
+          known.set(now.name, now);
+          const isUp = before !== undefined && before.address !== null;
+          if (before?.phase !== now.phase || isUp !== (now.address !== null)) tally.steps += 1;
         }
       },
       probed: (address, passed) => {

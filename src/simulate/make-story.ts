@@ -5,28 +5,24 @@ import { randomFrom, type Random } from "./random.ts";
 import type { Act, Fault, Story, Traits } from "./story.ts";
 
 /** Most things that people ask for in one run; it ends before where it has come far enough. */
-const mostActs = 80;
-/** Faults come with acts, so many per 100. */
-const faultsPerCent = 80;
+const mostActs = 60;
+/** Of 100 stories so many know analysis: what is measured takes most of their time. */
+const analysedPerCent = 20;
 
 /** The story of a seed: the same one each time. */
 export function makeStory(seed: number): Story {
   const random = randomFrom(seed);
-  const contents = Array.from({ length: random.between(3, 6) }, (_, index) => traits(random, index));
+  const analyses = random.chance(analysedPerCent);
+  const contents = Array.from({ length: random.between(3, 6) }, (_, index) => traits(random, index, analyses));
   const acts: Act[] = [];
   const faults: Fault[] = [];
   let atMs = 100;
   for (let index = 0; index < mostActs; index += 1) {
-    const next = act(random, atMs, index, contents.length);
+    const next = act(random, atMs, index, { contents: contents.length, analyses });
     acts.push(next);
-    // Half of all come while the one before is still under way; what is analysed takes its time.
-    const isAnalysed = next.kind === "deploy" && "analysis" in next.strategy && random.chance(60);
-    const pauseMs = isAnalysed
-      ? random.between(5_000, 45_000)
-      : random.chance(50)
-        ? random.below(500)
-        : random.between(500, 2_500);
-    if (random.below(100) < faultsPerCent) faults.push(fault(random, atMs + random.below(pauseMs + 500)));
+    const pauseMs = pause(random, next);
+    for (let left = random.pick([0, 0, 1, 1, 1, 2]); left > 0; left -= 1)
+      faults.push(fault(random, atMs + random.below(pauseMs + 500)));
     atMs += pauseMs;
   }
   faults.sort((a, b) => a.atMs - b.atMs);
@@ -34,10 +30,11 @@ export function makeStory(seed: number): Story {
 }
 
 /** The first content is a good one: there is something to go back to. */
-function traits(random: Random, index: number): Traits {
+function traits(random: Random, index: number, analyses: boolean): Traits {
   const good: Traits = {
     startMs: random.pick([0, 5, 60, 300]),
     readyMs: random.pick([0, 20, 200, 900]),
+    spreadMs: random.pick([0, 0, 0, 5, 60]),
     latencyMs: random.between(2, 60),
     capacity: random.between(2, 20),
     errorPercent: 0,
@@ -45,9 +42,8 @@ function traits(random: Random, index: number): Traits {
     endsOnTerm: !random.chance(10),
   };
   if (index === 0) return good;
-  const measured = random.chance(40)
-    ? random.pick(["badly", "badly", "badly", "wavering", "nothing", "unknown"])
-    : "well";
+  const measured =
+    analyses && random.chance(60) ? random.pick(["badly", "badly", "badly", "wavering", "nothing", "unknown"]) : "well";
   if (random.chance(60)) return { ...good, measured };
   return {
     ...good,
@@ -64,11 +60,11 @@ function traits(random: Random, index: number): Traits {
 }
 
 /** Only in a few runs a person lets nothing go on by itself. */
-function strategy(random: Random): Strategy {
+function strategy(random: Random, analyses: boolean): Strategy {
   const roll = random.below(100);
-  if (roll < 32) {
+  if (roll < 32 && !(analyses && random.chance(60))) {
     const amount = (): Amount => random.pick<Amount>([0, 1, 2, "25%", "25%", "50%", "100%"]);
-    const analysis = random.chance(15) ? { analysis: analysed(random) } : {};
+    const analysis = analyses && random.chance(30) ? { analysis: analysed(random) } : {};
     return { kind: "rolling", maxSurge: amount(), maxUnavailable: amount(), ...analysis };
   }
   if (roll < 56) {
@@ -80,7 +76,7 @@ function strategy(random: Random): Strategy {
       [3_333],
       [2_000, 4_000, 6_000, 8_000],
     ]);
-    const analysis = random.chance(45) ? analysed(random) : undefined;
+    const analysis = analyses && random.chance(90) ? analysed(random) : undefined;
     return {
       kind: "canary",
       steps: weights.map((weight, index) => {
@@ -92,7 +88,7 @@ function strategy(random: Random): Strategy {
   if (roll < 64) return { kind: "recreate" };
   if (roll < 76) {
     const preview = random.chance(50) ? { preview: { host: previewHost, path: "/" } } : {};
-    const analysis = random.chance(20) ? { analysis: analysed(random, false) } : {};
+    const analysis = analyses && random.chance(40) ? { analysis: analysed(random, false) } : {};
     return {
       kind: "blue-green",
       holdMs: random.chance(15) ? null : random.between(200, 2_000),
@@ -122,7 +118,26 @@ function analysed(random: Random, isCounted = true): Analysis {
   return { metrics: isCounted && random.chance(30) ? [check, defaultErrorMetric] : [check] };
 }
 
-function act(random: Random, atMs: number, index: number, contents: number): Act {
+/** Some small, some large: what takes many instances comes to many steps soon. */
+function instances(random: Random): number {
+  const roll = random.below(100);
+  if (roll < 45) return random.between(4, 7);
+  return roll < 75 ? random.between(8, 14) : random.between(18, 24);
+}
+
+/** Some come while the one before is still under way; what is analysed takes its time. */
+function pause(random: Random, before: Act): number {
+  if (before.kind === "deploy" && "analysis" in before.strategy && random.chance(75))
+    return random.between(5_000, 40_000);
+  return random.chance(45) ? random.below(500) : random.between(500, 2_000);
+}
+
+function act(
+  random: Random,
+  atMs: number,
+  index: number,
+  { contents, analyses }: { readonly contents: number; readonly analyses: boolean },
+): Act {
   const roll = index === 0 ? 0 : random.below(100);
   if (roll < 58) {
     return {
@@ -130,8 +145,8 @@ function act(random: Random, atMs: number, index: number, contents: number): Act
       kind: "deploy",
       content: index === 0 ? 0 : random.below(contents),
       variant: random.below(4),
-      strategy: strategy(random),
-      instances: random.between(4, 8),
+      strategy: strategy(random, analyses),
+      instances: instances(random),
       deadlineMs: random.pick([4_000, 10_000, 60_000, 120_000]),
       healthDeadlineMs: random.pick([1_500, 3_000, 10_000]),
       minReadyMs: random.pick([0, 0, 200, 1_000]),
@@ -142,7 +157,7 @@ function act(random: Random, atMs: number, index: number, contents: number): Act
     };
   }
   if (roll < 74) return { atMs, kind: "rollback", back: random.chance(70) ? null : random.between(1, 5) };
-  if (roll < 83) return { atMs, kind: "scale", instances: random.between(4, 8) };
+  if (roll < 83) return { atMs, kind: "scale", instances: instances(random) };
   if (roll < 89) return { atMs, kind: "config", value: random.below(4) };
   if (roll < 97) return { atMs, kind: random.pick(["pause", "resume", "resume", "complete", "abort"]) };
   if (roll < 99) return { atMs, kind: "allow", back: random.below(4) };

@@ -52,6 +52,9 @@ export interface Tally {
 /** Longest time after a fault for which an instance's trouble may go unnoticed, in ms: three probes and their time-outs. */
 const noticeMs = 20_000;
 
+/** Instances after which those that are ready one after the other begin anew. */
+const spreadOver = 12;
+
 /** Longest time after which a daemon tries again what failed, in ms, and some to do it in. */
 const slowestRetryMs = 12_000;
 
@@ -126,16 +129,17 @@ export class Stage {
     this.machine = createMemoryMachine({
       clock: this.clock,
       volumes: this.volumes,
-      behaves: (set) => {
+      behaves: (set, _, ordinal) => {
         const traits = traitsOf(story, set.content);
         const { slowStarts } = this.lasting;
         const behaviour = this.isOver ? { ...traits, readyMs: traits.readyMs ?? 0, exitMs: null } : traits;
         const isSlow = this.clock.monotonic() < slowStarts.untilMs;
+        const laterMs = (traits.spreadMs ?? 0) * (ordinal % spreadOver);
         return {
           startMs: (draw?.("start") ?? behaviour.startMs) + (isSlow ? slowStarts.byMs : 0),
           failure: null,
           // What the content takes itself comes on top.
-          readyMs: behaviour.readyMs === null ? null : behaviour.readyMs + (draw?.("ready") ?? 0),
+          readyMs: behaviour.readyMs === null ? null : behaviour.readyMs + laterMs + (draw?.("ready") ?? 0),
           status: 200,
           exitMs: behaviour.exitMs,
           exitCode: 1,

@@ -20,6 +20,8 @@ export interface Traits {
   readonly startMs: number;
   /** Time from then on until it answers; null: never. */
   readonly readyMs: number | null;
+  /** Each instance is ready so much later than the one before it, in ms; default: all at once. */
+  readonly spreadMs?: number;
   /** Of one request while it has few. */
   readonly latencyMs: number;
   /** Requests that it works on at once before each takes longer. */

@@ -10,7 +10,7 @@ import {
   type ProcessName,
 } from "../../model/names.ts";
 import type { EnvironmentLimits } from "../../model/content.ts";
-import type { AppAddresses } from "../../model/observation.ts";
+import type { AppAddresses, ExpectedObservation } from "../../model/observation.ts";
 import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
 import { allVolumesOf, clashes, formatVolume, volumesOfInstance, type AttachedVolume } from "../../model/volumes.ts";
@@ -86,6 +86,8 @@ interface Running {
   readonly behaviour: Behaviour;
   readonly readyAtMs: number;
   status: number | null;
+  /** What its content makes it; worked out when it is first asked for. */
+  expected?: ExpectedObservation;
   changed: Partial<InstanceObservation>;
   facts: Partial<InstanceFacts>;
   readonly volumes: readonly AttachedVolume[];
@@ -117,6 +119,8 @@ export interface MemoryMachine {
   orphan(name: InstanceName): void;
   /** Whoever was starting instances ends: those that have no process yet are left half-made. */
   interrupt(): void;
+  /** How many were ever started. */
+  started(): number;
   /** All there are, in the order in which they were started. */
   instances(): Iterable<TrueInstance>;
   /** One that is there. */
@@ -335,23 +339,27 @@ export function createMemoryMachine(options: {
     if (seen.address !== null) byAddress.delete(seen.address);
   }
 
-  function inspect(name: InstanceName): Awaited<ReturnType<Runtime["inspect"]>> {
-    const running = instances.get(name);
-    if (running?.seen.phase !== "running" || running.seen.pid === null) return null;
-    const { content } = running.set;
-    const { command } = processSettings(content.settings, running.seen.process);
-    const expected = {
-      name,
+  function expectedOf({ set, seen, volumes }: Running): ExpectedObservation {
+    const { content } = set;
+    const { command } = processSettings(content.settings, seen.process);
+    return {
+      name: seen.name,
       artifact: content.artifact,
       arguments: command ?? ["/app"],
-      environment: [`PORT=${content.settings.port}`, `BRONZE_INSTANCE=${name}`],
+      environment: [`PORT=${content.settings.port}`, `BRONZE_INSTANCE=${seen.name}`],
       mounts: [
         "/ overlay ro",
         "/tmp tmpfs rw",
         ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`),
-        ...running.volumes.map(({ mount }) => `${mount.path} bind rw`),
+        ...volumes.map(({ mount }) => `${mount.path} bind rw`),
       ].sort(),
     };
+  }
+
+  function inspect(name: InstanceName): Awaited<ReturnType<Runtime["inspect"]>> {
+    const running = instances.get(name);
+    if (running?.seen.phase !== "running" || running.seen.pid === null) return null;
+    const expected = (running.expected ??= expectedOf(running));
     return { expected, observed: { ...expected, imageIntact: true, entered: [], ...running.changed } };
   }
 
@@ -466,6 +474,7 @@ export function createMemoryMachine(options: {
         if (running.seen.phase === "running" && running.seen.address === null)
           running.seen = { ...running.seen, phase: "broken" };
     },
+    started: () => counter,
     instances: () => instances.values(),
     instance: (name) => instances.get(name),
     orphan(name) {

@@ -1,4 +1,4 @@
-import type { EnvironmentRecord, ReleaseRecord } from "../../ledger/state.ts";
+import type { EnvironmentRecord, LedgerState, ReleaseRecord } from "../../ledger/state.ts";
 import type { InstanceName, SetName } from "../../model/names.ts";
 import { previewHost } from "../contents.ts";
 import { isIntended } from "./intended-traffic.ts";
@@ -68,7 +68,7 @@ export const ledgerExplains: Invariant = {
       },
       rest() {
         const theirs = stage.controller?.state;
-        if (theirs !== undefined && summary(theirs) !== summary(stage.state))
+        if (theirs !== undefined && !isSame(summarised(theirs), summarised(stage.state)))
           fail(`a daemon's state is not what the ledger says: ${summary(theirs)}; ${summary(stage.state)}`);
       },
     };
@@ -81,18 +81,31 @@ const isMain = (record: EnvironmentRecord | undefined, set: SetName): boolean =>
 const isCanary = (record: EnvironmentRecord | undefined, { settings }: ReleaseRecord): boolean =>
   (settings ?? record?.settings)?.strategy.kind === "canary";
 
-function summary({
-  environments,
-  seq,
-}: {
-  readonly environments: ReadonlyMap<string, unknown>;
-  readonly seq: number;
-}): string {
-  return JSON.stringify([seq, [...environments]], (_, value: unknown) =>
+/** What of a state follows from the ledger alone. */
+function summarised({ environments, seq }: LedgerState): object {
+  return { seq, environments };
+}
+
+function summary(state: LedgerState): string {
+  return JSON.stringify(summarised(state), (_, value: unknown) =>
     value instanceof Map
       ? [...(value as Map<unknown, unknown>)]
       : value instanceof Set
         ? [...(value as Set<unknown>)]
         : value,
+  );
+}
+
+/** Whether two values are equal all through, in the same order; what both have in common is not looked into. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (a instanceof Map || a instanceof Set)
+    return Object.getPrototypeOf(a) === Object.getPrototypeOf(b) && isSame([...a], [...(b as typeof a)]);
+  const [ofA, ofB] = [Object.entries(a), Object.entries(b)];
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    ofA.length === ofB.length &&
+    ofA.every(([name, value], index) => name === ofB[index]?.[0] && isSame(value, ofB[index]?.[1]))
   );
 }

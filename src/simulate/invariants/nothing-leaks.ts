@@ -13,8 +13,12 @@ export const nothingLeaks: Invariant = {
   name: "nothing-leaks",
   watch(stage, fail) {
     const most = new Map<SetName, number>();
+    /** Instances that were there when they were counted last, and whether what they are held against may be another since. */
+    let counted = 0;
+    let isOutdated = false;
     return {
       event() {
+        isOutdated = true;
         const { record } = stage;
         if (record === undefined) return;
         for (const { name } of record.sets.values()) {
@@ -24,7 +28,9 @@ export const nothingLeaks: Invariant = {
       },
       look() {
         const { record, machine } = stage;
-        if (record === undefined) return;
+        if (record === undefined || (!isOutdated && counted === machine.started())) return;
+        isOutdated = false;
+        counted = machine.started();
         const counts = new Map<SetName, number>();
         for (const { seen } of machine.instances())
           if (seen.phase === "running") counts.set(seen.set, (counts.get(seen.set) ?? 0) + 1);
