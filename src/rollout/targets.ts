@@ -171,14 +171,14 @@ function inputOf(
     ...leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
   ] as const;
   const hasLeast = strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : undefined;
-  // What is to be replaced answers beyond its set's number only while it is needed.
+  // What is to be replaced answers beyond its set's number only while it is needed; then what is to leave does, too.
   const isExact = !isNew && hasLeast !== false;
   const within = (one: StrategySet): StrategySet =>
-    isExact ? { ...one, serving: Math.min(one.count, one.serving) } : one;
+    isExact ? { ...one, serving: Math.min(one.count, one.serving) } : hasLeast === false ? needed(one, tallies) : one;
   const [ownLive, ...left] = others;
   return {
     desired,
-    next: within(coming),
+    next: isChecked ? within(own) : coming,
     live: within(ownLive),
     leaving: left.map(within),
     progress: active.progress,
@@ -217,11 +217,14 @@ function recovery(
     ...one,
     available: Math.min(one.available, counts.get(one.set) ?? one.count),
   });
-  return {
-    counts,
-    weights: shareByInstances([own, ...old]),
-    hasLeast: isEnough({ most, least }, [own, ...old].map(leftOf)),
-  };
+  const all = [own, ...old];
+  const hasLeast = isEnough({ most, least }, all.map(leftOf));
+  return { counts, weights: shareByInstances(hasLeast ? all : all.map((one) => needed(one, tallies))), hasLeast };
+}
+
+/** Too few can be counted on: those that were told to leave, as they were too many then, keep their requests. */
+function needed(one: StrategySet, tallies: ReadonlyMap<SetName, Tally>): StrategySet {
+  return { ...one, serving: tallies.get(one.set)?.present ?? 0 };
 }
 
 /** How many `web` instances a set is to have now. */

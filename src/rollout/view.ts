@@ -98,11 +98,13 @@ export interface Tally {
   readonly serving: number;
   /** Serve, or do so for as long as their replacement does not. */
   readonly answering: number;
+  /** Answer now, also those that leave without a replacement. */
+  readonly present: number;
   /** Stay, have their place, and have been well for as long as the content asks for: what a strategy counts on. */
   readonly available: number;
 }
 
-const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, available: 0 };
+const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, present: 0, available: 0 };
 
 /** Why an instance ends that nothing takes the place of. */
 export const leavesAtOnce: ReadonlySet<CondemnType> = new Set<CondemnType>(["surplus", "yields", "idle"]);
@@ -120,6 +122,7 @@ export function tallyOf(
   let alive = plain;
   let serving = plain;
   let answering = plain;
+  let present = plain;
   let available = plain;
   for (const instance of odd) {
     if (instance.process !== webProcess || instance.phase !== "running") continue;
@@ -128,12 +131,13 @@ export function tallyOf(
     if (condemned === undefined) alive += 1;
     const worth = worthOf(set, instance, placed, routed, nowMs);
     if (worth === 0) continue;
+    present += 1;
     if (condemned === undefined || !leavesAtOnce.has(condemned.type)) answering += 1;
     if (condemned !== undefined) continue;
     serving += 1;
     if (worth === 2) available += 1;
   }
-  return { running, alive, serving, answering, available };
+  return { running, alive, serving, answering, present, available };
 }
 
 /**
