@@ -146,6 +146,19 @@ export function runtimeSuite(name: string, open: () => Promise<RuntimeBench>): v
     },
   );
 
+  check("ensure() fails for none that is removed while it is started, at whatever moment", async ({ runtime }, set) => {
+    for (let ordinal = 1; ordinal <= 8; ordinal += 1) {
+      const name = instanceName(set.name, ordinal);
+      const started = runtime.ensure(set, web(1, ordinal), signal);
+      await new Promise((resolve) => setTimeout(resolve, 6 * (ordinal - 1)));
+      await runtime.remove([name], 0, signal);
+      await started;
+      // It may have come up after all, when there was nothing to remove yet.
+      await runtime.remove([name], 0, signal);
+    }
+    assert.deepEqual(await runtime.observe(), []);
+  });
+
   check("ensure() called twice at once starts no more than the larger count", async ({ runtime }, set) => {
     await Promise.all([runtime.ensure(set, web(2, 1), signal), runtime.ensure(set, web(3, 1), signal)]);
     assert.equal((await runtime.observe()).length, 3);

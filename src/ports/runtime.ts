@@ -91,8 +91,8 @@ export interface Runtime {
    * Brings one process of a set to at least `count` running instances. Running ones are left alone; missing ones are
    * started, as far as there are ordinals for them. Resolves when each new one has a process and an address, healthy or not.
    *
-   * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words;
-   *   `VOLUME_ATTACHED` when a volume that only one may have is another's
+   * @throws {OperatorError} `RUNTIME_FAILED` when one could not be started (the others stay), with the cause in words; one that
+   *   is removed meanwhile is none such; `VOLUME_ATTACHED` when a volume that only one may have is another's
    */
   ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void>;
 

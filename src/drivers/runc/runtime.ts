@@ -115,7 +115,14 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const supervisors = watchSupervisors(folders, clock);
   const starting = new Map<
     InstanceName,
-    { readonly set: InstanceSet; readonly process: ProcessName; readonly ordinal: number; readonly atMs: number }
+    {
+      readonly set: InstanceSet;
+      readonly process: ProcessName;
+      readonly ordinal: number;
+      readonly atMs: number;
+      /** Nobody wants it any more: that it does not come up is no failure. */
+      isRemoved: boolean;
+    }
   >();
   const hostNames = createHostNames(folders);
   const confinement = createConfinement(cgroups);
@@ -173,7 +180,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     task?: Task,
   ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
-    starting.set(name, { set, process, ordinal, atMs: clock.now() });
+    const under = { set, process, ordinal, atMs: clock.now(), isRemoved: false };
+    starting.set(name, under);
     const leave = await slots.enter();
     let address: string | undefined;
     const network = networks.of(set.environment);
@@ -189,6 +197,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       const root = await roots.root(artifact, mounted);
       attachment = await attachments.attach(name, artifact, volumes);
       address = await pool.take(heldAddresses());
+      if (under.isRemoved && task === undefined) throw new Error(`instance "${name}" is wanted no more`);
       await startInstance(tools, {
         set,
         process,
@@ -205,7 +214,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     } catch (error) {
       await removeInstance(tools, name, 0, signal).catch(() => {});
       if (address !== undefined) networks.giveBack(address);
-      throw error;
+      if (!under.isRemoved || task !== undefined) throw error;
     } finally {
       attachment?.done();
       leave();
@@ -301,6 +310,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       await Promise.all([...environments].map((environment) => networks.of(environment).ready()));
       const results = await Promise.allSettled(
         names.map(async (name) => {
+          const under = starting.get(name);
+          if (under !== undefined) under.isRemoved = true;
           const address = readRecord(instancePaths(folders, name))?.address;
           await removeInstance(tools, name, graceMs, signal);
           if (address !== undefined) networks.giveBack(address);
