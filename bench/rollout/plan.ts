@@ -9,7 +9,7 @@ import { percentile, round, type BenchOptions, type BenchResult } from "../lib/f
 
 const many = 10_000;
 const few = 100;
-const steps = 41;
+const steps = 81;
 const plans = 21;
 
 /**
