@@ -1,6 +1,6 @@
 import { asOperatorError } from "../errors/operator-error.ts";
-import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import type { AppName, EnvironmentName, SetName } from "../model/names.ts";
+import { environmentKey, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import type { AppName, EnvironmentName, InstanceName, SetName } from "../model/names.ts";
 import type { AppAddresses } from "../model/observation.ts";
 import { AppNames, sharesRequests } from "../rollout/app-names.ts";
 import type { Members } from "./members.ts";
@@ -20,10 +20,17 @@ interface Seen {
   readonly names: AppNames;
   /** What it stood for then; the same list as of `names` for as long as nothing has changed. */
   addresses: readonly string[];
-  /** Equal for as long as another set is live, or other sets serve beside it. */
-  roles: string;
-  /** Who was there of each set, and how many changes there had been of them. */
-  members: readonly { readonly of: Members; readonly changes: number }[];
+  live: SetName | null;
+  sets: readonly SeenSet[];
+}
+
+/** Who was there of a set, and how many changes there had been of them. */
+interface SeenSet {
+  readonly set: SetRecord;
+  /** Whether it served beside what is live. */
+  readonly shares: boolean;
+  readonly members: Members | undefined;
+  readonly changes: number;
 }
 
 /**
@@ -79,7 +86,7 @@ export class NameKeeper {
     const key = environmentKey(app, environment);
     let seen = this.#seen.get(key);
     if (seen === undefined) {
-      seen = { app, environment, names: new AppNames(), addresses: [], roles: "", members: [] };
+      seen = { app, environment, names: new AppNames(), addresses: [], live: null, sets: [] };
       this.#seen.set(key, seen);
     }
     this.#follow(seen, record);
@@ -90,26 +97,38 @@ export class NameKeeper {
 
   /** Looks at those that have changed, or at all where anyone may have. */
   #follow(seen: Seen, record: EnvironmentRecord): void {
-    const roles = rolesOf(record);
-    const members = [...record.sets.keys()].flatMap((set) => this.#options.members(set) ?? []);
-    const isSame =
-      seen.roles === roles &&
-      members.length === seen.members.length &&
-      members.every((of, index) => seen.members[index]?.of === of);
-    const changed = members.map((of, index) =>
-      isSame ? of.changedSince(seen.members[index]?.changes ?? 0) : undefined,
-    );
-    seen.roles = roles;
-    seen.members = members.map((of) => ({ of, changes: of.changes }));
-    if (!isSame || changed.includes(undefined)) {
+    const live = record.live?.set ?? null;
+    const before = seen.sets;
+    let index = 0;
+    let isSame = seen.live === live && before.length === record.sets.size;
+    let isQuiet = isSame;
+    for (const set of record.sets.values()) {
+      if (!isSame) break;
+      const known = before[index];
+      const members = this.#options.members(set.name);
+      isSame = known?.set === set && known.shares === sharesRequests(set) && known.members === members;
+      isQuiet &&= isSame && known?.changes === changesOf(members);
+      index += 1;
+    }
+    // Nearly always nobody came, went or changed.
+    if (isQuiet) return;
+    seen.live = live;
+    seen.sets = [...record.sets.values()].map((set) => {
+      const members = this.#options.members(set.name);
+      return { set, shares: sharesRequests(set), members, changes: changesOf(members) };
+    });
+    const changed = isSame
+      ? before.map(({ members, changes }) => (members === undefined ? noNames : members.changedSince(changes)))
+      : [undefined];
+    if (changed.includes(undefined)) {
       seen.names.renew(
         record,
-        members.flatMap((of) => of.all()),
+        seen.sets.flatMap(({ members }) => members?.all() ?? []),
       );
       return;
     }
-    for (const [index, of] of members.entries())
-      for (const name of changed[index] ?? []) seen.names.change(record, name, of.get(name));
+    for (const [at, names] of changed.entries())
+      for (const name of names ?? []) seen.names.change(record, name, before[at]?.members?.get(name));
   }
 
   /** Sorted, so that equal facts give equal files. */
@@ -121,7 +140,8 @@ export class NameKeeper {
   }
 }
 
-function rolesOf({ live, sets }: EnvironmentRecord): string {
-  const sharing = [...sets.values()].map((set) => `${set.name} ${sharesRequests(set)}`);
-  return [live?.set ?? "", ...sharing].join();
+const noNames: ReadonlySet<InstanceName> = new Set();
+
+function changesOf(members: Members | undefined): number {
+  return members?.changes ?? 0;
 }
