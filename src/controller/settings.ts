@@ -37,7 +37,7 @@ export function changeConfigOrigin(
 export async function settingsHold(controller: Controller, record: EnvironmentRecord): Promise<void> {
   const { route, deadlineMs } = record.settings;
   const holds = (): boolean => {
-    const wanted = record.settings.route === null ? [] : [formatRoute(record.settings.route)];
+    const wanted = record.live === null || record.settings.route === null ? [] : [formatRoute(record.settings.route)];
     const rules = controller.rulesOf(record).map((rule) => formatRoute(rule.route));
     return rules.join() === wanted.join() && isSettled(record, controller.instancesOf(record));
   };
