@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import fc from "fast-check";
 import type { EnvironmentRecord } from "../ledger/state.ts";
 import { AppNames } from "./app-names.ts";
 import type { InstanceView } from "./view.ts";
@@ -66,4 +67,35 @@ test("AppNames follows one that changes, and keeps its list where that changes n
   assert.deepEqual(follow(3, { address: "10.128.1.1" }), ["10.128.1.1", "10.128.1.1"]);
   assert.deepEqual(follow(1, { phase: "exited" }), ["10.128.1.1"], "who has the address now keeps it");
   assert.deepEqual(follow(3), []);
+});
+
+test("AppNames that follows changes stands for the same as one that looks at all anew", () => {
+  const { record } = story();
+  const own = record.sets.get(set(1));
+  for (const ordinal of [1, 2, 3]) own?.proven.add(instance(1, ordinal).name);
+  own?.condemned.set(instance(1, 3).name, { atMs: 0, type: "drift", reason: "" });
+  const kinds: readonly (Partial<InstanceView> | null)[] = [
+    {},
+    unhealthy,
+    { phase: "exited" },
+    { address: null },
+    { address: "10.128.9.9" },
+    null,
+  ];
+  const change = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.constantFrom(...kinds));
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
+      const there = new Map<number, InstanceView>();
+      const followed = new AppNames();
+      for (const [ordinal, kind] of changes) {
+        const now = kind === null ? undefined : instance(1, ordinal, kind);
+        if (now === undefined) there.delete(ordinal);
+        else there.set(ordinal, now);
+        followed.change(record, instance(1, ordinal).name, now);
+        const anew = new AppNames();
+        anew.renew(record, [...there.values()]);
+        assert.deepEqual(followed.addresses, anew.addresses);
+      }
+    }),
+  );
 });
