@@ -45,7 +45,7 @@ const meaningByCode: Readonly<Record<ErrorCode, string>> = {
   SECRET_PROVIDER: "A file, variable or command that a secret comes from gave no value.",
   ROLLOUT_UNHEALTHY: "Not enough instances became healthy. Traffic stayed where it was.",
   ROLLOUT_FAILED: "The rollout was aborted or taken back for another reason.",
-  ROLLOUT_SUPERSEDED: "A newer deploy or a rollback took its place.",
+  ROLLOUT_SUPERSEDED: "A newer deploy, a rollback or `bronze down` took its place.",
   PROMOTION_DENIED: "What is to come live was not proven in the environment before.",
   KEY_UNUSABLE:
     "A signing key is gone, may be read by others, or is outside its window. Nothing is signed until it is mended.",

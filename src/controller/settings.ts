@@ -33,15 +33,28 @@ export function changeConfigOrigin(
   controller.recorder.append({ kind: "config.changed", app, environment, ...configOrigin, cause });
 }
 
-/** Waits until as many instances as wanted serve, at the route that is wanted and at no other. */
+/**
+ * Waits until as many instances as wanted serve, at the route that is wanted and at no other.
+ *
+ * @throws {OperatorError} `ROLLOUT_SUPERSEDED` when it is taken down meanwhile, `ROLLOUT_UNHEALTHY`
+ */
 export async function settingsHold(controller: Controller, record: EnvironmentRecord): Promise<void> {
   const { route, deadlineMs } = record.settings;
+  const isDown = (): boolean => record.live === null && record.active === null;
   const holds = (): boolean => {
-    const wanted = record.live === null || record.settings.route === null ? [] : [formatRoute(record.settings.route)];
+    if (isDown()) return true;
+    const wanted = record.settings.route === null ? [] : [formatRoute(record.settings.route)];
     const rules = controller.rulesOf(record).map((rule) => formatRoute(rule.route));
     return rules.join() === wanted.join() && isSettled(record, controller.instancesOf(record));
   };
-  if (await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs)) return;
+  const isInTime = await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs);
+  if (isDown())
+    throw new OperatorError(
+      "ROLLOUT_SUPERSEDED",
+      `Cannot bring ${record.app} to ${countsText(record.settings)}: it was taken down meanwhile`,
+      { hint: "these numbers hold when it is up again: `bronze up`" },
+    );
+  if (isInTime) return;
   throw new OperatorError(
     "ROLLOUT_UNHEALTHY",
     `Cannot bring ${record.app} to ${countsText(record.settings)}${route === null ? "" : ` at ${formatRoute(route)}`} in time`,

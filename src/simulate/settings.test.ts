@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deploy } from "../controller/deploy.ts";
+import { down } from "../controller/requests.ts";
 import { rollback } from "../controller/rollback.ts";
 import { scale } from "../controller/scale.ts";
 import { parseAppName } from "../model/names.ts";
@@ -69,6 +70,20 @@ test("scale() during a rollout holds for what goes live, with the other settings
   await done(world, scaled);
   const { instances, keepWarmMs } = recordOf(controller).settings;
   assert.deepEqual([instances, keepWarmMs, names(controller, "shop-production-v2").length], [3, 0, 3]);
+  await controller.stop();
+});
+
+test("scale() that waits for instances is answered when the app is taken down", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  world.machine.behave({ readyMs: null }, digestOf("one"));
+  const scaled = scale(controller, { ...asked, instances: 3 });
+  scaled.catch(() => {});
+  await world.clock.advance(1_000);
+  await done(world, down(controller, asked), 15_000);
+  const { message } = await fails(world, scaled, "ROLLOUT_SUPERSEDED");
+  assert.match(message, /3 instances: it was taken down meanwhile/);
   await controller.stop();
 });
 
