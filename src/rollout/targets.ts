@@ -102,8 +102,8 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   const back = recovers ? recovery(record, live, leaving, tallies, waiting) : undefined;
   if (active === undefined || strategy === undefined || next === undefined || next === live || (isRolling && recovers))
     return { tallies, analysis, counts: new Map(), ...back };
-  const sides: Sides = { active, strategy, next, live, leaving };
-  const { hasLeast = back?.hasLeast, ...known } = inputOf(record, sides, tallies, view, nowMs);
+  const sides: Sides = { active, strategy, next, live, leaving, hasLeast: back?.hasLeast };
+  const { hasLeast, ...known } = inputOf(record, sides, tallies, view, nowMs);
   const input: StrategyInput = { ...known, passed: analysis.passed };
   const plan = planStrategy(strategy, input);
   const counts = new Map([...(back?.counts ?? []), ...plan.counts]);
@@ -143,11 +143,13 @@ interface Sides {
   readonly next: SetRecord;
   readonly live: SetRecord;
   readonly leaving: readonly SetRecord[];
+  /** Of what goes on beside the rollout, where anything does. */
+  readonly hasLeast: boolean | undefined;
 }
 
 function inputOf(
   record: EnvironmentRecord,
-  { active, strategy, next, live, leaving }: Sides,
+  { active, strategy, next, live, leaving, ...beside }: Sides,
   tallies: ReadonlyMap<SetName, Tally>,
   view: EnvironmentView,
   nowMs: number,
@@ -170,7 +172,8 @@ function inputOf(
     numbers(live, liveCount),
     ...leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
   ] as const;
-  const hasLeast = strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : undefined;
+  const hasLeast =
+    strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : beside.hasLeast;
   // What is to be replaced answers beyond its set's number only while it is needed; then what is to leave does, too.
   const isExact = !isNew && hasLeast !== false;
   const within = (one: StrategySet): StrategySet =>
