@@ -103,7 +103,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-repair",
     what: "what answers a route is never put right",
     breaks: "intended-traffic",
-    seed: 6,
+    seed: 15,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "route")) },
   },
   {
