@@ -31,7 +31,12 @@ export function serialiseBundle(keyId: KeyId, payload: Uint8Array, signature: Ui
   });
   // Base64 needs no escapes: a long payload is put in as it is.
   const at = text.indexOf(emptyPayload) + emptyPayload.length - 1;
-  return Buffer.from(`${text.slice(0, at)}${base64Of(payload)}${text.slice(at)}`, "latin1");
+  const encoded = base64Of(payload);
+  const bytes = Buffer.allocUnsafeSlow(text.length + encoded.length);
+  bytes.write(text.slice(0, at), 0, "latin1");
+  bytes.write(encoded, at, "latin1");
+  bytes.write(text.slice(at), at + encoded.length, "latin1");
+  return bytes;
 }
 
 const emptyPayload = '"payload":""';

@@ -159,9 +159,11 @@ const names: ReadonlySet<string> = new Set([
   "package.json",
 ]);
 
+const lastCharacters: ReadonlySet<number> = new Set([...names].map((name) => name.charCodeAt(name.length - 1)));
+
 /** Tells most files at a glance from those that one may be for. */
 function maySay(path: BytePath): boolean {
-  return names.has(nameOf(path)) || isDpkgs(path);
+  return (lastCharacters.has(path.charCodeAt(path.length - 1)) && names.has(nameOf(path))) || isDpkgs(path);
 }
 
 /** How many files of a layer have to be opened for what they say. */

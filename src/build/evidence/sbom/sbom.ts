@@ -59,11 +59,12 @@ function putOver(lower: LowerContent, facts: LayerFacts): BillContent | undefine
     if (known.get(path) !== sha256(canonicalJson(said as unknown as Json))) return undefined;
   if (facts.owned.length > 0 || facts.files.some(([path]) => known.has(path) && !isSaid(facts, path))) return undefined;
   const isNobodys = nobodysBy([lower.ownership]);
-  const files = new Map<BytePath, FileFact>(lower.files.map((file) => [file[0], file]));
-  for (const file of facts.files) if (isNobodys(file)) files.set(file[0], file);
+  const below = new Map<BytePath, FileFact>(lower.files.map((file) => [file[0], file]));
+  const files = facts.files.filter(isNobodys);
+  for (const [path] of files) below.delete(path);
   return {
     components: lower.components,
-    files: [...files.values()],
+    files: [...below.values(), ...files],
     unlisted: lower.unlisted + facts.unlisted,
     unread: [...lower.unread, ...facts.unread].slice(0, mostUnread),
   };
