@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { OperatorError } from "../errors/operator-error.ts";
 import { mediaTypes } from "../image/media-types.ts";
-import { emptyConfig } from "../image/referrer.ts";
 import { describe, serialiseConfig, serialiseManifest } from "../image/oci.ts";
 import { sha256, type Digest } from "../model/canonical.ts";
 import type { BuildDefinition } from "../model/definition.ts";
@@ -10,8 +9,8 @@ import { openBuildCache, type BuildCache } from "./cache.ts";
 import { interrupted } from "./command.ts";
 import { buildDockerfile } from "./dockerfile/execute.ts";
 import { createdAt } from "./dockerfile/stage-state.ts";
-import { gatherEvidence, noEvidence, type Evidence, type EvidenceInput } from "./evidence/evidence.ts";
-import { materialsManifest } from "./evidence/materials.ts";
+import { createBeside } from "./evidence/beside.ts";
+import { gatherBill, gatherProvenance, plainSignature, type EvidenceInput } from "./evidence/evidence.ts";
 import { createRecorder, type Recorder } from "./evidence/recorder.ts";
 import { withoutSecrets } from "./evidence/withheld.ts";
 import { factsOf, type ImageState } from "./image-state.ts";
@@ -110,10 +109,10 @@ async function buildOnce(
       compressed(build, made.image, store, cache, signal),
     );
     stage.sync(image.layers.map(({ digest }) => digest));
-    const evidence =
+    const input =
       options.evidence === undefined || recorder === undefined
-        ? noEvidence
-        : await gatherEvidence({
+        ? undefined
+        : {
             build,
             options,
             evidence: options.evidence,
@@ -123,9 +122,8 @@ async function buildOnce(
             lock: made.lock,
             blobs: store,
             cache,
-          });
-    for (const text of evidence.notes) options.report({ kind: "note", text });
-    return await finish({ ...made, image }, secrets, source, evidence, { ...options, stage });
+          };
+    return await finish({ ...made, image }, secrets, source, input, { ...options, stage });
   } finally {
     await cache.close(addedBytes);
   }
@@ -223,7 +221,7 @@ async function finish(
   { image, annotations, warnings, debian, from }: MadeImage,
   secrets: SecretsVerdict,
   source: Source,
-  evidence: Evidence,
+  evidence: EvidenceInput | undefined,
   options: BuildOptions & { readonly stage: Stage },
 ): Promise<BuiltArtifact> {
   const created = createdAt(source.epoch);
@@ -251,16 +249,26 @@ async function finish(
   const digest = sha256(manifest);
   const cached = (await options.store.stat(digest)) !== undefined;
   const named = await Promise.all([config, manifest].map((bytes) => prepared(bytes, options)));
-  options.stage.sync([...named, ...evidence.materials.map(({ descriptor }) => descriptor.digest)]);
-  // What is signed while the disk writes takes no time of its own.
-  const [, about] = await Promise.all([
-    // Before it is there, so that it never is without: what becomes of it depends on this.
-    options.store.recordBuild(digest, from),
-    referrersOf(describe(mediaTypes.manifest, manifest), evidence, options),
-  ]);
+  options.stage.sync(named);
+  // Before it is there, so that it never is without: what becomes of it depends on this.
+  const recorded = options.store.recordBuild(digest, from);
+  // Heard of below; until then it is nobody's.
+  recorded.catch(() => undefined);
+  // What is found out and signed while the disk writes takes no time of its own.
+  const beside = createBeside(describe(mediaTypes.manifest, manifest), options);
+  if (evidence !== undefined) {
+    // By far the longest, so the first to be written.
+    await beside.say(await gatherBill(evidence));
+    const { provenance, materials, notes } = await gatherProvenance(evidence);
+    await beside.keep(materials);
+    await beside.say(provenance);
+    for (const text of notes) options.report({ kind: "note", text });
+  }
+  await beside.say(plainSignature);
+  await recorded;
   await options.stage.publish(
-    [...image.layers.map((layer) => layer.digest), ...about.blobs, ...named],
-    about.manifests,
+    [...image.layers.map((layer) => layer.digest), ...beside.blobs, ...named],
+    beside.manifests,
   );
   if (options.tagAs !== undefined) await options.store.tag(options.tagAs, digest);
   return {
@@ -272,34 +280,6 @@ async function finish(
     cached,
     ...(debian === undefined ? {} : { debian }),
   };
-}
-
-/** What is to be kept beside an artifact: blobs that are staged, and the manifests that name them and it. */
-async function referrersOf(
-  artifact: Descriptor,
-  { materials, statements }: Evidence,
-  options: BuildOptions & { readonly stage: Stage },
-): Promise<{ readonly blobs: readonly Digest[]; readonly manifests: readonly Buffer[] }> {
-  const { store, stage, attest } = options;
-  const blobs = materials.map(({ descriptor }) => descriptor.digest);
-  const manifests: Buffer[] = [];
-  const keep = async (bytes: Buffer, digest = sha256(bytes)): Promise<void> => {
-    blobs.push(digest);
-    if ((await store.stat(digest)) !== undefined) return;
-    await stage.write(bytes);
-    stage.sync([digest]);
-  };
-  const keepManifest = async (manifest: Buffer): Promise<void> => {
-    if (manifests.length === 0) await keep(emptyConfig);
-    manifests.push(manifest);
-    await keep(manifest);
-  };
-  for await (const { bundle, manifest } of attest?.(artifact, statements) ?? []) {
-    if (bundle !== null) await keep(bundle.bytes, bundle.digest);
-    await keepManifest(manifest);
-  }
-  if (materials.length > 0) await keepManifest(materialsManifest(artifact, materials));
-  return { blobs, manifests };
 }
 
 /** Makes sure of small bytes: on their way into the store, or there already. */

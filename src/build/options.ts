@@ -72,13 +72,12 @@ export interface BuildOptions {
   /** A name in the store for the result. */
   readonly tagAs?: string;
   /**
-   * Signs what is to be said about an artifact that is made here, one after the other; the build puts it into the store with the
-   * artifact, before that has a name.
+   * Signs something that is to be said about an artifact that is made here; the build puts it into the store with the artifact,
+   * before that has a name. Asked one after the other: the first one may make the machine's first key.
    *
    * @param artifact its manifest, which the store need not have yet
-   * @param statements what the build can prove of itself
    */
-  readonly attest?: (artifact: Descriptor, statements: readonly MadeStatement[]) => AsyncIterable<SignedStatement>;
+  readonly attest?: (artifact: Descriptor, statement: MadeStatement) => Promise<SignedStatement>;
 }
 
 /** What an image says about how it wants to be run. */

@@ -1,15 +1,11 @@
 import { dirname, join, resolve } from "node:path";
 import { buildArtifact } from "../build/build.ts";
 import type { BuiltArtifact } from "../build/options.ts";
-import type { MadeStatement } from "../build/evidence/evidence.ts";
 import { givingWay } from "../build/priority.ts";
 import { readSource, type Source } from "../build/source.ts";
 import { formatDuration } from "../model/quantities.ts";
-import type { Signer } from "../ports/signer.ts";
 import type { StepRunner } from "../ports/step-runner.ts";
-import type { Descriptor, Store } from "../ports/store.ts";
-import { signStatement, type SignedStatement } from "../store/attestations.ts";
-import { signatureOf } from "../trust/statement.ts";
+import { signStatement } from "../store/attestations.ts";
 import { createBuildProgress } from "./build-progress.ts";
 import { cacheBounds } from "./cache-bounds.ts";
 import { readBuildOptions, type BuildOptions } from "./build-options.ts";
@@ -77,9 +73,12 @@ export async function buildProject(
         signal,
         tagAs: newestTag(definition.app),
         ...(evidenceWanted()
-          ? { evidence: { place: { app: definition.app, path: file.name, digest: file.digest }, tools } }
+          ? {
+              evidence: { place: { app: definition.app, path: file.name, digest: file.digest }, tools },
+              attest: (artifact, statement) =>
+                signStatement(store, keyring, artifact, { ...statement, subject: artifact.digest }),
+            }
           : {}),
-        attest: (artifact, statements) => sign(keyring, store, artifact, statements),
         noCache: options.noCache === true,
         ...(options.source === undefined ? {} : { source: options.source }),
         ...given,
@@ -102,19 +101,6 @@ export async function buildProject(
 /** For the bench, which measures what evidence costs: builds without it are nothing that a person should have. */
 function evidenceWanted(): boolean {
   return process.env["BRONZE_EVIDENCE"] !== "off";
-}
-
-async function* sign(
-  keyring: Signer,
-  store: Store,
-  artifact: Descriptor,
-  statements: readonly MadeStatement[],
-): AsyncGenerator<SignedStatement> {
-  if (!evidenceWanted()) return;
-  const subject = artifact.digest;
-  // One after the other: the first one may make the machine's first key.
-  for (const statement of [...statements.map((one) => ({ ...one, subject })), signatureOf(subject)])
-    yield await signStatement(store, keyring, artifact, statement);
 }
 
 /** Most builds run no step: neither its modules nor anything of the machine is wanted then. */

@@ -23,17 +23,17 @@ import type { BuildFacts } from "./recorder.ts";
 /** Something that is said about an artifact, before it is signed. */
 export type MadeStatement = Omit<WrittenStatement, "subject">;
 
-/** What a build leaves besides its image. */
-export interface Evidence {
-  readonly statements: readonly MadeStatement[];
+/** How an artifact came to be, and what that names. */
+export interface GatheredProvenance {
+  readonly provenance: MadeStatement;
   /** Blobs to keep beside the artifact. */
   readonly materials: readonly Material[];
   /** What people should know of it. */
   readonly notes: readonly string[];
 }
 
-/** Of a build that tells nothing. */
-export const noEvidence: Evidence = { statements: [], materials: [], notes: [] };
+/** What says no more than that an artifact is signed. */
+export const plainSignature: MadeStatement = { predicateType: predicateTypes.signature, text: "{}" };
 
 /** What evidence is to say that the build does not know. */
 export interface EvidenceOptions {
@@ -55,11 +55,23 @@ export interface EvidenceInput {
   readonly cache: BuildCache;
 }
 
-/**
- * Puts together what a build may tell of itself: blobs among `blobs`, which are to be published with the artifact, and
- * statements to be signed.
- */
-export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
+/** What is in an artifact. */
+export async function gatherBill({
+  image,
+  options,
+  evidence,
+  facts,
+  blobs,
+  cache,
+}: EvidenceInput): Promise<MadeStatement> {
+  const { place, tools } = evidence;
+  const { signal } = options;
+  const text = await billOf(layersOf(image), { blobs, cache, signal, made: facts.layers, name: place.app, tools });
+  return { predicateType: predicateTypes.sbom, text };
+}
+
+/** Puts together how a build went: blobs among `blobs`, which are to be published with the artifact, and what is to be signed of it. */
+export async function gatherProvenance(input: EvidenceInput): Promise<GatheredProvenance> {
   const { build, options, evidence, facts, source, blobs, cache } = input;
   const values = options.secrets ?? [];
   const search = { blobs, cache, signal: options.signal, values, allowances: build.allowSecrets ?? [] };
@@ -90,15 +102,6 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
         ]
       : []),
   ];
-  const { image } = input;
-  const bill = await billOf(layersOf(image), {
-    blobs,
-    cache,
-    signal: options.signal,
-    made: facts.layers,
-    name: evidence.place.app,
-    tools: evidence.tools,
-  });
   const provenance = makeProvenance({
     place: evidence.place,
     build,
@@ -118,11 +121,7 @@ export async function gatherEvidence(input: EvidenceInput): Promise<Evidence> {
     tools: evidence.tools,
   });
   return {
-    // The longest first: it is written while the others are signed.
-    statements: [
-      { predicateType: predicateTypes.sbom, text: bill },
-      { predicateType: predicateTypes.provenance, text: canonicalJson(provenance as unknown as Json) },
-    ],
+    provenance: { predicateType: predicateTypes.provenance, text: canonicalJson(provenance as unknown as Json) },
     materials: [log, ...context, ...outputs],
     notes,
   };

@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, test } from "node:test";
+import { serialiseReferrer } from "../../image/referrer.ts";
 import { sha256 } from "../../model/canonical.ts";
 import type { BuildDefinition } from "../../model/definition.ts";
 import { createLocalStore } from "../../store/local.ts";
@@ -51,7 +52,7 @@ function newProject(files: Readonly<Record<string, string>>): string {
 
 async function build(projectDir: string, options: Partial<BuildOptions> = {}, definition = dockerfile) {
   const store = createLocalStore(newFolder());
-  let statements: readonly MadeStatement[] = [];
+  const statements: MadeStatement[] = [];
   const built = await buildArtifact(definition, {
     projectDir,
     store,
@@ -62,9 +63,10 @@ async function build(projectDir: string, options: Partial<BuildOptions> = {}, de
       place: { app: "shop", path: "bronze.yaml", digest: sha256("app: shop") },
       tools: { bronze: "1" },
     },
-    async *attest(_, made) {
-      statements = made;
-      yield* [];
+    attest(subject, made) {
+      statements.push(made);
+      const manifest = serialiseReferrer({ subject, artifactType: "text/plain", layers: [], annotations: {} });
+      return Promise.resolve({ bundle: null, manifest });
     },
     ...options,
   });
@@ -83,7 +85,7 @@ function only(resources: readonly Resource[], name: string): Resource {
 
 const dependencies = (provenance: Provenance): readonly Resource[] => provenance.buildDefinition.resolvedDependencies;
 
-test("`gatherEvidence()` says the same, byte for byte, of two clones in other folders, states and time zones", async () => {
+test("`gatherProvenance()` says the same, byte for byte, of two clones in other folders, states and time zones", async () => {
   const first = newProject({ Dockerfile: "FROM scratch\nCOPY . /app/\n", "src/a.js": "a", "b.txt": "b" });
   git(first, "remote", "add", "origin", "https://user:word@git.example/team/shop.git");
   const second = join(newFolder(), "elsewhere");
@@ -105,7 +107,7 @@ test("`gatherEvidence()` says the same, byte for byte, of two clones in other fo
   assert.deepEqual(source.digest, { gitCommit: one.built.commit });
 });
 
-test("`gatherEvidence()` keeps no file of a clean commit, and every file of one with changes", async () => {
+test("`gatherProvenance()` keeps no file of a clean commit, and every file of one with changes", async () => {
   const project = newProject({
     Dockerfile: "FROM scratch AS one\nCOPY src /src\nFROM scratch\nCOPY --from=one /src/a.js /a\n",
     "src/a.js": "a",
@@ -226,7 +228,7 @@ test("`readContextList()` refuses paths that lead out, and what is no list", () 
   assert.equal(typeof readContextList(Buffer.from("{")), "string");
 });
 
-test("`gatherEvidence()` keeps no files and tells no words that look like secrets", async () => {
+test("`gatherProvenance()` keeps no files and tells no words that look like secrets", async () => {
   const token = `ghp_${randomBytes(18).toString("hex")}`;
   const dockerfile = `FROM scratch AS one\nCOPY . /src\nADD src/a.js /${token}/\nFROM scratch\nCOPY --from=one /src/src/a.js /a\n`;
   const project = newProject({ Dockerfile: dockerfile, "src/a.js": "a" });
