@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Amount } from "../model/strategy.ts";
+import { startingHealth } from "./health.ts";
 import { planEnvironment } from "./plan.ts";
 import type { Step } from "./step.ts";
 import { planTargets } from "./targets.ts";
@@ -55,6 +56,8 @@ const endsOf = (steps: readonly Step[]): readonly string[] =>
 test("planEnvironment() keeps an instance that is to end while others have ended in whose stead it is needed", () => {
   const going = instance(1, 3);
   const story = condemn(midway([2, 2]), going, "surplus");
+  for (const ordinal of [1, 2])
+    story.tell({ kind: "instance.healthy", app, environment, instance: instance(2, ordinal).name, afterMs: 5 });
   const rules = [{ route: { host: null, path: "/" }, stable: set(1), canaries: [{ set: set(2), weight: 5_000 }] }];
   const whole = [instance(1, 1), instance(1, 2), going, instance(2, 1), instance(2, 2)];
   assert.deepEqual(endsOf(plan(story, whole, { rules })), [going.name]);
@@ -64,7 +67,7 @@ test("planEnvironment() keeps an instance that is to end while others have ended
       ? { ...one, phase: "exited" as const, address: null, exit }
       : one,
   );
-  const alone = [{ route: { host: null, path: "/" }, stable: set(1) }];
+  const alone = [{ route: { host: null, path: "/" }, stable: set(1), canaries: [{ set: set(2), weight: 0 }] }];
   assert.deepEqual(endsOf(plan(story, short, { rules: alone })), []);
 });
 
@@ -73,12 +76,22 @@ test("planEnvironment() lets those go first that have no place, then those that 
     .settings({ instances: 1 })
     .deployed(1, contentOf("one", { minReadyMs: 5_000 }))
     .later(6_000);
-  const [old, young, unplaced] = [instance(1, 1), instance(1, 2, lately(story)), instance(1, 3)];
-  const placed = new Map([[set(1), [old.name, young.name]]]);
-  const condemned = plan(story, [old, young, unplaced], { placed }).flatMap((step) =>
+  const [unplaced, young, old] = [instance(1, 1), instance(1, 2, lately(story)), instance(1, 3)];
+  const placed = new Map([[set(1), [young.name, old.name]]]);
+  const condemned = plan(story, [unplaced, young, old], { placed }).flatMap((step) =>
     step.kind === "condemn" ? step.instance : [],
   );
   assert.deepEqual(condemned, [unplaced.name, young.name]);
+});
+
+test("planEnvironment() lets requests wait no longer than until a set serves that has a share", () => {
+  const story = midway([0, 2]);
+  const rules = [{ route: { host: null, path: "/" }, stable: set(1), hold: true }];
+  const waiting = plan(story, [instance(2, 1, { health: startingHealth })], { placed: new Map(), rules });
+  assert.ok(!waiting.some(({ kind }) => kind === "route"));
+  const [step] = plan(story, [instance(2, 1)], { rules }).filter(({ kind }) => kind === "route");
+  assert.deepEqual(step?.kind === "route" ? step.rule?.canaries : null, [{ set: set(2), weight: 10_000 }]);
+  assert.equal(step?.kind === "route" ? step.rule?.hold : true, undefined);
 });
 
 function lately({ nowMs }: Story): Partial<InstanceView> {

@@ -36,7 +36,12 @@ function mainRule(record: EnvironmentRecord, view: EnvironmentView, targets: Tar
   const { route } = settings;
   const there = view.rules.find((rule) => sameRoute(rule.route, route));
   const set = record.sets.get(live.set);
-  const serving = targets.tallies.get(live.set)?.serving ?? 0;
+  // Whoever has a share ends the wait.
+  const sharing = [...(targets.weights ?? [])].filter(([name, weight]) => name !== live.set && weight > 0);
+  const serving = [live.set, ...sharing.map(([name]) => name)].reduce(
+    (sum, name) => sum + (targets.tallies.get(name)?.serving ?? 0),
+    0,
+  );
   if (set !== undefined && holdsRequests(record, set, there?.hold === true, serving))
     return { route, stable: live.set, hold: true };
   const canaries = canariesOf(record, live.set, view, targets);

@@ -189,7 +189,7 @@ const brokenAfter = 3;
  * Whether requests are to wait: while what is live stands back, and after that until it or what replaced it serves.
  *
  * @param isHolding whether they wait now
- * @param serving how many of its instances stay, may answer and have their place
+ * @param serving how many instances stay, may answer and have their place: its own, and those of sets that have a share
  */
 export function holdsRequests(
   record: EnvironmentRecord,
