@@ -81,7 +81,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-deadline",
     what: "the deadline of a rollout is not looked at",
     breaks: "deadline",
-    seed: 16,
+    seed: 38,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "fail")) },
   },
   {
