@@ -281,9 +281,22 @@ export function emptyState(): LedgerState {
 /** Nothing is configured. */
 export const noConfig: ConfigOrigin = { defined: {}, overrides: {} };
 
+/** Keys are asked for all the time, and few are there: a text that is put together anew is hashed anew. */
+const keys = new Map<EnvironmentName, Map<AppName, string>>();
+const mostKeys = 1_000;
+
 /** Key of an environment in the state's map. */
 export function environmentKey(app: AppName, environment: EnvironmentName): string {
-  return `${app}/${environment}`;
+  let own = keys.get(environment);
+  const known = own?.get(app);
+  if (known !== undefined) return known;
+  const key = `${app}/${environment}`;
+  if (own === undefined || own.size >= mostKeys) {
+    if (keys.size >= mostKeys) keys.clear();
+    keys.set(environment, (own = new Map()));
+  }
+  own.set(app, key);
+  return key;
 }
 
 /** The settings a set is held to: those that the release under way brings for its own set, else those in effect. */
