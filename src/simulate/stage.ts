@@ -132,9 +132,11 @@ export class Stage {
       behaves: (set, _, ordinal) => {
         const traits = traitsOf(story, set.content);
         const { slowStarts } = this.lasting;
-        const behaviour = this.isOver ? { ...traits, readyMs: traits.readyMs ?? 0, exitMs: null } : traits;
+        // What is slower than its content waits for could never do well.
+        const soonMs = Math.min(traits.readyMs ?? 0, set.content.settings.health.deadlineMs / 2);
+        const behaviour = this.isOver ? { ...traits, readyMs: soonMs, spreadMs: 0, exitMs: null } : traits;
         const isSlow = this.clock.monotonic() < slowStarts.untilMs;
-        const laterMs = (traits.spreadMs ?? 0) * (ordinal % spreadOver);
+        const laterMs = (behaviour.spreadMs ?? 0) * (ordinal % spreadOver);
         return {
           startMs: (draw?.("start") ?? behaviour.startMs) + (isSlow ? slowStarts.byMs : 0),
           failure: null,

@@ -94,6 +94,11 @@ for (const [unavailable, ready, count, becomes] of readyOnes) {
   });
 }
 
+test("scaleProportionally() starts no more of the new set than are wanted in the end", () => {
+  const counts = scaleProportionally(18, numbers(2, 7), [numbers(1, 5)], { from: 12, to: 36 });
+  assert.deepEqual([...counts.values()], [15, 18]);
+});
+
 test("oldSetCounts() takes none that answers while too few are ready", () => {
   const old = { ...numbers(1, 3, 1), serving: 2 };
   const became = (next: number): number | undefined => oldSetCounts(4, 1, numbers(2, next), [old])[0]?.count;
