@@ -13,7 +13,7 @@ const defaultRuns = 30;
 const wholeRuns = 15;
 const cli = join(import.meta.dirname, "../../dist/cli.js");
 /** As `./bronze` starts its commands. */
-const flags = ["--min-semi-space-size=20", "--max-semi-space-size=20"];
+const flags = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
 
 /** What it takes a process that has never verified anything, and whether it asks anybody. */
 export async function verify({ runs, say }: BenchOptions): Promise<BenchResult> {
