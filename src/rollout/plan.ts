@@ -34,7 +34,13 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
   for (const step of planActive(record, view, targets, nowMs)) if (!waits(record, step, missing)) steps.push(step);
   for (const { set, reason } of planRetirements(record, view.memory, nowMs))
     steps.push({ kind: "retire", set: set.name, reason });
-  const planned: SetsPlanned = { record, view, targets, isRouteRight: routes.length === 0, nowMs };
+  const planned: SetsPlanned = {
+    record,
+    view,
+    targets,
+    isRouteRight: routes.length === 0 && record.switching === null,
+    nowMs,
+  };
   for (const set of byRelease(record)) {
     for (const step of planSet(planned, set)) {
       if (step.kind !== "ensure") {
