@@ -57,8 +57,11 @@ function canariesOf(
 ): readonly { readonly set: SetName; readonly weight: number }[] {
   if (weights === undefined) return [];
   const next = record.active === null ? undefined : record.releases.get(record.active)?.set;
-  return [...weights]
-    .filter(([set, weight]) => set !== live && view.placed.has(set) && (weight > 0 || set === next))
+  const placed = [...weights].filter(([set]) => set !== live && view.placed.has(set));
+  // One without a share has its place there for those who ask for it, where that takes no share from another.
+  const hasRoom = placed.filter(([, weight]) => weight > 0).length < mostCanaries;
+  return placed
+    .filter(([set, weight]) => weight > 0 || (set === next && hasRoom))
     .map(([set, weight]) => ({ set, weight }))
     .sort((a, b) => Number(b.set === next) - Number(a.set === next) || (a.set < b.set ? -1 : 1))
     .slice(0, mostCanaries);

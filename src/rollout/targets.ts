@@ -105,7 +105,9 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   const sides: Sides = { active, strategy, next, live, leaving, hasLeast: back?.hasLeast };
   const { hasLeast, ...known } = inputOf(record, sides, tallies, view, nowMs);
   const input: StrategyInput = { ...known, passed: analysis.passed };
-  const plan = planStrategy(strategy, input);
+  // The router has no room for one more share: the first step waits until less of what ended rollouts left serves.
+  const isCrowded = strategy.kind === "canary" && active.progress.step === 0 && leaving.length >= mostCanaries;
+  const plan = isCrowded ? withoutStep(planStrategy(strategy, input)) : planStrategy(strategy, input);
   const counts = new Map([...(back?.counts ?? []), ...plan.counts]);
   // What stands by is there whole already.
   if (next.role === "warm") counts.set(next.name, input.desired);
@@ -120,6 +122,10 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
     ...(weights && { weights }),
     ...(hasLeast !== undefined && { hasLeast }),
   };
+}
+
+function withoutStep({ counts, weights, ready }: StrategyPlan): StrategyPlan {
+  return { counts, weights, ready };
 }
 
 /** How many instances all sets together may have, and how many of them can be counted on at least. */
