@@ -271,7 +271,10 @@ test("bronze names what is missing of a command of several words, and a moment t
   const audit = await bronze("audit");
   assert.equal(audit.status, 2);
   assert.match(audit.stderr, /names a group/);
-  assert.match((await bronze("rollout", "--state", "/nowhere")).stderr, /names a group, not what to do/);
+  assert.match(
+    (await bronze("rollout", "--state", "/nowhere")).stderr,
+    /names a group, not what to do\nhint: +`bronze rollout --help` shows/,
+  );
   assert.match((await bronze("rollout", "pause", "--nothing")).stderr, /unknown option '--nothing'/);
   const future = await bronze("status", "--at", "2999-01-01T00:00:00Z");
   assert.equal(future.status, 2);

@@ -8,7 +8,7 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     // Help and such were printed.
-    if (thrown.exitCode !== 0) throw usageError(thrown, isGroup(command, args));
+    if (thrown.exitCode !== 0) throw usageError(thrown, command, args);
   }
 }
 
@@ -34,11 +34,10 @@ function isGroup(command: Command, args: readonly string[]): boolean {
   return words.size > 0 && args.every((arg) => !words.has(arg)) && args[0]?.startsWith("-") === true;
 }
 
-/** @param namesGroup whether it is said what it is about, and not what is to be done */
-function usageError(error: CommanderError, namesGroup: boolean): OperatorError {
-  if (error.code === "commander.help" || (namesGroup && error.code === "commander.unknownOption")) {
+function usageError(error: CommanderError, command: Command, args: readonly string[]): OperatorError {
+  if (error.code === "commander.help" || (error.code === "commander.unknownOption" && isGroup(command, args))) {
     return new OperatorError("USAGE", "Cannot run this command line: it names a group, not what to do", {
-      hint: "--help shows what belongs to it",
+      hint: `\`bronze ${command.name()} --help\` shows what belongs to it`,
     });
   }
   const [message = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
