@@ -13,6 +13,7 @@ import {
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { RouteRule } from "../model/observation.ts";
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
+import { watchStep } from "../rollout/plan-watch.ts";
 import { isUsable } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
 import { hasUsable, isPlaced, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
@@ -147,6 +148,7 @@ export class Controller {
       signal: this.#stopping.signal,
       share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
       tellNames: (record) => this.#names.look(record),
+      watched: (record) => watchStep(record, this.view(record), this.ports.clock.now()),
       askedAt: (record, release) => this.#traffic.askedAt(record, release),
     });
     this.#underWay = new UnderWay({

@@ -42,6 +42,8 @@ export interface ExecutorOptions {
   readonly signal: AbortSignal;
   /** Requests of a set in the stretch before now, from memory. */
   readonly share: (set: SetName, stretchMs: number) => TrafficShare;
+  /** What the watch of what is live comes to at this moment; undefined: it goes on. */
+  readonly watched: (record: EnvironmentRecord) => Step | undefined;
   /** Monotonic ms when a release was asked for, as far as this process knows. */
   readonly askedAt: (record: EnvironmentRecord, release: number) => number | undefined;
   /** Lets names stand for who is there now. */
@@ -256,8 +258,8 @@ export class Executor {
   #abortActive(record: EnvironmentRecord, set: SetRecord, thrown: unknown): boolean {
     const release = record.active === null ? undefined : record.releases.get(record.active);
     if (release === undefined || release.set !== set.name || set.role === "live") return false;
-    // The router is about to send it all requests: what is left to do is tried again, for what is live by then.
-    if (this.routing.flips.has(environmentKey(record.app, record.environment))) return false;
+    // What is left to do is tried again, for what is live by then.
+    if (this.#isSwitching(record)) return false;
     const error = asOperatorError(thrown);
     const cause = causeText(error.cause);
     this.#options.recorder.append(
@@ -271,6 +273,11 @@ export class Executor {
     return true;
   }
 
+  /** Whether the router is about to send all requests to what is on its way. */
+  #isSwitching({ app, environment }: EnvironmentRecord): boolean {
+    return this.routing.flips.has(environmentKey(app, environment));
+  }
+
   async #fail(record: EnvironmentRecord, step: Extract<Step, { kind: "fail" }>): Promise<void> {
     const { recorder, ports, fleet } = this.#options;
     const release = record.releases.get(step.release);
@@ -279,7 +286,8 @@ export class Executor {
     const instance = step.instance === null ? undefined : fleet.get(step.instance);
     const facts = instance === undefined ? undefined : await ports.runtime.facts(instance.name);
     const hide = await hideSecrets(ports, record, set.content);
-    if (record.active !== step.release) return;
+    // Another plan may have begun to switch to it meanwhile: who answers then is no more this one's to say.
+    if (record.active !== step.release || this.#isSwitching(record)) return;
     const now = ports.clock.now();
     const instances = fleet.members(set.name)?.all() ?? [];
     const failure: Failure = diagnose({

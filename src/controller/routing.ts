@@ -89,7 +89,7 @@ export class Routing {
 
   /** Lets a release answer its route, and records that it does. */
   async switch(record: EnvironmentRecord, step: Extract<Step, { kind: "switch" }>): Promise<void> {
-    const { recorder, ports, share, askedAt } = this.#options;
+    const { recorder, ports, share, askedAt, watched } = this.#options;
     const { app, environment, live } = record;
     const release = record.releases.get(step.release);
     const set = record.sets.get(step.set);
@@ -125,8 +125,8 @@ export class Routing {
     const elapsedMs = Math.max(0, Number(tookMs.toFixed(2)));
     const baseline = from === null ? { requests: 0, errors: 0 } : share(from, baselineWindowMs);
     const events: EventData[] = [];
-    const watched = record.watch === null ? undefined : record.releases.get(record.watch.release);
-    if (watched !== undefined) events.push(endOfWatch(record, watched, release));
+    const before = record.watch === null ? undefined : record.releases.get(record.watch.release);
+    if (before !== undefined) events.push(endOfWatch(record, before, release, watched(record)));
     const { settings, cause } = release;
     if (settings !== null) events.push({ kind: "environment.changed", app, environment, settings, cause });
     events.push({
@@ -185,13 +185,25 @@ function without(names: readonly InstanceName[], others: readonly InstanceName[]
   });
 }
 
-/** What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it. */
-function endOfWatch(record: EnvironmentRecord, watched: ReleaseRecord, next: ReleaseRecord): EventData {
+/**
+ * What becomes of a release under watch when another goes live: a rollback takes it back, anything else proves it, unless
+ * it looks bad at that moment.
+ */
+function endOfWatch(
+  record: EnvironmentRecord,
+  watched: ReleaseRecord,
+  next: ReleaseRecord,
+  verdict: Step | undefined,
+): EventData {
   const { app, environment } = record;
   const { held } = record.watch ?? { held: null };
   if (watched.type === "deploy" && held !== null && next.type === "deploy") {
     const reason = `replaced by v${next.number} while it was held for a person: ${held.reason}`;
     return { kind: "release.taken_back", app, environment, release: watched.number, figures: null, reason };
+  }
+  if (verdict?.kind === "take-back" && next.type === "deploy") {
+    const reason = `replaced by v${next.number} as it was to be taken back: ${verdict.reason}`;
+    return { kind: "release.taken_back", app, environment, release: watched.number, figures: verdict.figures, reason };
   }
   if (next.type === "rollback" && watched.type === "deploy") {
     return {

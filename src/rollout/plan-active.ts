@@ -2,7 +2,6 @@ import { crashesOf } from "../ledger/crashes.ts";
 import { settingsFor, type EnvironmentRecord, type ReleaseRecord, type SetRecord } from "../ledger/state.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
 import { webProcess } from "../model/names.ts";
-import { sameRoute } from "../model/route-rule.ts";
 import { decide, type Decision } from "./decisions/decide.ts";
 import { judgeFailure, type FailureInputs } from "./decisions/failure.ts";
 import type { StrategyInputs } from "./decisions/strategy.ts";
@@ -12,7 +11,7 @@ import { planRefusal } from "./revoked.ts";
 import type { Step } from "./step.ts";
 import type { Targets } from "./targets.ts";
 import { isTasking, planChecks, planPreparation } from "./tasks.ts";
-import { isPlaced, setView, type EnvironmentView, type InstanceView, type SetView } from "./view.ts";
+import { isPlaced, isSwitchIssued, setView, type EnvironmentView, type InstanceView, type SetView } from "./view.ts";
 import { planHandover } from "./volumes.ts";
 
 /** What is to be done about the rollout under way, besides about its instances. */
@@ -29,7 +28,7 @@ export function planActive(
   const toSwitch: Step = { kind: "switch", release: release.number, set: set.name };
   const wanted = settingsFor(record, set.name);
   // The switch was begun and is in effect: it is finished whatever came after, so that state never says otherwise.
-  if (record.switching !== null && isSwitched(wanted, set, view)) return [toSwitch];
+  if (isSwitchIssued(record, view)) return [toSwitch];
   const refusal = planRefusal(record, release);
   if (refusal !== undefined) return [refusal];
   if (isTasking(record, release)) return [];
@@ -68,10 +67,6 @@ function withoutAnalysis({ strategy, input }: StrategyInputs): StrategyInputs {
 }
 
 const noInstances: SetView = { plain: 0, odd: [], all: [] };
-
-function isSwitched({ route }: EnvironmentSettings, set: SetRecord, { rules }: EnvironmentView): boolean {
-  return rules.some((rule) => rule.stable === set.name && sameRoute(rule.route, route));
-}
 
 /** Whether enough instances of a set are ready, and the router knows those where they are to have traffic. */
 export function hasReady(

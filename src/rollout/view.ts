@@ -1,6 +1,7 @@
 import { isOutdated } from "../ledger/secrets.ts";
 import type { CondemnType } from "../ledger/event.ts";
-import type { SetRecord } from "../ledger/state.ts";
+import { settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { sameRoute } from "../model/route-rule.ts";
 import { webProcess, type InstanceName, type ProcessName, type SetName } from "../model/names.ts";
 import type { Exit, RouteRule } from "../model/observation.ts";
 import type { Health } from "./health.ts";
@@ -61,6 +62,14 @@ const emptySet: SetView = { plain: 0, odd: [], all: [] };
 
 export function setView(view: Pick<EnvironmentView, "sets">, set: SetName): SetView {
   return view.sets.get(set) ?? emptySet;
+}
+
+/** Whether a switch was begun and requests may be answered by what it is to already: it cannot be called back any more. */
+export function isSwitchIssued(record: EnvironmentRecord, { rules }: Pick<EnvironmentView, "rules">): boolean {
+  if (record.switching === null) return false;
+  const { set } = record.switching;
+  const { route } = settingsFor(record, set);
+  return rules.some((rule) => rule.stable === set && sameRoute(rule.route, route));
 }
 
 /** Views in which each instance is looked at by itself. @param instances sorted by name */

@@ -97,6 +97,37 @@ test("a deploy while a switch is under way comes after it, without a request los
   await controller.stop();
 });
 
+for (const outcome of ["made", "refused"] as const)
+  test(`what proves bad while the router switches to the next release: the switch is ${outcome}`, async () => {
+    const world = createWorld();
+    const controller = await world.startController();
+    await done(world, deploy(controller, request("one")));
+    await done(world, deploy(controller, request("two")));
+    const { route } = world.router;
+    // A call that is under way cannot be called back: what comes of it is waited for.
+    world.router.route = async (...change) => {
+      world.router.route = route;
+      await new Promise<void>((resolve) => world.clock.after(2_000, resolve));
+      if (outcome === "refused") throw new Error("the router does not answer");
+      await route.apply(world.router, change);
+    };
+    const next = deploy(controller, request("three"));
+    next.catch(() => {});
+    await world.clock.until(() => recordOf(controller).switching !== null, 5_000);
+    for (let i = 0; i < 40; i += 1) {
+      const page = world.router.request("shop", "/");
+      if ("end" in page) page.end(i % 2 === 0 ? 500 : 200, 1);
+    }
+    await world.clock.advance(1_000);
+    assert.equal(recordOf(controller).active, 3);
+    assert.equal(await failedWhile(world, 2_000), 0);
+    if (outcome === "refused") await fails(world, next, "ROLLOUT_SUPERSEDED");
+    else await done(world, next);
+    assert.equal(recordOf(controller).releases.get(2)?.proof, "taken back");
+    assert.equal(await servedBy(world), `shop-production-v${outcome === "refused" ? 1 : 3}`);
+    await controller.stop();
+  });
+
 test("down() that a deploy follows at once says so, and does not wait for what stays up", async () => {
   const world = createWorld();
   const controller = await world.startController();
