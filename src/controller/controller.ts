@@ -239,6 +239,7 @@ export class Controller {
       sets: this.#setsOf(record),
       tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
       placed: this.executor.routing.placed,
+      drained: this.executor.routing.drained,
       rules: this.rulesOf(record),
       memory: this.ports.machine.memory(),
       recent:

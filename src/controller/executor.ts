@@ -326,7 +326,7 @@ export class Executor {
       // No route leads to a set that ends: nothing new comes, and while one of its instances has requests the others stand
       // by for them, should it die.
       const standsBy = record.sets.get(set)?.role === "ending";
-      if (!standsBy) await ports.router.drain(set, [instance]);
+      if (!standsBy) await this.routing.drain(set, instance);
       while (!signal.aborted && ports.clock.now() < drainUntilMs && fleet.get(instance)?.phase === "running") {
         // No answer is not "nothing in flight": then the deadline decides.
         const open = await ports.router.inFlight(set).catch(() => undefined);

@@ -31,6 +31,8 @@ export class Routing {
   readonly rules = new Map<string, RouteRule>();
   /** Instances the router knows, by set; sorted. */
   readonly placed = new Map<SetName, readonly InstanceName[]>();
+  /** Those of them that get no new requests any more. */
+  readonly drained = new Set<InstanceName>();
   /** The same, with where they are. */
   readonly #places = new Map<SetName, Places>();
   /** Switches under way, by environment: such a rule may be in effect already. */
@@ -47,8 +49,12 @@ export class Routing {
     this.rules.clear();
     this.placed.clear();
     this.#places.clear();
+    this.drained.clear();
     for (const rule of observed.rules) this.rules.set(formatRoute(rule.route), rule);
-    for (const { set, endpoints } of observed.sets) this.#know(set, placesOf(endpoints), []);
+    for (const { set, endpoints, drained = [] } of observed.sets) {
+      this.#know(set, placesOf(endpoints), []);
+      for (const name of drained) this.drained.add(name);
+    }
   }
 
   /** Gives instances of a set their places and takes them from others; where none is left the set's own place is freed. */
@@ -70,8 +76,23 @@ export class Routing {
     this.#know(step.set, next, step.remove);
   }
 
+  /** Gives an instance no new requests any more, for as long as it has its place. */
+  async drain(set: SetName, instance: InstanceName): Promise<void> {
+    // From here on nobody counts on it.
+    this.drained.add(instance);
+    try {
+      await this.#options.ports.router.drain(set, [instance]);
+    } catch (error) {
+      const observed = await this.#observed();
+      const found = observed?.sets.find((one) => one.set === set);
+      if (observed !== undefined && found?.drained?.includes(instance) !== true) this.drained.delete(instance);
+      throw error;
+    }
+  }
+
   /** A set has no place any more. */
   forget(set: SetName): void {
+    for (const name of this.placed.get(set) ?? []) this.drained.delete(name);
     this.placed.delete(set);
     this.#places.delete(set);
   }
@@ -84,7 +105,10 @@ export class Routing {
       this.#places.set(set, places);
     }
     const members = this.#options.fleet.members(set);
-    for (const name of lost) members?.suspect(name);
+    for (const name of lost) {
+      this.drained.delete(name);
+      members?.suspect(name);
+    }
   }
 
   /** Lets a release answer its route, and records that it does. */

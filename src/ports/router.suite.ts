@@ -386,7 +386,7 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
         await bench.router.cut(v1, out);
       }
       const before = await bench.router.observe();
-      assert.deepEqual([before.rules, before.sets[0]], [[rule], { set: v1, endpoints }]);
+      assert.deepEqual([before.rules, before.sets[0]], [[rule], { set: v1, endpoints, drained: out }]);
       const next = await bench.leave();
       await next.place({ set: v1, endpoints }, signal);
       await next.route(anywhere, rule, signal);
@@ -446,8 +446,10 @@ export function routerSuite(name: string, open: () => Promise<RouterBench>): voi
       await bench.router.drain(v1, [held.instance as InstanceName]);
       assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 1);
       for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, other.instance);
-      assert.deepEqual((await bench.router.observe()).sets, [{ set: v1, endpoints }]);
+      const drained = [{ set: v1, endpoints, drained: [held.instance] }];
+      assert.deepEqual((await bench.router.observe()).sets, drained);
       await bench.router.place({ set: v1, endpoints }, signal);
+      assert.deepEqual((await bench.router.observe()).sets, drained);
       for (let n = 0; n < 4; n += 1) assert.equal((await bench.request("shop.example", "/")).instance, other.instance);
       assert.equal((await bench.router.inFlight(v1)).get(held.instance as InstanceName), 1);
       assert.equal(await held.finish(), true);

@@ -12,6 +12,12 @@ export interface RouterBeginning {
   readonly running: ReadonlySet<InstanceName>;
 }
 
+/** A set as the router has it. */
+export interface ObservedSet extends RoutedSet {
+  /** Those of its instances that were drained, in any order; absent: none. */
+  readonly drained?: readonly InstanceName[];
+}
+
 /**
  * Brings requests to sets. The router outlives the daemon; after a restart `observe` tells what is in effect.
  * Every change is on disk before it is in effect, so that a router that is started again comes back the same.
@@ -46,7 +52,7 @@ export interface Router {
   cut(set: SetName, instances: readonly InstanceName[]): Promise<void>;
 
   /** What is in effect now; drained instances are still placed. */
-  observe(): Promise<{ readonly rules: readonly RouteRule[]; readonly sets: readonly RoutedSet[] }>;
+  observe(): Promise<{ readonly rules: readonly RouteRule[]; readonly sets: readonly ObservedSet[] }>;
 
   /** Counts per set, from the request log; synchronous, from memory. */
   traffic(): ReadonlyMap<SetName, TrafficCounts>;

@@ -110,6 +110,39 @@ test("planEnvironment() ends nothing of what an ended rollout left while what is
   );
 });
 
+test("planEnvironment() gives up what an ended rollout left when no request comes to it any more, and it is not needed again", () => {
+  const left = instance(2, 1);
+  const story = ended(midway([2, 2]), 2);
+  const whole = [1, 2, 3, 4].map((ordinal) => instance(1, ordinal));
+  const rules = [{ route: { host: null, path: "/" }, stable: set(1), canaries: [{ set: set(2), weight: 2_000 }] }];
+  const steps = plan(story, [...whole, left], { rules });
+  const rule = { route: { host: null, path: "/" }, stable: set(1) };
+  assert.deepEqual(steps, [{ kind: "route", route: rule.route, rule }]);
+  // The router refused, and meanwhile one of what is live ended.
+  const short = plan(story, [...whole.slice(0, 2), left], { rules });
+  assert.deepEqual(
+    short.flatMap((step) => (step.kind === "route" ? (step.rule?.canaries ?? []) : [])),
+    [{ set: set(2), weight: 3_333 }],
+  );
+  assert.ok(!short.some(({ kind }) => kind === "retire" || kind === "condemn"));
+});
+
+test("planTargets() gives what is drained no share, and what it leaves behind all of it", () => {
+  const going = [instance(1, 1), instance(1, 2)];
+  const story = midway([0, 2]);
+  for (const one of going) condemn(story, one, "surplus");
+  ended(story, 2);
+  const seen = [...going, instance(2, 1), instance(2, 2)];
+  const drained = new Set(going.map(({ name }) => name));
+  const weightsWith = (change: object): readonly (number | undefined)[] => {
+    const { weights } = planTargets(story.record, served(seen, set(1), change), story.nowMs);
+    return [weights?.get(set(1)), weights?.get(set(2))];
+  };
+  assert.deepEqual(weightsWith({}), [5_000, 5_000]);
+  assert.deepEqual(weightsWith({ drained }), [0, 10_000]);
+  assert.deepEqual(endsOf(plan(story, seen, { drained })), [...drained]);
+});
+
 test("planTargets() counts on what is to be replaced and answers until then, also when a rollout by steps begins", () => {
   const going = instance(1, 1);
   const story = condemn(ended(midway([1, 1]), 2), going, "drift");

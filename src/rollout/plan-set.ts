@@ -51,12 +51,16 @@ export function planSet(planned: SetsPlanned, set: SetRecord): readonly Step[] {
     steps.push(...planEnding(set, own, view));
     return steps;
   }
-  const wanted = countOf(record, set, targets);
-  if (set.role === "leaving" && (tally.running === 0 || (wanted === 0 && targets.hasLeast !== false))) {
+  const count = countOf(record, set, targets);
+  const goes = set.role === "leaving" && count === 0 && targets.hasLeast !== false;
+  // Until no request comes to it any more it may be needed again: others may have ended by then.
+  if ((goes && !isLedTo(set, view)) || (set.role === "leaving" && tally.running === 0)) {
     const reason = tally.running === 0 ? "nothing of it runs any more" : "what is live is whole again";
     steps.push({ kind: "retire", set: set.name, reason });
     return steps;
   }
+  // It goes as a whole, and nothing of it before.
+  const wanted = goes ? tally.alive : count;
   const one: OneSet = { ...planned, set, own, tally, wanted, odd: onlyWeb(own.odd) };
   steps.push(...planStarts(one), ...planCondemned(one), ...planEnds(one));
   const placed = view.placed.get(set.name) ?? [];
@@ -134,7 +138,7 @@ function planUnwell(
   );
 }
 
-function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }: OneSet): readonly Step[] {
+function planEnds({ set, own, odd, tally, wanted, isRouteRight, view, targets, nowMs }: OneSet): readonly Step[] {
   if (odd.length === 0 && set.condemned.size === 0) return noSteps;
   const { settings } = set.content;
   const isInTheWay = (type: CondemnType): boolean => type === "yields" || hasAlone(set);
@@ -162,6 +166,7 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, targets, nowMs }
     // serve, others may have ended since it was told to go: then it stays until enough answer besides.
     else if (
       !isUsable(instance) ||
+      view.drained.has(instance.name) ||
       (tally.serving >= wanted && mayDrain && !isLeft(condemned.type) && targets.hasLeast !== false)
     )
       end(instance.name, nowMs + settings.drainMs);
@@ -229,12 +234,12 @@ const namesOf = (instances: readonly InstanceView[]): readonly InstanceName[] =>
 
 /** Without a route there is nothing to be in; one that had a route leaves its place when no rule leads there any more. */
 function planNoPlaces(set: SetRecord, placed: readonly InstanceName[], view: EnvironmentView): Places {
-  return view.rules.some((rule) => leadsTo(rule, set.name)) ? asTheyAre : { add: [], remove: placed };
+  return isLedTo(set, view) ? asTheyAre : { add: [], remove: placed };
 }
 
 function planEnding(set: SetRecord, { all }: SetView, view: EnvironmentView): readonly Step[] {
   // Nothing of it is ended while a route may still lead to it.
-  if (view.rules.some((rule) => leadsTo(rule, set.name))) return [];
+  if (isLedTo(set, view)) return [];
   if (all.length === 0) return [{ kind: "forget", set: set.name }];
   return all.flatMap(({ name, process, phase }) =>
     isWorker(process)
@@ -246,4 +251,9 @@ function planEnding(set: SetRecord, { all }: SetView, view: EnvironmentView): re
           drainUntilMs: phase === "running" ? set.sinceMs + set.content.settings.drainMs : null,
         },
   );
+}
+
+/** Whether a request may come to a set. */
+function isLedTo({ name }: SetRecord, { rules }: EnvironmentView): boolean {
+  return rules.some((rule) => leadsTo(rule, name));
 }

@@ -85,8 +85,9 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   for (const set of record.sets.values()) {
     if (set.role === "ending") continue;
     if (set.role === "leaving") leaving.push(set);
-    const routed = isRouted(record, set.name);
-    tallies.set(set.name, tallyOf(set, setView(view, set.name), view.placed.get(set.name), routed, nowMs));
+    const placed = view.placed.get(set.name);
+    const reached = { placed, drained: view.drained, routed: isRouted(record, set.name) };
+    tallies.set(set.name, tallyOf(set, setView(view, set.name), reached, nowMs));
   }
   leaving.sort((a, b) => a.release - b.release);
   const live = record.live === null ? undefined : record.sets.get(record.live.set);
@@ -102,7 +103,7 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
   const back = recovers ? recovery(record, live, leaving, tallies, waiting) : undefined;
   if (active === undefined || strategy === undefined || next === undefined || next === live || (isRolling && recovers))
     return { tallies, analysis, counts: new Map(), ...back };
-  const sides: Sides = { active, strategy, next, live, leaving, hasLeast: back?.hasLeast };
+  const sides: Sides = { active, strategy, next, live, leaving, back };
   const { hasLeast, ...known } = inputOf(record, sides, tallies, view, nowMs);
   const input: StrategyInput = { ...known, passed: analysis.passed };
   // The router has no room for one more share: the first step waits until less of what ended rollouts left serves.
@@ -143,19 +144,21 @@ function isEnough({ least }: Bounds, sets: readonly StrategySet[]): boolean {
   return sets.reduce((sum, { available }) => sum + available, 0) >= least;
 }
 
+type Recovery = Required<Pick<Targets, "counts" | "weights" | "hasLeast">>;
+
 interface Sides {
   readonly active: ReleaseRecord;
   readonly strategy: Strategy;
   readonly next: SetRecord;
   readonly live: SetRecord;
   readonly leaving: readonly SetRecord[];
-  /** Of what goes on beside the rollout, where anything does. */
-  readonly hasLeast: boolean | undefined;
+  /** What goes on beside the rollout, where anything does. */
+  readonly back: Recovery | undefined;
 }
 
 function inputOf(
   record: EnvironmentRecord,
-  { active, strategy, next, live, leaving, ...beside }: Sides,
+  { active, strategy, next, live, leaving, back }: Sides,
   tallies: ReadonlyMap<SetName, Tally>,
   view: EnvironmentView,
   nowMs: number,
@@ -179,7 +182,7 @@ function inputOf(
     ...leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
   ] as const;
   const hasLeast =
-    strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : beside.hasLeast;
+    strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : back?.hasLeast;
   // What is to be replaced answers beyond its set's number only while it is needed; then what is to leave does, too.
   const isExact = !isNew && hasLeast !== false;
   const within = (one: StrategySet): StrategySet =>
@@ -189,7 +192,7 @@ function inputOf(
     desired,
     next: isChecked ? within(own) : coming,
     live: within(ownLive),
-    leaving: left.map(within),
+    leaving: left.map((one) => (back === undefined ? within(one) : shareOf(within(one), back))),
     progress: active.progress,
     nowMs,
     ...(hasLeast !== undefined && { hasLeast }),
@@ -208,7 +211,7 @@ function recovery(
   leaving: readonly SetRecord[],
   tallies: ReadonlyMap<SetName, Tally>,
   waiting: Bounds | undefined,
-): Required<Pick<Targets, "counts" | "weights" | "hasLeast">> {
+): Recovery {
   const numbers = ({ name }: SetRecord): StrategySet => {
     const { alive = 0, answering = 0, available = 0 } = tallies.get(name) ?? {};
     return { set: name, count: alive, serving: answering, available };
@@ -228,7 +231,15 @@ function recovery(
   });
   const all = [own, ...old];
   const hasLeast = isEnough({ most, least }, all.map(leftOf));
-  return { counts, weights: shareByInstances(hasLeast ? all : all.map((one) => needed(one, tallies))), hasLeast };
+  const shares = hasLeast
+    ? [own, ...old.map((one) => shareOf(one, { counts, hasLeast }))]
+    : all.map((one) => needed(one, tallies));
+  return { counts, weights: shareByInstances(shares), hasLeast };
+}
+
+/** What an ended rollout left, and is to have none, has no requests either: it is given up when none comes to it any more. */
+function shareOf(one: StrategySet, { counts, hasLeast }: Pick<Recovery, "counts" | "hasLeast">): StrategySet {
+  return hasLeast && counts.get(one.set) === 0 ? { ...one, serving: 0 } : one;
 }
 
 /** Too few can be counted on: those that were told to leave, as they were too many then, keep their requests. */

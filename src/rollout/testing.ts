@@ -139,6 +139,7 @@ export function view({ instances = [], ...change }: ViewChange = {}): Environmen
     sets: viewsOf(instances),
     tasks: [],
     placed: new Map(),
+    drained: new Set(),
     rules: [],
     memory: { totalBytes: 8e9, availableBytes: 6e9 },
     recent: { requests: 0, errors: 0 },

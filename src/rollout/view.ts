@@ -49,6 +49,8 @@ export interface EnvironmentView extends TasksView, NeedsView {
   readonly sets: ReadonlyMap<SetName, SetView>;
   /** Instances the router sends requests to, by set; sorted by name. */
   readonly placed: ReadonlyMap<SetName, readonly InstanceName[]>;
+  /** Those of them that get no new ones any more: they are about to end. */
+  readonly drained: ReadonlySet<InstanceName>;
   /** Rules in effect whose stable set is of this environment. */
   readonly rules: readonly RouteRule[];
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
@@ -107,7 +109,7 @@ export interface Tally {
   readonly serving: number;
   /** Serve, or do so for as long as their replacement does not. */
   readonly answering: number;
-  /** Answer now, also those that leave without a replacement. */
+  /** Answer now, also those that leave without a replacement, until they are drained. */
   readonly present: number;
   /** Stay, have their place, and have been well for as long as the content asks for: what a strategy counts on. */
   readonly available: number;
@@ -118,12 +120,19 @@ const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, present
 /** Why an instance ends that nothing takes the place of. */
 export const leavesAtOnce: ReadonlySet<CondemnType> = new Set<CondemnType>(["surplus", "yields", "idle"]);
 
-/** @param routed whether requests come to it by the router */
+/** How requests come to a set. */
+export interface Reached {
+  /** Its instances that have their places; sorted. */
+  readonly placed: readonly InstanceName[] | undefined;
+  readonly drained: ReadonlySet<InstanceName>;
+  /** Whether they come by the router. */
+  readonly routed: boolean;
+}
+
 export function tallyOf(
   set: SetRecord,
   { plain, odd }: SetView,
-  placed: readonly InstanceName[] | undefined,
-  routed: boolean,
+  { placed, drained, routed }: Reached,
   nowMs: number,
 ): Tally {
   if (plain === 0 && odd.length === 0) return noTally;
@@ -138,7 +147,7 @@ export function tallyOf(
     running += 1;
     const condemned = set.condemned.get(instance.name);
     if (condemned === undefined) alive += 1;
-    const worth = worthOf(set, instance, placed, routed, nowMs);
+    const worth = drained.has(instance.name) ? 0 : worthOf(set, instance, placed, routed, nowMs);
     if (worth === 0) continue;
     present += 1;
     if (condemned === undefined || !leavesAtOnce.has(condemned.type)) answering += 1;

@@ -265,15 +265,16 @@ export function createHaproxyRouter(options: HaproxyRouterOptions): HaproxyRoute
     const states = await commands.servers();
     const shown = await commands.routes();
     const rules = [...shown].flatMap(([key, value]) => decodeRule({ key, value }) ?? []);
-    const sets = record.sets.map((placed) => ({
-      set: placed.set,
-      endpoints: placed.slots.flatMap((slot) => {
+    const sets = record.sets.map((placed) => {
+      const drained = placed.slots.filter(({ out }) => out).map(({ instance }) => instance);
+      const endpoints = placed.slots.flatMap((slot) => {
         const state = states.get(`b${placed.backend}/s${slot.slot}`);
         return state !== undefined && (state.ready || slot.out)
           ? [{ instance: slot.instance, address: state.address, port: state.port }]
           : [];
-      }),
-    }));
+      });
+      return { set: placed.set, endpoints, ...(drained.length === 0 ? {} : { drained }) };
+    });
     return {
       rules: rules.sort((a, b) => (routeKey(a.route) < routeKey(b.route) ? -1 : 1)),
       sets: sets.sort((a, b) => (a.set < b.set ? -1 : 1)),

@@ -226,7 +226,9 @@ export function createMemoryRouter(): MemoryRouter {
     async observe() {
       return {
         rules: rules.toSorted((a, b) => (a.prefix < b.prefix ? -1 : 1)).map(({ rule }) => rule),
-        sets: [...sets].sort(([a], [b]) => (a < b ? -1 : 1)).map(([set, { endpoints }]) => ({ set, endpoints })),
+        sets: [...sets]
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([set, { endpoints, out }]) => ({ set, endpoints, ...(out.size === 0 ? {} : { drained: [...out] }) })),
       };
     },
     traffic: () => log.counts(),
