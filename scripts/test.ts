@@ -37,6 +37,7 @@ const behind = 10;
 
 const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
 const failedFiles: string[] = [];
+const failures: string[] = [];
 
 async function run(names: readonly string[], concurrency: number, niceness: number): Promise<void> {
   const began = performance.now();
@@ -60,12 +61,21 @@ async function run(names: readonly string[], concurrency: number, niceness: numb
   const ok = status === 0 && skippedHere === 0;
   if (!ok) {
     failedFiles.push(...(names.length === 1 ? names : ["unit tests"]));
+    failures.push(...failuresIn(stdout));
     console.log(stdout);
   }
   const what = names.length === 1 ? names[0] : `${names.length} files of unit tests`;
   console.log(
     `${ok ? "ok    " : "FAILED"} ${what} (${Math.round((performance.now() - began) / 1000)} s)${skippedHere > 0 ? `: ${skippedHere} skipped, which counts as failed` : ""}`,
   );
+}
+
+/** What a report in TAP says of each test that failed: its name, and where and why. */
+function failuresIn(report: string): readonly string[] {
+  return Array.from(report.matchAll(/^not ok \d+ - (.*)\n {2}---\n([^]*?)^ {2}\.\.\.$/gm), ([, name, told = ""]) => {
+    const why = told.split("\n").filter((line) => !/^ {2}(duration_ms|type|failureType): /.test(line));
+    return [`not ok: ${name}`, ...why.slice(0, 40)].join("\n").trimEnd();
+  });
 }
 
 function output(args: readonly string[], niceness: number): Promise<{ status: number | null; stdout: string }> {
@@ -95,7 +105,8 @@ await Promise.all([
   })(),
 ]);
 
-if (failedFiles.length > 0) console.log(`failed: ${failedFiles.join(", ")}`);
+// Once more at the end, where it is found: all that was printed in between is long.
+if (failedFiles.length > 0) console.log(["", ...failures, `failed: ${failedFiles.join(", ")}`].join("\n"));
 console.log(
   `\n${totals.pass} passed, ${totals.fail + totals.cancelled} failed, ${totals.skipped + totals.todo} skipped`,
 );

@@ -17,10 +17,17 @@ export interface ApiClient {
 }
 
 /** The daemon went away while it answered; what was asked may go on. */
-export class ConnectionLost extends Error {
-  constructor(cause?: unknown) {
-    super("the connection to the daemon broke off", { cause });
+export class ConnectionLost extends OperatorError {
+  /** Whether the daemon had begun to answer: it does so before it begins to work. */
+  readonly isBegun: boolean;
+
+  constructor(isBegun: boolean, cause?: unknown) {
+    super("DAEMON_UNREACHABLE", "Cannot get the daemon's answer: the connection to it broke off", {
+      hint: "it ended, or was killed; `bronze status` tells what holds now, then run the command again",
+      ...(cause === undefined ? {} : { cause }),
+    });
     this.name = "ConnectionLost";
+    this.isBegun = isBegun;
   }
 }
 
@@ -51,12 +58,12 @@ export function createApiClient(socketPath: string, onAsked: () => void = () => 
         }
         if (reader.done) break;
       }
-      if (!reader.end()) throw new ConnectionLost();
+      if (!reader.end()) throw new ConnectionLost(reader.begun);
       if (reader.status >= 400) throw errorReply(reader.status, Buffer.concat(early).toString());
     } catch (thrown) {
       if (signal?.aborted === true) throw signal.reason;
       if (thrown instanceof Error && "code" in thrown && (thrown.code === "ECONNRESET" || thrown.code === "EPIPE"))
-        throw new ConnectionLost(thrown);
+        throw new ConnectionLost(reader.begun, thrown);
       throw thrown;
     } finally {
       socket.destroy();
@@ -137,7 +144,9 @@ function errorReply(status: number, text: string): OperatorError {
   } catch {
     // Said below: the answer is not what this version understands.
   }
-  if (record !== undefined) return fromErrorRecord(record);
+  if (typeof record === "object") return fromErrorRecord(record);
+  // Its server ends, and says so by itself: nothing was taken.
+  if (status === 503) return new ConnectionLost(false);
   return new OperatorError("INTERNAL", `Cannot use the daemon's answer: status ${status} without an error in it`, {
     hint: "the daemon may be of another version; end it with `bronze down --all` and start again",
     cause: text.slice(0, 500),

@@ -198,6 +198,15 @@ test("bronze ends with 9 when the daemon came back and never heard of the work",
   assert.match(stderr, /knows of no such rollback/);
 });
 
+test("bronze ends with 9 when the daemon goes away before it answers, or says that it ends", async () => {
+  const lost = await against((_request, response) => response.destroy(), "status");
+  assert.equal(lost.status, 9);
+  assert.match(lost.stderr, /error\[DAEMON_UNREACHABLE\]: .*broke off\n(cause: .*\n)?hint: {2}.*bronze status/);
+  const ending = await against(json({ error: "Service Unavailable", statusCode: 503 }, 503), "status", "--json");
+  assert.equal(ending.status, 9);
+  assert.equal((JSON.parse(ending.stdout) as { error: { code: string } }).error.code, "DAEMON_UNREACHABLE");
+});
+
 test("Ctrl-C: what goes on is told once the daemon was asked for it, and before that nothing was changed", async () => {
   const asked: (string | undefined)[] = [];
   const silent: Answer = ({ method }) => {

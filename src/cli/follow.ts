@@ -30,7 +30,7 @@ export async function follow<Result>(context: Context, path: string, body: unkno
     if (held === undefined) note(line.text);
     if (line.step === "rollout.paused") note("`bronze rollout resume` lets it go on, `bronze rollout abort` ends it");
   }
-  throw new ConnectionLost();
+  throw new ConnectionLost(true);
 }
 
 /** Follows a deploy or rollback to its end, also across a restart of the daemon. */
@@ -46,7 +46,7 @@ export async function followRelease<Result extends object | null = DeployResult>
     return await follow<Result>(context, path, { ...body, request });
   } catch (thrown) {
     if (!(thrown instanceof ConnectionLost)) throw thrown;
-    return await pickUp(context, path === "/v1/rollback" ? "rollback" : "release", body, request);
+    return await pickUp(context, path === "/v1/rollback" ? "rollback" : "release", body, request, thrown);
   } finally {
     stopShowing();
   }
@@ -71,6 +71,7 @@ async function pickUp(
   type: "release" | "rollback",
   { app, environment }: Target,
   request: string,
+  lost: ConnectionLost,
 ): Promise<DeployResult> {
   const { client, output, signal } = context;
   output.note(`the daemon went away; trying for ${reconnectMs / 1000} s to reach it again`);
@@ -90,14 +91,18 @@ async function pickUp(
         return await resultOf(context, row);
     } catch (thrown) {
       signal.throwIfAborted();
-      const retry =
-        thrown instanceof ConnectionLost ||
-        (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final");
-      if (!retry) throw thrown;
+      if (!isAway(thrown)) throw thrown;
     }
     await sleep(100, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
+  // It ended before it had heard of the work, and for good: `down` of the last app ends it.
+  if (!lost.isBegun) throw lost;
   throw gone(`no answer for ${reconnectMs / 1000} s`, undefined);
+}
+
+/** Whether no daemon answered, and none can have begun the work. */
+export function isAway(thrown: unknown): boolean {
+  return thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final";
 }
 
 async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<DeployResult> {

@@ -46,6 +46,7 @@ import { addWhyRoute } from "./why-route.ts";
 import { addSecretRoutes } from "./secret-routes.ts";
 import { addTrustRoutes } from "./trust-routes.ts";
 import { streamWork } from "./stream.ts";
+import { watchWorks } from "./works.ts";
 
 /** Largest request body, in bytes. */
 const bodyLimit = 1024 * 1024;
@@ -101,6 +102,8 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
 
+  const works = watchWorks(app);
+
   app.get("/v1/ping", () => options.ping());
 
   app.post("/v1/deploy", async (request, reply) => {
@@ -140,14 +143,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
     await streamWork(reply, (progress) =>
       withProgress(controller, body, progress, async (): Promise<DownResult> => {
         await down(controller, body);
-        ends =
-          body.all === true ||
-          [...controller.state.environments.values()].every(
-            (record) =>
-              record.live === null &&
-              record.sets.size === 0 &&
-              [...record.tasks.values()].every(({ ended }) => ended !== null),
-          );
+        const anyLeft = await works.anyLeft();
+        ends = body.all === true || (!anyLeft && isNothingUp(controller.state));
+        if (ends) works.refuse();
         return { endingPid: ends ? process.pid : null };
       }),
     );
@@ -243,6 +241,14 @@ export function createServer(options: ServerOptions): FastifyInstance {
     }
     return kept;
   }
+}
+
+/** Whether nothing is left for the daemon to see to. */
+function isNothingUp({ environments }: LedgerState): boolean {
+  return [...environments.values()].every(
+    ({ live, sets, tasks }) =>
+      live === null && sets.size === 0 && [...tasks.values()].every(({ ended }) => ended !== null),
+  );
 }
 
 type Unkept = ReadonlyMap<InstanceName, readonly UnkeptPlace[]>;

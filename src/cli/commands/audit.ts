@@ -182,7 +182,7 @@ async function makeCheckpoint({ client, signal }: Context): Promise<CheckpointRe
     if (line.kind === "result") return line.result;
     if (line.kind === "error") throw fromErrorRecord(line.error);
   }
-  throw new ConnectionLost();
+  throw new ConnectionLost(true);
 }
 
 /** The checkpoint with the fingerprints of all events, so that the file by itself names what was altered later. */

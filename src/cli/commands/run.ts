@@ -100,7 +100,7 @@ async function followOnce(
         throw fromErrorRecord(line.error);
     }
   }
-  throw new ConnectionLost();
+  throw new ConnectionLost(true);
 }
 
 /** As it was written; on a terminal, what would steer it is made visible. */

@@ -10,6 +10,7 @@ import { createContext, withTarget, type Context } from "../context.ts";
 import { ensureDaemon, type HttpOptions } from "../daemon-start.ts";
 import { definedConfig } from "../defined-config.ts";
 import { deployArtifact, type Deployable } from "../deploy-artifact.ts";
+import { isAway } from "../follow.ts";
 import { inOrderOfNeeds, type OrderedWork } from "../in-order.ts";
 import { chooseEnvironment, loadProjects, type Project } from "../project.ts";
 import { withRegistry, type RegistryOptions } from "../registry.ts";
@@ -55,8 +56,10 @@ export function upCommand(): Command {
       await (options.plan === true
         ? context.client.get("/v1/ping", {}, context.signal)
         : ensureDaemon(context, options));
-      for (const { project, environment, secrets } of chosen)
-        await checkSecrets(context, { app: project.definition.app, environment: environment.name }, secrets);
+      for (const { project, environment, secrets } of chosen) {
+        const target = { app: project.definition.app, environment: environment.name };
+        await withDaemon(context, options, () => checkSecrets(context, target, secrets));
+      }
       const contexts = contextsOf(context, projects);
       const works: OrderedWork[] = [];
       for (const one of chosen) {
@@ -84,19 +87,22 @@ function refusePromoted(app: AppName, { name, from }: Definition["environments"]
   });
 }
 
-async function deploy(
+function deploy(
   context: Context,
   { project, environment, secrets }: Chosen,
   artifact: Deployable,
   options: UpOptions,
 ): Promise<void> {
-  const deployOnce = (): Promise<void> => deployArtifact(context, project, environment, artifact, options, secrets);
-  await deployOnce().catch(async (thrown: unknown) => {
-    // While this was built, `down` of the last app may have ended the daemon; it never heard of the deploy.
-    const isGone =
-      thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final";
-    if (!isGone || options.plan === true) throw thrown;
+  return withDaemon(context, options, () => deployArtifact(context, project, environment, artifact, options, secrets));
+}
+
+/** `down` of the last app may end the daemon at any moment: one that never heard of the work is started anew for it. */
+async function withDaemon(context: Context, options: UpOptions, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!isAway(thrown) || options.plan === true) throw thrown;
     await ensureDaemon(context, options);
-    await deployOnce();
-  });
+    await work();
+  }
 }
