@@ -4,7 +4,8 @@ import { runStory } from "../src/simulate/run-story.ts";
 import { round, type Bench } from "./lib/figures.ts";
 
 const defaultRuns = 1_000;
-const warmUpRuns = 50;
+/** Until all code that runs often is compiled. */
+const warmUpRuns = 200;
 /** Every so many runs one has its ledger hashed, copied and verified as on disk. */
 const exactlyEvery = 50;
 

@@ -3,6 +3,8 @@ import type { Timings } from "../src/simulate/timings.ts";
 
 /** Seeds that a thread is given at a time. */
 const taskSeeds = 20;
+/** Room for objects that live briefly, of a thread; with the default much of what a run makes outlives its use. */
+const youngSizeMb = 192;
 /** Time between two lines that say how far it is, in ms. */
 const sayEveryMs = 10_000;
 
@@ -68,7 +70,10 @@ export async function simulateMany(options: ManyOptions): Promise<Many> {
   }
 
   async function work(): Promise<void> {
-    const worker = new Worker(new URL("./simulate-worker.ts", import.meta.url), { workerData: { bug, timings } });
+    const worker = new Worker(new URL("./simulate-worker.ts", import.meta.url), {
+      workerData: { bug, timings },
+      resourceLimits: { maxYoungGenerationSizeMb: youngSizeMb },
+    });
     const stop = (): void => void worker.terminate();
     signal.addEventListener("abort", stop, { once: true });
     try {

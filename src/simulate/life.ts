@@ -60,8 +60,6 @@ export interface LifeHooks {
 /** Thrown into the code that appends as its process ends: nothing it still does reaches the world. */
 export class Killed extends Error {}
 
-const never = new Promise<never>(() => {});
-
 type Call<Args extends readonly unknown[], Result> = (...args: Args) => Promise<Result>;
 
 /** The ports of a daemon that may die at any call; what it calls after that never answers, and its timers are silent. */
@@ -71,6 +69,8 @@ export function portsOfLife(
   hooks: LifeHooks,
 ): ControllerPorts {
   const { clock, journal, router, runtime, prober, evidence, verifier, volumes, secrets, metrics } = world;
+  // One of its own: whoever waits for it would be kept for as long as it is there.
+  const never = new Promise<never>(() => {});
 
   /** A call that only looks, or that nothing but its caller sees. */
   function plain<Args extends readonly unknown[], Result>(call: Call<Args, Result>): Call<Args, Result> {
