@@ -8,7 +8,7 @@ import { failureError } from "./executor.ts";
 import { refuseHeldVolumes } from "./held-volumes.ts";
 import { namedRelease } from "./known.ts";
 import { newRelease, type NewRelease } from "./releases.ts";
-import { until } from "./until.ts";
+import { untilRecorded } from "./until.ts";
 
 /** What came of a deploy or rollback. */
 export interface ReleaseOutcome {
@@ -58,7 +58,7 @@ export async function rolloutEnd(
   number: number,
 ): Promise<ReleaseRecord> {
   const release = namedRelease(record, number);
-  await until(controller, () => release.rollout !== "progressing", Number.POSITIVE_INFINITY);
+  await untilRecorded(controller, () => release.rollout !== "progressing");
   if (release.failure !== null) throw failureError(release.failure);
   return release;
 }

@@ -413,7 +413,9 @@ export class Controller {
       if (set !== undefined) this.fleet.members(set)?.suspect(data.instance);
     } else if ("app" in data && data.app !== undefined && changesAll.has(data.kind))
       this.#suspectAll(this.state.environments.get(environmentKey(data.app, data.environment)));
-    if ("app" in data) this.#dirty.add(environmentKey(data.app, data.environment));
+    // That instances are being started is of the plan that has them started.
+    if ("app" in data && data.kind !== "instances.starting")
+      this.#dirty.add(environmentKey(data.app, data.environment));
   }
 
   #sample(): void {

@@ -9,7 +9,7 @@ import { failureError } from "./executor.ts";
 import { knownEnvironment, namedRelease, unknownEnvironment } from "./known.ts";
 import { staysText } from "../rollout/task-outcome.ts";
 import { abortActive } from "./releases.ts";
-import { until } from "./until.ts";
+import { until, untilRecorded } from "./until.ts";
 
 /** Takes environments down; resolves when nothing of them runs any more. Their ledger and numbers stay. */
 export async function down(controller: Controller, request: DownRequest): Promise<readonly EnvironmentRecord[]> {
@@ -63,19 +63,18 @@ export async function down(controller: Controller, request: DownRequest): Promis
 export async function watched(controller: Controller, request: WaitRequest): Promise<ReleaseRecord> {
   const record = knownEnvironment(controller, request.app, request.environment);
   const release = namedRelease(record, request.release);
-  await until(
+  await untilRecorded(
     controller,
     () =>
       release.rollout === "aborted" ||
       release.proof === "proven" ||
       release.proof === "taken back" ||
       heldOf(record, release) !== null,
-    Number.POSITIVE_INFINITY,
   );
   if (release.failure !== null) throw failureError(release.failure);
   if (release.proof === "taken back") {
     // What serves instead is known when it does.
-    await until(controller, () => record.active === null, Number.POSITIVE_INFINITY);
+    await untilRecorded(controller, () => record.active === null);
     throw new OperatorError(
       "ROLLOUT_FAILED",
       `Cannot prove v${release.number} of ${record.app}: taken back, ${release.takenBackBecause}`,

@@ -15,7 +15,7 @@ import { baseOf, causeOf, comingSettings, pendingOf, type ReleaseOutcome } from 
 import type { Controller } from "./controller.ts";
 import { putLive, type Wanted } from "./put-live.ts";
 import { sweepSecrets } from "./secret-sweep.ts";
-import { until } from "./until.ts";
+import { untilRecorded } from "./until.ts";
 import { addVersion, isCurrent, missingSecrets, recordAt, refuseNoVariable } from "./secret-values.ts";
 
 /** What came of a change. */
@@ -186,7 +186,7 @@ async function releaseNow(
     const { active } = record;
     if (outcome !== null || active === null || !runsEnded(record)) return outcome;
     // What is on its way has none that ended, but what is live does, and stays if that fails.
-    await until(controller, () => record.active !== active, Number.POSITIVE_INFINITY);
+    await untilRecorded(controller, () => record.active !== active);
   }
 }
 
