@@ -12,6 +12,7 @@ import {
 } from "../model/names.ts";
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { RouteRule } from "../model/observation.ts";
+import { isLate } from "../rollout/plan-active.ts";
 import type { AnalysisView } from "../rollout/plan-analysis.ts";
 import { watchStep } from "../rollout/plan-watch.ts";
 import { isUsable } from "../rollout/ready.ts";
@@ -126,7 +127,7 @@ export class Controller {
         if (health.state === "healthy" && !(record.sets.get(instance.set)?.proven.has(instance.name) ?? true)) {
           this.#recordHealthy(record, instance);
         }
-        if (isNews(record, instance, before)) this.#tickSoon(keyOf(record));
+        if (isNews(record, instance, before, ports.clock.now())) this.#tickSoon(keyOf(record));
       },
     });
     this.#traffic = new TrafficWatch({
@@ -522,13 +523,22 @@ export class Controller {
 }
 
 /**
- * Whether a probe told what a plan may follow from: a change, the first answer there is, which a missed deadline is judged
- * by, and that a warm set which is to go live still answers. What time alone brings is planned for when it comes.
+ * Whether a probe told what a plan may follow from: a change, the first answer after its deadline, which is judged by it,
+ * and that a warm set which is to go live still answers. What time alone brings is planned for when it comes.
  */
-function isNews(record: EnvironmentRecord, { set, health }: FleetInstance, before: FleetInstance["health"]): boolean {
-  if (health.state !== before.state || health.probes === 1) return true;
+function isNews(
+  record: EnvironmentRecord,
+  instance: FleetInstance,
+  before: FleetInstance["health"],
+  nowMs: number,
+): boolean {
+  const { health } = instance;
+  if (health.state !== before.state) return true;
+  const set = record.sets.get(instance.set);
+  if (set === undefined) return false;
+  if (health.probes === 1 && isLate(instance, set, nowMs)) return true;
   const active = record.active === null ? undefined : record.releases.get(record.active);
-  return active?.set === set && record.sets.get(set)?.role === "warm";
+  return active?.set === set.name && set.role === "warm";
 }
 
 export function keyOf(record: EnvironmentRecord): string {

@@ -10,7 +10,9 @@ import { sleep } from "./sleep.ts";
 
 /** How often each instance is held against its content, in ms. */
 const intervalMs = 1_000;
-/** Pause after each instance, in ms. */
+/** Longest time that is looked without a pause, in ms. */
+const sliceMs = 1;
+/** Length of a pause, in ms. */
 const pauseMs = 2;
 
 export interface DriftWatchOptions {
@@ -41,13 +43,16 @@ export class DriftWatch {
     const { fleet, ports, signal } = this.#options;
     if (this.#looking) return;
     this.#looking = true;
+    let sinceMs = ports.clock.monotonic();
     try {
       for (const { name, set, phase, health } of fleet.all()) {
         if (signal.aborted) return;
         if (phase !== "running" || health.state === "starting") continue;
         await this.#inspect(name, set).catch((error: unknown) => this.#warn(name, error));
+        if (ports.clock.monotonic() - sinceMs < sliceMs) continue;
         // A flip that is asked for meanwhile goes first.
         await sleep(ports.clock, pauseMs, signal);
+        sinceMs = ports.clock.monotonic();
       }
     } finally {
       this.#looking = false;

@@ -20,6 +20,10 @@ export const emptyWindow: TrafficWindow = { epoch: "", samples: [] };
  * first sample tells came after the sample before it.
  */
 export function addSample(window: TrafficWindow, counts: TrafficCounts, atMs: number): TrafficWindow {
+  const last = window.samples.at(-1);
+  // As long as nothing happens the stretch that this tells of has no end.
+  if (window.epoch === counts.epoch && last?.requests === counts.requests && last.errors === counts.status["5xx"])
+    return window;
   const sample: Sample = { atMs, requests: counts.requests, errors: counts.status["5xx"] };
   if (window.epoch !== counts.epoch) {
     return { epoch: counts.epoch, samples: [{ atMs: atMs - 1, requests: 0, errors: 0 }, sample] };
@@ -37,13 +41,12 @@ export function addSample(window: TrafficWindow, counts: TrafficCounts, atMs: nu
  * @param sinceMs ms since the epoch
  */
 export function shareOf(window: TrafficWindow, stretchMs: number, sinceMs: number, nowMs: number): TrafficShare {
-  const newest = window.samples.at(-1);
+  const { samples } = window;
+  const newest = samples.at(-1);
   if (newest === undefined) return { requests: 0, errors: 0 };
   const from = Math.max(nowMs - stretchMs, sinceMs);
-  let base = window.samples[0] ?? newest;
-  for (const sample of window.samples) {
-    if (sample.atMs > from) break;
-    base = sample;
-  }
+  let at = samples.length - 1;
+  while (at > 0 && (samples[at]?.atMs ?? from) > from) at -= 1;
+  const base = samples[at] ?? newest;
   return { requests: newest.requests - base.requests, errors: newest.errors - base.errors };
 }
