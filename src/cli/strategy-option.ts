@@ -13,6 +13,9 @@ import {
   type Amount,
   type CanaryStep,
   type Strategy,
+  mostPercent,
+  parseAmount,
+  type AmountName,
 } from "../model/strategy.ts";
 
 /** How a hold says that a person resumes. */
@@ -55,19 +58,21 @@ export function parseStrategy(text: string, defined: Strategy): Strategy {
 }
 
 function readAmounts(text: string, rest: string): { readonly maxSurge: Amount; readonly maxUnavailable: Amount } {
-  const [maxSurge, maxUnavailable, more] = rest.split("/").map((part) => readAmount(text, part));
-  if (maxSurge === undefined || maxUnavailable === undefined || more !== undefined)
+  const [surge, unavailable, more] = rest.split("/");
+  if (surge === undefined || unavailable === undefined || more !== undefined)
     throw refused(text, "two amounts needed, like rolling:1/0 or rolling:25%/25%");
+  const maxSurge = readAmount(text, surge, "maxSurge");
+  const maxUnavailable = readAmount(text, unavailable, "maxUnavailable");
   if (isNone(maxSurge) && isNone(maxUnavailable)) throw refused(text, "with 0 and 0 no instance could be replaced");
   return { maxSurge, maxUnavailable };
 }
 
-function readAmount(text: string, part: string): Amount {
-  if (/^([0-9]|[1-9][0-9]|100)%$/.test(part)) return part as Amount;
-  if (/^(0|[1-9][0-9]*)$/.test(part) && Number(part) <= maxInstances) return Number(part);
+function readAmount(text: string, part: string, of: AmountName): Amount {
+  const amount = parseAmount(part, of);
+  if (amount !== undefined) return amount;
   throw refused(
     text,
-    `"${part}" is neither a number of instances up to ${maxInstances} nor a percentage from 0% to 100%`,
+    `"${part}" is neither a number of instances up to ${maxInstances} nor a percentage from 0% to ${mostPercent[of]}%`,
   );
 }
 

@@ -22,7 +22,15 @@ import {
   type ProcessName,
 } from "../model/names.ts";
 import { maxInstances, mostWorkers } from "../model/processes.ts";
-import { isNone, mostSteps, plainStrategy, wholeWeight } from "../model/strategy.ts";
+import {
+  isNone,
+  mostSteps,
+  parseAmount,
+  plainStrategy,
+  wholeWeight,
+  type Amount,
+  type AmountName,
+} from "../model/strategy.ts";
 import { isTakenPath, mostVolumes, parseSnapshotName, parseVolumeName } from "../model/volumes.ts";
 import { mostSecretBytes, mostSecrets, parseSecretName, whyNoVariable, type SecretName } from "../model/secret.ts";
 
@@ -141,13 +149,12 @@ const route = z.strictObject({
     .regex(/^\/([^\s?#]*\/)?$/),
 });
 
-const amount = z.union([
-  z.int().min(0).max(maxInstances),
-  z
-    .string()
-    .regex(/^([0-9]|[1-9][0-9]|100)%$/)
-    .transform((share) => share as `${number}%`),
-]);
+const amount = (of: AmountName) =>
+  z.union([z.int(), z.string().endsWith("%")]).transform((given, { addIssue }): Amount => {
+    const read = parseAmount(String(given), of);
+    if (read === undefined) addIssue("is no number of instances or percentage");
+    return read ?? 0;
+  });
 const strategy = z.union([
   z.literal("blue-green").transform(() => plainStrategy),
   z.discriminatedUnion("kind", [
@@ -155,8 +162,8 @@ const strategy = z.union([
     z
       .strictObject({
         kind: z.literal("rolling"),
-        maxSurge: amount,
-        maxUnavailable: amount,
+        maxSurge: amount("maxSurge"),
+        maxUnavailable: amount("maxUnavailable"),
         analysis: analysis.optional(),
       })
       .refine(({ maxSurge, maxUnavailable }) => !isNone(maxSurge) || !isNone(maxUnavailable), "replaces no instance"),

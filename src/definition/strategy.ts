@@ -15,6 +15,9 @@ import {
   type CanaryStep,
   type Strategy,
   type StrategyKind,
+  mostPercent,
+  parseAmount,
+  type AmountName,
 } from "../model/strategy.ts";
 import type { Route } from "../model/content.ts";
 import { readAnalysis } from "./analysis.ts";
@@ -66,20 +69,24 @@ function kindOf(reader: Reader, place: Place, name: string): StrategyKind | unde
 
 function readRolling(reader: Reader, place: Place): Strategy | undefined {
   const fields = reader.map(place, keySets.rolling);
-  const maxSurge = optional(fields, "maxSurge", (field) => readAmount(reader, field)) ?? "25%";
-  const maxUnavailable = optional(fields, "maxUnavailable", (field) => readAmount(reader, field)) ?? "25%";
+  const maxSurge = optional(fields, "maxSurge", (field) => readAmount(reader, field, "maxSurge")) ?? "25%";
+  const maxUnavailable =
+    optional(fields, "maxUnavailable", (field) => readAmount(reader, field, "maxUnavailable")) ?? "25%";
   if (isNone(maxSurge) && isNone(maxUnavailable))
     return reader.problem(place, "maxSurge and maxUnavailable are both 0: then no instance could be replaced");
   return { kind: "rolling", maxSurge, maxUnavailable, ...analysisOf(reader, fields, undefined) };
 }
 
-/** A number of instances, or a percentage in text. */
-function readAmount(reader: Reader, place: Place): Amount | undefined {
+function readAmount(reader: Reader, place: Place, of: AmountName): Amount | undefined {
   const text = reader.text(place);
   if (text === undefined) return undefined;
-  if (/^([0-9]|[1-9][0-9]|100)%$/.test(text)) return text as Amount;
-  if (/^(0|[1-9][0-9]*)$/.test(text) && Number(text) <= maxInstances) return Number(text);
-  return reader.problem(place, `must be a number of instances up to ${maxInstances}, or a percentage from 0% to 100%`);
+  return (
+    parseAmount(text, of) ??
+    reader.problem(
+      place,
+      `must be a number of instances up to ${maxInstances}, or a percentage from 0% to ${mostPercent[of]}%`,
+    )
+  );
 }
 
 function readBlueGreen(reader: Reader, place: Place): Strategy {

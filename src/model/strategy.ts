@@ -1,11 +1,23 @@
 import { analysedStepMs, defaultAnalysis, isCounted, mostExtensions, type Analysis, type Metric } from "./analysis.ts";
 import type { Route } from "./content.ts";
+import { maxInstances } from "./processes.ts";
 
 /** A number of instances, or a share of those that are wanted. */
 export type Amount = number | `${number}%`;
 
 export function isNone(amount: Amount): boolean {
   return amount === 0 || amount === "0%";
+}
+
+/** How many percent each may have. A Deployment's `maxSurge` has no bound: ten times what is wanted is more than any rollout takes. */
+export const mostPercent = { maxSurge: 1_000, maxUnavailable: 100 } as const;
+export type AmountName = keyof typeof mostPercent;
+
+/** A number of instances, or a percentage in text; undefined: it is neither, or too much. */
+export function parseAmount(text: string, of: AmountName): Amount | undefined {
+  const [, number = "", percent] = /^(0|[1-9][0-9]{0,4})(%)?$/.exec(text) ?? [];
+  if (number === "" || Number(number) > (percent === undefined ? maxInstances : mostPercent[of])) return undefined;
+  return percent === undefined ? Number(number) : (text as Amount);
 }
 
 /** How the next content takes over from what is live. First deploys and rollbacks do without. */
