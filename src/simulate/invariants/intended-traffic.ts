@@ -1,11 +1,14 @@
 import type { EnvironmentRecord } from "../../ledger/state.ts";
-import type { SetName } from "../../model/names.ts";
+import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Invariant } from "./invariant.ts";
+import { isCounted } from "./promise.ts";
 
 /** Time for a daemon to put right what answers a route, in ms. */
 const repairMs = 2_000;
 /** Time for a daemon to see that an instance fails, in ms: three probes that time out. */
 const noticeMs = 20_000;
+/** Longest time until a probe has seen that an instance does well, in ms. */
+const seenMs = 300;
 
 /**
  * Requests come to instances of what is live, or is being switched to, that have been healthy. Where a fault left the
@@ -15,6 +18,8 @@ export const intendedTraffic: Invariant = {
   name: "intended-traffic",
   watch(stage, fail) {
     let wrongSinceMs: number | null = null;
+    /** Since when some requests find nobody, though others are answered. */
+    let lostSinceMs: number | null = null;
     let isOff = false;
 
     function wrong(finding: string): void {
@@ -25,9 +30,14 @@ export const intendedTraffic: Invariant = {
     return {
       powerCut: () => void (isOff = true),
       started: () => void (isOff = false),
+      look() {
+        if (lostSinceMs !== null && whoElse() === undefined) lostSinceMs = null;
+      },
       request(at, status) {
         const { record } = stage;
         if (at === null) {
+          const other = status === 503 ? whoElse() : undefined;
+          if (other !== undefined) lost(other);
           // Where nothing is left of what is live, or the router itself is gone, nobody can answer.
           if (status === 404 && stage.live !== null && !isOff) wrong("no route leads to what is live");
           return;
@@ -42,6 +52,30 @@ export const intendedTraffic: Invariant = {
           fail(`a request came to ${instance}, which has failed for long beside others that do well`);
       },
     };
+
+    /** Who could answer the requests that come to a set of which nobody takes any; undefined: none do, or nobody could. */
+    function whoElse(): InstanceName | undefined {
+      const { record, router } = stage;
+      for (const { route, stable, canaries = [], hold } of router.rules()) {
+        const rest = canaries.reduce((left, { weight }) => left - weight, 10_000);
+        if (route.host !== null || hold === true || rest === 0 || router.taking(stable).length > 0) continue;
+        for (const set of record?.sets.keys() ?? []) {
+          if (!isCounted(record, set)) continue;
+          const well = router.taking(set).find(({ instance }) => {
+            const there = stage.machine.instance(instance);
+            return stage.isSteady(instance) && stage.isFine(there) && (there?.readyAtMs ?? 0) + seenMs <= stage.nowMs;
+          });
+          if (well !== undefined) return well.instance;
+        }
+      }
+      return undefined;
+    }
+
+    function lost(other: InstanceName): void {
+      lostSinceMs ??= stage.nowMs;
+      if (Math.min(stage.nowMs - lostSinceMs, stage.unhinderedMs) >= repairMs)
+        fail(`requests come to a set of which nobody takes any, and ${other} does well`);
+    }
 
     function hasOthers(set: SetName): boolean {
       return stage.router

@@ -1,4 +1,5 @@
 import type { InstanceName, SetName } from "../../model/names.ts";
+import type { Effect } from "../life.ts";
 import type { Invariant } from "./invariant.ts";
 import { isCounted, promisedMinimum } from "./promise.ts";
 
@@ -25,6 +26,9 @@ export const readyCapacity: Invariant = {
     /** When the daemon came up, ms since the epoch, and what one before it had seen answer: of others it cannot know since when. */
     let startedAtMs = 0;
     let known: ReadonlySet<InstanceName> = new Set();
+
+    /** What was promised when something was asked for that a slow router does later: nobody can call it back. */
+    const whenAsked = new WeakMap<Effect, number>();
 
     /** Sets that counted until they were to end, and may still have requests. */
     const retiring = new Set<SetName>();
@@ -92,6 +96,7 @@ export const readyCapacity: Invariant = {
         look();
       },
       powerCut: () => void (promised = 0),
+      issued: (effect) => void whenAsked.set(effect, wanted()),
       before(effect) {
         if (effect.kind === "ensure") return;
         look();
@@ -104,10 +109,9 @@ export const readyCapacity: Invariant = {
         const lost = before.filter((name) => !now.has(name) || gone.includes(name));
         if (lost.length === 0) return;
         const count = left(gone);
-        if (count < Math.min(promised, wanted()))
-          fail(
-            `${effect.kind} takes ${lost.join(", ")} out of traffic: ${count} answer, ${Math.min(promised, wanted())} are promised`,
-          );
+        const least = Math.min(promised, wanted(), whenAsked.get(effect) ?? Number.POSITIVE_INFINITY);
+        if (count < least)
+          fail(`${effect.kind} takes ${lost.join(", ")} out of traffic: ${count} answer, ${least} are promised`);
       },
     };
   },
