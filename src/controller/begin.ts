@@ -3,6 +3,7 @@ import type { EnvironmentRecord, ReleaseRecord } from "../ledger/state.ts";
 import type { Promotion } from "../model/api/releases.ts";
 import type { EnvironmentSettings } from "../model/content.ts";
 import type { TestTask } from "../model/tasks.ts";
+import { isSwitchIssued } from "../rollout/view.ts";
 import { keyOf, type Controller } from "./controller.ts";
 import { failureError } from "./executor.ts";
 import { refuseHeldVolumes } from "./held-volumes.ts";
@@ -24,7 +25,7 @@ export interface ReleaseOutcome {
 
 /** Whether requests may be answered by the next release at any moment: what comes now comes after the switch. */
 export function isSwitching(controller: Controller, record: EnvironmentRecord): boolean {
-  return controller.executor.routing.flips.has(keyOf(record));
+  return isSwitchIssued(record, { rules: controller.rulesOf(record) });
 }
 
 /** Records a new release, superseding what is under way. @param before what led to it, recorded with it @returns its number @throws {OperatorError} `VOLUME_HELD` */

@@ -1,7 +1,6 @@
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
-import { formatRoute } from "../model/content.ts";
 import {
   isTask,
   splitInstanceName,
@@ -253,14 +252,7 @@ export class Controller {
 
   /** What answers the routes of an environment, or may do so already. */
   rulesOf(record: EnvironmentRecord): readonly RouteRule[] {
-    const { rules, flips } = this.executor.routing;
-    const flip = flips.get(keyOf(record));
-    const flipped = flip === undefined ? undefined : formatRoute(flip.route);
-    const found: RouteRule[] = [];
-    for (const [route, rule] of rules)
-      if (route !== flipped && this.#recordOfSet(rule.stable) === record) found.push(rule);
-    if (flip !== undefined) found.push(flip);
-    return found;
+    return this.executor.routing.known().filter(({ stable }) => this.#recordOfSet(stable) === record);
   }
 
   #setsOf(record: EnvironmentRecord): ReadonlyMap<SetName, SetView> {

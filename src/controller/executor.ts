@@ -1,7 +1,7 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
 import type { EventData, Failure } from "../ledger/event.ts";
 import { crashesOf } from "../ledger/crashes.ts";
-import { environmentKey, isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import { isWorker, splitInstanceName, webProcess, type ProcessName, type SetName } from "../model/names.ts";
 import { volumesOf } from "../model/volumes.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
@@ -11,7 +11,7 @@ import { readyInstances } from "../rollout/ready.ts";
 import { servingText } from "../rollout/serving-text.ts";
 import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
-import { isPlaced } from "../rollout/view.ts";
+import { isPlaced, isSwitchIssued } from "../rollout/view.ts";
 import type { TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
 import { decisionEvents } from "./decision-events.ts";
@@ -273,9 +273,9 @@ export class Executor {
     return true;
   }
 
-  /** Whether the router is about to send all requests to what is on its way. */
-  #isSwitching({ app, environment }: EnvironmentRecord): boolean {
-    return this.routing.flips.has(environmentKey(app, environment));
+  /** Whether the router is about to send all requests to what is on its way, or does so already. */
+  #isSwitching(record: EnvironmentRecord): boolean {
+    return isSwitchIssued(record, { rules: this.routing.known() });
   }
 
   async #fail(record: EnvironmentRecord, step: Extract<Step, { kind: "fail" }>): Promise<void> {
@@ -325,9 +325,14 @@ export class Executor {
     if (drainUntilMs !== null && isPlaced(this.routing.placed.get(set), instance)) {
       // No route leads to a set that ends: nothing new comes, and while one of its instances has requests the others stand
       // by for them, should it die.
-      const standsBy = record.sets.get(set)?.role === "ending";
+      const own = record.sets.get(set);
+      const standsBy = own?.role === "ending";
+      // Its time counts from when nothing new comes to it, however long the router took for that.
+      const ownMs = standsBy ? own.content.settings.drainMs : Math.max(0, drainUntilMs - ports.clock.now());
       if (!standsBy) await this.routing.drain(set, instance);
-      while (!signal.aborted && ports.clock.now() < drainUntilMs && fleet.get(instance)?.phase === "running") {
+      const freeAtMs = standsBy ? (this.routing.leftAtMs(set) ?? 0) : ports.clock.now();
+      const untilMs = Math.max(drainUntilMs, freeAtMs + ownMs);
+      while (!signal.aborted && ports.clock.now() < untilMs && fleet.get(instance)?.phase === "running") {
         // No answer is not "nothing in flight": then the deadline decides.
         const open = await ports.router.inFlight(set).catch(() => undefined);
         if (open?.get(instance) === 0 && (!standsBy || [...open.values()].every((count) => count === 0))) break;

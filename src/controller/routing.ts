@@ -1,13 +1,8 @@
 import type { EventData } from "../ledger/event.ts";
-import {
-  environmentKey,
-  settingsFor,
-  type EnvironmentRecord,
-  type LedgerState,
-  type ReleaseRecord,
-} from "../ledger/state.ts";
+import { settingsFor, type EnvironmentRecord, type LedgerState, type ReleaseRecord } from "../ledger/state.ts";
 import { formatRoute, type Route } from "../model/content.ts";
 import { webProcess, type InstanceName, type SetName } from "../model/names.ts";
+import { leadsTo, setsOfRule } from "../model/route-rule.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { provenAtSwitch } from "../rollout/plan.ts";
 import type { Step } from "../rollout/step.ts";
@@ -35,8 +30,10 @@ export class Routing {
   readonly drained = new Set<InstanceName>();
   /** The same, with where they are. */
   readonly #places = new Map<SetName, Places>();
-  /** Switches under way, by environment: such a rule may be in effect already. */
-  readonly flips = new Map<string, RouteRule>();
+  /** When requests were led away from sets that have places, ms since the epoch. */
+  readonly #leftAtMs = new Map<SetName, number>();
+  /** Rules that the router was asked for and has not answered, by route: they may come into effect at any moment. */
+  readonly #issued = new Map<string, RouteRule>();
   readonly #options: ExecutorOptions;
 
   constructor(options: ExecutorOptions) {
@@ -55,6 +52,19 @@ export class Routing {
       this.#know(set, placesOf(endpoints), []);
       for (const name of drained) this.drained.add(name);
     }
+    // When they were is not known: as late as may be.
+    for (const { set } of observed.sets)
+      if (!observed.rules.some((rule) => leadsTo(rule, set))) this.#leftAtMs.set(set, this.#options.ports.clock.now());
+  }
+
+  /** Rules that are in effect, and after them those that may be at any moment. */
+  known(): readonly RouteRule[] {
+    return this.#issued.size === 0 ? [...this.rules.values()] : [...this.rules.values(), ...this.#issued.values()];
+  }
+
+  /** When the last request may have come to a set that no rule leads to; undefined: none has, as far as is known. */
+  leftAtMs(set: SetName): number | undefined {
+    return this.#leftAtMs.get(set);
   }
 
   /** Gives instances of a set their places and takes them from others; where none is left the set's own place is freed. */
@@ -95,6 +105,7 @@ export class Routing {
     for (const name of this.placed.get(set) ?? []) this.drained.delete(name);
     this.placed.delete(set);
     this.#places.delete(set);
+    this.#leftAtMs.delete(set);
   }
 
   /** Remembers which of a set's instances have places. @param lost those that had them */
@@ -131,16 +142,7 @@ export class Routing {
         set: set.name,
         from,
       });
-    const key = environmentKey(app, environment);
-    if (route !== null) {
-      const rule: RouteRule = { route, stable: set.name };
-      this.flips.set(key, rule);
-      try {
-        await this.change(route, rule);
-      } finally {
-        this.flips.delete(key);
-      }
-    }
+    if (route !== null) await this.change(route, { route, stable: set.name });
     // Ended meanwhile: what answers the route is put right by the next plan.
     if (record.active !== step.release) return;
     const asked = askedAt(record, step.release);
@@ -186,17 +188,29 @@ export class Routing {
   /** Changes what answers a route; null: nothing. */
   async change(route: Route, rule: RouteRule | null): Promise<void> {
     const { router } = this.#options.ports;
+    const key = formatRoute(route);
+    if (rule !== null) this.#issued.set(key, rule);
     try {
       await router.route(route, rule, this.#options.signal);
     } catch (error) {
       // It may have come into effect or not: only the router knows. Until it tells, nothing is taken from either set.
       const observed = await this.#observed();
-      const found = observed?.rules.find((one) => formatRoute(one.route) === formatRoute(route));
-      if (found !== undefined) this.rules.set(formatRoute(route), found);
+      const found = observed?.rules.find((one) => formatRoute(one.route) === key);
+      if (found !== undefined) this.#lead(key, found);
       throw error;
+    } finally {
+      this.#issued.delete(key);
     }
-    if (rule === null) this.rules.delete(formatRoute(route));
-    else this.rules.set(formatRoute(route), rule);
+    this.#lead(key, rule);
+  }
+
+  #lead(key: string, rule: RouteRule | null): void {
+    const before = this.rules.get(key);
+    if (rule === null) this.rules.delete(key);
+    else this.rules.set(key, rule);
+    if (before === undefined) return;
+    for (const set of setsOfRule(before))
+      if (rule === null || !leadsTo(rule, set)) this.#leftAtMs.set(set, this.#options.ports.clock.now());
   }
 }
 

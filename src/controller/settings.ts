@@ -44,8 +44,8 @@ export async function settingsHold(controller: Controller, record: EnvironmentRe
   const holds = (): boolean => {
     if (isDown()) return true;
     const wanted = record.settings.route === null ? [] : [formatRoute(record.settings.route)];
-    const rules = controller.rulesOf(record).map((rule) => formatRoute(rule.route));
-    return rules.join() === wanted.join() && isSettled(record, controller.instancesOf(record));
+    const rules = new Set(controller.rulesOf(record).map((rule) => formatRoute(rule.route)));
+    return [...rules].join() === wanted.join() && isSettled(record, controller.instancesOf(record));
   };
   const isInTime = await until(controller, holds, controller.ports.clock.monotonic() + deadlineMs);
   if (isDown())

@@ -5,6 +5,9 @@ import type { Stage } from "./stage.ts";
 
 interface Running {
   readonly request: OpenRequest;
+  readonly startedAtMs: number;
+  readonly drainMs: number;
+  readonly isSteady: boolean;
   readonly endsAtMs: number;
   readonly status: number;
 }
@@ -31,7 +34,7 @@ export function createLoad(stage: Stage): Load {
     const now = stage.nowMs;
     const left: Running[] = [];
     for (const one of running) {
-      const { request, endsAtMs, status } = one;
+      const { request, startedAtMs, endsAtMs, status } = one;
       const instance = machine.instance(request.instance);
       if (request.isOpen() && endsAtMs > now && instance?.seen.phase === "running") {
         left.push(one);
@@ -40,6 +43,9 @@ export function createLoad(stage: Stage): Load {
       busy.set(request.instance, (busy.get(request.instance) ?? 1) - 1);
       // Its instance ended under it, or it was cut off.
       const isWhole = request.isOpen() && instance?.seen.phase === "running";
+      if (!isWhole)
+        for (const tell of stage.listening.broken)
+          tell(request, { afterMs: now - startedAtMs, drainMs: one.drainMs, isSteady: one.isSteady });
       request.end(isWhole ? status : null, 1);
       if (!isWhole || status >= 500) tally.failed += 1;
     }
@@ -70,7 +76,14 @@ export function createLoad(stage: Stage): Load {
     busy.set(request.instance, others + 1);
     const isLong = tally.requests % longEvery === 0;
     const tookMs = isLong ? longMs : latencyMs * (1 + Math.max(0, others - capacity) / capacity);
-    running.push({ request, endsAtMs: stage.nowMs + tookMs, status });
+    running.push({
+      request,
+      startedAtMs: stage.nowMs,
+      drainMs: instance.set.content.settings.drainMs,
+      isSteady: stage.isSteady(request.instance),
+      endsAtMs: stage.nowMs + tookMs,
+      status,
+    });
   }
 
   function statusOf(content: Parameters<typeof traitsOf>[1]): number {

@@ -128,6 +128,30 @@ for (const outcome of ["made", "refused"] as const)
     await controller.stop();
   });
 
+test("a deploy comes after a switch that came into effect and whose answer was lost, without a request lost", async () => {
+  const world = createWorld();
+  const controller = await world.startController();
+  await done(world, deploy(controller, request("one")));
+  const { route } = world.router;
+  world.router.route = async (...change) => {
+    world.router.route = route;
+    await route.apply(world.router, change);
+    throw new Error("the router does not answer");
+  };
+  const next = deploy(controller, request("two"));
+  await world.clock.until(() => world.router.route === route, 5_000);
+  await world.clock.advance(50);
+  assert.deepEqual([recordOf(controller).switching?.release, live(controller)], [2, 1]);
+  const last = deploy(controller, request("three"));
+  assert.equal(await failedWhile(world, 2_000), 0);
+  await Promise.all([done(world, next), done(world, last)]);
+  assert.deepEqual(
+    states(controller).map(([, , state]) => state),
+    ["proven", "proven", "watching"],
+  );
+  await controller.stop();
+});
+
 test("down() that a deploy follows at once says so, and does not wait for what stays up", async () => {
   const world = createWorld();
   const controller = await world.startController();

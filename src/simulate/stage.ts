@@ -58,7 +58,7 @@ const spreadOver = 12;
 /** Longest time after which a daemon tries again what failed, in ms, and some to do it in. */
 const slowestRetryMs = 12_000;
 
-type Often = "event" | "acknowledged" | "issued" | "before" | "after" | "request" | "look";
+type Often = "event" | "acknowledged" | "issued" | "before" | "after" | "request" | "broken" | "look";
 
 type Listening = { readonly [Name in Often]: readonly NonNullable<Watcher[Name]>[] };
 
@@ -72,6 +72,7 @@ function listeningOf(watchers: readonly Watcher[]): Listening {
     before: of("before"),
     after: of("after"),
     request: of("request"),
+    broken: of("broken"),
     look: of("look"),
   };
 }
@@ -212,6 +213,11 @@ export class Stage {
       instance !== undefined &&
       traitsOf(this.story, instance.set.content).exitMs === null
     );
+  }
+
+  /** Whether something happened to an instance lately, be it there or not. */
+  isTouched(name: InstanceName): boolean {
+    return (this.#touched.get(name) ?? 0) > this.nowMs;
   }
 
   /** What was in the way may have made the daemon wait before it tries again. */

@@ -100,6 +100,15 @@ export const plannerBugs: readonly Bug[] = [
     },
   },
   {
+    name: "no-drain",
+    what: "an instance that leaves ends at once, whatever requests it has",
+    breaks: "no-request-lost",
+    seed: 2,
+    changes: {
+      planner: changed((steps) => steps.map((step) => (step.kind === "end" ? { ...step, drainUntilMs: null } : step))),
+    },
+  },
+  {
     name: "no-repair",
     what: "what answers a route is never put right",
     breaks: "intended-traffic",

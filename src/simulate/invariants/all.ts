@@ -5,6 +5,7 @@ import { deadline } from "./deadline.ts";
 import { intendedTraffic } from "./intended-traffic.ts";
 import type { Invariant } from "./invariant.ts";
 import { ledgerExplains } from "./ledger-explains.ts";
+import { noRequestLost } from "./no-request-lost.ts";
 import { nothingForgotten } from "./nothing-forgotten.ts";
 import { nothingLeaks } from "./nothing-leaks.ts";
 import { readyCapacity } from "./ready-capacity.ts";
@@ -15,6 +16,7 @@ import { weightsSum } from "./weights-sum.ts";
 export const invariants: readonly Invariant[] = [
   readyCapacity,
   intendedTraffic,
+  noRequestLost,
   weightsSum,
   deadline,
   rollbackTarget,

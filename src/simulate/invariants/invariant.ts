@@ -8,6 +8,7 @@ import type { Stage } from "../stage.ts";
 export type InvariantName =
   | "ready-capacity"
   | "intended-traffic"
+  | "no-request-lost"
   | "weights-sum"
   | "deadline"
   | "rollback-target"
@@ -31,6 +32,11 @@ export interface Watcher {
   readonly after?: (effect: Effect) => void;
   /** A client's request came to an instance; null: the router answered by itself. */
   readonly request?: (at: { readonly set: SetName; readonly instance: InstanceName } | null, status: number) => void;
+  /** A request was not answered to its end: it was cut off, or its instance ended under it, so long after it came. */
+  readonly broken?: (
+    at: { readonly set: SetName; readonly instance: InstanceName },
+    of: { readonly afterMs: number; readonly drainMs: number; readonly isSteady: boolean },
+  ) => void;
   /** Somebody asks a daemon for something, so many times. */
   readonly asked?: (act: Act, times: number) => void;
   /** Somebody who asked for something got an answer from a daemon that lives. */
