@@ -127,6 +127,18 @@ test("planEnvironment() gives up what an ended rollout left when no request come
   assert.ok(!short.some(({ kind }) => kind === "retire" || kind === "condemn"));
 });
 
+test("planEnvironment() drains nobody while the router may still bring another rule into effect", () => {
+  const going = instance(1, 3);
+  const story = condemn(midway([2, 2]), going, "surplus");
+  const rules = [{ route: { host: null, path: "/" }, stable: set(1), canaries: [{ set: set(2), weight: 5_000 }] }];
+  const whole = [instance(1, 1), instance(1, 2), going, instance(2, 1), instance(2, 2)];
+  for (const { name } of whole.slice(3))
+    story.tell({ kind: "instance.healthy", app, environment, instance: name, afterMs: 5 });
+  assert.deepEqual(endsOf(plan(story, whole, { rules })), [going.name]);
+  const issued = { route: { host: null, path: "/" }, stable: set(1) };
+  assert.deepEqual(endsOf(plan(story, whole, { rules: [...rules, issued] })), []);
+});
+
 test("planTargets() gives what is drained no share, and what it leaves behind all of it", () => {
   const going = [instance(1, 1), instance(1, 2)];
   const story = midway([0, 2]);

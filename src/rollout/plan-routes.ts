@@ -17,8 +17,10 @@ export function planRoutes(record: EnvironmentRecord, view: EnvironmentView, tar
     (rule) => rule !== undefined,
   );
   for (const rule of wanted) {
-    const there = view.rules.find(({ route }) => sameRoute(route, rule.route));
-    const isRight = there !== undefined && sameRule(there, rule);
+    const known = view.rules.filter(({ route }) => sameRoute(route, rule.route));
+    const [there] = known;
+    // One that the router was asked for before may come into effect after all: it is put right then.
+    const isRight = there !== undefined && known.every((one) => sameRule(one, rule));
     // What is live keeps its rule without an instance; nothing is given one before it has a place.
     if (!isRight && (there?.stable === rule.stable || view.placed.has(rule.stable)))
       return [{ kind: "route", route: rule.route, rule }];

@@ -51,7 +51,7 @@ export interface EnvironmentView extends TasksView, NeedsView {
   readonly placed: ReadonlyMap<SetName, readonly InstanceName[]>;
   /** Those of them that get no new ones any more: they are about to end. */
   readonly drained: ReadonlySet<InstanceName>;
-  /** Rules in effect whose stable set is of this environment. */
+  /** Rules whose stable set is of this environment: those in effect, and after them those that may be at any moment. */
   readonly rules: readonly RouteRule[];
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
   /** What the live set answered in the watch's window. */
