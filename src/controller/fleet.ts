@@ -1,21 +1,21 @@
 import { isTask, isWorker, splitInstanceName, webProcess, type InstanceName, type SetName } from "../model/names.ts";
-import type { RunSettings } from "../model/content.ts";
+import type { HealthSettings, RunSettings } from "../model/content.ts";
 import type { Exit } from "../model/observation.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Prober } from "../ports/prober.ts";
+import type { Prober, ProbeResult, ProbeTarget } from "../ports/prober.ts";
 import type { ObservedInstance, Runtime } from "../ports/runtime.ts";
 import {
   afterProbe,
   isPassed,
   nextProbeDelayMs,
   probePath,
-  probeTimeoutMs,
   startingHealth,
   unknownHealth,
   type Health,
 } from "../rollout/health.ts";
 import type { InstanceView } from "../rollout/view.ts";
 import { Members } from "./members.ts";
+import { keepProbing } from "./probing.ts";
 import { workerReadyMs } from "../rollout/processes.ts";
 
 /** An instance with what its probes and the last look for drift told. */
@@ -216,7 +216,7 @@ export class Fleet {
   /** Begins to tell an instance's health: by probes, or by the time it has run. A task's is told by its end. */
   #lookAfter(name: InstanceName): void {
     const instance = this.#instances.get(name);
-    if (instance?.process === webProcess) void this.#probe(name);
+    if (instance?.process === webProcess) this.#probe(name);
     else if (instance !== undefined && isWorker(instance.process)) this.#awaitRun(instance);
   }
 
@@ -247,23 +247,28 @@ export class Fleet {
     this.#options.onExit(after, ended);
   }
 
-  async #probe(name: InstanceName): Promise<void> {
+  #probe(name: InstanceName): void {
     const { prober, clock, settingsOf, onHealth } = this.#options;
-    const target = this.#instances.get(name);
-    const settings = target === undefined ? undefined : settingsOf(target.set);
-    if (this.#stopped || target === undefined || target.address === null || settings === undefined) return;
-    const { address, port } = target;
-    const result = await prober.probe({ address, port, path: probePath(settings.health) }, probeTimeoutMs);
-    const now = this.#instances.get(name);
-    if (this.#stopped || now === undefined || now.phase !== "running") return;
-    const health = afterProbe(now.health, isPassed(settings.health, result), result, clock.now());
-    const after = { ...now, health };
-    this.#put(after);
-    this.#cancelProbe.set(
-      name,
-      clock.after(nextProbeDelayMs(health), () => void this.#probe(name)),
-    );
-    onHealth(after, now.health);
+    let asked: HealthSettings;
+    const target = (): ProbeTarget | undefined => {
+      const instance = this.#instances.get(name);
+      const settings = instance === undefined ? undefined : settingsOf(instance.set);
+      if (this.#stopped || instance === undefined || instance.address === null || settings === undefined)
+        return undefined;
+      asked = settings.health;
+      return { address: instance.address, port: instance.port, path: probePath(asked) };
+    };
+    const onAnswer = (result: ProbeResult): number | undefined => {
+      const before = this.#instances.get(name);
+      if (this.#stopped || before === undefined || before.phase !== "running") return undefined;
+      const health = afterProbe(before.health, isPassed(asked, result), result, clock.now());
+      const after = { ...before, health };
+      this.#put(after);
+      onHealth(after, before.health);
+      return nextProbeDelayMs(health);
+    };
+    this.#cancelProbe.get(name)?.();
+    this.#cancelProbe.set(name, keepProbing({ prober, clock, target, onAnswer }));
   }
 }
 

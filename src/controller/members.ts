@@ -52,8 +52,9 @@ export class Members {
   put(instance: FleetInstance, isQuiet: boolean): void {
     if (!this.#instances.has(instance.name)) insertInto(this.#names, instance.name);
     this.#instances.set(instance.name, instance);
+    if (!isQuiet) this.suspect(instance.name);
     // A view has those that are odd as they were when it was made.
-    if (!isQuiet || this.#odd.has(instance.name)) this.suspect(instance.name);
+    else if (this.#odd.has(instance.name)) this.#view = null;
   }
 
   remove(name: InstanceName): void {

@@ -83,5 +83,11 @@ export function afterProbe(health: Health, passed: boolean, result: ProbeResult,
 /** Time until the next probe, in ms: 10 growing to 250 at the start, then each second. */
 export function nextProbeDelayMs(health: Health): number {
   if (health.state !== "starting") return probeIntervalMs;
-  return Math.min(slowestStartProbeMs, Math.round(firstProbeDelayMs * probeDelayGrowth ** health.probes));
+  return startDelaysMs[health.probes] ?? slowestStartProbeMs;
 }
+
+/** As long as they are below the slowest. */
+const startDelaysMs: readonly number[] = Array.from(
+  { length: Math.ceil(Math.log(slowestStartProbeMs / firstProbeDelayMs) / Math.log(probeDelayGrowth)) },
+  (_, probes) => Math.min(slowestStartProbeMs, Math.round(firstProbeDelayMs * probeDelayGrowth ** probes)),
+);
