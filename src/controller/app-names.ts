@@ -56,7 +56,7 @@ export class NameKeeper {
   look(record: EnvironmentRecord): Promise<void> {
     const { environment } = record;
     this.#see(record);
-    const under = this.#telling.get(environment) ?? Promise.resolve();
+    const under = this.#telling.get(environment) ?? nobodyIsTold;
     if (this.#told.has(environment)) return under;
     this.#told.add(environment);
     const { ports, signal, log } = this.#options;
@@ -139,6 +139,9 @@ export class NameKeeper {
       .sort((a, b) => (a.app < b.app ? -1 : 1));
   }
 }
+
+/** Asked for with every plan and every end of an instance. */
+const nobodyIsTold = Promise.resolve();
 
 const noNames: ReadonlySet<InstanceName> = new Set();
 

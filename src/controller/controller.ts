@@ -422,10 +422,13 @@ export class Controller {
     if (this.#recording.has(name)) return;
     this.#recording.add(name);
     const afterMs = Math.max(0, this.ports.clock.now() - startedAtMs);
-    this.recorder
-      .appendSoon({ kind: "instance.healthy", app, environment, instance: name, afterMs })
-      .catch((error: unknown) => this.#warn(`cannot record that ${name} is healthy`, error))
-      .finally(() => this.#recording.delete(name));
+    this.recorder.appendSoon({ kind: "instance.healthy", app, environment, instance: name, afterMs }).then(
+      () => this.#recording.delete(name),
+      (error: unknown) => {
+        this.#recording.delete(name);
+        this.#warn(`cannot record that ${name} is healthy`, error);
+      },
+    );
   }
 
   #onExit(instance: FleetInstance): void {

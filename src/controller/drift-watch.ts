@@ -48,7 +48,15 @@ export class DriftWatch {
       for (const { name, set, phase, health } of fleet.all()) {
         if (signal.aborted) return;
         if (phase !== "running" || health.state === "starting") continue;
-        await this.#inspect(name, set).catch((error: unknown) => this.#warn(name, error));
+        try {
+          const inspected = await ports.runtime.inspect(name);
+          const findings = inspected === null ? null : compareObservation(inspected.expected, inspected.observed);
+          // Nearly always nothing differs, and nothing did before.
+          if (findings !== null && (findings.length > 0 || this.#driftOf(name).length > 0))
+            await this.#found(name, set, findings);
+        } catch (error) {
+          this.#warn(name, error);
+        }
         if (ports.clock.monotonic() - sinceMs < sliceMs) continue;
         // A flip that is asked for meanwhile goes first.
         await sleep(ports.clock, pauseMs, signal);
@@ -64,6 +72,10 @@ export class DriftWatch {
     if (!signal.aborted) log("warn", "cannot look for drift", { instance, error: asOperatorError(error).toJSON() });
   }
 
+  #driftOf(name: InstanceName): readonly string[] {
+    return this.#options.fleet.get(name)?.drift ?? [];
+  }
+
   /** Arguments may hold what a script put there. */
   async #withoutSecrets(setName: SetName, findings: readonly string[]): Promise<readonly string[]> {
     const { ports, recordOf } = this.#options;
@@ -73,14 +85,10 @@ export class DriftWatch {
     return (await hideSecrets(ports, record, set.content))(findings);
   }
 
-  async #inspect(name: InstanceName, setName: SetName): Promise<void> {
-    const { ports, fleet, recorder, recordOf, onFound } = this.#options;
-    const inspected = await ports.runtime.inspect(name);
-    if (inspected === null) return;
-    const found = compareObservation(inspected.expected, inspected.observed);
+  /** @param found in what it differs; nothing: not any more */
+  async #found(name: InstanceName, setName: SetName, found: readonly string[]): Promise<void> {
+    const { fleet, recorder, recordOf, onFound } = this.#options;
     const findings = await this.#withoutSecrets(setName, found);
-    const before = fleet.get(name)?.drift ?? [];
-    if (findings.length === 0 && before.length === 0) return;
     fleet.setDrift(name, findings);
     const record = recordOf(setName);
     const set = record?.sets.get(setName);

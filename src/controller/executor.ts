@@ -151,7 +151,7 @@ export class Executor {
     }
   }
 
-  async #carryOut(record: EnvironmentRecord, step: Step): Promise<void> {
+  #carryOut(record: EnvironmentRecord, step: Step): Promise<void> {
     switch (step.kind) {
       case "ensure":
         return this.#ensure(record, step);
