@@ -25,11 +25,13 @@ export interface Faults extends Troubles {
 export function createFaults(stage: Stage, deaths: Deaths): Faults {
   const { clock, machine, router, journal } = stage;
   let troubles: { readonly port: "router" | "runtime"; readonly trouble: Trouble; left: number }[] = [];
-  let ended = false;
+  /** What was to follow later is not to any more when this is another number. */
+  let chapter = 0;
 
   function later(ms: number, callback: () => void): void {
+    const own = chapter;
     clock.after(ms, () => {
-      if (!ended) callback();
+      if (chapter === own) callback();
     });
   }
 
@@ -130,7 +132,7 @@ export function createFaults(stage: Stage, deaths: Deaths): Faults {
       return found.trouble;
     },
     clear() {
-      ended = true;
+      chapter += 1;
       troubles = [];
       journal.fill(false);
       for (const { seen } of machine.instances()) if (seen.phase === "running") machine.answer(seen.name, 200);

@@ -103,7 +103,7 @@ export const driverBugs: readonly Bug[] = [
     name: "bare-error",
     what: "a full disk is told as the system tells it, in no words for people",
     breaks: "answers-true",
-    seed: 3,
+    seed: 4,
     changes: {
       drivers: (drivers) => ({
         ...drivers,

@@ -81,7 +81,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-deadline",
     what: "the deadline of a rollout is not looked at",
     breaks: "deadline",
-    seed: 38,
+    seed: 2,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "fail")) },
   },
   {
@@ -112,7 +112,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-repair",
     what: "what answers a route is never put right",
     breaks: "intended-traffic",
-    seed: 15,
+    seed: 51,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "route")) },
   },
   {
@@ -130,7 +130,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-retirement",
     what: "sets that were kept warm never end",
     breaks: "nothing-leaks",
-    seed: 1,
+    seed: 2,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "retire")) },
   },
   {
