@@ -71,6 +71,11 @@ export class Routing {
   async place(step: Extract<Step, { kind: "place" }>): Promise<void> {
     const { ports, fleet, signal } = this.#options;
     const next = changedPlaces(this.#places.get(step.set) ?? noPlaces, step, (name) => endpointOf(fleet.get(name)));
+    // From here on nobody counts on those that lose theirs.
+    if (step.remove.length > 0) {
+      this.placed.set(step.set, without(this.placed.get(step.set) ?? [], step.remove));
+      this.#suspect(step.set, step.remove);
+    }
     try {
       await ports.router.place({ set: step.set, endpoints: next.endpoints }, signal);
     } catch (error) {
@@ -115,11 +120,14 @@ export class Routing {
       this.placed.set(set, places.names);
       this.#places.set(set, places);
     }
+    for (const name of lost) this.drained.delete(name);
+    this.#suspect(set, lost);
+  }
+
+  /** What was known about instances does not hold any more. */
+  #suspect(set: SetName, names: readonly InstanceName[]): void {
     const members = this.#options.fleet.members(set);
-    for (const name of lost) {
-      this.drained.delete(name);
-      members?.suspect(name);
-    }
+    for (const name of names) members?.suspect(name);
   }
 
   /** Lets a release answer its route, and records that it does. */

@@ -90,6 +90,8 @@ export function portsOfLife(
     effectOf: ((...args: Args) => Effect) | null,
   ): Call<Args, Result> {
     const perform = (effect: Effect | null, args: Args): Promise<Result> => {
+      // What waited for its turn ended with its daemon.
+      if (life.dead) return never;
       if (effect === null) return call(...args);
       hooks.before(effect);
       const answer = call(...args);
