@@ -2,7 +2,14 @@ import { OperatorError, asOperatorError, causeText } from "../errors/operator-er
 import type { EventData, Failure } from "../ledger/event.ts";
 import { crashesOf } from "../ledger/crashes.ts";
 import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
-import { isWorker, splitInstanceName, webProcess, type ProcessName, type SetName } from "../model/names.ts";
+import {
+  instanceName,
+  isWorker,
+  splitInstanceName,
+  webProcess,
+  type ProcessName,
+  type SetName,
+} from "../model/names.ts";
 import { volumesOf } from "../model/volumes.ts";
 import type { InstanceSet } from "../ports/runtime.ts";
 import { diagnose } from "../rollout/diagnosis.ts";
@@ -223,6 +230,22 @@ export class Executor {
       return;
     }
     await fleet.refresh();
+    const role = record.sets.get(step.set)?.role;
+    if (!signal.aborted && role !== undefined && role !== "ending") this.#refuseNothing(step, process);
+  }
+
+  /** What was asked for and did not come would be asked for again at once, and again: as what failed it waits. */
+  #refuseNothing({ set, count, ordinals, ending = [] }: Extract<Step, { kind: "ensure" }>, process: ProcessName): void {
+    const { fleet } = this.#options;
+    if (ordinals.some((ordinal) => fleet.get(instanceName(set, ordinal, process)) !== undefined)) return;
+    const all = fleet.members(set)?.all() ?? [];
+    const there = all.filter((one) => one.process === process && one.phase === "running" && !ending.includes(one.name));
+    if (there.length >= count) return;
+    throw new OperatorError(
+      "RUNTIME_FAILED",
+      `Cannot start instances of ${set}: ${there.length} of ${count} run, and the runtime started none`,
+      { hint: "it is tried again; if it stays so, `bronze doctor` looks at what the machine lacks" },
+    );
   }
 
   /** Whoever still has a volume is about to end; it is tried again, but not for ever while nothing answers. */

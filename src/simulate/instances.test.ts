@@ -151,3 +151,29 @@ test("a deploy that is superseded while its instances are being started leaves n
     await controller.stop();
   }
 });
+
+test("a runtime that starts nothing of what it is asked for is asked again after a while, and longer each time", async () => {
+  const world = createWorld();
+  let calls = 0;
+  let starts = true;
+  const controller = await world.startController((ports) => ({
+    ...ports,
+    runtime: {
+      ...ports.runtime,
+      async ensure(...wanted) {
+        calls += 1;
+        if (starts) await ports.runtime.ensure(...wanted);
+      },
+    },
+  }));
+  await done(world, deploy(controller, request("one")));
+  calls = 0;
+  starts = false;
+  world.machine.exit("shop-production-v1-1" as InstanceName, 137);
+  await world.clock.advance(2_000);
+  assert.ok(calls >= 2 && calls <= 5, `asked ${calls} times in 2 s`);
+  starts = true;
+  await world.clock.advance(5_000);
+  assert.equal(controller.instancesOf(recordOf(controller)).length, 2);
+  await controller.stop();
+});
