@@ -24,17 +24,35 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
   let order = 0;
   let fired = 0;
 
-  async function advance(ms: number): Promise<void> {
+  function advance(ms: number): Promise<void> {
     const untilMs = nowMs + ms;
-    await settle();
-    for (let timer = timers.takeDue(untilMs); timer !== undefined; timer = timers.takeDue(untilMs)) {
-      nowMs = Math.max(nowMs, timer.atMs);
-      timer.callback();
-      fired += 1;
-      if (fired % timersPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
-      await settle();
-    }
-    nowMs = untilMs;
+    return new Promise((resolve, reject) => {
+      /** Called when all promises have gone on that can. */
+      function next(): void {
+        const timer = timers.takeDue(untilMs);
+        if (timer === undefined) {
+          nowMs = untilMs;
+          resolve();
+          return;
+        }
+        nowMs = Math.max(nowMs, timer.atMs);
+        try {
+          timer.callback();
+        } catch (error) {
+          reject(error as Error);
+          return;
+        }
+        fired += 1;
+        if (fired % timersPerTurn === 0) setImmediate(soon);
+        else soon();
+      }
+      // A tick that is asked for by a microtask comes when no microtask is left, however many follow from each other. A turn
+      // of the event loop would do the same at ten times the cost.
+      // @see https://nodejs.org/api/process.html#when-to-use-queuemicrotask-vs-processnexttick
+      const inTick = (): void => process.nextTick(next);
+      const soon = (): void => void settled.then(inTick);
+      soon();
+    });
   }
 
   return {
@@ -54,20 +72,11 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
     pending: () => timers.size(),
     async until(condition, mostMs) {
       const end = nowMs + mostMs;
-      await settle();
+      await advance(0);
       while (!condition() && nowMs < end) await advance(untilStepMs);
       return condition();
     },
   };
 }
 
-/**
- * Lets all promises go on that can: a tick that is asked for by a microtask comes when no microtask is left, however many
- * follow from each other. A turn of the event loop would do the same at ten times the cost.
- *
- * @see https://nodejs.org/api/process.html#when-to-use-queuemicrotask-vs-processnexttick
- */
-async function settle(): Promise<void> {
-  await Promise.resolve();
-  await new Promise<void>((resolve) => process.nextTick(resolve));
-}
+const settled = Promise.resolve();
