@@ -98,11 +98,11 @@ export function createLoad(stage: Stage): Load {
     finish();
     begin();
     for (const look of stage.listening.look) look();
-    cancel = clock.after(story.everyMs, tick);
+    cancel = clock.quietly(story.everyMs, tick);
   }
 
   return {
-    start: () => void (cancel = clock.after(story.everyMs, tick)),
+    start: () => void (cancel = clock.quietly(story.everyMs, tick)),
     stop() {
       cancel();
       for (const { request } of running) request.end(null, 0);

@@ -48,6 +48,17 @@ const quietMs = 1_500;
 
 /** Runs a story to its end, or to the first invariant that does not hold. Equal stories run equally. */
 export async function runStory(story: Story, options: RunOptions = {}): Promise<Run> {
+  const { stackTraceLimit } = Error;
+  // Many errors are made and none is read: where they come from is told with what happened.
+  if (options.tells !== true) Error.stackTraceLimit = 0;
+  try {
+    return await play(story, options);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+async function play(story: Story, options: RunOptions): Promise<Run> {
   const stage = new Stage(story, {
     invariants: options.invariants ?? invariants,
     tells: options.tells === true,

@@ -274,9 +274,9 @@ export class Stage {
     for (const { route, stable, canaries = [] } of this.router.rules()) {
       if (route.host !== null) continue;
       let [rest, left] = [10_000, 10_000];
-      const without = new Set(this.router.placed());
+      const taken: SetName[] = [];
       const take = (set: SetName): void => {
-        without.delete(set);
+        taken.push(set);
         for (const { instance } of this.router.taking(set)) names.push(instance);
       };
       for (const { set, weight } of canaries) {
@@ -287,7 +287,9 @@ export class Stage {
       if (!isWanted(stable)) left -= rest;
       else if (rest > 0) take(stable);
       if (left === 10_000 || left <= 0) continue;
-      const others = [...without].filter(isWanted).map((set) => this.router.taking(set));
+      const others = [...this.router.placed()]
+        .filter((set) => !taken.includes(set) && isWanted(set))
+        .map((set) => this.router.taking(set));
       const total = others.reduce((sum, { length }) => sum + length, names.length);
       for (const some of others) if (left * some.length < total) for (const { instance } of some) names.push(instance);
     }

@@ -7,6 +7,8 @@ export interface VirtualClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Lets time pass in small steps until the condition holds. @returns false when `mostMs` passed before */
   until(condition: () => boolean, mostMs: number): Promise<boolean>;
+  /** As `after`, of what starts nothing that goes on by promises: what follows need not wait for them. */
+  quietly(ms: number, callback: () => void): () => void;
   /** Sets the time of day forward or back; no time passes. */
   jump(ms: number): void;
   /** Callbacks that are still to come. */
@@ -29,22 +31,28 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
     return new Promise((resolve, reject) => {
       /** Called when all promises have gone on that can. */
       function next(): void {
-        const timer = timers.takeDue(untilMs);
-        if (timer === undefined) {
-          nowMs = untilMs;
-          resolve();
-          return;
+        let isQuiet = true;
+        while (isQuiet) {
+          const timer = timers.takeDue(untilMs);
+          if (timer === undefined) {
+            nowMs = untilMs;
+            resolve();
+            return;
+          }
+          nowMs = Math.max(nowMs, timer.atMs);
+          try {
+            timer.callback();
+          } catch (error) {
+            reject(error as Error);
+            return;
+          }
+          fired += 1;
+          ({ isQuiet } = timer);
         }
-        nowMs = Math.max(nowMs, timer.atMs);
-        try {
-          timer.callback();
-        } catch (error) {
-          reject(error as Error);
-          return;
-        }
-        fired += 1;
-        if (fired % timersPerTurn === 0) setImmediate(soon);
-        else soon();
+        if (fired >= timersPerTurn) {
+          fired = 0;
+          setImmediate(soon);
+        } else soon();
       }
       // A tick that is asked for by a microtask comes when no microtask is left, however many follow from each other. A turn
       // of the event loop would do the same at ten times the cost.
@@ -55,16 +63,19 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
     });
   }
 
+  function plan(ms: number, callback: () => void, isQuiet: boolean): () => void {
+    order += 1;
+    const timer: Timer = { atMs: nowMs + Math.max(0, ms), order, callback, isQuiet, place: -1 };
+    timers.add(timer);
+    return () => timers.remove(timer);
+  }
+
   return {
     now: () => Math.floor(nowMs),
     wall: () => Math.floor(nowMs + jumpedMs),
     monotonic: () => nowMs - startMs,
-    after(ms, callback) {
-      order += 1;
-      const timer: Timer = { atMs: nowMs + Math.max(0, ms), order, callback, place: -1 };
-      timers.add(timer);
-      return () => timers.remove(timer);
-    },
+    after: (ms, callback) => plan(ms, callback, false),
+    quietly: (ms, callback) => plan(ms, callback, true),
     advance,
     jump(ms) {
       jumpedMs += ms;

@@ -15,7 +15,7 @@ import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
 import { allVolumesOf, clashes, formatVolume, volumesOfInstance, type AttachedVolume } from "../../model/volumes.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Prober } from "../../ports/prober.ts";
+import type { Prober, ProbeResult } from "../../ports/prober.ts";
 import type { Secrets } from "../../ports/secrets.ts";
 import type {
   Exit,
@@ -67,6 +67,9 @@ export interface TaskBehaviour {
   /** Instead of starting, this is what goes wrong. */
   readonly failure: string | null;
 }
+
+const refusal: ProbeResult = { kind: "refused", latencyMs: 0 };
+const acceptance: ProbeResult = { kind: "accepted", latencyMs: 1 };
 
 const brief: TaskBehaviour = { exitMs: 10, code: 0, output: [], failure: null };
 
@@ -209,6 +212,7 @@ export function createMemoryMachine(options: {
   }
 
   function attach(name: InstanceName, volumes: readonly AttachedVolume[]): void {
+    if (volumes.length === 0) return;
     for (const { seen, volumes: others } of instances.values()) {
       const [both] = seen.phase === "running" ? clashes(volumes, others) : [];
       if (both === undefined) continue;
@@ -452,12 +456,12 @@ export function createMemoryMachine(options: {
       async probe({ address, port, path }, timeoutMs) {
         const found = byAddress.get(address);
         if (found?.seen.phase === "running" && (port !== found.seen.port || clock.monotonic() < found.readyAtMs))
-          return { kind: "refused", latencyMs: 0 };
+          return refusal;
         if (found?.seen.phase !== "running" || found.status === null) {
           await pass(timeoutMs);
           return { kind: "timeout", latencyMs: timeoutMs };
         }
-        if (path === null) return { kind: "accepted", latencyMs: 1 };
+        if (path === null) return acceptance;
         return { kind: "answered", status: found.status, latencyMs: 1, body: "" };
       },
     },

@@ -12,7 +12,7 @@ test("createTimerHeap() gives timers in order of time, those of one moment in or
     const heap = createTimerHeap();
     let there: Timer[] = [];
     for (let order = 0; order < 60; order += 1) {
-      const timer: Timer = { atMs: roll(10), order, callback: () => {}, place: -1 };
+      const timer: Timer = { atMs: roll(10), order, callback: () => {}, isQuiet: false, place: -1 };
       heap.add(timer);
       there.push(timer);
       const other = there[roll(there.length)];

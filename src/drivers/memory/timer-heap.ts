@@ -4,6 +4,8 @@ export interface Timer {
   /** Of two that are due at one moment the one with the smaller number comes first. */
   readonly order: number;
   readonly callback: () => void;
+  /** Nothing goes on by promises after it. */
+  readonly isQuiet: boolean;
   /** Its place in the heap; -1: it is in none. */
   place: number;
 }

@@ -102,10 +102,10 @@ function isSame(a: unknown, b: unknown): boolean {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (a instanceof Map || a instanceof Set)
     return Object.getPrototypeOf(a) === Object.getPrototypeOf(b) && isSame([...a], [...(b as typeof a)]);
-  const [ofA, ofB] = [Object.entries(a), Object.entries(b)];
+  const [namesA, namesB] = [Object.keys(a), Object.keys(b)];
   return (
     Array.isArray(a) === Array.isArray(b) &&
-    ofA.length === ofB.length &&
-    ofA.every(([name, value], index) => name === ofB[index]?.[0] && isSame(value, ofB[index]?.[1]))
+    namesA.length === namesB.length &&
+    namesA.every((name, index) => name === namesB[index] && isSame(Reflect.get(a, name), Reflect.get(b, name)))
   );
 }

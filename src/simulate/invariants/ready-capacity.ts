@@ -3,6 +3,7 @@ import type { Effect } from "../life.ts";
 import type { Invariant } from "./invariant.ts";
 import { isCounted, promisedMinimum } from "./promise.ts";
 
+const nobody: readonly InstanceName[] = [];
 /** Longest time until a probe has seen that an instance does well, in ms. */
 const seenMs = 300;
 
@@ -42,8 +43,6 @@ export const readyCapacity: Invariant = {
       const sinceMs = known.has(name) ? instance.readyAtMs : Math.max(instance.readyAtMs, startedAtMs);
       return sinceMs + instance.set.content.settings.minReadyMs + seenMs <= stage.nowMs;
     };
-    const available = (gone: readonly InstanceName[]): readonly InstanceName[] =>
-      taking().filter((name) => !gone.includes(name) && isAvailable(name));
     const left = (gone: readonly InstanceName[]): number =>
       taking().filter((name) => !gone.includes(name) && (!stage.isSteady(name) || stage.isFine(machine.instance(name))))
         .length;
@@ -54,9 +53,9 @@ export const readyCapacity: Invariant = {
     }
     /** Those that are not to end. */
     const staying = (): readonly InstanceName[] =>
-      available(condemned()).filter((name) => {
+      taking().filter((name) => {
         const set = machine.instance(name)?.seen.set;
-        return set !== undefined && !retiring.has(set);
+        return set !== undefined && !retiring.has(set) && !isCondemned(set, name) && isAvailable(name);
       });
     /** Of those that stay: what a set has beyond its number is about to end, whether or not that was said already. */
     function reached(): number {
@@ -75,8 +74,24 @@ export const readyCapacity: Invariant = {
       wantedInstances = instances;
     }
     /** Those that are to end were not to stay when that was decided. */
-    const condemned = (): readonly InstanceName[] =>
-      [...(stage.record?.sets.values() ?? [])].flatMap((set) => [...set.condemned.keys()]);
+    const isCondemned = (set: SetName, name: InstanceName): boolean =>
+      stage.record?.sets.get(set)?.condemned.has(name) === true;
+    const isTaking = (name: InstanceName): boolean => {
+      const set = machine.instance(name)?.seen.set;
+      return set !== undefined && stage.router.taking(set).some(({ instance }) => instance === name);
+    };
+    /** Whether it may take requests away from somebody: most that end or are drained have none any more. */
+    const matters = (effect: Effect): boolean => {
+      switch (effect.kind) {
+        case "ensure":
+          return false;
+        case "place":
+        case "route":
+          return true;
+        default:
+          return effect.instances.some(isTaking);
+      }
+    };
 
     return {
       look,
@@ -98,12 +113,13 @@ export const readyCapacity: Invariant = {
       powerCut: () => void (promised = 0),
       issued: (effect) => void whenAsked.set(effect, wanted()),
       before(effect) {
-        if (effect.kind === "ensure") return;
+        before = nobody;
+        if (!matters(effect)) return;
         look();
-        before = available([]);
+        before = taking().filter(isAvailable);
       },
       after(effect) {
-        if (effect.kind === "ensure") return;
+        if (before.length === 0) return;
         const gone = effect.kind === "remove" ? effect.instances : [];
         const now = new Set(taking());
         const lost = before.filter((name) => !now.has(name) || gone.includes(name));
