@@ -1,7 +1,7 @@
 import { OperatorError } from "../errors/operator-error.ts";
 import type { Cause, ConfigOrigin } from "../ledger/event.ts";
 import { environmentKey, type EnvironmentRecord } from "../ledger/state.ts";
-import { canonicalJson, type Json } from "../model/canonical.ts";
+import { sameJson, type Json } from "../model/canonical.ts";
 import { formatRoute, type Content, type EnvironmentSettings } from "../model/content.ts";
 import type { AppName, EnvironmentName } from "../model/names.ts";
 import { isSettled } from "../rollout/settled.ts";
@@ -71,5 +71,5 @@ export function same<Value extends EnvironmentSettings | ConfigOrigin | Content[
   a: Value,
   b: Value,
 ): boolean {
-  return a === b || canonicalJson(a as unknown as Json) === canonicalJson(b as unknown as Json);
+  return sameJson(a as unknown as Json, b as unknown as Json);
 }

@@ -30,6 +30,39 @@ export function canonicalJson(value: Json): string {
   return `{${members.join(",")}}`;
 }
 
+/** Whether two values have the same canonical JSON, without making it. */
+export function sameJson(a: Json, b: Json): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b))
+    return (
+      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, index) => sameJson(item, b[index]))
+    );
+  const [left, right] = [a as Members, b as Members];
+  return countOf(left) === countOf(right) && hasAllOf(left, right);
+}
+
+interface Members {
+  readonly [key: string]: Json | undefined;
+}
+
+/** How many members are not left out. */
+function countOf(object: Members): number {
+  let count = 0;
+  for (const key of Object.keys(object)) if (object[key] !== undefined) count += 1;
+  return count;
+}
+
+function hasAllOf(some: Members, others: Members): boolean {
+  for (const key of Object.keys(others)) {
+    const member = others[key];
+    if (member === undefined) continue;
+    const own = Object.hasOwn(some, key) ? some[key] : undefined;
+    if (own === undefined || !sameJson(own, member)) return false;
+  }
+  return true;
+}
+
 /** sha256 of bytes or UTF-8 text, as `sha256:<64 hex digits>`. */
 export function sha256(data: string | Uint8Array): Digest {
   return `sha256:${hash("sha256", data)}` as Digest;

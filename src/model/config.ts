@@ -28,9 +28,16 @@ export function effectiveConfig(defined: Config, overrides: ConfigOverrides): Co
   );
 }
 
+/** Configs never change; with each release its own is asked for its name. */
+const digests = new WeakMap<Config, Digest>();
+
 /** The config's own name: equal configs are one version. */
 export function configDigest(config: Config): Digest {
-  return sha256(canonicalJson(config));
+  const known = digests.get(config);
+  if (known !== undefined) return known;
+  const digest = sha256(canonicalJson(config));
+  digests.set(config, digest);
+  return digest;
 }
 
 /** Why this cannot be the name of a variable, or undefined when it can. */

@@ -1,4 +1,4 @@
-import { canonicalJson, type Json } from "../../model/canonical.ts";
+import { sameJson, type Json } from "../../model/canonical.ts";
 import { judgeStep, stepSentence, type StepInputs, type StepOutcome } from "./analysis.ts";
 import { baselineSentence, judgeBaseline, type BaselineInputs, type BaselineOutcome } from "./baseline.ts";
 import { decideErrors, errorSentence, type ErrorInputs } from "./errors.ts";
@@ -67,5 +67,5 @@ export function replay({ rule, inputs }: RecordedDecision): Json {
 
 /** Whether recorded inputs come to the recorded outcome. */
 export function isReplayed(decision: RecordedDecision): boolean {
-  return canonicalJson(replay(decision)) === canonicalJson(decision.outcome);
+  return sameJson(replay(decision), decision.outcome);
 }
