@@ -17,7 +17,7 @@ import { watchStep } from "../rollout/plan-watch.ts";
 import { isUsable } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
 import { hasUsable, isPlaced, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
-import { watchWindowMs } from "../rollout/watch.ts";
+import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
 import { waitsFor } from "../rollout/needs.ts";
 import { AnalysisKeeper } from "./analysis-keeper.ts";
@@ -47,6 +47,8 @@ const mostKeys = 1_000;
 const soonTimer = "soon";
 /** More replans than this at one moment mean that two rules contradict each other. */
 const mostReplans = 100;
+
+const noTraffic: TrafficShare = { requests: 0, errors: 0 };
 
 /** After these what is plain about a set's instances may be another. */
 const changesAll: ReadonlySet<LedgerEvent["data"]["kind"]> = new Set([
@@ -121,6 +123,8 @@ export class Controller {
       },
       onHealth: (instance, before) => {
         const { health } = instance;
+        // Most answers are those of what has not come up yet.
+        if (health.state === "starting" && health.probes > 1) return;
         const record = this.#recordOfSet(instance.set);
         if (record === undefined) return;
         if (health.state === "healthy" && !(record.sets.get(instance.set)?.proven.has(instance.name) ?? true)) {
@@ -231,7 +235,6 @@ export class Controller {
 
   /** What a plan for this environment is made of. */
   view(record: EnvironmentRecord): EnvironmentView {
-    const { watch, live } = record;
     const analysis = this.#analysis.look(record);
     return {
       serving: this.#servingFor(record),
@@ -242,10 +245,7 @@ export class Controller {
       drained: this.executor.routing.drained,
       rules: this.rulesOf(record),
       memory: this.ports.machine.memory(),
-      recent:
-        watch === null || live === null
-          ? { requests: 0, errors: 0 }
-          : this.#traffic.share(live.set, watchWindowMs, watch.startedAtMs),
+      recent: this.#recentOf(record),
       ...(analysis === undefined ? {} : { analysis }),
     };
   }
@@ -253,6 +253,12 @@ export class Controller {
   /** What answers the routes of an environment, or may do so already. */
   rulesOf(record: EnvironmentRecord): readonly RouteRule[] {
     return this.executor.routing.known().filter(({ stable }) => this.#recordOfSet(stable) === record);
+  }
+
+  #recentOf({ watch, live }: EnvironmentRecord): TrafficShare {
+    return watch === null || live === null
+      ? noTraffic
+      : this.#traffic.share(live.set, watchWindowMs, watch.startedAtMs);
   }
 
   #setsOf(record: EnvironmentRecord): ReadonlyMap<SetName, SetView> {
@@ -413,7 +419,13 @@ export class Controller {
 
   #sample(): void {
     this.#traffic.sample();
-    for (const [key, { watch }] of this.state.environments) if (watch !== null) this.tick(key);
+    const nowMs = this.ports.clock.now();
+    for (const [key, record] of this.state.environments) {
+      if (record.watch === null) continue;
+      const seen = { recent: this.#recentOf(record), sets: this.#setsOf(record) };
+      // What was counted matters to the watch alone.
+      if (watchStep(record, seen, nowMs) !== undefined) this.tick(key);
+    }
   }
 
   #recordHealthy(record: EnvironmentRecord, instance: FleetInstance): void {

@@ -26,6 +26,8 @@ export class Members {
   readonly #instances = new Map<InstanceName, FleetInstance>();
   /** To be looked at one by one: changed since they were plain, or never were. */
   readonly #odd = new Set<InstanceName>();
+  /** The same, sorted; null: not known. */
+  #oddNames: readonly InstanceName[] | null = [];
   /** Sorted. */
   readonly #names: InstanceName[] = [];
   /** Who changed last, oldest first: the last one's is the change with the number `#changes`. */
@@ -59,7 +61,7 @@ export class Members {
 
   remove(name: InstanceName): void {
     if (!this.#instances.delete(name)) return;
-    this.#odd.delete(name);
+    if (this.#odd.delete(name)) this.#oddNames = null;
     removeFrom(this.#names, name);
     this.#touch(name);
   }
@@ -67,12 +69,16 @@ export class Members {
   /** What was known about it may not hold any more. */
   suspect(name: InstanceName): void {
     if (!this.#instances.has(name)) return;
-    this.#odd.add(name);
+    if (!this.#odd.has(name)) {
+      this.#odd.add(name);
+      this.#oddNames = null;
+    }
     this.#touch(name);
   }
 
   suspectAll(): void {
     for (const name of this.#instances.keys()) this.#odd.add(name);
+    this.#oddNames = null;
     this.#changed = [];
     this.#changes += 1;
     this.#view = null;
@@ -93,6 +99,7 @@ export class Members {
       const instance = this.#instances.get(name);
       if (instance === undefined || !isPlain(instance, by)) continue;
       this.#odd.delete(name);
+      this.#oddNames = null;
       this.#view = null;
     }
     this.#view ??= this.#seen();
@@ -100,7 +107,8 @@ export class Members {
   }
 
   #seen(): SetView {
-    const odd = this.#odd.size === 0 ? none : this.#named([...this.#odd].sort());
+    this.#oddNames ??= this.#odd.size === this.#names.length ? [...this.#names] : [...this.#odd].sort();
+    const odd = this.#oddNames.length === 0 ? none : this.#named(this.#oddNames);
     return new Seen(this, this.#instances.size - odd.length, odd);
   }
 

@@ -57,8 +57,13 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
 }
 
 /** As a rule they lie in this order already. */
-function byRelease({ sets }: EnvironmentRecord): readonly SetRecord[] {
-  return [...sets.values()].sort((a, b) => a.release - b.release);
+function byRelease({ sets }: EnvironmentRecord): Iterable<SetRecord> {
+  let last = 0;
+  for (const { release } of sets.values()) {
+    if (release < last) return [...sets.values()].sort((a, b) => a.release - b.release);
+    last = release;
+  }
+  return sets.values();
 }
 
 /** What each set lacks that it needs. */
