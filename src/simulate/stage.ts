@@ -268,8 +268,10 @@ export class Stage {
   /**
    * Instances of some sets that get requests of the app's route now. Where others leave them so few that a set's part is
    * below the smallest share there is, its instances are among them without one.
+   *
+   * @param standsBy whether a set without a share may be such a one: none that is given up is
    */
-  takingInstances(isWanted: (set: SetName) => boolean): InstanceName[] {
+  takingInstances(isWanted: (set: SetName) => boolean, standsBy: (set: SetName) => boolean): InstanceName[] {
     const names: InstanceName[] = [];
     for (const { route, stable, canaries = [] } of this.router.rules()) {
       if (route.host !== null) continue;
@@ -288,7 +290,7 @@ export class Stage {
       else if (rest > 0) take(stable);
       if (left === 10_000 || left <= 0) continue;
       const others = [...this.router.placed()]
-        .filter((set) => !taken.includes(set) && isWanted(set))
+        .filter((set) => !taken.includes(set) && standsBy(set))
         .map((set) => this.router.taking(set));
       const total = others.reduce((sum, { length }) => sum + length, names.length);
       for (const some of others) if (left * some.length < total) for (const { instance } of some) names.push(instance);

@@ -34,8 +34,9 @@ export const readyCapacity: Invariant = {
     /** Sets that counted until they were to end, and may still have requests. */
     const retiring = new Set<SetName>();
 
+    const counts = (set: SetName): boolean => isCounted(stage.record, set);
     const taking = (): readonly InstanceName[] =>
-      stage.takingInstances((set) => retiring.has(set) || isCounted(stage.record, set));
+      stage.takingInstances((set) => retiring.has(set) || counts(set), counts);
     /** Has done well for as long as its content asks for, and a daemon has had the time to see it. */
     const isAvailable = (name: InstanceName): boolean => {
       const instance = machine.instance(name);
