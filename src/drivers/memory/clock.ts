@@ -43,7 +43,7 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
           try {
             timer.callback();
           } catch (error) {
-            reject(error as Error);
+            reject(error);
             return;
           }
           fired += 1;
