@@ -52,6 +52,8 @@ export class Fleet {
   #refreshAgain = false;
   /** Forgotten since the look under way began: what it saw of them is out of date. */
   readonly #forgotten = new Set<InstanceName>();
+  /** Of those that ended since then it may have seen that they ran. */
+  readonly #ended = new Set<InstanceName>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -119,6 +121,7 @@ export class Fleet {
         do {
           this.#refreshAgain = false;
           this.#forgotten.clear();
+          this.#ended.clear();
           this.#merge(await this.#options.runtime.observe());
         } while (this.#refreshAgain && !this.#stopped);
       } finally {
@@ -170,9 +173,12 @@ export class Fleet {
       if (this.#forgotten.has(one.name)) continue;
       seen.add(one.name);
       const known = this.#instances.get(one.name);
-      // One that was found half-made, and was made anew under its name, is another.
-      const isAnew = known?.phase === "broken" && one.phase !== "broken";
-      if (known === undefined || isAnew) this.#adopt(one);
+      // One that had ended, or was found half-made, and was made anew under its name, is another.
+      const isAnew =
+        known?.phase === "broken"
+          ? one.phase !== "broken"
+          : known?.phase === "exited" && one.phase === "running" && !this.#ended.has(one.name);
+      if (known === undefined || isAnew) this.#adopt(one, isAnew);
       else if (known.phase === "running" && one.phase !== "running") this.#markExited(one.name, one.exit, one.phase);
       else if (known.address !== one.address || known.pid !== one.pid || known.orphaned !== one.orphaned) {
         const { address, pid, orphaned } = one;
@@ -191,9 +197,10 @@ export class Fleet {
     }
   }
 
-  #adopt(observed: ObservedInstance): void {
+  /** @param isAnew what had its name before may have served, it itself has not */
+  #adopt(observed: ObservedInstance, isAnew: boolean): void {
     const { name, set, process, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
-    const health = this.#options.isServing(name) ? unknownHealth : startingHealth;
+    const health = !isAnew && this.#options.isServing(name) ? unknownHealth : startingHealth;
     const ended = exit === null ? null : { ...exit, atMs: this.#options.clock.now() };
     this.#put({
       name,
@@ -243,6 +250,7 @@ export class Fleet {
     // When it was noticed counts: what its files say is the time of day, which may have been set meanwhile.
     const ended: Exit = { ...(exit ?? { code: null, outOfMemory: false }), atMs: this.#options.clock.now() };
     const after: FleetInstance = { ...instance, phase, exit: ended, pid: null };
+    this.#ended.add(name);
     this.#put(after);
     this.#options.onExit(after, ended);
   }

@@ -83,8 +83,10 @@ export async function rollback(
   }
   // Instances that run have theirs.
   if (setOfContent(record, digestNow(record, target)) === undefined) {
+    const { lastRelease } = record;
     await checkSecrets(controller, record, contentNow(record, originOf(record, target).content));
-    while (!mayBegin()) await until(controller, mayBegin, Number.POSITIVE_INFINITY);
+    const isAsBefore = record.lastRelease === lastRelease && record.live?.release === live?.number;
+    if (!isAsBefore || !mayBegin()) return rollback(controller, request, { askedAtMs, admitted: target.number });
   }
   refuseRevoked(record, target);
   const release = create(controller, record, rollbackTo(record, target, cause, false), askedAtMs);

@@ -140,8 +140,7 @@ export function scaleProportionally(
   if (largest !== undefined && difference !== 0)
     counts.set(largest.set, Math.max(0, (counts.get(largest.set) ?? 0) + difference - given));
   // What is beyond the number that is wanted in the end would only be started to be ended.
-  const own = counts.get(next.set) ?? next.count;
-  if (own > next.count) counts.set(next.set, Math.min(own, Math.max(next.count, desired)));
+  for (const { set, count } of all) counts.set(set, Math.min(counts.get(set) ?? count, Math.max(count, desired)));
   return counts;
 }
 
