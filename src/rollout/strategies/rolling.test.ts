@@ -95,9 +95,11 @@ for (const [unavailable, ready, count, becomes] of readyOnes) {
   });
 }
 
-test("scaleProportionally() starts no more of the new set than are wanted in the end", () => {
+test("scaleProportionally() starts no more of any set than are wanted in the end", () => {
   const counts = scaleProportionally(18, numbers(2, 7), [numbers(1, 5)], { from: 12, to: 36 });
   assert.deepEqual([...counts.values()], [15, 18]);
+  const mostlyLive = scaleProportionally(23, numbers(2, 1), [numbers(1, 5)], { from: 6, to: 29 });
+  assert.deepEqual([...mostlyLive.values()], [23, 5]);
 });
 
 test("oldSetCounts() takes none that answers while too few are ready", () => {
