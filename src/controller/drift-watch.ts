@@ -10,8 +10,8 @@ import { sleep } from "./sleep.ts";
 
 /** How often each instance is held against its content, in ms. */
 const intervalMs = 1_000;
-/** Longest time that is looked without a pause, in ms. */
-const sliceMs = 1;
+/** Longest time that is looked without a pause, in ms: what is asked for meanwhile waits for no more. */
+const sliceMs = 0.1;
 /** Length of a pause, in ms. */
 const pauseMs = 2;
 

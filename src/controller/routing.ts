@@ -73,7 +73,9 @@ export class Routing {
     const next = changedPlaces(this.#places.get(step.set) ?? noPlaces, step, (name) => endpointOf(fleet.get(name)));
     // From here on nobody counts on those that lose theirs.
     if (step.remove.length > 0) {
-      this.placed.set(step.set, without(this.placed.get(step.set) ?? [], step.remove));
+      // As a rule nobody comes as they go: then who is left is known.
+      const left = step.add.length === 0 ? next.names : without(this.placed.get(step.set) ?? [], step.remove);
+      this.placed.set(step.set, left);
       this.#suspect(step.set, step.remove);
     }
     try {

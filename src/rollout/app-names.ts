@@ -26,8 +26,9 @@ export class AppNames {
 
   /** Sorted; the same list for as long as nothing has changed. */
   get addresses(): readonly string[] {
+    if (this.#told !== null) return this.#told;
     const chosen = kinds.find((kind) => this.#addresses[kind].length > 0) ?? "staying";
-    this.#told ??= [...this.#addresses[chosen]];
+    this.#told = [...this.#addresses[chosen]];
     return this.#told;
   }
 

@@ -21,7 +21,8 @@ export function createMemoryVerifier(options: { readonly lacks?: ReadonlySet<Dig
   const parents = new Map<Digest, readonly Digest[]>();
   let keys = 1;
   let verified = 0;
-  const keyLog = async (): Promise<Digest> => sha256(`keys ${keys}`);
+  let log: Digest | null = null;
+  const keyLog = async (): Promise<Digest> => (log ??= sha256(`keys ${keys}`));
   /** One way to each image that an artifact was made from, itself first, then the nearest. */
   const waysFrom = (artifact: Digest): readonly Descent[] => {
     const ways = new Map<Digest, readonly Digest[]>([[artifact, [artifact]]]);
@@ -47,7 +48,10 @@ export function createMemoryVerifier(options: { readonly lacks?: ReadonlySet<Dig
         .sort((a, b) => a.chain.length - b.chain.length || (a.artifact < b.artifact ? -1 : 1)),
     say: (artifact, origin, ...reasons) => void said.set(artifact, { origin, reasons }),
     made: (artifact, ...from) => void parents.set(artifact, from),
-    changeKeys: () => void (keys += 1),
+    changeKeys() {
+      keys += 1;
+      log = null;
+    },
     get verified() {
       return verified;
     },
