@@ -270,11 +270,13 @@ export function portsOfLife(
       onOrphan: (listener) => runtime.onOrphan((name) => void (life.dead || listener(name))),
     },
     prober: {
-      async probe(target, timeoutMs) {
+      probe(target, timeoutMs) {
         if (life.dead) return never;
-        const result = await prober.probe(target, timeoutMs);
-        hooks.probed(target.address, result.kind === "accepted" || (result.kind === "answered" && result.status < 400));
-        return result;
+        return prober.probe(target, timeoutMs).then((result) => {
+          const passed = result.kind === "accepted" || (result.kind === "answered" && result.status < 400);
+          hooks.probed(target.address, passed);
+          return result;
+        });
       },
     },
     evidence: { attach: plain((...args) => evidence.attach(...args)) },

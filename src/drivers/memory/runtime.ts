@@ -68,8 +68,18 @@ export interface TaskBehaviour {
   readonly failure: string | null;
 }
 
-const refusal: ProbeResult = { kind: "refused", latencyMs: 0 };
-const acceptance: ProbeResult = { kind: "accepted", latencyMs: 1 };
+const refusal = Promise.resolve<ProbeResult>({ kind: "refused", latencyMs: 0 });
+const acceptance = Promise.resolve<ProbeResult>({ kind: "accepted", latencyMs: 1 });
+/** By status: an instance is asked again and again, and its answer is mostly the same. */
+const answers = new Map<number, Promise<ProbeResult>>();
+
+function answerOf(status: number): Promise<ProbeResult> {
+  const known = answers.get(status);
+  if (known !== undefined) return known;
+  const made = Promise.resolve<ProbeResult>({ kind: "answered", status, latencyMs: 1, body: "" });
+  answers.set(status, made);
+  return made;
+}
 
 const brief: TaskBehaviour = { exitMs: 10, code: 0, output: [], failure: null };
 
@@ -453,16 +463,13 @@ export function createMemoryMachine(options: {
         ?.addresses ?? [],
     exit,
     prober: {
-      async probe({ address, port, path }, timeoutMs) {
+      probe({ address, port, path }, timeoutMs) {
         const found = byAddress.get(address);
         if (found?.seen.phase === "running" && (port !== found.seen.port || clock.monotonic() < found.readyAtMs))
           return refusal;
-        if (found?.seen.phase !== "running" || found.status === null) {
-          await pass(timeoutMs);
-          return { kind: "timeout", latencyMs: timeoutMs };
-        }
-        if (path === null) return acceptance;
-        return { kind: "answered", status: found.status, latencyMs: 1, body: "" };
+        if (found?.seen.phase !== "running" || found.status === null)
+          return pass(timeoutMs).then(() => ({ kind: "timeout", latencyMs: timeoutMs }));
+        return path === null ? acceptance : answerOf(found.status);
       },
     },
     behave: (behaviour, content, process) =>
