@@ -151,6 +151,7 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, view, targets, n
   for (const name of unseenOf(set, own, odd)) end(name, null);
   // One that has requests by its weight keeps them until the router has given them to others.
   const mayDrain = targets.weights === undefined || isRouteRight;
+  const isAsked = view.rules.some((rule) => rule.hold !== true && leadsTo(rule, set.name));
   for (const instance of odd) {
     const condemned = set.condemned.get(instance.name);
     // One that ended in its first start is kept until the rollout's failure has been told from it.
@@ -160,7 +161,9 @@ function planEnds({ set, own, odd, tally, wanted, isRouteRight, view, targets, n
         (set.role !== "next" || set.proven.has(instance.name) || condemned !== undefined));
     if (gone) end(instance.name, null);
     else if (condemned === undefined) continue;
-    else if (isInTheWay(condemned.type)) end(instance.name, condemned.atMs + settings.drainMs);
+    // Its time counts from when it was told to go, as requests wait by then; where they came to it until now, from now.
+    else if (isInTheWay(condemned.type))
+      end(instance.name, (isAsked && !view.drained.has(instance.name) ? nowMs : condemned.atMs) + settings.drainMs);
     // A condemned instance serves until its replacement does, which cannot start beside it where it has a volume alone.
     // What an ended rollout left behind gets no replacement: it serves until what is live is whole. Where several sets
     // serve, others may have ended since it was told to go: then it stays until enough answer besides.
