@@ -141,7 +141,7 @@ function planUnwell(
 function planEnds({ set, own, odd, tally, wanted, isRouteRight, view, targets, nowMs }: OneSet): readonly Step[] {
   if (odd.length === 0 && set.condemned.size === 0) return noSteps;
   const { settings } = set.content;
-  const isInTheWay = (type: CondemnType): boolean => type === "yields" || hasAlone(set);
+  const isInTheWay = (type: CondemnType): boolean => (type === "yields" && set.yieldsTo !== null) || hasAlone(set);
   const isLeft = (type: CondemnType): boolean => set.role === "leaving" && !leavesAtOnce.has(type);
   const steps: Step[] = [];
   const end = (instance: InstanceName, drainUntilMs: number | null): void => {
