@@ -209,7 +209,8 @@ export class Routing {
       if (found !== undefined) this.#lead(key, found);
       throw error;
     } finally {
-      this.#issued.delete(key);
+      // Another one may have been asked for meanwhile.
+      if (this.#issued.get(key) === rule) this.#issued.delete(key);
     }
     this.#lead(key, rule);
   }
