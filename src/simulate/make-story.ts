@@ -5,7 +5,7 @@ import { randomFrom, type Random } from "./random.ts";
 import type { Act, Fault, Story, Traits } from "./story.ts";
 
 /** Most things that people ask for in one run; it ends before where it has come far enough. */
-const mostActs = 120;
+const mostActs = 240;
 /** Nearly all runs end before so many. */
 const usualActs = 60;
 /** Of 100 stories so many know analysis: what is measured takes most of their time. */
