@@ -111,6 +111,11 @@ function dial(path: string, signal: AbortSignal | undefined): Promise<Socket> {
   });
 }
 
+/** Whether no daemon answered, or none to the end. */
+export function isUnreachable(thrown: unknown): thrown is OperatorError {
+  return thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE";
+}
+
 /** The daemon does not answer at all. */
 function unreachable(path: string, cause: Error): OperatorError {
   const denied = "code" in cause && cause.code === "EACCES";

@@ -7,6 +7,7 @@ import { exitStatusByCode } from "../errors/codes.ts";
 import { fromErrorRecord, OperatorError, type ErrorRecord } from "../errors/operator-error.ts";
 import type { Ping } from "../model/api/asked.ts";
 import type { Places } from "../model/places.ts";
+import { isUnreachable } from "./api-client.ts";
 import type { Context } from "./context.ts";
 import { isInstalled, systemctl } from "./install/systemd.ts";
 import { unitName } from "./install/unit.ts";
@@ -154,7 +155,7 @@ export async function pingDaemon({ client, signal }: Context): Promise<Ping | un
   try {
     return await client.get<Ping>("/v1/ping", {}, signal);
   } catch (thrown) {
-    if (thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE") return undefined;
+    if (isUnreachable(thrown)) return undefined;
     throw thrown;
   }
 }

@@ -3,7 +3,7 @@ import { fromErrorRecord, OperatorError } from "../errors/operator-error.ts";
 import type { Ping, StreamLine } from "../model/api/asked.ts";
 import type { DeployResult, ReleaseRow } from "../model/api/releases.ts";
 import type { StatusReport } from "../model/api/status.ts";
-import { ConnectionLost } from "./api-client.ts";
+import { ConnectionLost, isUnreachable } from "./api-client.ts";
 import type { Context } from "./context.ts";
 import type { Target } from "./project.ts";
 import { showRollout } from "./rollout-line.ts";
@@ -101,8 +101,8 @@ async function pickUp(
 }
 
 /** Whether no daemon answered, and none can have begun the work. */
-export function isAway(thrown: unknown): boolean {
-  return thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE" && thrown.details !== "final";
+export function isAway(thrown: unknown): thrown is OperatorError {
+  return isUnreachable(thrown) && thrown.details !== "final";
 }
 
 async function resultOf({ client, signal }: Context, row: ReleaseRow): Promise<DeployResult> {

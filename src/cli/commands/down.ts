@@ -7,7 +7,7 @@ import type { DownRequest, DownResult } from "../../model/api/releases.ts";
 import type { Places } from "../../model/places.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
 import { ensureDaemon } from "../daemon-start.ts";
-import { followDone } from "../follow.ts";
+import { followDone, isAway } from "../follow.ts";
 import { findTargets, type Target } from "../project.ts";
 import { goesOn } from "../release.ts";
 import { whoAsks } from "../who.ts";
@@ -106,13 +106,7 @@ async function isDown(work: Promise<void>): Promise<boolean> {
     await work;
     return false;
   } catch (thrown) {
-    if (
-      thrown instanceof OperatorError &&
-      thrown.code === "DAEMON_UNREACHABLE" &&
-      thrown.details !== "final" &&
-      missing(thrown.cause)
-    )
-      return true;
+    if (isAway(thrown) && missing(thrown.cause)) return true;
     throw thrown;
   }
 }

@@ -6,7 +6,7 @@ import type { LogLine } from "../../model/api/asked.ts";
 import type { RunLine, RunRequest, RunResult } from "../../model/api/runs.ts";
 import { parseReleaseNumber } from "../../model/names.ts";
 import { commandText } from "../../model/tasks.ts";
-import { ConnectionLost } from "../api-client.ts";
+import { ConnectionLost, isUnreachable } from "../api-client.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
 import { findTarget } from "../project.ts";
 import { whoAsks } from "../who.ts";
@@ -63,8 +63,7 @@ async function follow(context: Context, body: RunRequest): Promise<RunResult> {
       return await followOnce(context, body, state, () => (deadline = Number.POSITIVE_INFINITY));
     } catch (thrown) {
       signal.throwIfAborted();
-      const isUnreachable = thrown instanceof OperatorError && thrown.code === "DAEMON_UNREACHABLE";
-      if (!(thrown instanceof ConnectionLost) && !(isUnreachable && state.instance !== "")) throw thrown;
+      if (!(thrown instanceof ConnectionLost) && !(isUnreachable(thrown) && state.instance !== "")) throw thrown;
       if (deadline === Number.POSITIVE_INFINITY) {
         output.note(`the daemon went away; trying for ${reconnectMs / 1000} s to reach it again`);
         deadline = performance.now() + reconnectMs;

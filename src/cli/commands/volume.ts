@@ -14,6 +14,7 @@ import { formatBytes } from "../../model/quantities.ts";
 import { formatVolume, parseSnapshotName, parseVolumeName } from "../../model/volumes.ts";
 import type { StoredVolume } from "../../ports/volumes.ts";
 import { renderVolumes } from "../../render/volumes.ts";
+import { isUnreachable } from "../api-client.ts";
 import { writeArchive } from "../archive-file.ts";
 import { createContext, withTarget, type Context, type TargetOptions } from "../context.ts";
 import { ensureDaemon } from "../daemon-start.ts";
@@ -56,7 +57,7 @@ function listCommand(): Command {
 
 /** Volumes outlive the daemon: what is on the disk is told without it. */
 async function withoutDaemon(context: Context, options: TargetOptions, error: unknown): Promise<readonly VolumeRow[]> {
-  if (!(error instanceof OperatorError) || error.code !== "DAEMON_UNREACHABLE" || process.getuid?.() !== 0) throw error;
+  if (!isUnreachable(error) || process.getuid?.() !== 0) throw error;
   const store = openVolumes(context);
   const volumes = (await store.list()).filter(
     ({ id }) =>

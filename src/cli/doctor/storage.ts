@@ -2,6 +2,7 @@ import type { StreamLine } from "../../model/api/asked.ts";
 import type { StorageFinding, StorageReport } from "../../model/api/storage.ts";
 import { formatBytes } from "../../model/quantities.ts";
 import { OperatorError, fromErrorRecord } from "../../errors/operator-error.ts";
+import { isUnreachable } from "../api-client.ts";
 import type { Context } from "../context.ts";
 import { whoAsks } from "../who.ts";
 import { fail, ok, warn, type Finding } from "./finding.ts";
@@ -16,7 +17,7 @@ export async function examineStorage(
   const running = await client.get("/v1/ping", {}, signal).then(
     () => true,
     (error: unknown) => {
-      if (error instanceof OperatorError && error.code === "DAEMON_UNREACHABLE") return false;
+      if (isUnreachable(error)) return false;
       throw error;
     },
   );

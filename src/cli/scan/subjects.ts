@@ -1,8 +1,8 @@
-import { OperatorError } from "../../errors/operator-error.ts";
 import type { ReleaseRow } from "../../model/api/releases.ts";
 import type { Digest } from "../../model/canonical.ts";
 import type { Store } from "../../ports/store.ts";
 import { newestTag } from "../local-store.ts";
+import { isUnreachable } from "../api-client.ts";
 import type { Context } from "../context.ts";
 
 /** An artifact that is asked about, and where it is live. */
@@ -18,7 +18,7 @@ export async function liveSubjects(context: Context, app?: string): Promise<read
     .get<readonly ReleaseRow[]>("/v1/releases", {}, context.signal)
     .catch((error: unknown) => {
       context.signal.throwIfAborted();
-      if (error instanceof OperatorError && error.code === "DAEMON_UNREACHABLE") return null;
+      if (isUnreachable(error)) return null;
       throw error;
     });
   if (rows === null) return null;
