@@ -24,11 +24,9 @@ interface Seen {
   sets: readonly SeenSet[];
 }
 
-/** Who was there of a set, and how many changes there had been of them. */
+/** Who was there of a set that may be asked, and how many changes there had been of them. */
 interface SeenSet {
   readonly set: SetRecord;
-  /** Whether it served beside what is live. */
-  readonly shares: boolean;
   readonly members: Members | undefined;
   readonly changes: number;
 }
@@ -66,7 +64,7 @@ export class NameKeeper {
       .catch((error: unknown) => {
         this.#told.delete(environment);
         if (!signal.aborted)
-          log("warn", "cannot tell instances who is who", { environment, error: asOperatorError(error).toJSON() });
+          log("warn", "cannot tell instances who is who", { environment, error: asOperatorError(error) });
       })
       .finally(() => {
         if (this.#telling.get(environment) === telling) this.#telling.delete(environment);
@@ -100,35 +98,43 @@ export class NameKeeper {
     const live = record.live?.set ?? null;
     const before = seen.sets;
     let index = 0;
-    let isSame = seen.live === live && before.length === record.sets.size;
+    let isSame = seen.live === live;
     let isQuiet = isSame;
     for (const set of record.sets.values()) {
       if (!isSame) break;
+      if (!isAsked(set, live)) continue;
       const known = before[index];
       const members = this.#options.members(set.name);
-      isSame = known?.set === set && known.shares === sharesRequests(set) && known.members === members;
+      isSame = known?.set === set && known.members === members;
       isQuiet &&= isSame && known?.changes === changesOf(members);
       index += 1;
     }
+    isSame &&= index === before.length;
     // Nearly always nobody came, went or changed.
-    if (isQuiet) return;
+    if (isQuiet && isSame) return;
     seen.live = live;
-    seen.sets = [...record.sets.values()].map((set) => {
+    const sets: SeenSet[] = [];
+    for (const set of record.sets.values()) {
+      if (!isAsked(set, live)) continue;
       const members = this.#options.members(set.name);
-      return { set, shares: sharesRequests(set), members, changes: changesOf(members) };
-    });
-    const changed = isSame
-      ? before.map(({ members, changes }) => (members === undefined ? noNames : members.changedSince(changes)))
-      : [undefined];
-    if (changed.includes(undefined)) {
-      seen.names.renew(
-        record,
-        seen.sets.flatMap(({ members }) => members?.all() ?? []),
-      );
-      return;
+      sets.push({ set, members, changes: changesOf(members) });
     }
-    for (const [at, names] of changed.entries())
-      for (const name of names ?? []) seen.names.change(record, name, before[at]?.members?.get(name));
+    seen.sets = sets;
+    if (isSame && this.#change(seen.names, record, before)) return;
+    seen.names.renew(
+      record,
+      sets.flatMap(({ members }) => members?.all() ?? []),
+    );
+  }
+
+  /** Looks at those alone that have changed. @returns false where it is not known who has */
+  #change(names: AppNames, record: EnvironmentRecord, sets: readonly SeenSet[]): boolean {
+    for (const { members, changes } of sets) {
+      const changed = members === undefined ? noNames : members.changedSince(changes);
+      if (changed === undefined) return false;
+      for (const name of changed) names.change(record, name, members?.get(name));
+    }
+    return true;
   }
 
   /** Sorted, so that equal facts give equal files. */
@@ -143,7 +149,12 @@ export class NameKeeper {
 /** Asked for with every plan and every end of an instance. */
 const nobodyIsTold = Promise.resolve();
 
-const noNames: ReadonlySet<InstanceName> = new Set();
+/** Whether instances of a set may be asked by the app's name: those of what is live, and of what serves beside it. */
+function isAsked(set: SetRecord, live: SetName | null): boolean {
+  return live !== null && (set.name === live || sharesRequests(set));
+}
+
+const noNames: readonly InstanceName[] = [];
 
 function changesOf(members: Members | undefined): number {
   return members?.changes ?? 0;

@@ -1,6 +1,6 @@
 import { asOperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
-import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState } from "../ledger/state.ts";
+import { environmentKey, isRouted, type EnvironmentRecord, type LedgerState, type SetRecord } from "../ledger/state.ts";
 import {
   isTask,
   splitInstanceName,
@@ -12,14 +12,14 @@ import {
 import { nextDeadlineMs, planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { RouteRule } from "../model/observation.ts";
 import { isLate } from "../rollout/plan-active.ts";
-import type { AnalysisView } from "../rollout/plan-analysis.ts";
+import { isConclusive, type AnalysisView } from "../rollout/plan-analysis.ts";
 import { watchStep } from "../rollout/plan-watch.ts";
 import { isUsable } from "../rollout/ready.ts";
 import type { Step } from "../rollout/step.ts";
 import { hasUsable, isPlaced, setView, type EnvironmentView, type SetView } from "../rollout/view.ts";
 import { watchWindowMs, type TrafficShare } from "../rollout/watch.ts";
 import { servingApps } from "../rollout/app-names.ts";
-import { waitsFor } from "../rollout/needs.ts";
+import { hasNeeds, waitsFor } from "../rollout/needs.ts";
 import { AnalysisKeeper } from "./analysis-keeper.ts";
 import { NameKeeper } from "./app-names.ts";
 import { DriftWatch } from "./drift-watch.ts";
@@ -49,6 +49,7 @@ const soonTimer = "soon";
 const mostReplans = 100;
 
 const noTraffic: TrafficShare = { requests: 0, errors: 0 };
+const noApps: ReadonlySet<AppName> = new Set();
 
 /** After these what is plain about a set's instances may be another. */
 const changesAll: ReadonlySet<LedgerEvent["data"]["kind"]> = new Set([
@@ -127,10 +128,11 @@ export class Controller {
         if (health.state === "starting" && health.probes > 1) return;
         const record = this.#recordOfSet(instance.set);
         if (record === undefined) return;
-        if (health.state === "healthy" && !(record.sets.get(instance.set)?.proven.has(instance.name) ?? true)) {
+        const set = record.sets.get(instance.set);
+        if (health.state === "healthy" && set?.proven.has(instance.name) === false)
           this.#recordHealthy(record, instance);
-        }
-        if (isNews(record, instance, before, ports.clock.now())) this.#tickSoon(keyOf(record));
+        if (health.state !== before || (set !== undefined && isNews(record, set, instance, ports.clock.now())))
+          this.#tickSoon(keyOf(record));
       },
     });
     this.#traffic = new TrafficWatch({
@@ -143,7 +145,7 @@ export class Controller {
       ports,
       share: (set, stretchMs) => this.#traffic.share(set, stretchMs),
       usable: (set) => this.fleet.members(set)?.all().filter(isUsable).length ?? 0,
-      onMeasured: (key) => this.tick(key),
+      onMeasured: (key) => this.#onMeasured(key),
     });
     this.executor = new Executor({
       ports,
@@ -237,17 +239,23 @@ export class Controller {
   view(record: EnvironmentRecord): EnvironmentView {
     const analysis = this.#analysis.look(record);
     return {
+      analysis,
       serving: this.#servingFor(record),
       bootedAtMs: this.state.timeline.boot?.atMs ?? null,
       sets: this.#setsOf(record),
-      tasks: this.fleet.tasks().filter(({ set }) => this.#recordOfSet(set) === record),
+      tasks: this.#tasksOf(record),
       placed: this.executor.routing.placed,
       drained: this.executor.routing.drained,
       rules: this.rulesOf(record),
       memory: this.ports.machine.memory(),
       recent: this.#recentOf(record),
-      ...(analysis === undefined ? {} : { analysis }),
     };
+  }
+
+  /** As a rule there are none. */
+  #tasksOf(record: EnvironmentRecord): readonly FleetInstance[] {
+    const tasks = this.fleet.tasks();
+    return tasks.length === 0 ? tasks : tasks.filter(({ set }) => this.#recordOfSet(set) === record);
   }
 
   /** What answers the routes of an environment, or may do so already. */
@@ -285,15 +293,12 @@ export class Controller {
 
   /** Looked at only where it matters: most apps need none. */
   #servingFor(record: EnvironmentRecord): ReadonlySet<AppName> {
+    if (!hasNeeds(record)) return noApps;
     const coming = record.active === null ? null : (record.releases.get(record.active)?.settings ?? null);
     const needs = [...(record.settings.needs ?? []), ...(coming?.needs ?? [])];
     const needed = needs.flatMap((app) => this.state.environments.get(environmentKey(app, record.environment)) ?? []);
-    return needed.length === 0
-      ? new Set()
-      : servingApps(
-          needed,
-          needed.flatMap((record) => this.instancesOf(record)),
-        );
+    const instances = needed.flatMap((other) => this.instancesOf(other));
+    return servingApps(needed, instances);
   }
 
   /** Apps that an environment waits for before it starts. */
@@ -354,6 +359,11 @@ export class Controller {
     this.#soon.add(key);
   }
 
+  #onMeasured(key: string): void {
+    const record = this.state.environments.get(key);
+    if (record !== undefined && isConclusive(record, this.measured(record), this.ports.clock.now())) this.tick(key);
+  }
+
   #tickOrRetry(key: string, record: EnvironmentRecord): void {
     try {
       this.#tickOne(key, record);
@@ -371,7 +381,7 @@ export class Controller {
       const view = this.view(record);
       const steps = this.#planner(record, view, now);
       this.#tellOthers(key, record, view);
-      if (!steps.some((step) => this.#underWay.begin(key, record, step, steps))) {
+      if (!this.#underWay.begin(key, record, steps)) {
         this.#planAgainAt(key, nextDeadlineMs(record, view, now));
         return;
       }
@@ -410,11 +420,12 @@ export class Controller {
     if (data.kind === "instance.condemned" || data.kind === "instance.healthy") {
       const set = splitInstanceName(data.instance)?.set;
       if (set !== undefined) this.fleet.members(set)?.suspect(data.instance);
-    } else if ("app" in data && data.app !== undefined && changesAll.has(data.kind))
-      this.#suspectAll(this.state.environments.get(environmentKey(data.app, data.environment)));
+    }
+    if (!("app" in data) || data.app === undefined) return;
+    const key = environmentKey(data.app, data.environment);
+    if (changesAll.has(data.kind)) this.#suspectAll(this.state.environments.get(key));
     // That instances are being started is of the plan that has them started.
-    if ("app" in data && data.kind !== "instances.starting")
-      this.#dirty.add(environmentKey(data.app, data.environment));
+    if (data.kind !== "instances.starting") this.#dirty.add(key);
   }
 
   #sample(): void {
@@ -434,7 +445,8 @@ export class Controller {
     if (this.#recording.has(name)) return;
     this.#recording.add(name);
     const afterMs = Math.max(0, this.ports.clock.now() - startedAtMs);
-    this.recorder.appendSoon({ kind: "instance.healthy", app, environment, instance: name, afterMs }).then(
+    this.recorder.appendSoon(
+      { kind: "instance.healthy", app, environment, instance: name, afterMs },
       () => this.#recording.delete(name),
       (error: unknown) => {
         this.#recording.delete(name);
@@ -524,28 +536,18 @@ export class Controller {
 
   #warn(message: string, thrown: unknown): void {
     if (this.#stopping.signal.aborted) return;
-    const error = asOperatorError(thrown);
-    this.#log("warn", message, { error: error.toJSON() });
+    this.#log("warn", message, { error: asOperatorError(thrown) });
   }
 }
 
 /**
- * Whether a probe told what a plan may follow from: a change, the first answer after its deadline, which is judged by it,
- * and that a warm set which is to go live still answers. What time alone brings is planned for when it comes.
+ * Whether a probe that changed nothing told what a plan may follow from: the first answer after its deadline, which is
+ * judged by it, and that a warm set which is to go live still answers. What time alone brings is planned for when it comes.
  */
-function isNews(
-  record: EnvironmentRecord,
-  instance: FleetInstance,
-  before: FleetInstance["health"],
-  nowMs: number,
-): boolean {
-  const { health } = instance;
-  if (health.state !== before.state) return true;
-  const set = record.sets.get(instance.set);
-  if (set === undefined) return false;
-  if (health.probes === 1 && isLate(instance, set, nowMs)) return true;
-  const active = record.active === null ? undefined : record.releases.get(record.active);
-  return active?.set === set.name && set.role === "warm";
+function isNews(record: EnvironmentRecord, set: SetRecord, instance: FleetInstance, nowMs: number): boolean {
+  if (instance.health.probes === 1 && isLate(instance, set, nowMs)) return true;
+  if (set.role !== "warm" || record.active === null) return false;
+  return record.releases.get(record.active)?.set === set.name;
 }
 
 export function keyOf(record: EnvironmentRecord): string {

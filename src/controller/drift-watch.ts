@@ -69,7 +69,7 @@ export class DriftWatch {
 
   #warn(instance: InstanceName, error: unknown): void {
     const { signal, log } = this.#options;
-    if (!signal.aborted) log("warn", "cannot look for drift", { instance, error: asOperatorError(error).toJSON() });
+    if (!signal.aborted) log("warn", "cannot look for drift", { instance, error: asOperatorError(error) });
   }
 
   #driftOf(name: InstanceName): readonly string[] {

@@ -1,7 +1,7 @@
 import { OperatorError, asOperatorError, causeText } from "../errors/operator-error.ts";
-import type { EventData, Failure } from "../ledger/event.ts";
+import type { CondemnType, EventData, Failure } from "../ledger/event.ts";
 import { crashesOf } from "../ledger/crashes.ts";
-import { isRouted, settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
+import { settingsFor, type EnvironmentRecord, type SetRecord } from "../ledger/state.ts";
 import {
   instanceName,
   isWorker,
@@ -18,10 +18,11 @@ import { readyInstances } from "../rollout/ready.ts";
 import { servingText } from "../rollout/serving-text.ts";
 import type { Step } from "../rollout/step.ts";
 import { staysText } from "../rollout/task-outcome.ts";
-import { isPlaced, isSwitchIssued } from "../rollout/view.ts";
+import { isSwitchIssued } from "../rollout/view.ts";
 import type { TrafficShare } from "../rollout/watch.ts";
 import type { Fleet } from "./fleet.ts";
 import { decisionEvents } from "./decision-events.ts";
+import { InstanceEnds } from "./instance-ends.ts";
 import { refuseLostVolumes } from "./lost-volumes.ts";
 import type { ControllerPorts } from "./ports.ts";
 import type { Recorder } from "./recorder.ts";
@@ -29,16 +30,11 @@ import { revokedFailure } from "./refusals.ts";
 import { aborted, quarantine } from "./releases.ts";
 import { Routing } from "./routing.ts";
 import { hideSecrets } from "./secret-values.ts";
-import { sleep } from "./sleep.ts";
 import { TaskRunner } from "./task-runner.ts";
 import { VolumeRunner } from "./volume-runner.ts";
 
-/** Time between two looks whether an instance that ends still has requests, in ms. */
-const drainPollMs = 100;
 /** Longest time that a rollout waits for a volume that is still another's, in ms. */
 const attachedMs = 20_000;
-/** Time between SIGTERM and SIGKILL, in ms. */
-const graceMs = 10_000;
 /** Longest text of why workers could not be started, in characters. */
 const longestReason = 500;
 
@@ -63,6 +59,7 @@ export class Executor {
   /** Why what is live could not be started when it was last tried. */
   readonly startProblems = new Map<SetName, string>();
   readonly #options: ExecutorOptions;
+  readonly #ends: InstanceEnds;
   readonly #tasks: TaskRunner;
   readonly #volumes: VolumeRunner;
   /** Since when sets cannot start because a volume is still another's, monotonic. */
@@ -71,6 +68,7 @@ export class Executor {
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.routing = new Routing(options);
+    this.#ends = new InstanceEnds(options, this.routing);
     this.#tasks = new TaskRunner({ ...options, releaseUnused: () => this.releaseUnused() });
     const abort = this.#abortActive.bind(this);
     this.#volumes = new VolumeRunner({ ...options, abort });
@@ -113,7 +111,12 @@ export class Executor {
         return true;
       }
       case "step":
-        recorder.append(...decisionEvents(record, step.release, step.decisions), ...steppedEvents(record, step));
+        recorder.append(
+          ...decisionEvents(record, step.release, step.decisions),
+          ...steppedEvents(record, step),
+          // As a rule they are too many by what this step comes to.
+          ...condemnedEvents(record, plan),
+        );
         return true;
       case "decide":
         recorder.append(...decisionEvents(record, step.release, [step.decision]));
@@ -138,24 +141,30 @@ export class Executor {
         recorder.append({ kind: "set.retired", app, environment, set: step.set, reason: step.reason });
         return true;
       case "condemn":
-        recorder.append(...condemnedEvents(record, step, plan));
+        recorder.append(...condemnedEvents(record, plan));
         return true;
       default:
         return false;
     }
   }
 
-  /** Carries out a step that touches the world; when it resolves, its result is observed and recorded. */
-  async run(record: EnvironmentRecord, step: Step): Promise<void> {
-    try {
-      await this.#carryOut(record, step);
-    } catch (error) {
+  /**
+   * Carries out a step that touches the world; when it resolves, its result is observed and recorded. What several steps of a
+   * plan do together waits for `begun`.
+   */
+  run(record: EnvironmentRecord, step: Step): Promise<void> {
+    return this.#carryOut(record, step).catch((error: unknown) => {
       // Without room a rollout ends and says so, which the reserve makes possible. A rollback that nobody waits for goes on
       // trying: what it leaves is worse.
       const isFull = asOperatorError(error).code === "DISK_FULL";
       const set = "set" in step ? record.sets.get(step.set) : undefined;
       if (!isFull || set === undefined || isAutomatic(record) || !this.#abortActive(record, set, error)) throw error;
-    }
+    });
+  }
+
+  /** No more steps of this plan: from here on what it asks for is on its way, as another plan has to know. */
+  begun(): void {
+    this.#ends.begin();
   }
 
   #carryOut(record: EnvironmentRecord, step: Step): Promise<void> {
@@ -171,7 +180,7 @@ export class Executor {
       case "fail":
         return this.#fail(record, step);
       case "end":
-        return this.#end(record, step);
+        return this.#ends.run(record, step);
       case "forget":
         return this.#forget(record, step);
       case "start-task":
@@ -184,7 +193,7 @@ export class Executor {
       case "snapshot":
         return this.#volumes.run(record, step);
       default:
-        throw new Error(`step ${step.kind} is recorded, not run`);
+        return Promise.reject(new Error(`step ${step.kind} is recorded, not run`));
     }
   }
 
@@ -208,7 +217,8 @@ export class Executor {
       await ports.runtime.prepare(set.content.artifact, signal, set.environment);
       // Its rollout may have been ended meanwhile, or another have gone live.
       if (set.role === "ending" || (isWorker(process) && set.role !== "live")) return;
-      await refuseLostVolumes(ports.volumes, record, volumesOf(set.content.settings, process, set));
+      const volumes = volumesOf(set.content.settings, process, set);
+      if (volumes.length > 0) await refuseLostVolumes(ports.volumes, record, volumes);
       const wanted = {
         process,
         count: step.count,
@@ -342,51 +352,6 @@ export class Executor {
     );
   }
 
-  async #end(record: EnvironmentRecord, step: Extract<Step, { kind: "end" }>): Promise<void> {
-    const { recorder, ports, fleet, signal } = this.#options;
-    const { instance, set, drainUntilMs } = step;
-    if (drainUntilMs !== null && isPlaced(this.routing.placed.get(set), instance)) {
-      // No route leads to a set that ends: nothing new comes, and while one of its instances has requests the others stand
-      // by for them, should it die.
-      const own = record.sets.get(set);
-      const standsBy = own?.role === "ending";
-      // Its time counts from when nothing new comes to it, however long the router took for that.
-      const ownMs = standsBy ? own.content.settings.drainMs : Math.max(0, drainUntilMs - ports.clock.now());
-      if (!standsBy) await this.routing.drain(set, instance);
-      const freeAtMs = standsBy ? (this.routing.leftAtMs(set) ?? 0) : ports.clock.now();
-      const untilMs = Math.max(drainUntilMs, freeAtMs + ownMs);
-      while (!signal.aborted && ports.clock.now() < untilMs && fleet.get(instance)?.phase === "running") {
-        // No answer is not "nothing in flight": then the deadline decides.
-        const open = await ports.router.inFlight(set).catch(() => undefined);
-        if (open?.get(instance) === 0 && (!standsBy || [...open.values()].every((count) => count === 0))) break;
-        await sleep(ports.clock, drainPollMs, signal);
-      }
-      if (signal.aborted) return;
-      await ports.router.cut(set, [instance]).catch(() => {});
-    }
-    // Who asks for it by name must not be sent to one that ends.
-    if (drainUntilMs !== null) await this.#options.tellNames(record);
-    await ports.runtime.remove([instance], this.#graceOf(record, step), signal);
-    if (signal.aborted) return;
-    fleet.forget(instance);
-    if (splitInstanceName(instance) !== undefined) {
-      const { app, environment } = record;
-      await recorder.appendSoon({ kind: "instance.removed", app, environment, instance });
-    }
-  }
-
-  /**
-   * Time from SIGTERM to SIGKILL. Who has no route cannot be drained by the router: it finishes what it has by itself. A
-   * worker has its drain and no more: another content's works already.
-   */
-  #graceOf(record: EnvironmentRecord, { set, instance, drainUntilMs }: Extract<Step, { kind: "end" }>): number {
-    if (drainUntilMs === null) return 0;
-    const leftMs = Math.max(0, drainUntilMs - this.#options.ports.clock.now());
-    const process = splitInstanceName(instance)?.process ?? webProcess;
-    if (isWorker(process)) return leftMs;
-    return isRouted(record, set) ? graceMs : Math.max(graceMs, leftMs);
-  }
-
   async #forget(record: EnvironmentRecord, step: Extract<Step, { kind: "forget" }>): Promise<void> {
     const { recorder, ports, fleet, signal } = this.#options;
     // One may still be on its way, asked for before its rollout was ended: without its set nobody would end it.
@@ -428,18 +393,22 @@ function rejectedEvents(
   return [aborted(record, release, failure, true), ...quarantine(record, release, `its analysis failed: ${reason}`)];
 }
 
-/** Instances of one set that go for the same reason are told to at once: each by itself would be planned for by itself. */
-function condemnedEvents(
-  { app, environment }: EnvironmentRecord,
-  first: Extract<Step, { kind: "condemn" }>,
-  plan: readonly Step[],
-): readonly EventData[] {
-  const set = splitInstanceName(first.instance)?.set;
-  return plan.flatMap((step) => {
-    if (step.kind !== "condemn" || step.type !== first.type || splitInstanceName(step.instance)?.set !== set) return [];
+/**
+ * All instances that a plan has go are told to at once: each by itself would be planned for by itself. Of one set's only those
+ * of the first reason: without them the others may not be too many any more, and one may go for two reasons.
+ */
+function condemnedEvents({ app, environment }: EnvironmentRecord, plan: readonly Step[]): readonly EventData[] {
+  const events: EventData[] = [];
+  const reasons = new Map<SetName, CondemnType>();
+  for (const step of plan) {
+    if (step.kind !== "condemn") continue;
     const { instance, type, reason } = step;
-    return [{ kind: "instance.condemned", app, environment, instance, type, reason }];
-  });
+    const set = splitInstanceName(instance)?.set;
+    if (set === undefined || (reasons.get(set) ?? type) !== type) continue;
+    reasons.set(set, type);
+    events.push({ kind: "instance.condemned", app, environment, instance, type, reason });
+  }
+  return events;
 }
 
 function steppedEvents(

@@ -1,21 +1,23 @@
-import { isTask, isWorker, splitInstanceName, webProcess, type InstanceName, type SetName } from "../model/names.ts";
-import type { HealthSettings, RunSettings } from "../model/content.ts";
+import { isTask, isWorker, webProcess, type InstanceName, type SetName } from "../model/names.ts";
+import type { RunSettings } from "../model/content.ts";
 import type { Exit } from "../model/observation.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Prober, ProbeResult, ProbeTarget } from "../ports/prober.ts";
+import type { Prober, ProbeResult } from "../ports/prober.ts";
 import type { ObservedInstance, Runtime } from "../ports/runtime.ts";
 import {
   afterProbe,
+  countProbe,
   isPassed,
   nextProbeDelayMs,
   probePath,
   startingHealth,
   unknownHealth,
   type Health,
+  type KeptHealth,
 } from "../rollout/health.ts";
 import type { InstanceView } from "../rollout/view.ts";
 import { Members } from "./members.ts";
-import { keepProbing } from "./probing.ts";
+import { Probing } from "./probing.ts";
 import { workerReadyMs } from "../rollout/processes.ts";
 
 /** An instance with what its probes and the last look for drift told. */
@@ -23,6 +25,11 @@ export interface FleetInstance extends InstanceView {
   readonly port: number;
   readonly pid: number | null;
   readonly drift: readonly string[];
+}
+
+/** Its probes are counted in place: whoever has it sees what the last one told. */
+interface Kept extends FleetInstance {
+  readonly health: KeptHealth;
 }
 
 export interface FleetOptions {
@@ -36,17 +43,20 @@ export interface FleetOptions {
   readonly onExit: (instance: FleetInstance, exit: Exit) => void;
   /** Its supervisor ended: it must be replaced. */
   readonly onOrphan: (instance: FleetInstance) => void;
-  readonly onHealth: (instance: FleetInstance, before: Health) => void;
+  /** It was asked, or has run for long enough. @param before what its state was */
+  readonly onHealth: (instance: FleetInstance, before: Health["state"]) => void;
 }
 
 /** All instances there are, probed. What it says is memory: the runtime and the probes are the truth behind it. */
 export class Fleet {
   readonly #options: FleetOptions;
-  readonly #instances = new Map<InstanceName, FleetInstance>();
+  readonly #instances = new Map<InstanceName, Kept>();
   readonly #tasks = new Set<InstanceName>();
   readonly #members = new Map<SetName, Members>();
-  readonly #cancelProbe = new Map<InstanceName, () => void>();
-  #stopListening: () => void = () => {};
+  readonly #probing: Probing;
+  /** Of workers, which are not asked: ends the wait until they have run for long enough. */
+  readonly #cancelRun = new Map<InstanceName, () => void>();
+  #stopListening: readonly (() => void)[] = [];
   #stopped = false;
   #refreshing: Promise<void> | null = null;
   #refreshAgain = false;
@@ -57,6 +67,12 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    const { prober, clock } = options;
+    this.#probing = new Probing({
+      prober,
+      clock,
+      onAnswer: (name, passed, result) => this.#hear(name, passed, result),
+    });
   }
 
   start(): void {
@@ -64,22 +80,24 @@ export class Fleet {
     const stopExits = runtime.onExit((name, exit) => this.#markExited(name, exit));
     // The next regular look makes up for one that fails.
     const stopOrphans = runtime.onOrphan(() => void this.refresh().catch(() => {}));
-    this.#stopListening = () => {
-      stopExits();
-      stopOrphans();
-    };
+    this.#stopListening = [stopExits, stopOrphans];
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#stopListening();
-    for (const cancel of this.#cancelProbe.values()) cancel();
-    this.#cancelProbe.clear();
+    for (const stop of this.#stopListening) stop();
+    this.#probing.stop();
+    for (const cancel of this.#cancelRun.values()) cancel();
+    this.#cancelRun.clear();
   }
 
   /** All instances but tasks', sorted by name. Costs as much as there are. */
   all(): readonly FleetInstance[] {
-    return byName([...this.#members.values()].flatMap((members) => members.all()));
+    // Names begin with their set's: in the order of the sets they are in their own.
+    const all: FleetInstance[] = [];
+    for (const set of [...this.#members.keys()].sort())
+      for (const instance of this.#members.get(set)?.all() ?? []) all.push(instance);
+    return all;
   }
 
   /** Instances of tasks, which are neither probed nor replaced, sorted by name. */
@@ -94,8 +112,7 @@ export class Fleet {
     return this.#members.get(set);
   }
 
-  #put(instance: FleetInstance): void {
-    const before = this.#instances.get(instance.name);
+  #put(instance: Kept): void {
     this.#instances.set(instance.name, instance);
     if (isTask(instance.process)) {
       this.#tasks.add(instance.name);
@@ -103,7 +120,7 @@ export class Fleet {
     }
     let members = this.#members.get(instance.set);
     if (members === undefined) this.#members.set(instance.set, (members = new Members()));
-    members.put(instance, before !== undefined && isQuiet(before, instance));
+    members.put(instance);
   }
 
   get(name: InstanceName): FleetInstance | undefined {
@@ -133,7 +150,7 @@ export class Fleet {
 
   /** Probes a set's instances now, beside their regular probes. Only passed probes count; resolves within `timeoutMs`. */
   async ask(set: SetName, timeoutMs: number): Promise<void> {
-    const { prober, clock, settingsOf, onHealth } = this.#options;
+    const { prober, settingsOf } = this.#options;
     const settings = settingsOf(set);
     if (settings === undefined) return;
     await Promise.all(
@@ -142,9 +159,7 @@ export class Fleet {
         const result = await prober.probe({ address, port, path: probePath(settings.health) }, timeoutMs);
         const now = this.#instances.get(name);
         if (this.#stopped || now?.phase !== "running" || !isPassed(settings.health, result)) return;
-        const after = { ...now, health: afterProbe(now.health, true, result, clock.now()) };
-        this.#put(after);
-        onHealth(after, now.health);
+        this.#note(now, true, result);
       }),
     );
   }
@@ -155,11 +170,10 @@ export class Fleet {
   }
 
   forget(name: InstanceName): void {
-    this.#cancelProbe.get(name)?.();
-    this.#cancelProbe.delete(name);
+    this.#leave(name);
+    const set = this.#instances.get(name)?.set;
     this.#instances.delete(name);
     this.#tasks.delete(name);
-    const set = splitInstanceName(name)?.set;
     const members = set === undefined ? undefined : this.#members.get(set);
     members?.remove(name);
     if (set !== undefined && members?.size === 0) this.#members.delete(set);
@@ -168,10 +182,10 @@ export class Fleet {
 
   #merge(observed: readonly ObservedInstance[]): void {
     if (this.#stopped) return;
-    const seen = new Set<InstanceName>();
+    let seen = 0;
     for (const one of observed) {
       if (this.#forgotten.has(one.name)) continue;
-      seen.add(one.name);
+      seen += 1;
       const known = this.#instances.get(one.name);
       // One that had ended, or was found half-made, and was made anew under its name, is another.
       const isAnew =
@@ -185,12 +199,15 @@ export class Fleet {
         const now = { ...known, address, pid, orphaned };
         this.#put(now);
         // Seen before it had an address, it could not be probed.
-        if (known.address === null && known.phase === "running") this.#lookAfter(one.name);
+        if (known.address !== address && known.phase === "running") this.#lookAfter(now);
         if (orphaned) this.#options.onOrphan(now);
       }
     }
+    // All that were seen are known by now: nearly always nobody else is.
+    if (seen === this.#instances.size) return;
+    const there = new Set(observed.map(({ name }) => name));
     for (const [name, instance] of this.#instances) {
-      if (seen.has(name)) continue;
+      if (there.has(name)) continue;
       // Gone without a trace, as after a reboot: nobody saw how it ended.
       if (instance.phase === "running") this.#markExited(name, null, "broken");
       this.forget(name);
@@ -200,9 +217,9 @@ export class Fleet {
   /** @param isAnew what had its name before may have served, it itself has not */
   #adopt(observed: ObservedInstance, isAnew: boolean): void {
     const { name, set, process, ordinal, phase, address, port, pid, startedAtMs, exit } = observed;
-    const health = !isAnew && this.#options.isServing(name) ? unknownHealth : startingHealth;
+    const health = { ...(!isAnew && this.#options.isServing(name) ? unknownHealth : startingHealth) };
     const ended = exit === null ? null : { ...exit, atMs: this.#options.clock.now() };
-    this.#put({
+    const adopted: Kept = {
       name,
       set,
       process,
@@ -216,67 +233,71 @@ export class Fleet {
       health,
       orphaned: observed.orphaned,
       drift: [],
-    });
-    if (phase === "running") this.#lookAfter(name);
+    };
+    this.#put(adopted);
+    if (phase === "running") this.#lookAfter(adopted);
   }
 
   /** Begins to tell an instance's health: by probes, or by the time it has run. A task's is told by its end. */
-  #lookAfter(name: InstanceName): void {
-    const instance = this.#instances.get(name);
-    if (instance?.process === webProcess) this.#probe(name);
-    else if (instance !== undefined && isWorker(instance.process)) this.#awaitRun(instance);
+  #lookAfter({ name, set, process, address, port }: FleetInstance): void {
+    this.#leave(name);
+    const settings = this.#options.settingsOf(set);
+    if (this.#stopped || address === null || settings === undefined) return;
+    if (process === webProcess)
+      this.#probing.begin(name, { address, port, path: probePath(settings.health) }, settings.health);
+    else if (isWorker(process)) this.#awaitRun(name, settings);
   }
 
-  #awaitRun({ name, set, address }: FleetInstance): void {
-    const { clock, settingsOf, onHealth } = this.#options;
-    const settings = settingsOf(set);
-    if (this.#stopped || address === null || settings === undefined) return;
+  #leave(name: InstanceName): void {
+    this.#probing.end(name);
+    this.#cancelRun.get(name)?.();
+    this.#cancelRun.delete(name);
+  }
+
+  #awaitRun(name: InstanceName, { minReadyMs }: RunSettings): void {
+    const { clock, onHealth } = this.#options;
     const settle = (): void => {
-      this.#cancelProbe.delete(name);
+      this.#cancelRun.delete(name);
       const now = this.#instances.get(name);
-      if (this.#stopped || now?.phase !== "running") return;
-      const after: FleetInstance = { ...now, health: { ...now.health, state: "healthy", healthySinceMs: clock.now() } };
+      if (now === undefined) return;
+      const after: Kept = { ...now, health: { ...now.health, state: "healthy", healthySinceMs: clock.now() } };
       this.#put(after);
-      onHealth(after, now.health);
+      onHealth(after, now.health.state);
     };
-    this.#cancelProbe.set(name, clock.after(workerReadyMs(settings.minReadyMs), settle));
+    this.#cancelRun.set(name, clock.after(workerReadyMs(minReadyMs), settle));
   }
 
   #markExited(name: InstanceName, exit: Exit | null, phase: "exited" | "broken" = "exited"): void {
     const instance = this.#instances.get(name);
     if (instance === undefined || instance.phase !== "running" || this.#stopped) return;
-    this.#cancelProbe.get(name)?.();
-    this.#cancelProbe.delete(name);
+    this.#leave(name);
     // When it was noticed counts: what its files say is the time of day, which may have been set meanwhile.
     const ended: Exit = { ...(exit ?? { code: null, outOfMemory: false }), atMs: this.#options.clock.now() };
-    const after: FleetInstance = { ...instance, phase, exit: ended, pid: null };
+    const after: Kept = { ...instance, phase, exit: ended, pid: null };
     this.#ended.add(name);
     this.#put(after);
     this.#options.onExit(after, ended);
   }
 
-  #probe(name: InstanceName): void {
-    const { prober, clock, settingsOf, onHealth } = this.#options;
-    let asked: HealthSettings;
-    const target = (): ProbeTarget | undefined => {
-      const instance = this.#instances.get(name);
-      const settings = instance === undefined ? undefined : settingsOf(instance.set);
-      if (this.#stopped || instance === undefined || instance.address === null || settings === undefined)
-        return undefined;
-      asked = settings.health;
-      return { address: instance.address, port: instance.port, path: probePath(asked) };
-    };
-    const onAnswer = (result: ProbeResult): number | undefined => {
-      const before = this.#instances.get(name);
-      if (this.#stopped || before === undefined || before.phase !== "running") return undefined;
-      const health = afterProbe(before.health, isPassed(asked, result), result, clock.now());
-      const after = { ...before, health };
-      this.#put(after);
-      onHealth(after, before.health);
-      return nextProbeDelayMs(health);
-    };
-    this.#cancelProbe.get(name)?.();
-    this.#cancelProbe.set(name, keepProbing({ prober, clock, target, onAnswer }));
+  /** @returns time until it is asked again, in ms */
+  #hear(name: InstanceName, passed: boolean, result: ProbeResult): number | undefined {
+    const instance = this.#instances.get(name);
+    return instance === undefined ? undefined : nextProbeDelayMs(this.#note(instance, passed, result));
+  }
+
+  /** @returns its health with one more probe */
+  #note(instance: Kept, passed: boolean, result: ProbeResult): Health {
+    const { clock, onHealth } = this.#options;
+    const { health } = instance;
+    const { state } = health;
+    if (countProbe(health, passed, result, clock.now())) {
+      onHealth(instance, state);
+      return health;
+    }
+    const after: Kept = { ...instance, health: afterProbe(health, passed, result, clock.now()) };
+    this.#put(after);
+    onHealth(after, state);
+    return after.health;
   }
 }
 
@@ -284,16 +305,4 @@ const noTasks: readonly FleetInstance[] = [];
 
 function byName(instances: readonly FleetInstance[]): readonly FleetInstance[] {
   return instances.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-/** Whether nothing has changed that a plan depends on: one more passed probe of many tells nothing new. */
-function isQuiet(before: FleetInstance, after: FleetInstance): boolean {
-  return (
-    before.phase === after.phase &&
-    before.address === after.address &&
-    before.orphaned === after.orphaned &&
-    before.health.state === after.health.state &&
-    before.health.healthySinceMs === after.health.healthySinceMs &&
-    before.health.unhealthySinceMs === after.health.unhealthySinceMs
-  );
 }

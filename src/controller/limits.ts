@@ -36,8 +36,7 @@ export class LimitKeeper {
         if (this.#asked.get(key) === wanted) this.#asked.delete(key);
         if (signal.aborted) return;
         const error = asOperatorError(thrown);
-        if (this.#problems.get(key) !== error.message)
-          log("warn", "cannot limit an environment", { error: error.toJSON() });
+        if (this.#problems.get(key) !== error.message) log("warn", "cannot limit an environment", { error });
         this.#problems.set(key, error.message);
       },
     );

@@ -30,6 +30,8 @@ export class Members {
   #oddNames: readonly InstanceName[] | null = [];
   /** Sorted. */
   readonly #names: InstanceName[] = [];
+  /** All instances, in that order; null: they are to be listed anew. */
+  #all: readonly FleetInstance[] | null = [];
   /** Who changed last, oldest first: the last one's is the change with the number `#changes`. */
   #changed: InstanceName[] = [];
   #view: SetView | null = null;
@@ -40,27 +42,26 @@ export class Members {
     return this.#changes;
   }
 
-  /** Who changed, came or went since there were so many changes; undefined: anyone may have. */
-  changedSince(changes: number): ReadonlySet<InstanceName> | undefined {
+  /** Who changed, came or went since there were so many changes, some of them twice; undefined: anyone may have. */
+  changedSince(changes: number): readonly InstanceName[] | undefined {
     const from = this.#changed.length - (this.#changes - changes);
-    return from < 0 ? undefined : new Set(this.#changed.slice(from));
+    return from < 0 ? undefined : this.#changed.slice(from);
   }
 
   get size(): number {
     return this.#instances.size;
   }
 
-  /** @param isQuiet whether nothing has changed about it that a plan depends on */
-  put(instance: FleetInstance, isQuiet: boolean): void {
+  put(instance: FleetInstance): void {
     if (!this.#instances.has(instance.name)) insertInto(this.#names, instance.name);
     this.#instances.set(instance.name, instance);
-    if (!isQuiet) this.suspect(instance.name);
-    // A view has those that are odd as they were when it was made.
-    else if (this.#odd.has(instance.name)) this.#view = null;
+    this.#all = null;
+    this.suspect(instance.name);
   }
 
   remove(name: InstanceName): void {
     if (!this.#instances.delete(name)) return;
+    this.#all = null;
     if (this.#odd.delete(name)) this.#oddNames = null;
     removeFrom(this.#names, name);
     this.#touch(name);
@@ -76,11 +77,10 @@ export class Members {
     this.#touch(name);
   }
 
+  /** The same of all, though none of them has changed: what is wanted of them has. */
   suspectAll(): void {
     for (const name of this.#instances.keys()) this.#odd.add(name);
     this.#oddNames = null;
-    this.#changed = [];
-    this.#changes += 1;
     this.#view = null;
   }
 
@@ -90,11 +90,18 @@ export class Members {
 
   /** Sorted by name. */
   all(): readonly FleetInstance[] {
-    return this.#named(this.#names);
+    return (this.#all ??= this.#named(this.#names));
   }
 
   /** What a plan sees of the set now. */
   view(by: PlainBy): SetView {
+    // Of what ends nobody asks who is plain.
+    if (by.set.role !== "ending") this.#settle(by);
+    this.#view ??= this.#seen();
+    return this.#view;
+  }
+
+  #settle(by: PlainBy): void {
     for (const name of this.#odd) {
       const instance = this.#instances.get(name);
       if (instance === undefined || !isPlain(instance, by)) continue;
@@ -102,14 +109,18 @@ export class Members {
       this.#oddNames = null;
       this.#view = null;
     }
-    this.#view ??= this.#seen();
-    return this.#view;
   }
 
   #seen(): SetView {
-    this.#oddNames ??= this.#odd.size === this.#names.length ? [...this.#names] : [...this.#odd].sort();
-    const odd = this.#oddNames.length === 0 ? none : this.#named(this.#oddNames);
+    const odd = this.#seenOdd();
     return new Seen(this, this.#instances.size - odd.length, odd);
+  }
+
+  #seenOdd(): readonly FleetInstance[] {
+    if (this.#odd.size === 0) return none;
+    if (this.#odd.size === this.#names.length) return this.all();
+    this.#oddNames ??= [...this.#odd].sort();
+    return this.#named(this.#oddNames);
   }
 
   #named(names: readonly InstanceName[]): readonly FleetInstance[] {

@@ -25,5 +25,9 @@ export interface ControllerPorts {
   readonly verifier: Verifier;
 }
 
-/** Says something for the daemon's own log; never the only place where something is told. */
+/**
+ * Says something for the daemon's own log; never the only place where something is told.
+ *
+ * @param details written as JSON: an error among them gives its own, which is made only if it is written
+ */
 export type Log = (level: "info" | "warn" | "error", message: string, details?: object) => void;

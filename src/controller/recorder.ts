@@ -5,11 +5,11 @@ import { jumpOf } from "../ledger/timeline.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Journal } from "../ports/journal.ts";
 
-/** An event that is about to be appended, and who waits for it. */
+/** An event that is about to be appended, and who hears of it. */
 interface Soon {
   readonly data: EventData;
-  readonly resolve: () => void;
-  readonly reject: (thrown: unknown) => void;
+  readonly onDone: () => void;
+  readonly onFailure: (thrown: unknown) => void;
 }
 
 /** Writes events to the journal, folds them into the state, and tells who listens: in this order. */
@@ -36,22 +36,21 @@ export class Recorder {
     try {
       this.#write([...soon.map((one) => one.data), ...data]);
     } catch (error) {
-      for (const { reject } of soon) reject(error);
+      for (const { onFailure } of soon) onFailure(error);
       throw error;
     }
-    for (const { resolve } of soon) resolve();
+    for (const { onDone } of soon) onDone();
   }
 
   /**
-   * Appends an event with all others that come at this moment, in one write: many instances come and go together. Resolves
-   * when it is on disk and in the state.
+   * Appends an event with all others that come at this moment, in one write: many instances come together.
+   *
+   * @param onDone called when it is on disk and in the state @param onFailure called in its place when it cannot be
    */
-  appendSoon(data: EventData): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#soon.push({ data, resolve, reject });
-      if (this.#isEnding) this.flush();
-      else if (this.#soon.length === 1) this.#clock.after(0, () => this.flush());
-    });
+  appendSoon(data: EventData, onDone: () => void, onFailure: (thrown: unknown) => void): void {
+    this.#soon.push({ data, onDone, onFailure });
+    if (this.#isEnding) this.flush();
+    else if (this.#soon.length === 1) this.#clock.after(0, () => this.flush());
   }
 
   /** Appends what is about to be; who asked for it hears when it fails. */

@@ -93,16 +93,17 @@ export class Routing {
     this.#know(step.set, next, step.remove);
   }
 
-  /** Gives an instance no new requests any more, for as long as it has its place. */
-  async drain(set: SetName, instance: InstanceName): Promise<void> {
-    // From here on nobody counts on it.
-    this.drained.add(instance);
+  /** Gives instances no new requests any more, for as long as they have their places. */
+  async drain(set: SetName, instances: readonly InstanceName[]): Promise<void> {
+    // From here on nobody counts on them.
+    for (const instance of instances) this.drained.add(instance);
     try {
-      await this.#options.ports.router.drain(set, [instance]);
+      await this.#options.ports.router.drain(set, instances);
     } catch (error) {
       const observed = await this.#observed();
-      const found = observed?.sets.find((one) => one.set === set);
-      if (observed !== undefined && found?.drained?.includes(instance) !== true) this.drained.delete(instance);
+      const found = observed?.sets.find((one) => one.set === set)?.drained ?? [];
+      if (observed !== undefined)
+        for (const instance of instances) if (!found.includes(instance)) this.drained.delete(instance);
       throw error;
     }
   }

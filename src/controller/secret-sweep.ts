@@ -11,6 +11,8 @@ export async function sweepSecrets(
   state: LedgerState,
   strangers: "keep" | "remove" = "keep",
 ): Promise<void> {
+  const hasKnown = [...state.environments.values()].some((record) => record.secrets.size > 0);
+  if (strangers === "keep" && !hasKnown) return;
   for (const one of await secrets.list()) {
     const record = state.environments.get(environmentKey(one.app, one.environment));
     const known = record?.secrets.get(one.name)?.versions.find(({ version }) => version === one.version);

@@ -35,16 +35,20 @@ export class TrafficWatch {
     const { ports, recorder } = this.#options;
     const now = ports.clock.now();
     const traffic = ports.router.traffic();
-    const known = new Set<SetName>();
-    for (const { sets } of recorder.state.environments.values()) {
+    const { environments } = recorder.state;
+    let known = 0;
+    for (const { sets } of environments.values()) {
       for (const { name, role } of sets.values()) {
-        known.add(name);
-        const counts = traffic.get(name);
-        if (counts !== undefined && role !== "ending")
-          this.#windows.set(name, addSample(this.#windows.get(name) ?? emptyWindow, counts, now));
+        const window = this.#windows.get(name);
+        const counts = role === "ending" ? undefined : traffic.get(name);
+        if (counts !== undefined) this.#windows.set(name, addSample(window ?? emptyWindow, counts, now));
+        if (counts !== undefined || window !== undefined) known += 1;
       }
     }
-    for (const name of this.#windows.keys()) if (!known.has(name)) this.#windows.delete(name);
+    // Nearly always all of them are of sets that there are.
+    if (known === this.#windows.size) return;
+    const there = new Set([...environments.values()].flatMap(({ sets }) => [...sets.keys()]));
+    for (const name of this.#windows.keys()) if (!there.has(name)) this.#windows.delete(name);
   }
 
   /** Requests and 5xx of a set in the stretch before now, and not before a moment. */

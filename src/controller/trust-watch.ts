@@ -31,7 +31,7 @@ export async function lookAtTrust(
         const decision = event.kind === "trust.refused" ? ({ ...event, kind: "trust.warned" } as const) : event;
         recorder.append(...newsOf(record, [decision]));
       } catch (error) {
-        log("warn", `cannot verify ${artifact}`, { error: asOperatorError(error).toJSON() });
+        log("warn", `cannot verify ${artifact}`, { error: asOperatorError(error) });
       }
     }
   }

@@ -50,13 +50,26 @@ export class UnderWay {
     await Promise.allSettled(all.flatMap((some) => [...some.values()]));
   }
 
-  /** Begins a step of a plan. @returns true when it changed the record, so that the rest of the plan is void */
-  begin(key: string, record: EnvironmentRecord, step: Step, plan: readonly Step[]): boolean {
+  /** Begins what a plan says. @returns true when a step of it changed the record, so that the rest of the plan is void */
+  begin(key: string, record: EnvironmentRecord, plan: readonly Step[]): boolean {
+    const running = this.#runningOf(key);
+    try {
+      for (const step of plan) {
+        const what = stepKey(step);
+        // Nearly all of it is under way already.
+        if (isRunning(running, what.work, what.of) || this.#isInTheWay(key, running, step)) continue;
+        if (!this.#mustWait(key, what) && this.#beginOne(key, record, step, plan)) return true;
+      }
+      return false;
+    } finally {
+      this.#options.executor.begun();
+    }
+  }
+
+  /** @returns true when it changed the record */
+  #beginOne(key: string, record: EnvironmentRecord, step: Step, plan: readonly Step[]): boolean {
     const { executor, takeBack } = this.#options;
     const what = stepKey(step);
-    const running = this.#runningOf(key);
-    if (isRunning(running, what.work, what.of) || this.#isInTheWay(key, running, step)) return false;
-    if (this.#mustWait(key, what)) return false;
     try {
       if (step.kind === "take-back") {
         takeBack(record, step);
@@ -67,6 +80,7 @@ export class UnderWay {
       this.#retryLater(key, what, error);
       return false;
     }
+    const running = this.#runningOf(key);
     const done = executor.run(record, step).then(
       () => {
         if (this.#retries.size > 0) this.#retries.delete(idOf(key, what));

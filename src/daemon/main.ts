@@ -120,7 +120,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     recorder,
     clock,
     signal: controller.signal,
-    onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error).toJSON() }),
+    onError: (error) => log("warn", "cannot check what is stored", { error: asOperatorError(error) }),
   });
 
   const keyring = createKeyring(keyFolder.path, {
@@ -136,7 +136,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     signer: keyring,
     clock,
     everyMs: checkpointInterval(process.env["BRONZE_CHECKPOINT_EVERY"]),
-    onError: (error) => log("warn", "cannot sign the ledger", { error: asOperatorError(error).toJSON() }),
+    onError: (error) => log("warn", "cannot sign the ledger", { error: asOperatorError(error) }),
   });
 
   const ping = (): Ping => {

@@ -13,6 +13,7 @@ const mostFindings = 20;
  * @returns findings in plain words, in a fixed order; none means no drift
  */
 export function compareObservation(expected: ExpectedObservation, observed: InstanceObservation): readonly string[] {
+  if (isAsExpected(expected, observed)) return noFindings;
   const findings = [
     ...compareArtifact(expected, observed),
     ...(observed.imageIntact ? [] : ["an image file under its root was touched since it was verified"]),
@@ -25,13 +26,27 @@ export function compareObservation(expected: ExpectedObservation, observed: Inst
   return [...findings.slice(0, mostFindings), `and ${findings.length - mostFindings} more`];
 }
 
+/** Nearly always nothing has changed. */
+function isAsExpected(expected: ExpectedObservation, observed: InstanceObservation): boolean {
+  return (
+    expected.artifact === observed.artifact &&
+    observed.imageIntact &&
+    observed.entered.length === 0 &&
+    isSame(expected.arguments, observed.arguments) &&
+    isSame(expected.environment, observed.environment) &&
+    isSame(expected.mounts, observed.mounts)
+  );
+}
+
+const noFindings: readonly string[] = [];
+
 function compareArtifact(expected: ExpectedObservation, observed: InstanceObservation): readonly string[] {
   if (expected.artifact === observed.artifact) return [];
   return [`its root is ${observed.artifact ?? "not an artifact's"}, its content names ${expected.artifact ?? "none"}`];
 }
 
-/** Nearly always nothing has changed. */
 function isSame(expected: readonly string[], observed: readonly string[]): boolean {
+  if (expected === observed) return true;
   return expected.length === observed.length && expected.every((one, index) => one === observed[index]);
 }
 

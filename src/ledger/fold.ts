@@ -46,17 +46,15 @@ export function foldEvents(events: Iterable<LedgerEvent>): LedgerState {
 export function applyEvent(state: LedgerState, event: LedgerEvent): void {
   state.seq = event.seq;
   const { data } = event;
-  const offsetMs = state.timeline.offsetMs + (data.kind === "clock.jumped" ? data.byMs : 0);
-  const moment: Moment = { atMs: event.atMs - offsetMs, wallMs: event.atMs };
-  state.timeline = { ...state.timeline, offsetMs, lastMs: moment.atMs };
+  const { timeline } = state;
+  if (data.kind === "clock.jumped") timeline.offsetMs += data.byMs;
+  const moment: Moment = { atMs: event.atMs - timeline.offsetMs, wallMs: event.atMs };
+  timeline.lastMs = moment.atMs;
   switch (data.kind) {
     case "daemon.started":
-      if (isOtherBoot(state.timeline.boot, data.boot))
+      if (isOtherBoot(timeline.boot, data.boot))
         for (const record of state.environments.values()) beginAnew(record, moment.atMs);
-      state.timeline = {
-        ...state.timeline,
-        boot: data.boot === undefined ? null : { ...data.boot, atMs: moment.atMs },
-      };
+      timeline.boot = data.boot === undefined ? null : { ...data.boot, atMs: moment.atMs };
       return;
     case "clock.jumped":
     case "daemon.stopped":

@@ -259,7 +259,7 @@ export interface LedgerState {
   /** Of the network that all environments shared in earlier versions. */
   subnet: string | null;
   readonly networks: Map<EnvironmentName, NetworkRecord>;
-  timeline: Timeline;
+  readonly timeline: Timeline;
   seq: number;
 }
 
@@ -273,7 +273,7 @@ export function emptyState(): LedgerState {
     damagedBlobs: new Map(),
     subnet: null,
     networks: new Map(),
-    timeline: timelineStart,
+    timeline: { ...timelineStart },
     seq: 0,
   };
 }

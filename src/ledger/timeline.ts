@@ -5,11 +5,11 @@
  */
 export interface Timeline {
   /** Sum of all recorded jumps of the machine's clock, in ms: stamp = moment + offset. */
-  readonly offsetMs: number;
+  offsetMs: number;
   /** Moment of the newest event. */
-  readonly lastMs: number;
+  lastMs: number;
   /** The newest daemon's start: on the same boot, time goes on from it by the machine's uptime. */
-  readonly boot: (Boot & { readonly atMs: number }) | null;
+  boot: (Boot & { readonly atMs: number }) | null;
 }
 
 /** A boot of the machine, and ms since it began. */
@@ -18,7 +18,7 @@ export interface Boot {
   readonly upMs: number;
 }
 
-export const timelineStart: Timeline = { offsetMs: 0, lastMs: 0, boot: null };
+export const timelineStart: Readonly<Timeline> = { offsetMs: 0, lastMs: 0, boot: null };
 
 /** Differences below this between the timeline and the machine's clock are slewing, not a jump, in ms. */
 const jumpMs = 1_000;
@@ -29,7 +29,7 @@ const jumpMs = 1_000;
  * @param nowMs moment on the timeline
  * @param wallMs what the machine's clock says at that moment
  */
-export function jumpOf(timeline: Timeline, nowMs: number, wallMs: number): number {
+export function jumpOf(timeline: Readonly<Timeline>, nowMs: number, wallMs: number): number {
   const byMs = Math.round(wallMs - nowMs - timeline.offsetMs);
   return Math.abs(byMs) < jumpMs ? 0 : byMs;
 }
@@ -38,7 +38,7 @@ export function jumpOf(timeline: Timeline, nowMs: number, wallMs: number): numbe
  * The moment it is for a daemon that takes over. On the boot of the one before it the uptime tells how long that was ago;
  * after a reboot only the machine's clock can, and never that time went back.
  */
-export function resumeAt(timeline: Timeline, boot: Boot, wallMs: number): number {
+export function resumeAt(timeline: Readonly<Timeline>, boot: Boot, wallMs: number): number {
   const { boot: before, lastMs, offsetMs } = timeline;
   const known = before !== null && before.id === boot.id && boot.upMs >= before.upMs;
   return Math.max(lastMs, known ? before.atMs + (boot.upMs - before.upMs) : wallMs - offsetMs);

@@ -11,23 +11,31 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
  * @see RFC 8785 (JSON Canonicalization Scheme)
  */
 export function canonicalJson(value: Json): string {
+  if (typeof value === "string") return canonicalText(value);
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "number") {
     if (!Number.isFinite(value)) throw new TypeError(`canonical JSON cannot carry ${value}`);
     return JSON.stringify(value);
   }
-  if (typeof value === "string") {
-    if (!value.isWellFormed()) throw new TypeError("canonical JSON cannot carry a lone surrogate");
-    return JSON.stringify(value);
+  // One text that grows: quicker than to join a list of its parts.
+  let inside = "";
+  if (Array.isArray(value)) {
+    for (const item of value as readonly Json[])
+      inside += inside === "" ? canonicalJson(item) : `,${canonicalJson(item)}`;
+    return `[${inside}]`;
   }
-  if (Array.isArray(value)) return `[${value.map((item: Json) => canonicalJson(item)).join(",")}]`;
-  const object = value as { readonly [key: string]: Json | undefined };
-  const members: string[] = [];
+  const object = value as Members;
   for (const key of Object.keys(object).sort()) {
     const member = object[key];
-    if (member !== undefined) members.push(`${canonicalJson(key)}:${canonicalJson(member)}`);
+    if (member === undefined) continue;
+    inside += `${inside === "" ? "" : ","}${canonicalText(key)}:${canonicalJson(member)}`;
   }
-  return `{${members.join(",")}}`;
+  return `{${inside}}`;
+}
+
+function canonicalText(text: string): string {
+  if (!text.isWellFormed()) throw new TypeError("canonical JSON cannot carry a lone surrogate");
+  return JSON.stringify(text);
 }
 
 /** Whether two values have the same canonical JSON, without making it. */

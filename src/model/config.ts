@@ -20,12 +20,9 @@ export const mostConfigNames = 500;
 
 /** What instances see: the definition's values, with the overrides in their place. Names are sorted. */
 export function effectiveConfig(defined: Config, overrides: ConfigOverrides): Config {
-  const merged: ConfigOverrides = { ...defined, ...overrides };
-  return Object.fromEntries(
-    Object.entries(merged)
-      .flatMap(([name, value]) => (value === null ? [] : [[name, value] as const]))
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
+  const merged = Object.entries({ ...defined, ...overrides });
+  const kept = merged.filter((entry): entry is [string, string] => entry[1] !== null);
+  return Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Configs never change; with each release its own is asked for its name. */

@@ -45,7 +45,9 @@ export class AppNames {
     }
     for (const kind of kinds) this.#addresses[kind].sort();
     this.#told = null;
-    if (before !== null && before.join() === this.addresses.join()) this.#told = before;
+    const { addresses } = this;
+    if (before?.length === addresses.length && before.every((one, index) => one === addresses[index]))
+      this.#told = before;
   }
 
   /** Looks at one anew. @param instance undefined: it is gone */
@@ -100,5 +102,7 @@ export function servingApps(
 
 /** What every instance calls itself is no app's. */
 function isListed(app: AppName): boolean {
-  return !(["localhost", "ip6-localhost", "ip6-loopback"] as readonly string[]).includes(app);
+  return !unlisted.has(app);
 }
+
+const unlisted: ReadonlySet<string> = new Set(["localhost", "ip6-localhost", "ip6-loopback"]);

@@ -53,6 +53,31 @@ export function isPassed(settings: HealthSettings, result: ProbeResult): boolean
   return settings.path === null ? result.status < 500 : result.status >= 200 && result.status < 300;
 }
 
+/** Health as who asks the instance keeps it. */
+export interface KeptHealth extends Health {
+  failures: number;
+  probes: number;
+  lastPassedAtMs: number | null;
+  last: ProbeResult | null;
+}
+
+/**
+ * Counts a probe in place that changes nothing else: still starting, once more passed, or not yet failed often enough. Nearly
+ * all are such.
+ *
+ * @returns whether it was such a one; if not, nothing is counted
+ */
+export function countProbe(health: KeptHealth, passed: boolean, result: ProbeResult, atMs: number): boolean {
+  const { state, failures } = health;
+  if (passed ? state !== "healthy" : state !== "starting" && state !== "unhealthy" && failures + 1 >= failuresUntilOut)
+    return false;
+  health.probes += 1;
+  health.failures = passed ? 0 : failures + 1;
+  if (passed) health.lastPassedAtMs = atMs;
+  health.last = result;
+  return true;
+}
+
 /** Health after one more probe. */
 export function afterProbe(health: Health, passed: boolean, result: ProbeResult, atMs: number): Health {
   const probes = health.probes + 1;

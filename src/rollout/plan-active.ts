@@ -41,14 +41,15 @@ export function planActive(
   const { plan, analysis } = targets;
   if (analysis.steps.length > 0) return analysis.steps;
   const count = plan?.counts.get(set.name) ?? wanted.instances;
-  if (count > 0 && hasReady(set, { ...wanted, instances: count }, view, nowMs)) {
-    const checks = planChecks(record, release, readyInstances(set, own.all, nowMs), view);
+  const ready = countReady(set, wanted.route !== null, view, nowMs);
+  if (count > 0 && ready >= count) {
+    const checks = planChecks(record, release, () => readyInstances(set, own.all, nowMs), view);
     if (checks !== undefined) return checks;
   }
   if (plan?.step !== undefined)
     return [{ kind: "step", release: release.number, ...plan.step, decisions: decisionsOf(targets) }];
   const isDue = plan === undefined ? release.progress.paused === null : plan.ready;
-  return isDue && hasReady(set, wanted, view, nowMs) ? [{ ...toSwitch, decisions: decisionsOf(targets) }] : [];
+  return isDue && ready >= wanted.instances ? [{ ...toSwitch, decisions: decisionsOf(targets) }] : [];
 }
 
 /** By what the strategy goes on: what was measured, and how far its instances are. */
@@ -75,18 +76,28 @@ export function hasReady(
   view: Pick<EnvironmentView, "sets" | "placed">,
   nowMs: number,
 ): boolean {
-  const { plain, odd, all } = setView(view, set.name);
-  const placed = view.placed.get(set.name);
-  const isKnown = ({ name }: InstanceView): boolean => wanted.route === null || isPlaced(placed, name);
+  return countReady(set, wanted.route !== null, view, nowMs) >= wanted.instances;
+}
+
+/** How many instances of a set are ready; -1 where they are to have traffic, and the router does not know all of those. */
+function countReady(
+  set: SetRecord,
+  routed: boolean,
+  view: Pick<EnvironmentView, "sets" | "placed">,
+  nowMs: number,
+): number {
+  const own = setView(view, set.name);
   // Of a set that stands by each has to have answered lately.
   const isWarm = set.role === "warm";
-  const ready = readyInstances(set, isWarm ? all : odd, nowMs);
-  return (isWarm ? 0 : plain) + ready.length >= wanted.instances && ready.every(isKnown);
+  const ready = readyInstances(set, isWarm ? own.all : own.odd, nowMs);
+  const placed = view.placed.get(set.name);
+  if (routed && !ready.every(({ name }) => isPlaced(placed, name))) return -1;
+  return isWarm ? ready.length : own.plain + ready.length;
 }
 
 function failureOf(release: ReleaseRecord, set: SetRecord, own: SetView, nowMs: number): Step | undefined {
   const instances = onlyWeb(own.odd);
-  const fresh = instances.filter(({ name }) => !set.proven.has(name) && !set.condemned.has(name));
+  const isFresh = ({ name }: InstanceView): boolean => !set.proven.has(name) && !set.condemned.has(name);
   const { progress } = release;
   const isNext = set.role === "next";
   const isOut = ({ health }: InstanceView): boolean =>
@@ -99,8 +110,8 @@ function failureOf(release: ReleaseRecord, set: SetRecord, own: SetView, nowMs: 
     overdueMs < 0 ? undefined : (instances.find((instance) => !isUsable(instance)) ?? onlyWeb(own.all)[0]);
   const inputs: FailureInputs = {
     // Half-made ones and those that lost their supervisor say nothing about the content: they are replaced.
-    exited: fresh.find(({ phase }) => phase === "exited")?.name ?? null,
-    late: fresh.find((instance) => isLate(instance, set, nowMs))?.name ?? null,
+    exited: instances.find((one) => one.phase === "exited" && isFresh(one))?.name ?? null,
+    late: instances.find((one) => isLate(one, set, nowMs) && isFresh(one))?.name ?? null,
     crashes: isNext ? crashesOf(set, webProcess).count : 0,
     crashed: instances.find(({ phase }) => phase === "exited")?.name ?? null,
     failing: out?.name ?? null,

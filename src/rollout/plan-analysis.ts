@@ -117,6 +117,12 @@ export function planAnalysis(record: EnvironmentRecord, view: AnalysisView | und
   }
 }
 
+/** Whether anything follows from what was measured so far; as a rule it is only measured on. */
+export function isConclusive(record: EnvironmentRecord, view: AnalysisView | undefined, nowMs: number): boolean {
+  const { steps, decision } = planAnalysis(record, view, nowMs);
+  return steps.length > 0 || decision !== undefined;
+}
+
 function inputsOf(demand: AnalysisDemand, { progress }: ReleaseRecord, view: AnalysisView, nowMs: number): StepInputs {
   const { step, sinceMs, paused, cleared } = progress;
   const { analysis, holdMs, beside } = demand;

@@ -17,10 +17,10 @@ export function planRoutes(record: EnvironmentRecord, view: EnvironmentView, tar
     (rule) => rule !== undefined,
   );
   for (const rule of wanted) {
-    const known = view.rules.filter(({ route }) => sameRoute(route, rule.route));
-    const [there] = known;
+    const there = view.rules.find(({ route }) => sameRoute(route, rule.route));
     // One that the router was asked for before may come into effect after all: it is put right then.
-    const isRight = there !== undefined && known.every((one) => sameRule(one, rule));
+    const isRight =
+      there !== undefined && view.rules.every((one) => !sameRoute(one.route, rule.route) || sameRule(one, rule));
     // What is live keeps its rule without an instance; nothing is given one before it has a place.
     if (!isRight && (there?.stable === rule.stable || view.placed.has(rule.stable)))
       return [{ kind: "route", route: rule.route, rule }];
@@ -38,17 +38,20 @@ function mainRule(record: EnvironmentRecord, view: EnvironmentView, targets: Tar
   const { route } = settings;
   const there = view.rules.find((rule) => sameRoute(rule.route, route));
   const set = record.sets.get(live.set);
-  // Whoever has a share ends the wait.
-  const sharing = [...(targets.weights ?? [])].filter(([name, weight]) => name !== live.set && weight > 0);
-  const serving = [live.set, ...sharing.map(([name]) => name)].reduce(
-    (sum, name) => sum + (targets.tallies.get(name)?.serving ?? 0),
-    0,
-  );
-  if (set !== undefined && holdsRequests(record, set, there?.hold === true, serving))
-    return { route, stable: live.set, hold: true };
+  const waiting = there?.hold === true ? { serving: servingBy(targets, live.set) } : undefined;
+  if (set !== undefined && holdsRequests(record, set, waiting)) return { route, stable: live.set, hold: true };
   const canaries = canariesOf(record, live.set, view, targets);
-  return { route, stable: live.set, ...(canaries.length === 0 ? {} : { canaries }) };
+  return canaries.length === 0 ? { route, stable: live.set } : { route, stable: live.set, canaries };
 }
+
+/** How many instances stay, may answer and have their place: of what is live, and of whoever has a share. */
+function servingBy({ tallies, weights = noWeights }: Targets, live: SetName): number {
+  let sum = tallies.get(live)?.serving ?? 0;
+  for (const [name, weight] of weights) if (name !== live && weight > 0) sum += tallies.get(name)?.serving ?? 0;
+  return sum;
+}
+
+const noWeights: ReadonlyMap<SetName, number> = new Map();
 
 /** What is on its way first: it is the one that a request means which asks for the canary. */
 function canariesOf(
@@ -57,17 +60,22 @@ function canariesOf(
   view: EnvironmentView,
   { weights }: Targets,
 ): readonly { readonly set: SetName; readonly weight: number }[] {
-  if (weights === undefined) return [];
+  if (weights === undefined) return noCanaries;
   const next = record.active === null ? undefined : record.releases.get(record.active)?.set;
-  const placed = [...weights].filter(([set]) => set !== live && view.placed.has(set));
+  const canaries: { readonly set: SetName; readonly weight: number }[] = [];
+  for (const [set, weight] of weights)
+    if (weight > 0 && set !== live && view.placed.has(set)) canaries.push({ set, weight });
   // One without a share has its place there for those who ask for it, where that takes no share from another.
-  const hasRoom = placed.filter(([, weight]) => weight > 0).length < mostCanaries;
-  return placed
-    .filter(([set, weight]) => weight > 0 || (set === next && hasRoom))
-    .map(([set, weight]) => ({ set, weight }))
+  const hasRoom = canaries.length < mostCanaries;
+  if (next !== undefined && next !== live && hasRoom && weights.get(next) === 0 && view.placed.has(next))
+    canaries.push({ set: next, weight: 0 });
+  if (canaries.length < 2) return canaries;
+  return canaries
     .sort((a, b) => Number(b.set === next) - Number(a.set === next) || (a.set < b.set ? -1 : 1))
     .slice(0, mostCanaries);
 }
+
+const noCanaries: readonly { readonly set: SetName; readonly weight: number }[] = [];
 
 /** Where what is on its way answers before the switch. */
 function previewRule(record: EnvironmentRecord, view: EnvironmentView, { plan }: Targets): RouteRule | undefined {

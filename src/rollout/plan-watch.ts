@@ -27,9 +27,11 @@ export function planWatch(
   nowMs: number,
 ): readonly Step[] {
   const step = watchStep(record, view, nowMs);
-  if (step === undefined || (step.kind === "take-back" && isSwitchIssued(record, view))) return [];
+  if (step === undefined || (step.kind === "take-back" && isSwitchIssued(record, view))) return noSteps;
   return [step];
 }
+
+const noSteps: readonly WatchStep[] = [];
 
 /** What the watch comes to now, whatever else is under way; undefined: it goes on, or there is none. */
 export function watchStep(

@@ -16,7 +16,7 @@ import { planTargets, strategyOf } from "./targets.ts";
 import { awaitsPreparation, planTasks, taskDeadlines } from "./tasks.ts";
 import { isProven } from "./target.ts";
 import { setView, type EnvironmentView } from "./view.ts";
-import { planHandover, withoutClashes } from "./volumes.ts";
+import { hasClash, planHandover } from "./volumes.ts";
 import { planRetirements } from "./warm.ts";
 
 /** Decides what is to be done now for one environment. */
@@ -41,19 +41,33 @@ export function planEnvironment(record: EnvironmentRecord, view: EnvironmentView
     isRouteRight: routes.length === 0 && record.switching === null,
     nowMs,
   };
-  for (const set of byRelease(record)) {
-    for (const step of planSet(planned, set)) {
-      if (step.kind !== "ensure") {
-        steps.push(step);
-        continue;
-      }
-      const lacks = missing.get(set.name);
-      if (lacks?.waits === true || awaitsInstances(record, set, view)) continue;
-      steps.push(lacks === undefined ? step : { ...step, without: lacks.apps });
-    }
-  }
+  for (const set of byRelease(record)) planSet(planned, set, steps);
   steps.push(...planTasks(record, view, nowMs), ...routes);
-  return withoutClashes(record, steps, view);
+  return steps.some(({ kind }) => kind === "ensure") ? withoutWaiting(record, steps, missing, view) : steps;
+}
+
+/** Without starts that something has to come before; what starts without what it needs says so. */
+function withoutWaiting(
+  record: EnvironmentRecord,
+  steps: readonly Step[],
+  missing: ReadonlyMap<SetName, Missing>,
+  view: EnvironmentView,
+): readonly Step[] {
+  const yields = steps.find((step) => step.kind === "yield");
+  const left: Step[] = [];
+  for (const step of steps) {
+    if (step.kind !== "ensure") {
+      left.push(step);
+      continue;
+    }
+    const set = record.sets.get(step.set);
+    const lacks = missing.get(step.set);
+    // What is being started as it is told to end has a volume that nobody sees it have.
+    if (set === undefined || yields?.set === set.name || lacks?.waits === true) continue;
+    if (awaitsInstances(record, set, view) || hasClash(record, set, step.process ?? webProcess, view)) continue;
+    left.push(lacks === undefined ? step : { ...step, without: lacks.apps });
+  }
+  return left;
 }
 
 /** As a rule they lie in this order already. */
@@ -105,8 +119,10 @@ export function nextDeadlineMs(record: EnvironmentRecord, view: EnvironmentView,
   const active = record.active === null ? undefined : record.releases.get(record.active);
   if (active !== undefined) for (const moment of rolloutMoments(record, active)) at(moment);
   for (const set of record.sets.values()) {
+    // Its instances end, however they do.
+    if (set.role === "ending") continue;
     if (set.role === "warm") at(set.sinceMs + record.settings.keepWarmMs);
-    if (set.role !== "ending" && settingsFor(record, set.name).needs !== undefined) at(waitEndMs(record, set, view));
+    if (settingsFor(record, set.name).needs !== undefined) at(waitEndMs(record, set, view));
     for (const process of set.crashes.keys()) at(earliestStartMs(set, process));
     const { settings } = set.content;
     // What is plain has nothing before it that time alone brings.

@@ -48,12 +48,13 @@ export function isProven(record: EnvironmentRecord, digest: Digest): boolean {
 export function leftBehind(record: EnvironmentRecord, artifact: Digest): readonly number[] {
   const live = record.live === null ? undefined : record.releases.get(record.live.release);
   if (live?.content.artifact === artifact) return [];
-  const all = [...record.releases.values()];
-  const last = all.findLast(({ rollout, content }) => rollout === "completed" && content.artifact === artifact);
-  if (last === undefined) return [];
-  return all
-    .filter((one) => one.number > last.number && one.content.artifact !== artifact && isIrreversible(one))
-    .map(({ number }) => number);
+  let left: number[] | undefined;
+  for (const release of record.releases.values()) {
+    if (release.content.artifact !== artifact) {
+      if (isIrreversible(release)) left?.push(release.number);
+    } else if (release.rollout === "completed") left = [];
+  }
+  return left ?? [];
 }
 
 /** Whether a release's content has ever been live. */

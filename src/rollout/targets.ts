@@ -9,7 +9,7 @@ import { newSetCount, oldSetCounts, resolveFenceposts } from "./strategies/rolli
 import { planStrategy } from "./strategies/plan.ts";
 import { shareByInstances, type StrategyInput, type StrategyPlan, type StrategySet } from "./strategies/shape.ts";
 import { planChecks } from "./tasks.ts";
-import { setView, tallyOf, type EnvironmentView, type Tally } from "./view.ts";
+import { noTally, setView, tallyOf, type EnvironmentView, type Tally } from "./view.ts";
 import { handoverOf } from "./volumes.ts";
 
 /** What the sets of an environment are to have now. */
@@ -19,7 +19,7 @@ export interface Targets {
   /** How many `web` instances a set is to have, where it is not as many as the settings say. */
   readonly counts: ReadonlyMap<SetName, number>;
   /** Share of the requests of each set that serves, in 1/10000; undefined: what is live has them all. */
-  readonly weights?: ReadonlyMap<SetName, number>;
+  readonly weights?: ReadonlyMap<SetName, number> | undefined;
   /** What the strategy of the rollout under way wants; undefined: there is none. */
   readonly plan?: StrategyPlan;
   /** What that was decided from. */
@@ -27,7 +27,7 @@ export interface Targets {
   /** What the analysis of the rollout under way comes to. */
   readonly analysis: AnalysisPlan;
   /** Whether as many instances can be counted on as some sets at a time are to leave; undefined: they do not. */
-  readonly hasLeast?: boolean;
+  readonly hasLeast?: boolean | undefined;
 }
 
 /** What a rollout is to be, as far as it decides how it is carried out. */
@@ -81,20 +81,20 @@ export function hasSteps(strategy: Strategy): boolean {
 /** What the sets of an environment are to have now: by the strategy of what is on its way, and by what one left behind. */
 export function planTargets(record: EnvironmentRecord, view: EnvironmentView, nowMs: number): Targets {
   const tallies = new Map<SetName, Tally>();
-  const leaving: SetRecord[] = [];
+  let leaving: readonly SetRecord[] = noSets;
   for (const set of record.sets.values()) {
     if (set.role === "ending") continue;
-    if (set.role === "leaving") leaving.push(set);
+    if (set.role === "leaving") leaving = [...leaving, set];
     const placed = view.placed.get(set.name);
     const reached = { placed, drained: view.drained, routed: isRouted(record, set.name) };
     tallies.set(set.name, tallyOf(set, setView(view, set.name), reached, nowMs));
   }
-  leaving.sort((a, b) => a.release - b.release);
+  if (leaving.length > 1) leaving = leaving.toSorted((a, b) => a.release - b.release);
   const live = record.live === null ? undefined : record.sets.get(record.live.set);
   const active = record.active === null ? undefined : record.releases.get(record.active);
   const next = active === undefined ? undefined : record.sets.get(active.set);
   const analysis = planAnalysis(record, view.analysis, nowMs);
-  if (live === undefined) return { tallies, analysis, counts: new Map() };
+  if (live === undefined) return { tallies, analysis, counts: noCounts };
   const strategy = active === undefined ? undefined : strategyOf(record, active).strategy;
   const isRolling = strategy?.kind === "rolling";
   const recovers = leaving.length > 0 && (!isRolling || leaving.length >= mostCanaries);
@@ -102,28 +102,25 @@ export function planTargets(record: EnvironmentRecord, view: EnvironmentView, no
     isRolling && next !== undefined ? boundsOf(strategy, settingsFor(record, next.name).instances) : undefined;
   const back = recovers ? recovery(record, live, leaving, tallies, waiting) : undefined;
   if (active === undefined || strategy === undefined || next === undefined || next === live || (isRolling && recovers))
-    return { tallies, analysis, counts: new Map(), ...back };
+    return back === undefined ? { tallies, analysis, counts: noCounts } : { tallies, analysis, ...back };
   const sides: Sides = { active, strategy, next, live, leaving, back };
-  const { hasLeast, ...known } = inputOf(record, sides, tallies, view, nowMs);
-  const input: StrategyInput = { ...known, passed: analysis.passed };
+  const { input, hasLeast } = inputOf(record, sides, { tallies, view, passed: analysis.passed, nowMs });
   // The router has no room for one more share: the first step waits until less of what ended rollouts left serves.
   const isCrowded = strategy.kind === "canary" && active.progress.step === 0 && leaving.length >= mostCanaries;
   const plan = isCrowded ? withoutStep(planStrategy(strategy, input)) : planStrategy(strategy, input);
-  const counts = new Map([...(back?.counts ?? []), ...plan.counts]);
   // What stands by is there whole already.
-  if (next.role === "warm") counts.set(next.name, input.desired);
+  const whole: readonly (readonly [SetName, number])[] = next.role === "warm" ? [[next.name, input.desired]] : [];
+  const counts =
+    back === undefined && whole.length === 0
+      ? plan.counts
+      : new Map([...(back?.counts ?? noCounts), ...plan.counts, ...whole]);
   // What goes live at once is not made known to the router before: that takes time, and nobody asks for it.
   const weights = hasSteps(strategy) ? plan.weights : back?.weights;
-  return {
-    tallies,
-    analysis,
-    counts,
-    plan,
-    basis: { strategy, input },
-    ...(weights && { weights }),
-    ...(hasLeast !== undefined && { hasLeast }),
-  };
+  return { tallies, analysis, counts, plan, basis: { strategy, input }, weights, hasLeast };
 }
+
+const noSets: readonly SetRecord[] = [];
+const noCounts: ReadonlyMap<SetName, number> = new Map();
 
 function withoutStep({ counts, weights, ready }: StrategyPlan): StrategyPlan {
   return { counts, weights, ready };
@@ -156,16 +153,21 @@ interface Sides {
   readonly back: Recovery | undefined;
 }
 
+interface Seen {
+  readonly tallies: ReadonlyMap<SetName, Tally>;
+  readonly view: EnvironmentView;
+  readonly passed: boolean;
+  readonly nowMs: number;
+}
+
 function inputOf(
   record: EnvironmentRecord,
   { active, strategy, next, live, leaving, back }: Sides,
-  tallies: ReadonlyMap<SetName, Tally>,
-  view: EnvironmentView,
-  nowMs: number,
-): Omit<StrategyInput, "passed"> & Pick<Targets, "hasLeast"> {
+  { tallies, view, passed, nowMs }: Seen,
+): Pick<Targets, "hasLeast"> & { readonly input: StrategyInput } {
   const desired = settingsFor(record, next.name).instances;
   const numbers = (set: SetRecord, count: number): StrategySet => {
-    const { answering = 0, available = 0 } = tallies.get(set.name) ?? {};
+    const { answering, available } = tallies.get(set.name) ?? noTally;
     return { set: set.name, count, serving: answering, available: Math.min(count, available) };
   };
   const aliveOf = (set: SetRecord): number => tallies.get(set.name)?.alive ?? 0;
@@ -175,28 +177,28 @@ function inputOf(
   const liveCount = isNew && !isWholeNow ? aliveOf(live) : (live.count ?? record.settings.instances);
   const own = numbers(next, isNew ? aliveOf(next) : (next.count ?? 0));
   // Of what has not passed its checks nothing can be counted on yet.
-  const isChecked = planChecks(record, active, [], view) === undefined;
+  const isChecked = planChecks(record, active, () => [], view) === undefined;
   const coming = isChecked ? own : { ...own, serving: 0, available: 0 };
-  const others = [
-    numbers(live, liveCount),
-    ...leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set)))),
-  ] as const;
+  const ownLive = numbers(live, liveCount);
+  const left = leaving.map((set) => numbers(set, isNew ? aliveOf(set) : (set.count ?? aliveOf(set))));
   const hasLeast =
-    strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [...others, coming]) : back?.hasLeast;
+    strategy.kind === "rolling" ? isEnough(boundsOf(strategy, desired), [ownLive, ...left, coming]) : back?.hasLeast;
   // What is to be replaced answers beyond its set's number only while it is needed; then what is to leave does, too.
   const isExact = !isNew && hasLeast !== false;
-  const within = (one: StrategySet): StrategySet =>
-    isExact ? { ...one, serving: Math.min(one.count, one.serving) } : hasLeast === false ? needed(one, tallies) : one;
-  const [ownLive, ...left] = others;
-  return {
+  const within = (one: StrategySet): StrategySet => {
+    if (isExact) return one.serving > one.count ? { ...one, serving: one.count } : one;
+    return hasLeast === false ? needed(one, tallies) : one;
+  };
+  const input: StrategyInput = {
     desired,
     next: isChecked ? within(own) : coming,
     live: within(ownLive),
     leaving: left.map((one) => (back === undefined ? within(one) : shareOf(within(one), back))),
     progress: active.progress,
     nowMs,
-    ...(hasLeast !== undefined && { hasLeast }),
+    passed,
   };
+  return { input, hasLeast };
 }
 
 /**

@@ -141,13 +141,13 @@ export function planPreparation(
 /**
  * What a deploy does when its new instances are ready, before the switch: the environment's checks.
  *
- * @param ready instances that may be asked, at least one
+ * @param ready tells the instances that may be asked, at least one
  * @returns undefined when all of it is done; empty while something is under way
  */
 export function planChecks(
   record: EnvironmentRecord,
   release: ReleaseRecord,
-  ready: readonly InstanceView[],
+  ready: () => readonly InstanceView[],
   view: TasksView,
 ): readonly TaskStep[] | undefined {
   if (release.type !== "deploy") return undefined;
@@ -159,7 +159,7 @@ export function planChecks(
   if (check.kind === "run")
     return begin(record, release, view, { process: checkProcess, index, command: check.run, ...check });
   const { path, status } = check;
-  const asked = ready.toSorted((a, b) => a.ordinal - b.ordinal)[0];
+  const asked = ready().toSorted((a, b) => a.ordinal - b.ordinal)[0];
   if (asked === undefined) return [];
   return [{ kind: "ask", release: release.number, set: release.set, instance: asked.name, index, path, status }];
 }

@@ -57,7 +57,7 @@ export interface EnvironmentView extends TasksView, NeedsView {
   /** What the live set answered in the watch's window. */
   readonly recent: TrafficShare;
   /** What was measured of the rollout under way; absent: nothing is. */
-  readonly analysis?: AnalysisView;
+  readonly analysis?: AnalysisView | undefined;
 }
 
 const emptySet: SetView = { plain: 0, odd: [], all: [] };
@@ -115,7 +115,7 @@ export interface Tally {
   readonly available: number;
 }
 
-const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, present: 0, available: 0 };
+export const noTally: Tally = { running: 0, alive: 0, serving: 0, answering: 0, present: 0, available: 0 };
 
 /** Why an instance ends that nothing takes the place of. */
 export const leavesAtOnce: ReadonlySet<CondemnType> = new Set<CondemnType>(["surplus", "yields", "idle"]);

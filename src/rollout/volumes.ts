@@ -68,9 +68,10 @@ function handoverFor(
 
 /** Processes of a set that stand back for the rollout under way. */
 export function yieldingProcesses(record: EnvironmentRecord, set: SetRecord): ReadonlySet<ProcessName> {
+  if (set.yieldsTo === null) return noProcesses;
   const active = record.active === null ? undefined : record.releases.get(record.active);
   const next = active === undefined ? undefined : record.sets.get(active.set);
-  if (active === undefined || next === undefined || set.yieldsTo?.release !== active.number) return noProcesses;
+  if (active === undefined || next === undefined || set.yieldsTo.release !== active.number) return noProcesses;
   return new Set(handoverFor(record, active, set, next).keys());
 }
 
@@ -102,8 +103,10 @@ export function planHandover(
   const live = record.live === null ? undefined : record.sets.get(record.live.set);
   if (live !== undefined && live.name !== next.name && live.yieldsTo?.release !== release.number) {
     const handover = handoverFor(record, release, live, next);
-    const volumes = [...new Set([...handover.values()].flat())].sort();
-    if (handover.size > 0) return [{ kind: "yield", release: release.number, set: live.name, volumes }];
+    if (handover.size > 0) {
+      const volumes = [...new Set([...handover.values()].flat())].sort();
+      return [{ kind: "yield", release: release.number, set: live.name, volumes }];
+    }
   }
   const wanted = volumesOf(next.content.settings, webProcess, next);
   const held = holdersOf(record, wanted, view).some(({ set }) => set !== next.name);
@@ -143,28 +146,23 @@ function snapshotsOf(record: EnvironmentRecord, release: ReleaseRecord, alone: b
   return left.map((volume) => ({ kind: "snapshot", release: release.number, set: release.set, volume }));
 }
 
-/** Steps without those that would start what cannot have its volumes yet, or is to stand back. */
-export function withoutClashes(
+/** Whether instances of a process cannot have their volumes yet, or are to stand back. */
+export function hasClash(
   record: EnvironmentRecord,
-  steps: readonly Step[],
+  set: SetRecord,
+  process: ProcessName,
   view: EnvironmentView,
-): readonly Step[] {
-  if (!steps.some((step) => step.kind === "ensure")) return steps;
-  const yields = steps.find((step) => step.kind === "yield");
-  return steps.filter((step) => {
-    if (step.kind !== "ensure") return true;
-    const set = record.sets.get(step.set);
-    const process = step.process ?? webProcess;
-    // What is being started as it is told to end has a volume that nobody sees it have.
-    if (set === undefined || yields?.set === set.name || yieldingProcesses(record, set).has(process)) return false;
-    return holdersOf(record, volumesOf(set.content.settings, process, set), view).length === 0;
-  });
+): boolean {
+  if (yieldingProcesses(record, set).has(process)) return true;
+  return holdersOf(record, volumesOf(set.content.settings, process, set), view).length > 0;
 }
+
+const noSteps: readonly Step[] = [];
 
 /** Ends what stands back, once no request goes to it any more. */
 export function planYielding(record: EnvironmentRecord, set: SetRecord, view: EnvironmentView): readonly Step[] {
-  const yielding = set.yieldsTo === null ? noProcesses : yieldingProcesses(record, set);
-  if (yielding.size === 0) return [];
+  const yielding = yieldingProcesses(record, set);
+  if (yielding.size === 0) return noSteps;
   const waiting =
     !isRouted(record, set.name) || view.rules.every((rule) => !leadsTo(rule, set.name) || rule.hold === true);
   return setView(view, set.name)
@@ -188,18 +186,17 @@ const brokenAfter = 3;
 /**
  * Whether requests are to wait: while what is live stands back, and after that until it or what replaced it serves.
  *
- * @param isHolding whether they wait now
- * @param serving how many instances stay, may answer and have their place: its own, and those of sets that have a share
+ * @param waiting where they wait now: how many instances stay, may answer and have their place, its own and those of
+ * sets that have a share
  */
 export function holdsRequests(
   record: EnvironmentRecord,
   live: SetRecord,
-  isHolding: boolean,
-  serving: number,
+  waiting: { readonly serving: number } | undefined,
 ): boolean {
   if (yieldingProcesses(record, live).has(webProcess)) return true;
   // What keeps ending is not waited for: then requests are refused, as of any app that is broken.
-  return isHolding && serving === 0 && crashesOf(live, webProcess).count < brokenAfter;
+  return waiting?.serving === 0 && crashesOf(live, webProcess).count < brokenAfter;
 }
 
 /** Why a set is not kept warm beside what is live or comes; undefined: its volumes are in nobody's way. */

@@ -15,11 +15,10 @@ const leastRequests = 20;
 const leastShare = 0.05;
 const leastRatio = 2;
 
-/** Whether the watch's rule fires, with its numbers and one plain sentence. */
+/** Whether the watch's rule fires, with its numbers. */
 export interface WatchVerdict {
   readonly fires: boolean;
   readonly figures: WatchFigures;
-  readonly reason: string;
 }
 
 /**
@@ -27,8 +26,8 @@ export interface WatchVerdict {
  * 60 s (0 if it had no requests).
  */
 export function judgeWatch(recent: TrafficShare, baseline: TrafficShare): WatchVerdict {
-  const share = recent.requests === 0 ? 0 : recent.errors / recent.requests;
-  const baselineShare = baseline.requests === 0 ? 0 : baseline.errors / baseline.requests;
+  const share = shareOf(recent.errors, recent.requests);
+  const baselineShare = shareOf(baseline.errors, baseline.requests);
   const fires = recent.requests >= leastRequests && share >= leastShare && share >= leastRatio * baselineShare;
   return {
     fires,
@@ -38,10 +37,19 @@ export function judgeWatch(recent: TrafficShare, baseline: TrafficShare): WatchV
       baselineRequests: baseline.requests,
       baselineErrors: baseline.errors,
     },
-    reason:
-      `${recent.errors} of ${recent.requests} requests within 5 s failed (${percent(share)}), ` +
-      `${percent(baselineShare)} of the content before it in its last 60 s`,
   };
+}
+
+/** What the rule looked at, in one plain sentence. */
+export function watchText({ requests, errors, baselineRequests, baselineErrors }: WatchFigures): string {
+  return (
+    `${errors} of ${requests} requests within 5 s failed (${percent(shareOf(errors, requests))}), ` +
+    `${percent(shareOf(baselineErrors, baselineRequests))} of the content before it in its last 60 s`
+  );
+}
+
+function shareOf(errors: number, requests: number): number {
+  return requests === 0 ? 0 : errors / requests;
 }
 
 /** `1.5 %`: a share from 0 to 1, for people. */

@@ -6,6 +6,7 @@ import type { MemoryJournal } from "../drivers/memory/journal.ts";
 import { OperatorError } from "../errors/operator-error.ts";
 import type { LedgerEvent } from "../ledger/event.ts";
 import type { InstanceName } from "../model/names.ts";
+import type { ProbeResult, ProbeTarget } from "../ports/prober.ts";
 import type { ObservedInstance, Runtime } from "../ports/runtime.ts";
 import { planEnvironment, type Planner } from "../rollout/plan.ts";
 import type { Deaths, Troubles } from "./faults.ts";
@@ -83,7 +84,7 @@ export class Daemons implements Deaths {
       router: stage.router,
       journal: stage.journal,
       clock,
-      prober: stage.machine.prober,
+      prober: stage.machine.prober(this.#probed()),
       evidence: stage.evidence,
       verifier: stage.verifier,
       volumes: stage.volumes,
@@ -172,11 +173,24 @@ export class Daemons implements Deaths {
     if (level === "error") for (const watcher of this.#stage.watchers) watcher.complaint?.(message);
   }
 
+  /** Looks at what the probes of one daemon tell. */
+  #probed(): (target: ProbeTarget, result: ProbeResult) => void {
+    const { tally } = this.#stage;
+    const passes = new Map<string, boolean>();
+    return ({ address }, result) => {
+      const before = passes.get(address);
+      const passed = result.kind === "accepted" || (result.kind === "answered" && result.status < 400);
+      if (before === passed) return;
+      passes.set(address, passed);
+      // That it passed for the first time is an event, and counted as such.
+      if (before === true) tally.steps += 1;
+    };
+  }
+
   #hooks(life: Life): LifeHooks {
     const stage = this.#stage;
     const { tally } = stage;
     const known = new Map<InstanceName, ObservedInstance>();
-    const passes = new Map<string, boolean>();
     let callsNow = 0;
     let lastCallMs = 0;
     const each = (tell: (watcher: Stage["watchers"][number]) => void): void => {
@@ -211,9 +225,7 @@ export class Daemons implements Deaths {
       after: (effect) => {
         for (const tell of stage.listening.after) tell(effect);
       },
-      done: ({ kind }) => {
-        if (kind === "place" || kind === "route" || kind === "ensure") tally.steps += 1;
-      },
+      applied: () => void (tally.steps += 1),
       appended: (events) => {
         for (const { data } of events) {
           if (countedEvents.has(data.kind)) tally.steps += 1;
@@ -221,8 +233,8 @@ export class Daemons implements Deaths {
             const { instances } = data.settings ?? stage.record?.settings ?? { instances: 0 };
             if (instances >= 4) tally.rollouts += 1;
           }
-          stage.tell(() => `ledger: ${eventText(data)}`);
         }
+        if (stage.isTelling) for (const { data } of events) stage.tell(() => `ledger: ${eventText(data)}`);
         stage.append(events);
       },
       acknowledged: (events, isIntent) => {
@@ -236,12 +248,6 @@ export class Daemons implements Deaths {
           const isUp = before !== undefined && before.address !== null;
           if (before?.phase !== now.phase || isUp !== (now.address !== null)) tally.steps += 1;
         }
-      },
-      probed: (address, passed) => {
-        const before = passes.get(address);
-        passes.set(address, passed);
-        // That it passed for the first time is an event, and counted as such.
-        if (before !== undefined && before !== passed && !passed) tally.steps += 1;
       },
     };
   }

@@ -124,6 +124,7 @@ export function createFaults(stage: Stage, deaths: Deaths): Faults {
       }
     },
     take(port) {
+      if (troubles.length === 0) return undefined;
       const found = troubles.find((one) => one.port === port);
       if (found === undefined) return undefined;
       found.left -= 1;

@@ -28,6 +28,9 @@ export type Trouble =
   | { readonly kind: "refused" | "lost" | "doubled" }
   | { readonly kind: "delayed"; readonly byMs: number };
 
+/** Whether it is a step of a plan by itself; others are parts of one, which is told by an event. */
+const isStep = ({ kind }: Effect): boolean => kind === "place" || kind === "route" || kind === "ensure";
+
 /** The life of one daemon, from its start to its death. */
 export interface Life {
   readonly number: number;
@@ -49,12 +52,11 @@ export interface LifeHooks {
   readonly issued: (effect: Effect) => void;
   readonly before: (effect: Effect) => void;
   readonly after: (effect: Effect) => void;
-  /** It came into effect and its answer came. */
-  readonly done: (effect: Effect) => void;
+  /** A step of a plan came into effect, and its answer came. */
+  readonly applied: () => void;
   readonly appended: (events: readonly LedgerEvent[], isIntent: boolean) => void;
   readonly acknowledged: (events: readonly LedgerEvent[], isIntent: boolean) => void;
   readonly observed: (instances: readonly ObservedInstance[]) => void;
-  readonly probed: (address: string, passed: boolean) => void;
 }
 
 /** Thrown into the code that appends as its process ends: nothing it still does reaches the world. */
@@ -96,8 +98,9 @@ export function portsOfLife(
       hooks.before(effect);
       const answer = call(...args);
       hooks.after(effect);
+      if (!isStep(effect)) return answer;
       return answer.then((result) => {
-        if (!life.dead) hooks.done(effect);
+        if (!life.dead) hooks.applied();
         return result;
       });
     };
@@ -115,19 +118,15 @@ export function portsOfLife(
         hooks.died(true);
         return never;
       }
-      const answer = inTurn(port, effect, () => troubled(port, () => perform(effect, args)));
+      const act = (): Promise<Result> => perform(effect, args);
+      const answer = port === "router" && effect !== null ? inTurn(() => troubled(port, act)) : troubled(port, act);
       return moment === "after" ? dieAfter(answer) : answer;
     };
   }
 
   /** Changes of the router are made one after the other, as by a driver: one that is slow keeps all up. */
   let last: Promise<unknown> | null = null;
-  function inTurn<Result>(
-    port: "router" | "runtime",
-    effect: Effect | null,
-    change: () => Promise<Result>,
-  ): Promise<Result> {
-    if (port !== "router" || effect === null) return change();
+  function inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
     const made = last === null ? change() : last.then(change, change);
     last = made;
     const forget = (): void => {
@@ -269,16 +268,7 @@ export function portsOfLife(
       onExit: (listener) => runtime.onExit((...told) => void (life.dead || listener(...told))),
       onOrphan: (listener) => runtime.onOrphan((name) => void (life.dead || listener(name))),
     },
-    prober: {
-      probe(target, timeoutMs) {
-        if (life.dead) return never;
-        return prober.probe(target, timeoutMs).then((result) => {
-          const passed = result.kind === "accepted" || (result.kind === "answered" && result.status < 400);
-          hooks.probed(target.address, passed);
-          return result;
-        });
-      },
-    },
+    prober: { probe: (target, timeoutMs) => (life.dead ? never : prober.probe(target, timeoutMs)) },
     evidence: { attach: plain((...args) => evidence.attach(...args)) },
     verifier: {
       keyLog: plain(() => verifier.keyLog()),

@@ -1,7 +1,7 @@
 import type { OpenRequest } from "../drivers/memory/router.ts";
 import type { InstanceName } from "../model/names.ts";
-import { traitsOf } from "./contents.ts";
 import type { Stage } from "./stage.ts";
+import type { Traits } from "./story.ts";
 
 interface Running {
   readonly request: OpenRequest;
@@ -24,7 +24,7 @@ export interface Load {
 
 export function createLoad(stage: Stage): Load {
   const { clock, router, machine, story, tally } = stage;
-  let running: Running[] = [];
+  const running: Running[] = [];
   const busy = new Map<InstanceName, number>();
   /** Percents that each content owes, so that its share of errors is exact. */
   const owed = story.contents.map(() => 0);
@@ -32,12 +32,13 @@ export function createLoad(stage: Stage): Load {
 
   function finish(): void {
     const now = stage.nowMs;
-    const left: Running[] = [];
+    let left = 0;
     for (const one of running) {
       const { request, startedAtMs, endsAtMs, status } = one;
       const instance = machine.instance(request.instance);
       if (request.isOpen() && endsAtMs > now && instance?.seen.phase === "running") {
-        left.push(one);
+        running[left] = one;
+        left += 1;
         continue;
       }
       busy.set(request.instance, (busy.get(request.instance) ?? 1) - 1);
@@ -49,7 +50,7 @@ export function createLoad(stage: Stage): Load {
       request.end(isWhole ? status : null, 1);
       if (!isWhole || status >= 500) tally.failed += 1;
     }
-    running = left;
+    running.length = left;
   }
 
   function begin(): void {
@@ -64,14 +65,15 @@ export function createLoad(stage: Stage): Load {
     const instance = machine.instance(request.instance);
     const isUp = instance?.seen.phase === "running" && instance.readyAtMs <= stage.nowMs;
     const own = isUp ? (instance.status ?? 504) : 503;
-    const status = own < 500 && instance !== undefined ? statusOf(instance.set.content) : own;
+    const traits = instance === undefined ? undefined : stage.traits(instance);
+    const status = own < 500 && traits !== undefined ? statusOf(traits) : own;
     for (const tell of stage.listening.request) tell(request, own);
-    if (instance === undefined || status >= 500) {
+    if (instance === undefined || traits === undefined || status >= 500) {
       request.end(status, 1);
       tally.failed += 1;
       return;
     }
-    const { latencyMs, capacity } = traitsOf(story, instance.set.content);
+    const { latencyMs, capacity } = traits;
     const others = busy.get(request.instance) ?? 0;
     busy.set(request.instance, others + 1);
     const isLong = tally.requests % longEvery === 0;
@@ -80,14 +82,13 @@ export function createLoad(stage: Stage): Load {
       request,
       startedAtMs: stage.nowMs,
       drainMs: instance.set.content.settings.drainMs,
-      isSteady: stage.isSteady(request.instance),
+      isSteady: stage.isSteady(request.instance, instance),
       endsAtMs: stage.nowMs + tookMs,
       status,
     });
   }
 
-  function statusOf(content: Parameters<typeof traitsOf>[1]): number {
-    const traits = traitsOf(story, content);
+  function statusOf(traits: Traits): number {
     const index = story.contents.indexOf(traits);
     const owes = (owed[index] ?? 0) + traits.errorPercent;
     owed[index] = owes >= 100 ? owes - 100 : owes;
@@ -106,7 +107,7 @@ export function createLoad(stage: Stage): Load {
     stop() {
       cancel();
       for (const { request } of running) request.end(null, 0);
-      running = [];
+      running.length = 0;
     },
   };
 }

@@ -1,5 +1,4 @@
 import { settingsFor } from "../ledger/state.ts";
-import type { InstanceName } from "../model/names.ts";
 import type { Stage } from "./stage.ts";
 
 /** Whether desired is observed, and nothing is on its way. */
@@ -33,7 +32,7 @@ export function unrest(stage: Stage): string | undefined {
   if (rule.stable !== live.set || rule.canaries !== undefined || rule.hold === true)
     return `the route leads to ${JSON.stringify(rule)}, to ${live.set} alone it is to lead`;
   const wanted = settingsFor(record, live.set).instances;
-  const taking = new Set<InstanceName>(router.taking(live.set).map(({ instance }) => instance));
+  const taking = new Set(router.taking(live.set));
   let fine = 0;
   let count = 0;
   for (const instance of machine.instances()) {

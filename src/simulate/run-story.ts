@@ -91,31 +91,35 @@ async function play(story: Story, options: RunOptions): Promise<Run> {
   );
   const faults = createFaults(stage, daemons);
   const load = createLoad(stage);
-  const isEnough = (steps: number): boolean =>
+  /** @param ahead steps that are still to be expected */
+  const isEnough = (ahead: () => number): boolean =>
     options.whole !== true &&
-    steps >= enough.steps &&
     tally.rollouts >= enough.rollouts &&
-    tally.faults >= enough.faults;
+    tally.faults >= enough.faults &&
+    tally.steps + ahead() >= enough.steps;
+  const none = (): number => 0;
   const isBroken = (): boolean => stage.violations.length > 0;
   /** Times in which all came to rest before there was enough, and the story went on: it counts its time without them. */
   let restedMs = 0;
 
   daemons.start();
   load.start();
+  // What was expected once and did not come is not expected again.
+  const isTold = (): boolean => isEnough(restedMs === 0 ? () => stepsAhead(stage) : none);
+  const stops = (): boolean => isBroken() || isTold();
   /** @returns whether there is more of the story */
   async function tellOn(): Promise<boolean> {
     while (!isBroken()) {
       const act = story.acts[begun.acts];
       const fault = story.faults[begun.faults];
       if (act === undefined && fault === undefined) return false;
-      // What was expected once and did not come is not expected again.
-      if (isEnough(tally.steps + (restedMs === 0 ? stepsAhead(stage) : 0))) return true;
+      if (isTold()) return true;
       const isFault = act === undefined || (fault !== undefined && fault.atMs < act.atMs);
       const next = isFault ? fault : act;
       if (next === undefined) return false;
-      const leftMs = Math.max(0, next.atMs + restedMs - stage.nowMs);
-      await clock.advance(Math.min(leftMs, tellStepMs));
-      if (leftMs > tellStepMs) continue;
+      const dueMs = next.atMs + restedMs;
+      await clock.advanceUnless(stops, tellStepMs, Math.max(0, dueMs - stage.nowMs));
+      if (stage.nowMs < dueMs) continue;
       if (isFault && fault !== undefined) {
         begun.faults += 1;
         stage.tell(() => `fault: ${faultText(fault)}`);
@@ -133,7 +137,7 @@ async function play(story: Story, options: RunOptions): Promise<Run> {
     const atMs = stage.nowMs;
     await rest(stage, daemons, faults);
     restedMs += stage.nowMs - atMs;
-    hasMore &&= !isEnough(tally.steps);
+    hasMore &&= !isEnough(none);
     if (hasMore) stage.tell(() => "too little has happened: things go wrong again");
     stage.isOver = !hasMore;
   }

@@ -58,6 +58,8 @@ const spreadOver = 12;
 /** Longest time after which a daemon tries again what failed, in ms, and some to do it in. */
 const slowestRetryMs = 12_000;
 
+const nobody: readonly InstanceName[] = [];
+
 type Often = "event" | "acknowledged" | "issued" | "before" | "after" | "request" | "broken" | "look";
 
 type Listening = { readonly [Name in Often]: readonly NonNullable<Watcher[Name]>[] };
@@ -89,8 +91,8 @@ export class Stage {
   readonly verifier: MemoryVerifier;
   readonly secrets: MemorySecrets;
   readonly metrics: MemoryMetrics;
-  /** What the ledger on disk says: folded by the simulator itself, whatever daemons make of it. */
-  state: LedgerState = emptyState();
+  #state: LedgerState = emptyState();
+  #record: EnvironmentRecord | undefined;
   /** The daemon that lives; null: none does. */
   life: Life | null = null;
   controller: Controller | null = null;
@@ -112,6 +114,8 @@ export class Stage {
   hinderedUntilMs = 0;
   #measurements = 0;
   readonly #touched = new Map<InstanceName, number>();
+  /** Whether instances of any content end by themselves: in most stories none do. */
+  readonly #haveEnds: boolean;
 
   constructor(
     story: Story,
@@ -123,6 +127,7 @@ export class Stage {
     },
   ) {
     this.story = story;
+    this.#haveEnds = story.contents.some(({ exitMs }) => exitMs !== null);
     this.isTelling = options.tells;
     const draw = options.timings === null ? null : drawTimings(options.timings, story.seed);
     this.draw = draw;
@@ -155,8 +160,9 @@ export class Stage {
     this.evidence = createMemoryEvidence();
     this.verifier = createMemoryVerifier();
     this.secrets = createMemorySecrets();
-    this.metrics = createMemoryMetrics();
-    this.metrics.answer = (query) => this.#measure(query);
+    // Given, not assigned: the engine takes a function literal that is assigned to a property for one that stays, and keeps
+    // all it refers to, a whole run, until all memory is collected.
+    this.metrics = createMemoryMetrics((query) => this.#measure(query));
     this.watchers = options.invariants.map(({ name, watch }) =>
       watch(this, (finding) => this.violations.push({ invariant: name, atMs: this.nowMs, finding })),
     );
@@ -168,8 +174,14 @@ export class Stage {
     return this.clock.monotonic();
   }
 
+  /** What the ledger on disk says: folded by the simulator itself, whatever daemons make of it. */
+  get state(): LedgerState {
+    return this.#state;
+  }
+
+  /** Of the one environment there is. It changes by `append` and `refold` alone. */
   get record(): EnvironmentRecord | undefined {
-    return this.state.environments.get(key);
+    return this.#record;
   }
 
   /** What the ledger says is live; null: nothing. */
@@ -190,14 +202,16 @@ export class Stage {
   /** What is on disk from now on. */
   append(events: readonly LedgerEvent[]): void {
     for (const event of events) {
-      applyEvent(this.state, event);
+      applyEvent(this.#state, event);
+      this.#record = this.#state.environments.get(key);
       for (const tell of this.listening.event) tell(event);
     }
   }
 
   /** The ledger is read again, as after some of it was lost. */
   refold(): void {
-    this.state = foldEvents(this.journal.read());
+    this.#state = foldEvents(this.journal.read());
+    this.#record = this.#state.environments.get(key);
   }
 
   /** An instance is in trouble that a daemon need not know of yet. */
@@ -206,18 +220,15 @@ export class Stage {
   }
 
   /** Whether nothing happened to an instance lately, and its content is not such that it may end at any moment. */
-  isSteady(name: InstanceName): boolean {
-    const instance = this.machine.instance(name);
-    return (
-      (this.#touched.get(name) ?? 0) <= this.nowMs &&
-      instance !== undefined &&
-      traitsOf(this.story, instance.set.content).exitMs === null
-    );
+  isSteady(name: InstanceName, instance = this.machine.instance(name)): boolean {
+    if (instance === undefined || (this.#haveEnds && this.traits(instance).exitMs !== null)) return false;
+    return !this.isTouched(name);
   }
 
   /** Whether something happened to an instance lately, be it there or not. */
   isTouched(name: InstanceName): boolean {
-    return (this.#touched.get(name) ?? 0) > this.nowMs;
+    const untilMs = this.#touched.size === 0 ? undefined : this.#touched.get(name);
+    return untilMs !== undefined && untilMs > this.nowMs;
   }
 
   /** What was in the way may have made the daemon wait before it tries again. */
@@ -271,29 +282,34 @@ export class Stage {
    *
    * @param standsBy whether a set without a share may be such a one: none that is given up is
    */
-  takingInstances(isWanted: (set: SetName) => boolean, standsBy: (set: SetName) => boolean): InstanceName[] {
-    const names: InstanceName[] = [];
-    for (const { route, stable, canaries = [] } of this.router.rules()) {
+  takingInstances(isWanted: (set: SetName) => boolean, standsBy: (set: SetName) => boolean): readonly InstanceName[] {
+    let names = nobody;
+    const add = (more: readonly InstanceName[]): void => {
+      names = names.length === 0 ? more : [...names, ...more];
+    };
+    for (const { route, stable, canaries } of this.router.rules()) {
       if (route.host !== null) continue;
-      let [rest, left] = [10_000, 10_000];
+      if (canaries === undefined) {
+        if (isWanted(stable)) add(this.router.taking(stable));
+        continue;
+      }
+      let rest = 10_000;
+      let left = 10_000;
       const taken: SetName[] = [];
-      const take = (set: SetName): void => {
-        taken.push(set);
-        for (const { instance } of this.router.taking(set)) names.push(instance);
-      };
       for (const { set, weight } of canaries) {
         rest -= weight;
         if (!isWanted(set)) left -= weight;
-        else if (weight > 0) take(set);
+        else if (weight > 0) taken.push(set);
       }
       if (!isWanted(stable)) left -= rest;
-      else if (rest > 0) take(stable);
+      else if (rest > 0) taken.push(stable);
+      for (const set of taken) add(this.router.taking(set));
       if (left === 10_000 || left <= 0) continue;
       const others = [...this.router.placed()]
         .filter((set) => !taken.includes(set) && standsBy(set))
         .map((set) => this.router.taking(set));
       const total = others.reduce((sum, { length }) => sum + length, names.length);
-      for (const some of others) if (left * some.length < total) for (const { instance } of some) names.push(instance);
+      for (const some of others) if (left * some.length < total) add(some);
     }
     return names;
   }

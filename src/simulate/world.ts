@@ -65,7 +65,7 @@ export function createWorld(options: { readonly trusting?: boolean } = {}): Worl
         router,
         journal,
         clock,
-        prober: machine.prober,
+        prober: machine.prober(),
         evidence,
         volumes,
         secrets: opened,

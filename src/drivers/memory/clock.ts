@@ -1,10 +1,12 @@
 import type { Clock } from "../../ports/clock.ts";
-import { createTimerHeap, type Timer } from "./timer-heap.ts";
+import { createTimerList, type Timer } from "./timer-list.ts";
 
 /** A clock that stands still until it is told to go on. */
 export interface VirtualClock extends Clock {
   /** Lets `ms` pass: runs what is due, in order, and what follows from it. */
   advance(ms: number): Promise<void>;
+  /** As `advance`, and asks each `everyMs` on the way, when nothing is left to follow, whether to stop there. */
+  advanceUnless(stops: () => boolean, everyMs: number, ms: number): Promise<void>;
   /** Lets time pass in small steps until the condition holds. @returns false when `mostMs` passed before */
   until(condition: () => boolean, mostMs: number): Promise<boolean>;
   /** As `after`, of what starts nothing that goes on by promises: what follows need not wait for them. */
@@ -20,14 +22,16 @@ const untilStepMs = 5;
 const timersPerTurn = 5_000;
 
 export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
-  const timers = createTimerHeap();
+  const timers = createTimerList();
   let nowMs = startMs;
   let jumpedMs = 0;
-  let order = 0;
   let fired = 0;
 
-  function advance(ms: number): Promise<void> {
-    const untilMs = nowMs + ms;
+  const neverStops = (): boolean => false;
+
+  function advance(ms: number, everyMs = ms, stops = neverStops): Promise<void> {
+    const endMs = nowMs + ms;
+    let untilMs = Math.min(endMs, nowMs + everyMs);
     return new Promise((resolve, reject) => {
       /** Called when all promises have gone on that can. */
       function next(): void {
@@ -36,8 +40,12 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
           const timer = timers.takeDue(untilMs);
           if (timer === undefined) {
             nowMs = untilMs;
-            resolve();
-            return;
+            if (untilMs >= endMs || stops()) {
+              resolve();
+              return;
+            }
+            untilMs = Math.min(endMs, untilMs + everyMs);
+            continue;
           }
           nowMs = Math.max(nowMs, timer.atMs);
           try {
@@ -64,8 +72,7 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
   }
 
   function plan(ms: number, callback: () => void, isQuiet: boolean): () => void {
-    order += 1;
-    const timer: Timer = { atMs: nowMs + Math.max(0, ms), order, callback, isQuiet, place: -1 };
+    const timer: Timer = { atMs: nowMs + Math.max(0, ms), callback, isQuiet };
     timers.add(timer);
     return () => timers.remove(timer);
   }
@@ -76,7 +83,8 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
     monotonic: () => nowMs - startMs,
     after: (ms, callback) => plan(ms, callback, false),
     quietly: (ms, callback) => plan(ms, callback, true),
-    advance,
+    advance: (ms) => advance(ms),
+    advanceUnless: (stops, everyMs, ms) => advance(ms, everyMs, stops),
     jump(ms) {
       jumpedMs += ms;
     },

@@ -33,9 +33,12 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): MemoryJ
   const link = options.chain === "cheap" ? linkCheaply : linkAsOnDisk;
 
   function chained(events: readonly NewEvent[]): readonly LedgerEvent[] {
-    const links: LedgerEvent[] = [];
-    for (const event of events) links.push(link(links.at(-1) ?? head, event));
-    return links;
+    let last = head;
+    return events.map((event) => {
+      const next = link(last, event);
+      last = next;
+      return next;
+    });
   }
 
   function append(events: readonly NewEvent[]): readonly LedgerEvent[] {
@@ -62,13 +65,10 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): MemoryJ
       return added;
     },
     appendIntent: append,
-    *read(after = 0) {
+    read(after = 0) {
       recover();
       // Without holes from 1 on: an event's place follows from its number.
-      for (let index = after; index < stored.length; index += 1) {
-        const event = stored[index];
-        if (event !== undefined) yield event;
-      }
+      return stored.slice(after);
     },
     close() {},
     tear(events) {

@@ -6,12 +6,15 @@ export interface MemoryMetrics extends Metrics {
   answer: (query: MetricQuery) => MetricAnswer | null;
 }
 
-export function createMemoryMetrics(): MemoryMetrics {
+/** @param answer what is answered at first; default: an error */
+export function createMemoryMetrics(
+  answer: MemoryMetrics["answer"] = () => ({ kind: "error", reason: "nobody answers" }),
+): MemoryMetrics {
   return {
-    answer: () => ({ kind: "error", reason: "nobody answers" }),
+    answer,
     async measure(query, signal) {
-      const answer = this.answer(query);
-      if (answer !== null && !signal.aborted) return answer;
+      const given = this.answer(query);
+      if (given !== null && !signal.aborted) return given;
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
       return { kind: "error", reason: "it was ended" };
     },

@@ -18,7 +18,7 @@ proberSuite("prober of createMemoryMachine()", () => {
     return { address: last?.seen.address ?? "", port: set.content.settings.port, path: "/healthz" };
   }
   return {
-    prober: machine.prober,
+    prober: machine.prober(),
     answering: (status) => started({ status }),
     async silent() {
       const target = await started({});

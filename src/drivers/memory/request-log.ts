@@ -29,10 +29,9 @@ export class MemoryRequestLog {
     counts.requests += 1;
     if (status === null) counts.aborted += 1;
     else increment(counts.classes, Math.floor(status / 100) - 1);
-    increment(
-      counts.latency,
-      boundsMs.findIndex((bound) => latencyMs <= bound),
-    );
+    let bucket = 0;
+    while (latencyMs > (boundsMs[bucket] ?? latencyMs)) bucket += 1;
+    increment(counts.latency, bucket);
   }
 
   /** From now on lines are missing. */

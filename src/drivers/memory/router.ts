@@ -33,9 +33,9 @@ export interface MemoryRouter extends Router {
   request(host: string, path: string, headers?: Readonly<Record<string, string>>): OpenRequest | OwnAnswer | Waiting;
   /** Lines of the request log get lost. */
   loseLog(): void;
-  /** What is in effect, at once: rules, and the endpoints of a set that get new requests. */
+  /** What is in effect, at once: rules, and the instances of a set that get new requests; the very arrays of last time where nothing changed. */
   rules(): readonly RouteRule[];
-  taking(set: SetName): readonly Endpoint[];
+  taking(set: SetName): readonly InstanceName[];
   /** Sets that have a place. */
   placed(): Iterable<SetName>;
   /** The daemon's end: counts are gone, what is in effect stays. */
@@ -48,7 +48,7 @@ interface Placed {
   readonly endpoints: RoutedSet["endpoints"];
   readonly out: Set<InstanceName>;
   /** Those that take new requests. */
-  ready: readonly Endpoint[];
+  ready: readonly InstanceName[];
   turn: number;
 }
 
@@ -66,20 +66,33 @@ interface Routed {
   readonly shares: readonly Share[];
 }
 
+const nobody: readonly InstanceName[] = [];
+
+function readyOf(endpoints: Placed["endpoints"], out: Placed["out"]): readonly InstanceName[] {
+  const names = endpoints.map(({ instance }) => instance);
+  return out.size === 0 ? names : names.filter((name) => !out.has(name));
+}
+
 /** A router without processes: same rules, requests by a call. Sets get their shares exactly, not by chance. */
 export function createMemoryRouter(): MemoryRouter {
   const sets = new Map<SetName, Placed>();
   /** The longest prefix first, those of a host before those of any. */
   let rules: readonly Routed[] = [];
+  /** The same, as they are told: another array as soon as one of them is another. */
+  let told: readonly RouteRule[] = [];
   const log = new MemoryRequestLog();
-  const open = new Set<{ readonly set: SetName; readonly instance: InstanceName }>();
-  const openAt = new Map<InstanceName, number>();
+  const open = new Set<OpenRequest>();
   let runs = false;
   let released = Promise.withResolvers<void>();
 
   function letGo(): void {
     released.resolve();
     released = Promise.withResolvers();
+  }
+
+  function setRules(next: readonly Routed[]): void {
+    rules = next;
+    told = next.map(({ rule }) => rule);
   }
 
   const prefixOf = (route: Route): string => `${route.host ?? "*"}${route.path}`;
@@ -98,7 +111,7 @@ export function createMemoryRouter(): MemoryRouter {
       next.push({ prefix, rule: kept, shares: weightsOf(kept).map((share) => ({ ...share, credit: 0 })) });
     }
     const anyHost = ({ rule: { route: of } }: Routed): number => Number(of.host === null);
-    rules = next.sort((a, b) => anyHost(a) - anyHost(b) || b.prefix.length - a.prefix.length);
+    setRules(next.sort((a, b) => anyHost(a) - anyHost(b) || b.prefix.length - a.prefix.length));
   }
 
   function find(host: string, path: string): Routed | undefined {
@@ -107,8 +120,9 @@ export function createMemoryRouter(): MemoryRouter {
     const asked = `${query < 0 ? path : path.slice(0, query)}/`;
     let own: string | undefined;
     for (const routed of rules) {
-      if (routed.rule.route.host === null) {
-        if (asked.startsWith(routed.rule.route.path)) return routed;
+      const { route } = routed.rule;
+      if (route.host === null) {
+        if (route.path === "/" || asked.startsWith(route.path)) return routed;
       } else {
         own ??= `${host.toLowerCase().replace(/:[0-9]+$/, "")}${asked}`;
         if (own.startsWith(routed.prefix)) return routed;
@@ -140,16 +154,7 @@ export function createMemoryRouter(): MemoryRouter {
     const placed = sets.get(set);
     if (placed === undefined) return;
     for (const name of instances) if (placed.endpoints.some(({ instance }) => instance === name)) placed.out.add(name);
-    placed.ready =
-      placed.out.size === 0 ? placed.endpoints : placed.endpoints.filter(({ instance }) => !placed.out.has(instance));
-  }
-
-  function close(request: { readonly set: SetName; readonly instance: InstanceName }): boolean {
-    if (!open.delete(request)) return false;
-    const left = (openAt.get(request.instance) ?? 1) - 1;
-    if (left === 0) openAt.delete(request.instance);
-    else openAt.set(request.instance, left);
-    return true;
+    placed.ready = placed.ready.filter((name) => !placed.out.has(name));
   }
 
   return {
@@ -158,13 +163,12 @@ export function createMemoryRouter(): MemoryRouter {
       runs = true;
       for (const [set, placed] of sets) {
         const endpoints = placed.endpoints.filter(({ instance }) => running.has(instance));
-        if (endpoints.length > 0) sets.set(set, { ...placed, endpoints });
+        if (endpoints.length > 0) sets.set(set, { ...placed, endpoints, ready: readyOf(endpoints, placed.out) });
         else sets.delete(set);
-        takeOut(set, []);
       }
       for (const set of wanted.flatMap(setsOfRule))
         if (!sets.has(set)) sets.set(set, { endpoints: [], out: new Set(), ready: [], turn: 0 });
-      rules = [];
+      setRules([]);
       for (const rule of wanted) setRule(rule.route, rule);
     },
     async place({ set, endpoints }, signal) {
@@ -175,8 +179,7 @@ export function createMemoryRouter(): MemoryRouter {
         const isOut = ({ instance }: Endpoint): boolean => before?.out.has(instance) === true;
         const drained = before === undefined || before.out.size === 0 ? [] : endpoints.filter(isOut);
         const out = new Set(drained.map(({ instance }) => instance));
-        sets.set(set, { endpoints: [...endpoints], out, ready: [], turn: before?.turn ?? 0 });
-        takeOut(set, []);
+        sets.set(set, { endpoints: [...endpoints], out, ready: readyOf(endpoints, out), turn: before?.turn ?? 0 });
       } else if (rules.some(({ rule }) => leadsTo(rule, set))) {
         throw new OperatorError(
           "ROUTER_FAILED",
@@ -209,7 +212,11 @@ export function createMemoryRouter(): MemoryRouter {
     },
     async inFlight(set) {
       const result = new Map<InstanceName, number>();
-      for (const { instance } of sets.get(set)?.endpoints ?? []) result.set(instance, openAt.get(instance) ?? 0);
+      for (const { instance } of sets.get(set)?.endpoints ?? []) result.set(instance, 0);
+      for (const { instance } of open) {
+        const count = result.get(instance);
+        if (count !== undefined) result.set(instance, count + 1);
+      }
       return result;
     },
     async drain(set, instances) {
@@ -219,8 +226,7 @@ export function createMemoryRouter(): MemoryRouter {
       takeOut(set, instances);
       for (const request of open) {
         if (request.set !== set || !instances.includes(request.instance)) continue;
-        close(request);
-        log.add(set, null, 0);
+        request.end(null, 0);
       }
     },
     async observe() {
@@ -235,7 +241,6 @@ export function createMemoryRouter(): MemoryRouter {
     address: () => ({ host: "127.0.0.1", port: 80 }),
     async stop() {
       open.clear();
-      openAt.clear();
       runs = false;
     },
     request(host, path, headers) {
@@ -244,30 +249,30 @@ export function createMemoryRouter(): MemoryRouter {
       if (routed.rule.hold === true) return { waits: released.promise };
       const set = decide(routed, headers);
       const placed = sets.get(set);
-      const chosen = placed?.ready[placed.turn % placed.ready.length];
-      if (placed === undefined || chosen === undefined) {
+      const instance = placed?.ready[placed.turn % placed.ready.length];
+      if (placed === undefined || instance === undefined) {
         log.add(set, 503, 0);
         return { status: 503 };
       }
       placed.turn += 1;
-      const { instance } = chosen;
-      const request = { set, instance };
-      open.add(request);
-      openAt.set(instance, (openAt.get(instance) ?? 0) + 1);
-      const isOpen = (): boolean => open.has(request);
-      const end = (status: number | null, latencyMs: number): void => {
-        if (close(request)) log.add(set, status, latencyMs);
+      const request: OpenRequest = {
+        set,
+        instance,
+        isOpen: () => open.has(request),
+        end(status, latencyMs) {
+          if (open.delete(request)) log.add(set, status, latencyMs);
+        },
       };
-      return { set, instance, isOpen, end };
+      open.add(request);
+      return request;
     },
     loseLog: () => log.lose(),
-    rules: () => rules.map(({ rule }) => rule),
-    taking: (set) => sets.get(set)?.ready ?? [],
+    rules: () => told,
+    taking: (set) => sets.get(set)?.ready ?? nobody,
     placed: () => sets.keys(),
     reboot() {
       runs = false;
       open.clear();
-      openAt.clear();
       this.restart();
     },
     restart: () => log.restart(),

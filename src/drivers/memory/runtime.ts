@@ -15,7 +15,7 @@ import { processSettings } from "../../model/processes.ts";
 import type { SecretName } from "../../model/secret.ts";
 import { allVolumesOf, clashes, formatVolume, volumesOfInstance, type AttachedVolume } from "../../model/volumes.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Prober, ProbeResult } from "../../ports/prober.ts";
+import type { Prober, ProbeResult, ProbeTarget } from "../../ports/prober.ts";
 import type { Secrets } from "../../ports/secrets.ts";
 import type {
   Exit,
@@ -68,15 +68,28 @@ export interface TaskBehaviour {
   readonly failure: string | null;
 }
 
-const refusal = Promise.resolve<ProbeResult>({ kind: "refused", latencyMs: 0 });
-const acceptance = Promise.resolve<ProbeResult>({ kind: "accepted", latencyMs: 1 });
-/** By status: an instance is asked again and again, and its answer is mostly the same. */
-const answers = new Map<number, Promise<ProbeResult>>();
+/** An answer, and the promise of it: an instance is asked again and again, and says mostly the same. */
+interface Answer {
+  readonly result: ProbeResult;
+  readonly promise: Promise<ProbeResult>;
+}
 
-function answerOf(status: number): Promise<ProbeResult> {
+/** What every instance has. */
+const plainMounts: readonly string[] = ["/ overlay ro", "/tmp tmpfs rw"];
+/** What runs where a content names nothing. */
+const plainCommand: readonly string[] = ["/app"];
+
+const settled = Promise.resolve();
+const answerWith = (result: ProbeResult): Answer => ({ result, promise: Promise.resolve(result) });
+const refusal = answerWith({ kind: "refused", latencyMs: 0 });
+const acceptance = answerWith({ kind: "accepted", latencyMs: 1 });
+/** By status. */
+const answers = new Map<number, Answer>();
+
+function answerOf(status: number): Answer {
   const known = answers.get(status);
   if (known !== undefined) return known;
-  const made = Promise.resolve<ProbeResult>({ kind: "answered", status, latencyMs: 1, body: "" });
+  const made = answerWith({ kind: "answered", status, latencyMs: 1, body: "" });
   answers.set(status, made);
   return made;
 }
@@ -94,14 +107,17 @@ export interface TrueInstance {
 }
 
 interface Running {
+  readonly number: number;
   readonly set: InstanceSet;
   seen: ObservedInstance;
   readonly behaviour: Behaviour;
   readonly readyAtMs: number;
   status: number | null;
   /** What its content makes it; worked out when it is first asked for. */
-  expected?: ExpectedObservation;
+  expected: ExpectedObservation | null;
   changed: Partial<InstanceObservation>;
+  /** What is seen of it so; worked out as well. */
+  observed: InstanceObservation | null;
   facts: Partial<InstanceFacts>;
   readonly volumes: readonly AttachedVolume[];
   unkept: readonly UnkeptPlace[];
@@ -116,8 +132,8 @@ export interface MemoryMachine {
    * @param lives whether that daemon still does: what a dead one had begun is not gone on with
    */
   runtime(secrets?: Secrets, lives?: () => boolean): Runtime;
-  /** Answers as the instances would. */
-  readonly prober: Prober;
+  /** Answers as the instances would. @param told what each answer is, as soon as it is given */
+  prober(told?: (target: ProbeTarget, result: ProbeResult) => void): Prober;
   /** What instances started from now on do: of one content, or of any other; of one process, or of any other. */
   behave(behaviour: Partial<Behaviour>, content?: Digest, process?: ProcessName): void;
   /** What tasks with this command, or of this process, started from now on do; the default is to end well. */
@@ -192,6 +208,17 @@ export function createMemoryMachine(options: {
   const pass = (ms: number): Promise<void> =>
     ms <= 0 ? Promise.resolve() : new Promise((resolve) => clock.after(ms, resolve));
 
+  const passUnlessAborted = (ms: number, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const cancel = clock.after(ms, end);
+      signal.addEventListener("abort", end);
+    });
+
   const keyOf = (content?: Digest, process?: ProcessName): string => `${content ?? "any"} ${process ?? "any"}`;
 
   function behaviourOf(content: Digest, process: ProcessName): Behaviour {
@@ -236,17 +263,18 @@ export function createMemoryMachine(options: {
     }
   }
 
-  async function start(
+  const makeVolumes = async (volumes: readonly AttachedVolume[]): Promise<void> => {
+    for (const { id } of volumes) await volumeStore.ensure(id, { uid: 0, gid: 0, mode: 0o755 });
+  };
+
+  /** Makes an instance that has no process yet: it has one when its `startMs` are over, by `comeUp`. */
+  function make(
     set: InstanceSet,
     process: ProcessName,
     ordinal: number,
-    signal: AbortSignal,
-    behaviour = options.behaves?.(set, process, ordinal) ?? behaviourOf(set.digest, process),
-    task?: Task,
-  ): Promise<void> {
+    { behaviour, volumes }: Pick<Running, "behaviour" | "volumes">,
+  ): Running {
     const name = instanceName(set.name, ordinal, process);
-    const volumes = volumesOfInstance(set.content.settings, process, set, task);
-    for (const { id } of volumes) await volumeStore.ensure(id, { uid: 0, gid: 0, mode: 0o755 });
     attach(name, volumes);
     counter += 1;
     const number = counter;
@@ -265,18 +293,26 @@ export function createMemoryMachine(options: {
       orphaned: false,
     };
     const running: Running = {
+      number,
       set,
       seen,
       behaviour,
       readyAtMs: clock.monotonic() + behaviour.startMs + (behaviour.readyMs ?? Infinity),
       status: behaviour.status,
+      expected: null,
       changed: {},
+      observed: null,
       facts: {},
       volumes,
       unkept: [],
     };
     instances.set(name, running);
-    await pass(behaviour.startMs);
+    return running;
+  }
+
+  function comeUp(running: Running, signal: AbortSignal): void {
+    const { behaviour, number } = running;
+    const { name } = running.seen;
     // Left half-made meanwhile, or gone.
     if (instances.get(name) !== running || running.seen.phase !== "running") return;
     if (signal.aborted || behaviour.failure !== null) {
@@ -299,16 +335,43 @@ export function createMemoryMachine(options: {
   async function ensure(set: InstanceSet, wanted: InstancesWanted, signal: AbortSignal): Promise<void> {
     const { process, count, ending = [] } = wanted;
     prepare(set.content.artifact, signal);
-    const there = [...instances.values()]
-      .map(({ seen }) => seen)
-      .filter((seen) => seen.set === set.name && seen.process === process);
-    const counted = there.filter(({ name, phase }) => phase === "running" && !ending.includes(name));
-    const missing = Math.max(0, count - counted.length);
-    const taken = new Set(there.map(({ ordinal }) => ordinal));
-    const ordinals = wanted.ordinals.filter((ordinal) => !taken.has(ordinal)).slice(0, missing);
-    const results = await Promise.allSettled(ordinals.map((ordinal) => start(set, process, ordinal, signal)));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    const taken = new Set<number>();
+    let missing = count;
+    for (const { seen } of instances.values()) {
+      if (seen.set !== set.name || seen.process !== process) continue;
+      taken.add(seen.ordinal);
+      if (seen.phase === "running" && !ending.includes(seen.name)) missing -= 1;
+    }
+    const ordinals = wanted.ordinals.filter((ordinal) => !taken.has(ordinal)).slice(0, Math.max(0, missing));
+    if (ordinals.length === 0) return;
+    const failures: unknown[] = [];
+    /** By the time that they take. */
+    const starting = new Map<number, Running[]>();
+    for (const ordinal of ordinals) {
+      const behaviour = options.behaves?.(set, process, ordinal) ?? behaviourOf(set.digest, process);
+      const volumes = volumesOfInstance(set.content.settings, process, set);
+      try {
+        if (volumes.length > 0) await makeVolumes(volumes);
+        const running = make(set, process, ordinal, { behaviour, volumes });
+        const together = starting.get(behaviour.startMs);
+        if (together === undefined) starting.set(behaviour.startMs, [running]);
+        else together.push(running);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    const startTogether = async (startMs: number, some: readonly Running[]): Promise<void> => {
+      await pass(startMs);
+      for (const running of some) {
+        try {
+          comeUp(running, signal);
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    };
+    await Promise.all([...starting].map(([startMs, some]) => startTogether(startMs, some)));
+    if (failures.length > 0) throw failures[0];
   }
 
   async function startTask(set: InstanceSet, task: Task, signal: AbortSignal): Promise<void> {
@@ -327,25 +390,35 @@ export function createMemoryMachine(options: {
       );
     const does = taskBehaviours.get(task.command.join(" ")) ?? taskBehaviours.get(task.process) ?? brief;
     const { failure, exitMs, code: exitCode } = does;
-    await start(set, task.process, task.ordinal, signal, { ...wellBehaved, failure, exitMs, exitCode }, task);
+    const behaviour = { ...wellBehaved, failure, exitMs, exitCode };
+    const volumes = volumesOfInstance(set.content.settings, task.process, set, task);
+    await makeVolumes(volumes);
+    const running = make(set, task.process, task.ordinal, { behaviour, volumes });
+    await pass(behaviour.startMs);
+    comeUp(running, signal);
     lastWords.set(name, does.output);
     ran.push({ instance: name, task });
   }
 
-  async function remove(name: InstanceName, graceMs: number, signal: AbortSignal, lives: () => boolean): Promise<void> {
+  /** @returns when it has ended; undefined: it has at once */
+  function remove(
+    name: InstanceName,
+    graceMs: number,
+    signal: AbortSignal,
+    lives: () => boolean,
+  ): Promise<void> | undefined {
     const running = instances.get(name);
-    if (running === undefined) return;
+    if (running === undefined) return undefined;
+    const end = (): undefined => {
+      if (!lives()) return;
+      exit(name, 137);
+      if (instances.get(name) === running) forget(name, running);
+    };
     if (running.seen.phase === "running" && graceMs > 0) {
-      if (running.behaviour.endsOnTerm) exit(name, 143);
-      else
-        await Promise.race([
-          pass(graceMs),
-          new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true })),
-        ]);
+      if (!running.behaviour.endsOnTerm) return passUnlessAborted(graceMs, signal).then(end);
+      exit(name, 143);
     }
-    if (!lives()) return;
-    exit(name, 137);
-    if (instances.get(name) === running) forget(name, running);
+    return end();
   }
 
   function forget(name: InstanceName, { seen }: Running): void {
@@ -356,17 +429,16 @@ export function createMemoryMachine(options: {
   function expectedOf({ set, seen, volumes }: Running): ExpectedObservation {
     const { content } = set;
     const { command } = processSettings(content.settings, seen.process);
+    const more = [
+      ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`),
+      ...volumes.map(({ mount }) => `${mount.path} bind rw`),
+    ];
     return {
       name: seen.name,
       artifact: content.artifact,
-      arguments: command ?? ["/app"],
+      arguments: command ?? plainCommand,
       environment: [`PORT=${content.settings.port}`, `BRONZE_INSTANCE=${seen.name}`],
-      mounts: [
-        "/ overlay ro",
-        "/tmp tmpfs rw",
-        ...content.settings.tmpfs.map((path) => `${path} tmpfs rw`),
-        ...volumes.map(({ mount }) => `${mount.path} bind rw`),
-      ].sort(),
+      mounts: more.length === 0 ? plainMounts : [...plainMounts, ...more].sort(),
     };
   }
 
@@ -374,7 +446,8 @@ export function createMemoryMachine(options: {
     const running = instances.get(name);
     if (running?.seen.phase !== "running" || running.seen.pid === null) return null;
     const expected = (running.expected ??= expectedOf(running));
-    return { expected, observed: { ...expected, imageIntact: true, entered: [], ...running.changed } };
+    running.observed ??= { ...expected, imageIntact: true, entered: [], ...running.changed };
+    return { expected, observed: running.observed };
   }
 
   /** As a real instance could not be started without its values. */
@@ -389,17 +462,28 @@ export function createMemoryMachine(options: {
     return {
       prepare: async (artifact, signal) => prepare(artifact, signal),
       ensure(set, wanted, signal) {
-        const work = (perSet.get(set.name) ?? Promise.resolve())
-          .catch(() => {})
-          .then(() => readSecrets(secrets, set))
-          .then(() => (lives() ? ensure(set, wanted, signal) : undefined));
+        const begin = async (): Promise<void> => {
+          await readSecrets(secrets, set);
+          if (lives()) await ensure(set, wanted, signal);
+        };
+        const work = (perSet.get(set.name) ?? settled).then(begin, begin);
         perSet.set(set.name, work);
         return work;
       },
       startTask,
-      observe: async () => [...instances.values()].map(({ seen }) => seen).sort((a, b) => (a.name < b.name ? -1 : 1)),
-      remove: async (names, graceMs, signal) =>
-        void (await Promise.all(names.map((name) => remove(name, graceMs, signal, lives)))),
+      async observe() {
+        const all: ObservedInstance[] = [];
+        for (const { seen } of instances.values()) all.push(seen);
+        return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+      },
+      async remove(names, graceMs, signal) {
+        const ends: Promise<void>[] = [];
+        for (const name of names) {
+          const ended = remove(name, graceMs, signal, lives);
+          if (ended !== undefined) ends.push(ended);
+        }
+        if (ends.length > 0) await Promise.all(ends);
+      },
       async confine(app, environment, limits, signal) {
         signal.throwIfAborted();
         if (limits === null) limited.delete(`${app} ${environment}`);
@@ -426,7 +510,8 @@ export function createMemoryMachine(options: {
       }),
       inspect: async (name) => inspect(name),
       async release(keep) {
-        const used = new Set([...keep, ...[...instances.values()].map(({ set }) => set.content.artifact)]);
+        const used = new Set(keep);
+        for (const { set } of instances.values()) used.add(set.content.artifact);
         for (const artifact of prepared) if (!used.has(artifact)) prepared.delete(artifact);
       },
       onExit(listener) {
@@ -454,6 +539,15 @@ export function createMemoryMachine(options: {
     };
   };
 
+  /** What is answered at once; undefined: nothing ever is. */
+  function answerNow({ address, port, path }: ProbeTarget): Answer | undefined {
+    const found = byAddress.get(address);
+    if (found?.seen.phase !== "running") return undefined;
+    if (port !== found.seen.port || clock.monotonic() < found.readyAtMs) return refusal;
+    if (found.status === null) return undefined;
+    return path === null ? acceptance : answerOf(found.status);
+  }
+
   return {
     runtime,
     prepared,
@@ -462,16 +556,19 @@ export function createMemoryMachine(options: {
       told.get(splitInstanceName(name)?.environment ?? ("" as EnvironmentName))?.find((one) => one.app === app)
         ?.addresses ?? [],
     exit,
-    prober: {
-      probe({ address, port, path }, timeoutMs) {
-        const found = byAddress.get(address);
-        if (found?.seen.phase === "running" && (port !== found.seen.port || clock.monotonic() < found.readyAtMs))
-          return refusal;
-        if (found?.seen.phase !== "running" || found.status === null)
-          return pass(timeoutMs).then(() => ({ kind: "timeout", latencyMs: timeoutMs }));
-        return path === null ? acceptance : answerOf(found.status);
+    prober: (told = () => {}) => ({
+      probe(target, timeoutMs) {
+        const answer = answerNow(target);
+        if (answer === undefined)
+          return pass(timeoutMs).then(() => {
+            const result: ProbeResult = { kind: "timeout", latencyMs: timeoutMs };
+            told(target, result);
+            return result;
+          });
+        told(target, answer.result);
+        return answer.promise;
       },
-    },
+    }),
     behave: (behaviour, content, process) =>
       void behaviours.set(keyOf(content, process), { ...wellBehaved, ...behaviour }),
     behaveTask: (commandOrProcess, behaviour) => void taskBehaviours.set(commandOrProcess, { ...brief, ...behaviour }),
@@ -494,7 +591,10 @@ export function createMemoryMachine(options: {
     },
     answer: (name, status) => change(name, (running) => (running.status = status)),
     change: (name, observation) =>
-      change(name, (running) => (running.changed = { ...running.changed, ...observation })),
+      change(name, (running) => {
+        running.changed = { ...running.changed, ...observation };
+        running.observed = null;
+      }),
     scribble: (name, places) => change(name, (running) => (running.unkept = places)),
     hide: (path) => void hidden.push(path),
     refused,

@@ -12,7 +12,7 @@ export interface MemoryVerifier extends Verifier {
   /** Something happened to a key. */
   changeKeys(): void;
   /** How often evidence was judged. */
-  readonly verified: number;
+  verified(): number;
 }
 
 /** @param options.lacks artifacts that are not there; all others are */
@@ -52,8 +52,6 @@ export function createMemoryVerifier(options: { readonly lacks?: ReadonlySet<Dig
       keys += 1;
       log = null;
     },
-    get verified() {
-      return verified;
-    },
+    verified: () => verified,
   };
 }

@@ -1,4 +1,4 @@
-import { judgeWatch, type TrafficShare } from "../watch.ts";
+import { judgeWatch, watchText, type TrafficShare } from "../watch.ts";
 
 /** A release under watch. */
 export interface WatchInputs {
@@ -27,7 +27,7 @@ export function decideWatch(inputs: WatchInputs): WatchOutcome {
   const { type, recent, baseline, down, to, irreversible, warned, held, watchedMs, watchMs } = inputs;
   const rule = judgeWatch(recent, baseline);
   if (rule.fires || down !== null) {
-    const reason = rule.fires ? rule.reason : (down ?? "");
+    const reason = rule.fires ? watchText(rule.figures) : (down ?? "");
     const goesBack = to !== null && type === "deploy";
     if (goesBack && irreversible) return held ? wait : { verdict: "hold", reason };
     // A first deploy has nothing to go back to; a rollback brought back what is wanted: both are only warned about.
@@ -35,7 +35,7 @@ export function decideWatch(inputs: WatchInputs): WatchOutcome {
     if (!warned) return { verdict: "warn", reason };
   }
   // What is held waits for a person: time alone proves nothing any more.
-  return !held && watchedMs >= watchMs ? { verdict: "prove", reason: rule.reason } : wait;
+  return !held && watchedMs >= watchMs ? { verdict: "prove", reason: watchText(rule.figures) } : wait;
 }
 
 const wait: WatchOutcome = { verdict: "wait", reason: "" };

@@ -162,11 +162,10 @@ function proportion(
  */
 export function planRolling(strategy: Rolling, input: StrategyInput): StrategyPlan {
   const { desired, next, progress } = input;
-  const old = oldOf(input);
-  const weights = shareByInstances([...old, next]);
-  const before = new Map([...old, next].map(({ set, count }) => [set, count]));
+  const sets = [...oldOf(input), next];
+  const weights = shareByInstances(sets);
   const counts = rollingCounts(strategy, input);
-  const changed = progress.instances !== desired || [...counts].some(([set, count]) => before.get(set) !== count);
+  const changed = progress.instances !== desired || sets.some(({ set, count }) => counts.get(set) !== count);
   const weight = weights.get(next.set) ?? 0;
   return {
     counts,

@@ -31,7 +31,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "deaf-analysis",
     what: "what is measured of a new content is taken for good, whatever it is",
     breaks: "analysis-heeded",
-    seed: 21,
+    seed: 159,
     changes: {
       planner: (planner) => (record, view, nowMs) => {
         const { analysis } = view;
@@ -45,7 +45,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "hasty-place",
     what: "instances get requests as soon as they have an address, healthy or not",
     breaks: "intended-traffic",
-    seed: 7,
+    seed: 17,
     changes: {
       planner: changed((steps, _record, view) =>
         steps.flatMap((step) => {
@@ -81,7 +81,7 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-deadline",
     what: "the deadline of a rollout is not looked at",
     breaks: "deadline",
-    seed: 2,
+    seed: 8,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "fail")) },
   },
   {
@@ -112,14 +112,14 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-repair",
     what: "what answers a route is never put right",
     breaks: "intended-traffic",
-    seed: 51,
+    seed: 78,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "route")) },
   },
   {
     name: "no-replacement",
     what: "instances of what is live that ended are not started anew",
     breaks: "at-rest",
-    seed: 3,
+    seed: 2,
     changes: {
       planner: changed((steps, record) =>
         steps.filter((step) => step.kind !== "ensure" || record.sets.get(step.set)?.role !== "live"),
@@ -130,14 +130,14 @@ export const plannerBugs: readonly Bug[] = [
     name: "no-retirement",
     what: "sets that were kept warm never end",
     breaks: "nothing-leaks",
-    seed: 2,
+    seed: 11,
     changes: { planner: changed((steps) => steps.filter((step) => step.kind !== "retire")) },
   },
   {
     name: "drain-at-once",
     what: "an instance that is to be replaced leaves before its replacement serves",
     breaks: "ready-capacity",
-    seed: 1,
+    seed: 2,
     changes: {
       planner: changed((steps, record) => [
         ...steps,

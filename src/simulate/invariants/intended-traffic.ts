@@ -61,11 +61,11 @@ export const intendedTraffic: Invariant = {
         if (route.host !== null || hold === true || rest === 0 || router.taking(stable).length > 0) continue;
         for (const set of record?.sets.keys() ?? []) {
           if (!isCounted(record, set)) continue;
-          const well = router.taking(set).find(({ instance }) => {
-            const there = stage.machine.instance(instance);
-            return stage.isSteady(instance) && stage.isFine(there) && (there?.readyAtMs ?? 0) + seenMs <= stage.nowMs;
+          const well = router.taking(set).find((name) => {
+            const there = stage.machine.instance(name);
+            return stage.isSteady(name) && stage.isFine(there) && (there?.readyAtMs ?? 0) + seenMs <= stage.nowMs;
           });
-          if (well !== undefined) return well.instance;
+          if (well !== undefined) return well;
         }
       }
       return undefined;
@@ -80,7 +80,7 @@ export const intendedTraffic: Invariant = {
     function hasOthers(set: SetName): boolean {
       return stage.router
         .taking(set)
-        .some(({ instance }) => stage.isSteady(instance) && stage.isFine(stage.machine.instance(instance)));
+        .some((name) => stage.isSteady(name) && stage.isFine(stage.machine.instance(name)));
     }
   },
 };

@@ -1,14 +1,17 @@
+import type { LedgerEvent } from "../../ledger/event.ts";
 import type { EnvironmentRecord, LedgerState, ReleaseRecord } from "../../ledger/state.ts";
 import type { InstanceName, SetName } from "../../model/names.ts";
 import { previewHost } from "../contents.ts";
 import { isIntended } from "./intended-traffic.ts";
 import type { Invariant } from "./invariant.ts";
 
+type Starts = Extract<LedgerEvent["data"], { kind: "instances.starting" }>;
+
 /** Whatever a daemon changes in the world follows from what the ledger says at that moment. */
 export const ledgerExplains: Invariant = {
   name: "ledger-explains",
   watch(stage, fail) {
-    const announced = new Map<string, string>();
+    const announced = new Map<string, Pick<Starts, "count" | "ordinals">>();
     let newest = 0;
 
     function judgeEnd(name: InstanceName): void {
@@ -21,8 +24,7 @@ export const ledgerExplains: Invariant = {
 
     return {
       event({ data }) {
-        if (data.kind === "instances.starting")
-          announced.set(`${data.set} ${data.process ?? "web"}`, `${data.count} ${data.ordinals.join()}`);
+        if (data.kind === "instances.starting") announced.set(`${data.set} ${data.process ?? "web"}`, data);
         else if (data.kind === "release.created") {
           if (data.release !== newest + 1) fail(`v${data.release} follows v${newest}`);
           newest = data.release;
@@ -32,10 +34,12 @@ export const ledgerExplains: Invariant = {
       issued(effect) {
         const { record } = stage;
         switch (effect.kind) {
-          case "ensure":
-            if (announced.get(`${effect.set} ${effect.process}`) !== `${effect.count} ${effect.ordinals.join()}`)
+          case "ensure": {
+            const said = announced.get(`${effect.set} ${effect.process}`);
+            if (said === undefined || said.count !== effect.count || !areSame(said.ordinals, effect.ordinals))
               fail(`${effect.count} instances of ${effect.set} are started, and no event says so`);
             return;
+          }
           case "remove":
             return effect.instances.forEach(judgeEnd);
           case "place": {
@@ -96,16 +100,25 @@ function summary(state: LedgerState): string {
   );
 }
 
+type Fields = { readonly [name: string]: unknown };
+
 /** Whether two values are equal all through, in the same order; what both have in common is not looked into. */
 function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (a instanceof Map || a instanceof Set)
-    return Object.getPrototypeOf(a) === Object.getPrototypeOf(b) && isSame([...a], [...(b as typeof a)]);
-  const [namesA, namesB] = [Object.keys(a), Object.keys(b)];
-  return (
-    Array.isArray(a) === Array.isArray(b) &&
-    namesA.length === namesB.length &&
-    namesA.every((name, index) => name === namesB[index] && isSame(Reflect.get(a, name), Reflect.get(b, name)))
-  );
+  if (a instanceof Map) return b instanceof Map && areSame([...a.keys(), ...a.values()], [...b.keys(), ...b.values()]);
+  if (a instanceof Set) return b instanceof Set && areSame([...a], [...b]);
+  if (Array.isArray(a)) return Array.isArray(b) && areSame(a, b);
+  return !Array.isArray(b) && haveSame(a as Fields, b as Fields);
+}
+
+function haveSame(some: Fields, others: Fields): boolean {
+  const names = Object.keys(some);
+  return areSame(names, Object.keys(others)) && names.every((name) => isSame(some[name], others[name]));
+}
+
+function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let index = 0; index < some.length; index += 1) if (!isSame(some[index], others[index])) return false;
+  return true;
 }

@@ -1,6 +1,7 @@
 import type { SetName } from "../../model/names.ts";
 import { settingsFor } from "../../ledger/state.ts";
 import type { Invariant } from "./invariant.ts";
+import { isOfInstances } from "./promise.ts";
 
 /** Most contents of an environment that are kept warm. */
 const mostWarm = 2;
@@ -17,10 +18,10 @@ export const nothingLeaks: Invariant = {
     let counted = 0;
     let isOutdated = false;
     return {
-      event() {
+      event({ data }) {
         isOutdated = true;
         const { record } = stage;
-        if (record === undefined) return;
+        if (record === undefined || isOfInstances(data)) return;
         for (const { name } of record.sets.values()) {
           const wanted = settingsFor(record, name).instances;
           if (wanted > (most.get(name) ?? 0)) most.set(name, wanted);

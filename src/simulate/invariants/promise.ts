@@ -1,11 +1,22 @@
+import type { EventData } from "../../ledger/event.ts";
 import type { EnvironmentRecord } from "../../ledger/state.ts";
-
 import type { SetName } from "../../model/names.ts";
 import type { Strategy } from "../../model/strategy.ts";
 import { resolvedUnavailable } from "./fenceposts.ts";
 
 /** How what a rolling rollout left behind gives way where what is live says nothing of it. */
 const defaultRolling = { kind: "rolling", maxSurge: "25%", maxUnavailable: "25%" } as const;
+
+/** Events that tell of instances, and leave what is wanted of their sets as it is. */
+const ofInstances: ReadonlySet<EventData["kind"]> = new Set<EventData["kind"]>([
+  "instances.starting",
+  "instance.healthy",
+  "instance.condemned",
+  "instance.exited",
+  "instance.removed",
+]);
+
+export const isOfInstances = ({ kind }: EventData): boolean => ofInstances.has(kind);
 
 /**
  * How many instances are to answer requests at any moment: as many as are wanted of what is live. While a switch is under
@@ -27,8 +38,9 @@ function byStrategy(record: EnvironmentRecord): number {
   const coming = active?.settings ?? record.settings;
   if (active?.type === "deploy" && coming.strategy.kind === "rolling")
     return Math.min(instances, lessBy(coming.strategy, coming.instances));
-  const isRecovering = [...record.sets.values()].some(({ role }) => role === "leaving");
-  return isRecovering ? lessBy(strategy.kind === "rolling" ? strategy : defaultRolling, instances) : instances;
+  for (const { role } of record.sets.values())
+    if (role === "leaving") return lessBy(strategy.kind === "rolling" ? strategy : defaultRolling, instances);
+  return instances;
 }
 
 /** Sets whose instances count towards the promise: a canary only adds to what is live. */

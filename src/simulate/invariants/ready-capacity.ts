@@ -1,7 +1,7 @@
 import type { InstanceName, SetName } from "../../model/names.ts";
 import type { Effect } from "../life.ts";
 import type { Invariant } from "./invariant.ts";
-import { isCounted, promisedMinimum } from "./promise.ts";
+import { isCounted, isOfInstances, promisedMinimum } from "./promise.ts";
 
 const nobody: readonly InstanceName[] = [];
 /** Longest time until a probe has seen that an instance does well, in ms. */
@@ -29,7 +29,10 @@ export const readyCapacity: Invariant = {
     let known: ReadonlySet<InstanceName> = new Set();
 
     /** What was promised when something was asked for that a slow router does later: nobody can call it back. */
-    const whenAsked = new WeakMap<Effect, number>();
+    const whenAsked = new Map<Effect, number>();
+
+    /** By what the ledger says, which events and the loss of some alone change. */
+    let minimum = 0;
 
     /** Sets that counted until they were to end, and may still have requests. */
     const retiring = new Set<SetName>();
@@ -38,40 +41,45 @@ export const readyCapacity: Invariant = {
     const taking = (): readonly InstanceName[] =>
       stage.takingInstances((set) => retiring.has(set) || counts(set), counts);
     /** Has done well for as long as its content asks for, and a daemon has had the time to see it. */
-    const isAvailable = (name: InstanceName): boolean => {
-      const instance = machine.instance(name);
-      if (instance === undefined || !stage.isSteady(name) || !stage.isFine(instance)) return false;
+    const isAvailable = (name: InstanceName, instance = machine.instance(name)): boolean => {
+      if (instance === undefined || !stage.isFine(instance)) return false;
       const sinceMs = known.has(name) ? instance.readyAtMs : Math.max(instance.readyAtMs, startedAtMs);
-      return sinceMs + instance.set.content.settings.minReadyMs + seenMs <= stage.nowMs;
+      const isLong = sinceMs + instance.set.content.settings.minReadyMs + seenMs <= stage.nowMs;
+      return isLong && stage.isSteady(name, instance);
     };
     const left = (gone: readonly InstanceName[]): number =>
       taking().filter((name) => !gone.includes(name) && (!stage.isSteady(name) || stage.isFine(machine.instance(name))))
         .length;
-    const wanted = (): number => Math.min(promisedMinimum(stage.record), atSwitch, atScaling);
+    const wanted = (): number => Math.min(minimum, atSwitch, atScaling);
     function look(): void {
       const most = wanted();
-      promised = most <= promised ? most : Math.min(most, Math.max(promised, reached()));
-    }
-    /** Those that are not to end. */
-    const staying = (): readonly InstanceName[] =>
-      taking().filter((name) => {
-        const set = machine.instance(name)?.seen.set;
-        return set !== undefined && !retiring.has(set) && !isCondemned(set, name) && isAvailable(name);
-      });
-    /** Of those that stay: what a set has beyond its number is about to end, whether or not that was said already. */
-    function reached(): number {
-      const kept = new Map<SetName, number>();
-      for (const name of staying()) {
-        const set = machine.instance(name)?.seen.set;
-        if (set !== undefined) kept.set(set, (kept.get(set) ?? 0) + 1);
+      if (most <= promised) promised = most;
+      else {
+        const names = taking();
+        // Where no more have requests than that, no more were reached.
+        if (names.length > promised) promised = Math.min(most, Math.max(promised, reached(names)));
       }
+    }
+    /** Those that are not to end, by their sets. */
+    function staying(names: readonly InstanceName[]): ReadonlyMap<SetName, number> {
+      const kept = new Map<SetName, number>();
+      for (const name of names) {
+        const instance = machine.instance(name);
+        if (instance === undefined || !isAvailable(name, instance)) continue;
+        const { set } = instance.seen;
+        if (!retiring.has(set) && !isCondemned(set, name)) kept.set(set, (kept.get(set) ?? 0) + 1);
+      }
+      return kept;
+    }
+    /** Of those that stay: what a set has beyond its number is about to end, whether or not that was said already. */
+    function reached(names: readonly InstanceName[]): number {
       let sum = 0;
-      for (const [set, has] of kept) sum += Math.min(has, stage.record?.sets.get(set)?.count ?? has);
+      for (const [set, has] of staying(names)) sum += Math.min(has, stage.record?.sets.get(set)?.count ?? has);
       return sum;
     }
     /** Scaled in the middle, sets shrink by their numbers, whichever of their instances are ready, as a Deployment's do. */
     function scaled(instances: number): void {
-      atScaling = instances < wantedInstances ? reached() : Number.POSITIVE_INFINITY;
+      atScaling = instances < wantedInstances ? reached(taking()) : Number.POSITIVE_INFINITY;
       wantedInstances = instances;
     }
     /** Those that are to end were not to stay when that was decided. */
@@ -79,7 +87,7 @@ export const readyCapacity: Invariant = {
       stage.record?.sets.get(set)?.condemned.has(name) === true;
     const isTaking = (name: InstanceName): boolean => {
       const set = machine.instance(name)?.seen.set;
-      return set !== undefined && stage.router.taking(set).some(({ instance }) => instance === name);
+      return set !== undefined && stage.router.taking(set).includes(name);
     };
     /** Whether it may take requests away from somebody: most that end or are drained have none any more. */
     const matters = (effect: Effect): boolean => {
@@ -97,33 +105,46 @@ export const readyCapacity: Invariant = {
     return {
       look,
       event({ data }) {
+        const { record } = stage;
+        if (!isOfInstances(data)) minimum = promisedMinimum(record);
         if (data.kind === "daemon.started") {
           startedAtMs = stage.nowMs;
-          known = new Set([...(stage.record?.sets.values() ?? [])].flatMap(({ proven }) => [...proven]));
+          known = new Set([...(record?.sets.values() ?? [])].flatMap(({ proven }) => [...proven]));
         }
-        if (data.kind === "traffic.switching") atSwitch = promisedMinimum(stage.record);
-        else if ((stage.record?.switching ?? null) === null) atSwitch = Number.POSITIVE_INFINITY;
-        if (stage.active === undefined) atScaling = Number.POSITIVE_INFINITY;
+        if (data.kind === "traffic.switching") atSwitch = minimum;
+        else if ((record?.switching ?? null) === null) atSwitch = Number.POSITIVE_INFINITY;
+        if ((record?.active ?? null) === null) atScaling = Number.POSITIVE_INFINITY;
         // What was to go live and may have answered already is no part of what is promised now.
-        if (data.kind === "rollout.aborted") promised = Math.min(promised, staying().length);
+        if (data.kind === "rollout.aborted") {
+          const kept = [...staying(taking()).values()];
+          promised = Math.min(
+            promised,
+            kept.reduce((sum, has) => sum + has, 0),
+          );
+        }
         if (data.kind === "rollout.stepped" && data.counts !== undefined) scaled(data.instances ?? 0);
         if (data.kind === "set.retired") retiring.add(data.set);
         else if (data.kind === "set.removed") retiring.delete(data.set);
         look();
       },
-      powerCut: () => void (promised = 0),
+      powerCut() {
+        minimum = promisedMinimum(stage.record);
+        promised = 0;
+      },
       issued: (effect) => void whenAsked.set(effect, wanted()),
       before(effect) {
         before = nobody;
         if (!matters(effect)) return;
         look();
-        before = taking().filter(isAvailable);
+        before = taking();
+        // Of one that has ended nobody can tell any more whether it did well.
+        if (effect.kind === "remove")
+          before = before.filter((name) => effect.instances.includes(name) && isAvailable(name));
       },
       after(effect) {
         if (before.length === 0) return;
-        const gone = effect.kind === "remove" ? effect.instances : [];
-        const now = new Set(taking());
-        const lost = before.filter((name) => !now.has(name) || gone.includes(name));
+        const gone = effect.kind === "remove" ? effect.instances : nobody;
+        const lost = effect.kind === "remove" ? before : missing(before, taking()).filter((name) => isAvailable(name));
         if (lost.length === 0) return;
         const count = left(gone);
         const least = Math.min(promised, wanted(), whenAsked.get(effect) ?? Number.POSITIVE_INFINITY);
@@ -133,3 +154,11 @@ export const readyCapacity: Invariant = {
     };
   },
 };
+
+/** Those that are in the first list alone. */
+function missing(before: readonly InstanceName[], now: readonly InstanceName[]): readonly InstanceName[] {
+  // As a rule all are there still, in the same order, and often nothing has changed.
+  if (before === now || before.every((name, index) => name === now[index])) return nobody;
+  const there = new Set(now);
+  return before.filter((name) => !there.has(name));
+}

@@ -14,12 +14,16 @@ export const weightsSum: Invariant = {
       if (!isWhole || sum !== wholeWeight || new Set(shares.map(({ set }) => set)).size !== shares.length)
         fail(`shares ${shares.map(({ set, weight }) => `${set} ${weight}`).join(", ")}`);
     }
+    let judged: readonly RouteRule[] = [];
     return {
       issued(effect) {
         if (effect.kind === "route" && effect.rule !== null) judge(effect.rule);
       },
       look() {
-        for (const rule of stage.router.rules()) if (rule.canaries !== undefined) judge(rule);
+        const rules = stage.router.rules();
+        if (rules === judged) return;
+        judged = rules;
+        for (const rule of rules) if (rule.canaries !== undefined) judge(rule);
       },
     };
   },
