@@ -31,7 +31,7 @@ export interface Cgroups {
   groups(): readonly string[];
   /** Processes in an instance's groups. */
   members(name: string): readonly number[];
-  /** Removes an instance's groups; they are empty once its processes are gone. */
+  /** Removes an instance's groups; what is still in them, or comes into them meanwhile, is killed. */
   removeInstance(name: string): Promise<void>;
   removeAll(): Promise<void>;
 }
@@ -119,23 +119,11 @@ export function createCgroups(tag: string): Cgroups {
         ),
       ),
     ],
-    members: (name) => {
-      const lists = trees.flatMap((tree) =>
-        pathsOf(name).map((path) => readText(join(tree, path, "cgroup.procs")) ?? ""),
-      );
-      return [
-        ...new Set(
-          lists.flatMap((text) =>
-            text
-              .split("\n")
-              .filter((line) => line !== "")
-              .map(Number),
-          ),
-        ),
-      ];
-    },
+    members: (name) => [
+      ...new Set(trees.flatMap((tree) => pathsOf(name).flatMap((path) => processesIn(join(tree, path))))),
+    ],
     removeInstance: async (name) => {
-      await Promise.all(trees.flatMap((tree) => pathsOf(name).map((path) => removeTree(join(tree, path)))));
+      await Promise.all(trees.flatMap((tree) => pathsOf(name).map((path) => removeTree(join(tree, path), killAll))));
     },
     removeAll: async () => {
       await Promise.all(trees.map((tree) => removeTree(join(tree, parent))));
@@ -148,6 +136,21 @@ const isInstance = (name: string): boolean => splitInstanceName(name) !== undefi
 /** An instance's name ends in a number, which no environment's name begins with: it is never the same. */
 function groupOf(app: string, environment: string): string {
   return `${app}-${environment}`;
+}
+
+function processesIn(folder: string): readonly number[] {
+  const lines = readText(join(folder, "cgroup.procs"))?.split("\n") ?? [];
+  return lines.filter((line) => line !== "").map(Number);
+}
+
+function killAll(folder: string): void {
+  for (const pid of processesIn(folder)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It is gone.
+    }
+  }
 }
 
 function foldersIn(folder: string): readonly string[] {
@@ -197,13 +200,13 @@ function swapInChild(memory: string): boolean {
   }
 }
 
-const tries = 100;
+const tries = 1000;
 const pauseMs = 10;
 
-/** Children first; a group whose last process is just going is busy for a moment. */
-async function removeTree(folder: string): Promise<void> {
+/** Children first; a group whose last process is just going is busy for a moment, longer where the machine is. */
+async function removeTree(folder: string, whileBusy: (folder: string) => void = () => {}): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(folder, entry.name));
+  for (const entry of entries) if (entry.isDirectory()) await removeTree(join(folder, entry.name), whileBusy);
   for (let attempt = 0; attempt < tries; attempt += 1) {
     try {
       return await rmdir(folder);
@@ -211,6 +214,7 @@ async function removeTree(folder: string): Promise<void> {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "ENOENT") return;
       if (code !== "EBUSY" || attempt === tries - 1) throw error;
+      whileBusy(folder);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }

@@ -22,15 +22,18 @@ const pauseMs = 5;
 /**
  * Ends an instance and removes its traces. `runc delete` would take 107 ms, because it looks for the end of what it
  * killed after a fixed pause; what it removes are two folders.
+ *
+ * @param making settles when this daemon's own making of it has come to an end; absent: none is under way
  */
 export async function removeInstance(
   tools: RemoveTools,
   name: InstanceName,
   graceMs: number,
   signal: AbortSignal,
+  making?: Promise<void>,
 ): Promise<void> {
   const paths = instancePaths(tools.folders, name);
-  if (readBirth(paths) === undefined) await stopMaking(tools, name, paths);
+  if (readBirth(paths) === undefined) await stopMaking(tools, name, paths, making);
   const first = readBirth(paths)?.process;
   const supervisor = supervisorProcess(paths);
   if (first !== undefined) await end(tools, name, first, graceMs, signal);
@@ -72,17 +75,27 @@ function supervisorProcess(paths: InstancePaths): ProcessIdentity | undefined {
 }
 
 /**
- * Ends what is left of an instance that was being made when its daemon was killed: conmon and `runc create` may still be
- * at work, and the first process then appears only later, told by nothing but its cgroup.
+ * Ends what is at work on an instance that has no birth yet: in this daemon, which is waited for, or since before another
+ * was killed. Its first process may appear only now, told by nothing but its cgroup. One look does not suffice: conmon
+ * forks, and its child may be missing from a list that was begun before.
  */
-async function stopMaking(tools: RemoveTools, name: InstanceName, paths: InstancePaths): Promise<void> {
-  for (let waitedMs = 0; waitedMs < killMs; waitedMs += pauseMs) {
+async function stopMaking(
+  tools: RemoveTools,
+  name: InstanceName,
+  paths: InstancePaths,
+  making: Promise<void> | undefined,
+): Promise<void> {
+  let isMaking = making !== undefined;
+  void making?.then(() => (isMaking = false));
+  let quietLooks = 0;
+  for (let waitedMs = 0; waitedMs < killMs && quietLooks < 2; waitedMs += pauseMs) {
+    if (waitedMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (readBirth(paths) !== undefined && !isMaking) return;
     const left = [...makersOf(paths.bundle), ...tools.cgroups.members(name)]
       .flatMap((pid) => identify(pid) ?? [])
       .filter(isAlive);
-    if (left.length === 0) return;
     for (const identity of left) signalProcess(identity, "SIGKILL");
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    quietLooks = isMaking || left.length > 0 ? 0 : quietLooks + 1;
   }
 }
 

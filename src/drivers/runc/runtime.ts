@@ -75,6 +75,18 @@ export interface RuncRuntime extends Runtime {
   stop(): void;
 }
 
+/** An instance that has no process yet. */
+interface Starting {
+  readonly set: InstanceSet;
+  readonly process: ProcessName;
+  readonly ordinal: number;
+  readonly atMs: number;
+  /** Nobody wants it any more: that it does not come up is no failure. */
+  isRemoved: boolean;
+  /** Settles when its making has come to an end, however; absent before it began. */
+  making?: Promise<void>;
+}
+
 /** Most instances that are being started at once. */
 const mostStarts = 8;
 
@@ -113,17 +125,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
   const { blocks, bsize } = statfsSync(folders.logs);
   const bounds = logBounds(blocks * bsize);
   const supervisors = watchSupervisors(folders, clock);
-  const starting = new Map<
-    InstanceName,
-    {
-      readonly set: InstanceSet;
-      readonly process: ProcessName;
-      readonly ordinal: number;
-      readonly atMs: number;
-      /** Nobody wants it any more: that it does not come up is no failure. */
-      isRemoved: boolean;
-    }
-  >();
+  const starting = new Map<InstanceName, Starting>();
   const hostNames = createHostNames(folders);
   const confinement = createConfinement(cgroups);
   const tools = {
@@ -180,7 +182,8 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
     task?: Task,
   ): Promise<void> {
     const name = instanceName(set.name, ordinal, process);
-    const under = { set, process, ordinal, atMs: clock.now(), isRemoved: false };
+    const ended = Promise.withResolvers<void>();
+    const under: Starting = { set, process, ordinal, atMs: clock.now(), isRemoved: false };
     starting.set(name, under);
     const leave = await slots.enter();
     let address: string | undefined;
@@ -198,6 +201,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       attachment = await attachments.attach(name, artifact, volumes);
       address = await pool.take(heldAddresses());
       if (under.isRemoved && task === undefined) throw new Error(`instance "${name}" is wanted no more`);
+      under.making = ended.promise;
       await startInstance(tools, {
         set,
         process,
@@ -219,6 +223,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
       attachment?.done();
       leave();
       starting.delete(name);
+      ended.resolve();
     }
   }
 
@@ -313,7 +318,7 @@ export async function createRuncRuntime(options: RuncRuntimeOptions): Promise<Ru
           const under = starting.get(name);
           if (under !== undefined) under.isRemoved = true;
           const address = readRecord(instancePaths(folders, name))?.address;
-          await removeInstance(tools, name, graceMs, signal);
+          await removeInstance(tools, name, graceMs, signal, under?.making);
           if (address !== undefined) networks.giveBack(address);
         }),
       );
