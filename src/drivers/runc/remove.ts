@@ -88,14 +88,15 @@ async function stopMaking(
   let isMaking = making !== undefined;
   void making?.then(() => (isMaking = false));
   let quietLooks = 0;
-  for (let waitedMs = 0; waitedMs < killMs && quietLooks < 2; waitedMs += pauseMs) {
-    if (waitedMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  const until = performance.now() + killMs;
+  while (quietLooks < 2 && performance.now() < until) {
     if (readBirth(paths) !== undefined && !isMaking) return;
     const left = [...makersOf(paths.bundle), ...tools.cgroups.members(name)]
       .flatMap((pid) => identify(pid) ?? [])
       .filter(isAlive);
     for (const identity of left) signalProcess(identity, "SIGKILL");
     quietLooks = isMaking || left.length > 0 ? 0 : quietLooks + 1;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

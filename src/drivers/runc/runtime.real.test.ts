@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "node:test";
 import { sha256 } from "../../model/canonical.ts";
 import { runtimeSuite, web } from "../../ports/runtime.suite.ts";
@@ -35,6 +37,33 @@ runtimeSuite("runc runtime", async () => {
     },
     end: () => bench.end(current),
   };
+});
+
+test("runc runtime: ensure() fails, and leaves nothing, where conmon is killed as it hands over to its child", async () => {
+  const bench = await createBench();
+  const runtime = await bench.runtime();
+  const path = process.env["PATH"] ?? "";
+  const folder = mkdtempSync(join(tmpdir(), "bz-conmon-"));
+  // The process that was spawned is killed; the one that stays goes on.
+  writeFileSync(join(folder, "conmon"), `#!/bin/sh\nPATH='${path}'\nconmon "$@" &\nsleep 0.2\nkill -9 $$\n`, { mode: 0o755 });
+  process.env["PATH"] = `${folder}:${path}`;
+  try {
+    const set = bench.set(await putPatientImage(bench.store));
+    await assert.rejects(runtime.ensure(set, web(1, 1), bench.signal), /conmon was killed/);
+    process.env["PATH"] = path;
+    assert.deepEqual(await runtime.observe(), []);
+    await runtime.ensure(set, web(1, 1), bench.signal);
+    assert.equal((await runtime.observe()).length, 1);
+    await runtime.remove(
+      (await runtime.observe()).map(({ name }) => name),
+      0,
+      bench.signal,
+    );
+  } finally {
+    process.env["PATH"] = path;
+    rmSync(folder, { recursive: true });
+    await bench.end(runtime);
+  }
 });
 
 test("runc runtime: ensure() says which program the image lacks", async () => {

@@ -67,9 +67,10 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
   const pid = await createSupervised(
     { name, paths, folders: tools.folders, runtimePath: tools.runtimePath },
     (supervisorPid) => {
-      const identity = identify(supervisorPid);
-      if (identity === undefined) adopted.reject(endedAtOnce(name));
-      else tools.cgroups.adopt(supervisorPid).then(() => adopted.resolve(identity), adopted.reject);
+      const identity = supervisorPid === null ? undefined : identify(supervisorPid);
+      if (supervisorPid === null) adopted.reject(supervisorKilled(name));
+      else if (identity === undefined) adopted.reject(endedAtOnce(name));
+      else tools.cgroups.adopt(identity.pid).then(() => adopted.resolve(identity), adopted.reject);
     },
   );
   // runc has read it.
@@ -201,5 +202,11 @@ function environmentOf({ set, prepared, secrets, task }: StartInput, name: strin
 function endedAtOnce(name: string): OperatorError {
   return new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": its process ended at once`, {
     hint: `see what it wrote: \`bronze logs ${name}\``,
+  });
+}
+
+function supervisorKilled(name: string): OperatorError {
+  return new OperatorError("RUNTIME_FAILED", `Cannot start instance "${name}": conmon was killed meanwhile`, {
+    hint: "see whether the machine ran out of memory: `dmesg`; then try again",
   });
 }

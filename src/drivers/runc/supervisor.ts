@@ -19,11 +19,11 @@ const createTimeoutMs = 30_000;
 /**
  * Has conmon make an instance, not yet started. conmon reports the instance's pid, or runc's error, on the sync pipe.
  *
- * @param onSupervisor called with the pid of the conmon that stays, as soon as it is known
+ * @param onSupervisor called with the pid of the conmon that stays, as soon as it is known; null: none does
  * @returns pid of the instance's first process
  * @see conmon(8), `_OCI_STARTPIPE`, `_OCI_SYNCPIPE`
  */
-export async function createSupervised(start: SupervisedStart, onSupervisor: (pid: number) => void): Promise<number> {
+export async function createSupervised(start: SupervisedStart, onSupervisor: (pid: number | null) => void): Promise<number> {
   const { name, paths, folders } = start;
   // Its standard error must not be a pipe of ours: it lives on when we are gone.
   const complaints = join(paths.bundle, "conmon.err");
@@ -75,8 +75,8 @@ export async function createSupervised(start: SupervisedStart, onSupervisor: (pi
     await spawned;
     const report = readLine(sync);
     report.catch(() => {});
-    // The process that was spawned ends as soon as it has written down the one that stays.
-    child.once("exit", (code) => code === 0 && onSupervisor(Number(readText(paths.supervisorPid))));
+    // The process that was spawned ends as soon as it has written down the one that stays; or before, where it is killed.
+    child.once("exit", (code) => onSupervisor(code === 0 ? Number(readText(paths.supervisorPid)) : null));
     go.on("error", () => {});
     go.end("\0");
     return parseReport(name, await report, () => readText(complaints));
