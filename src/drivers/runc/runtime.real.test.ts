@@ -45,7 +45,9 @@ test("runc runtime: ensure() fails, and leaves nothing, where conmon is killed a
   const path = process.env["PATH"] ?? "";
   const folder = mkdtempSync(join(tmpdir(), "bz-conmon-"));
   // The process that was spawned is killed; the one that stays goes on.
-  writeFileSync(join(folder, "conmon"), `#!/bin/sh\nPATH='${path}'\nconmon "$@" &\nsleep 0.2\nkill -9 $$\n`, { mode: 0o755 });
+  writeFileSync(join(folder, "conmon"), `#!/bin/sh\nPATH='${path}'\nconmon "$@" &\nsleep 0.2\nkill -9 $$\n`, {
+    mode: 0o755,
+  });
   process.env["PATH"] = `${folder}:${path}`;
   try {
     const set = bench.set(await putPatientImage(bench.store));

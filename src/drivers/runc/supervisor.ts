@@ -23,7 +23,10 @@ const createTimeoutMs = 30_000;
  * @returns pid of the instance's first process
  * @see conmon(8), `_OCI_STARTPIPE`, `_OCI_SYNCPIPE`
  */
-export async function createSupervised(start: SupervisedStart, onSupervisor: (pid: number | null) => void): Promise<number> {
+export async function createSupervised(
+  start: SupervisedStart,
+  onSupervisor: (pid: number | null) => void,
+): Promise<number> {
   const { name, paths, folders } = start;
   // Its standard error must not be a pipe of ours: it lives on when we are gone.
   const complaints = join(paths.bundle, "conmon.err");
