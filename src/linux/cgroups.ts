@@ -140,7 +140,8 @@ function groupOf(app: string, environment: string): string {
 
 function processesIn(folder: string): readonly number[] {
   const lines = readText(join(folder, "cgroup.procs"))?.split("\n") ?? [];
-  return lines.filter((line) => line !== "").map(Number);
+  // One of another pid namespace stands there as 0, which would mean all of our own process group.
+  return lines.map(Number).filter((pid) => pid > 0);
 }
 
 function killAll(folder: string): void {
