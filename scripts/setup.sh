@@ -112,8 +112,8 @@ if [ "$done_for" != "$lock" ] || [ -z "$node" ]; then
   done
   [ -n "$node" ] || refuse "npm left out the optional package node-linux-$(uname -m)" "run: npm config delete omit; then again"
   # On an older Node npm leaves out optional packages that ask for a newer one: it is run once more, on the locked Node.
-  "$node" scripts/locked.ts >/dev/null || PATH="${node%/*}:$PATH" NODE_OPTIONS=--no-deprecation npm_install || true
-  "$node" scripts/locked.ts || refuse "what npm installed is not what is locked (above)" "remove node_modules and run again"
+  "$node" scripts/locked.ts >/dev/null || (export PATH="${node%/*}:$PATH" NODE_OPTIONS=--no-deprecation; npm_install) || true
+  "$node" scripts/locked.ts || refuse "what npm installed is not what is locked (above)" "remove node_modules and run again; if packages are left out even then, with a newer npm"
   "$node" -e 'require("esbuild").transformSync("")' || refuse "esbuild does not run" "the message above is its own"
   printf '%s\n' "$lock" >"$stamp"
 fi

@@ -67,10 +67,10 @@ export async function startInstance(tools: StartTools, input: StartInput): Promi
   const pid = await createSupervised(
     { name, paths, folders: tools.folders, runtimePath: tools.runtimePath },
     (supervisorPid) => {
-      const identity = supervisorPid === null ? undefined : identify(supervisorPid);
-      if (supervisorPid === null) adopted.reject(supervisorKilled(name));
-      else if (identity === undefined) adopted.reject(endedAtOnce(name));
-      else tools.cgroups.adopt(identity.pid).then(() => adopted.resolve(identity), adopted.reject);
+      if (supervisorPid === null) return adopted.reject(supervisorKilled(name));
+      const identity = identify(supervisorPid);
+      if (identity === undefined) adopted.reject(endedAtOnce(name));
+      else tools.cgroups.adopt(supervisorPid).then(() => adopted.resolve(identity), adopted.reject);
     },
   );
   // runc has read it.
